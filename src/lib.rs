@@ -1,0 +1,32 @@
+//! dayfill loads one file per day into PostgreSQL or SQLite, exactly once, and fills in the days that are missing.
+//!
+//! The modules form a house of floors; each uses only what lies below it (`tests/architecture.rs` checks this):
+//!
+//! | floor | modules |
+//! | --- | --- |
+//! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
+//! | running | [`scheduler`], [`shutdown`] |
+//! | story | [`reconcile`], [`load_day`] |
+//! | edges | [`source`], [`db`] |
+//! | thought | [`parse`], [`validate`], [`audit`], [`plan`] |
+//! | words | [`day`], [`column`], [`dataset`], [`url_template`], [`state`] |
+
+pub mod audit;
+pub mod cli;
+pub mod column;
+pub mod config;
+pub mod dataset;
+pub mod day;
+pub mod db;
+pub mod exit_code;
+pub mod load_day;
+pub mod logging;
+pub mod parse;
+pub mod plan;
+pub mod reconcile;
+pub mod scheduler;
+pub mod shutdown;
+pub mod source;
+pub mod state;
+pub mod url_template;
+pub mod validate;

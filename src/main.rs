@@ -1,0 +1,3 @@
+//! The `dayfill` program.
+
+fn main() {}

@@ -1,0 +1,157 @@
+//! The states of a day and every legal move between them.
+
+use std::fmt;
+
+/// A stored state of a day. A day that is wanted and has no row is "missing": computed, never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A process holds the day's claim. Left by publishing, failing, refusing, waiting or release; or taken over.
+    Running,
+    /// The target holds the day's rows. Left by a forced reload or by forgetting.
+    Loaded,
+    /// The file is not there yet. Left when a later look finds it, or when a person skips or forgets it.
+    Waiting,
+    /// An attempt went wrong. Left by the next attempt until they run out, then by a person.
+    Failed,
+    /// A check or too many rejects said no. Left by a person only.
+    Refused,
+    /// The file never came in time. Left when it does come after all, or by a person.
+    Absent,
+    /// A person decided that the day is not loaded. Left by a person only.
+    Skipped,
+}
+
+/// What can happen to a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A process took the day to load it; over a running day, because its owner is dead or stalled.
+    Claimed,
+    /// The rows are in the target.
+    Published,
+    /// The file is not there.
+    FileMissing,
+    /// The attempt went wrong.
+    Failed,
+    /// A check said no.
+    Refused,
+    /// The file did not come within its time.
+    GaveUp,
+    /// A person decided to leave the day out.
+    Skipped,
+    /// A person had the day forgotten: back to missing.
+    Forgotten,
+}
+
+/// A move that the table of moves does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a day that is {} cannot be {event}", .state.map_or("missing", State::name))]
+pub struct IllegalMove {
+    /// The state the day is in; `None` is missing.
+    pub state: Option<State>,
+    /// What should have happened.
+    pub event: Event,
+}
+
+impl State {
+    /// All states, in the order a summary names them.
+    pub const ALL: [Self; 7] =
+        [Self::Loaded, Self::Running, Self::Waiting, Self::Failed, Self::Refused, Self::Absent, Self::Skipped];
+
+    /// The state's name, as the state table holds it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Loaded => "loaded",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Absent => "absent",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claimed => "claimed",
+            Self::Published => "published",
+            Self::FileMissing => "left waiting",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::GaveUp => "given up",
+            Self::Skipped => "skipped",
+            Self::Forgotten => "forgotten",
+        })
+    }
+}
+
+/// The state after an event; `None` is missing, before and after. `in_target` says that the target holds the day's rows
+/// from an earlier load: a reload that does not publish leaves such a day loaded.
+///
+/// # Errors
+/// [`IllegalMove`] for a move that is not in the table.
+pub fn after(state: Option<State>, event: Event, in_target: bool) -> Result<Option<State>, IllegalMove> {
+    use Event as E;
+    use State as S;
+    Ok(match (state, event) {
+        (_, E::Claimed) => Some(S::Running),
+        (Some(S::Running), E::Published) => Some(S::Loaded),
+        (Some(S::Running), E::FileMissing | E::Failed | E::Refused) if in_target => Some(S::Loaded),
+        (Some(S::Running), E::FileMissing) => Some(S::Waiting),
+        (Some(S::Running), E::Failed) => Some(S::Failed),
+        (Some(S::Running), E::Refused) => Some(S::Refused),
+        (Some(S::Waiting), E::GaveUp) => Some(S::Absent),
+        (None | Some(S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Skipped) => Some(S::Skipped),
+        (None | Some(S::Loaded | S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Forgotten) => None,
+        (state, event) => return Err(IllegalMove { state, event }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for state in State::ALL {
+            assert_eq!(State::by_name(state.name()), Some(state));
+        }
+    }
+
+    #[test]
+    fn only_a_running_day_can_be_published() {
+        for state in State::ALL.into_iter().map(Some).chain([None]) {
+            let moved = after(state, Event::Published, false);
+            assert_eq!(moved.is_ok(), state == Some(State::Running), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_reload_that_does_not_publish_leaves_the_day_loaded() {
+        for event in [Event::FileMissing, Event::Failed, Event::Refused] {
+            assert_eq!(after(Some(State::Running), event, true), Ok(Some(State::Loaded)));
+        }
+    }
+
+    #[test]
+    fn a_running_day_is_neither_skipped_nor_forgotten() {
+        assert!(after(Some(State::Running), Event::Skipped, false).is_err());
+        assert!(after(Some(State::Running), Event::Forgotten, false).is_err());
+        assert!(after(Some(State::Loaded), Event::Skipped, false).is_err());
+    }
+}

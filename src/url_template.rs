@@ -1,0 +1,104 @@
+//! The place of a dataset's files, with a gap for the day: `s3://bucket/{day}.csv` or `/data/{day:%Y/%m/%d}.csv.gz`.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use chrono::format::{Item, StrftimeItems};
+
+use crate::day::Day;
+
+/// A URL or path in which `{day}` (or `{day:FORMAT}`, with chrono's strftime codes) stands for the day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlTemplate {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Day(String),
+}
+
+impl UrlTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// A message when a brace is left open, something other than `day` stands in braces, a strftime code is unknown or
+    /// needs a time of day, or the day does not occur (every day would be the same file).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            parts.push(Part::Text(rest[..open].to_owned()));
+            let close = rest[open..].find('}').ok_or("has a { without a }")? + open;
+            parts.push(Part::Day(day_format(&rest[open + 1..close])?));
+            rest = &rest[close + 1..];
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        if parts.len() == 1 {
+            return Err("has no {day}: every day would be the same file".to_owned());
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
+    /// The URL or path of one day's file.
+    #[must_use]
+    pub fn of(&self, day: Day) -> String {
+        let mut url = String::with_capacity(self.text.len() + 8);
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => url.push_str(text),
+                // The format was tried when the template was read, so that writing cannot fail here.
+                Part::Day(format) => drop(write!(url, "{}", day.date().format(format))),
+            }
+        }
+        url
+    }
+}
+
+fn day_format(inside: &str) -> Result<String, String> {
+    let format = match inside.split_once(':') {
+        None if inside == "day" => "%Y-%m-%d",
+        Some(("day", format)) => format,
+        _ => return Err(format!("has {{{inside}}}, which is not {{day}} or {{day:FORMAT}}")),
+    };
+    if StrftimeItems::new(format).any(|item| item == Item::Error) {
+        return Err(format!("has {{{inside}}}, which is not a strftime format"));
+    }
+    let mut sample = String::new();
+    write!(sample, "{}", chrono::NaiveDate::default().format(format))
+        .map_err(|_| format!("has {{{inside}}}, which needs a time of day"))?;
+    Ok(format.to_owned())
+}
+
+impl fmt::Display for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_day_fills_every_gap() {
+        let day: Day = "2019-04-01".parse().unwrap();
+        for (template, url) in [
+            ("s3://b/{day}.csv", "s3://b/2019-04-01.csv"),
+            ("/d/{day:%Y/%m/%d}.csv.gz", "/d/2019/04/01.csv.gz"),
+            ("{day:%Y}/{day}.csv", "2019/2019-04-01.csv"),
+            ("{day:%G-W%V}-{day:%j}", "2019-W14-091"),
+        ] {
+            assert_eq!(UrlTemplate::parse(template).unwrap().of(day), url);
+        }
+    }
+
+    #[test]
+    fn what_names_no_day_is_refused() {
+        for template in ["s3://b/file.csv", "{date}.csv", "{day.csv", "{day:%H}.csv", "{day:%!}.csv", "{}"] {
+            assert!(UrlTemplate::parse(template).is_err(), "{template}");
+        }
+    }
+}
