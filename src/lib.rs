@@ -8,7 +8,7 @@
 //! | running | [`scheduler`], [`shutdown`] |
 //! | story | [`reconcile`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
-//! | thought | [`parse`], [`validate`], [`audit`], [`plan`] |
+//! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
 //! | words | [`day`], [`column`], [`dataset`], [`url_template`], [`state`] |
 
 pub mod audit;
@@ -23,6 +23,7 @@ pub mod load_day;
 pub mod logging;
 pub mod parse;
 pub mod plan;
+pub mod read_rows;
 pub mod reconcile;
 pub mod scheduler;
 pub mod shutdown;

@@ -1,1 +1,376 @@
-//! load_day
+//! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::audit::{Passed, audit};
+use crate::dataset::Dataset;
+use crate::day::Day;
+use crate::db::attempts::{Measured, Trigger};
+use crate::db::claim::{self, Answer, Claim, Ending, Request};
+use crate::db::error::DbError;
+use crate::db::pool::{Conn, Database};
+use crate::db::publish::{Origin, PublishError, publish};
+use crate::db::rejects::Rejects;
+use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::worker::Worker;
+use crate::plan::{Ask, Leave};
+use crate::read_rows::{Read as Taken, ReadError, RowReader};
+use crate::source::{Opened, Source, SourceFile};
+use crate::state::State;
+
+/// How much of a file is read at once.
+const READ: usize = 128 * 1024;
+
+/// What loading needs, whichever dataset and day.
+pub struct Context {
+    /// The database.
+    pub database: Arc<Database>,
+    /// This process, as the database knows it.
+    pub worker: Worker,
+    /// Where requests to sources run.
+    pub runtime: tokio::runtime::Handle,
+    /// Says when to stop.
+    pub stop: Stop,
+    /// When what did not load is tried again.
+    pub retry: Retry,
+    /// How far loads have come.
+    pub progress: Arc<Progress>,
+}
+
+/// When what did not load is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// How many attempts a day has.
+    pub max_attempts: u32,
+    /// The pause after the first failed attempt; it doubles with each further one.
+    pub first_delay: Duration,
+    /// The longest pause.
+    pub max_delay: Duration,
+    /// When a file that is not there is looked for again.
+    pub look_again: Duration,
+}
+
+impl Retry {
+    /// The pause after that many failed attempts, a tenth longer or shorter at random so that days that failed together
+    /// do not come back together; `None` when attempts are used up.
+    fn delay(&self, attempts: u32) -> Option<Duration> {
+        let doubled = self.first_delay.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1)));
+        let jitter = 0.9 + 0.2 * fastrand::f64();
+        (attempts < self.max_attempts).then(|| doubled.min(self.max_delay).mul_f64(jitter))
+    }
+}
+
+/// Tells loads in flight to stop before they publish, and no further one to begin.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for the stop.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// True when the stop was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How far the loads of this process have come.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Rows read.
+    pub rows: AtomicU64,
+    /// Bytes read, as stored.
+    pub bytes: AtomicU64,
+    /// Bytes of the files opened so far, as stored.
+    pub bytes_known: AtomicU64,
+}
+
+/// A dataset, ready to be loaded.
+pub struct Job {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Its source.
+    pub source: Source,
+    /// The hash of its definition.
+    pub definition_hash: String,
+}
+
+/// What became of a day.
+#[derive(Debug)]
+pub struct Report {
+    /// The day.
+    pub day: Day,
+    /// Which attempt it was, from 1; `None` where none began.
+    pub attempt: Option<u32>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What was counted and timed.
+    pub measured: Measured,
+    /// How long it all took.
+    pub elapsed: Duration,
+}
+
+/// What came of asking for a day to be loaded.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is loaded.
+    Loaded,
+    /// Its file is not there.
+    Waiting {
+        /// What was found instead.
+        why: String,
+    },
+    /// It failed.
+    Failed {
+        /// What went wrong.
+        error: String,
+        /// How many attempts are left.
+        left: u32,
+    },
+    /// A check said no.
+    Refused {
+        /// Which, and why.
+        error: String,
+    },
+    /// It was left alone.
+    Left(Leave),
+    /// Its process was gone with nothing more to try.
+    Settled(State),
+    /// Another process took it over meanwhile.
+    Lost,
+    /// It was stopped before it published.
+    Interrupted,
+    /// The database failed.
+    Database(DbError),
+}
+
+/// Why an attempt did not publish.
+enum Problem {
+    NotThere { url: String, why: String },
+    Failed(String),
+    Refused(String),
+    Lost,
+    Interrupted,
+    Db(DbError),
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Lost => Self::Lost,
+            PublishError::Refused(refusal) => Self::Refused(refusal.to_string()),
+            PublishError::Db(error) => Self::Db(error),
+        }
+    }
+}
+
+impl From<ReadError<Self>> for Problem {
+    fn from(error: ReadError<Self>) -> Self {
+        match error {
+            ReadError::Refused(why) => Self::Refused(why),
+            ReadError::Taker(problem) => problem,
+        }
+    }
+}
+
+/// Loads a day, if it may be. Whatever comes of it is in the state table when this returns, and in the report.
+#[must_use]
+pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigger) -> Report {
+    let began = Instant::now();
+    let mut load = Load { context, job, day, measured: Measured::default(), attempt: None };
+    let outcome = load.run(ask, trigger).unwrap_or_else(Outcome::Database);
+    Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
+}
+
+struct Load<'a> {
+    context: &'a Context,
+    job: &'a Job,
+    day: Day,
+    measured: Measured,
+    attempt: Option<u32>,
+}
+
+impl<'a> Load<'a> {
+    fn run(&mut self, ask: Ask, trigger: Trigger) -> Result<Outcome, DbError> {
+        let Context { database, worker, retry, .. } = self.context;
+        let mut conn = database.conn()?;
+        let request = Request {
+            dataset: &self.job.dataset.name,
+            day: self.day,
+            worker: worker.id(),
+            lease: database.lease(),
+            trigger,
+            ask,
+            max_attempts: retry.max_attempts,
+        };
+        let claim = match claim::claim(&mut conn, request)? {
+            Answer::Claimed(claim) => claim,
+            Answer::Left(leave) => return Ok(Outcome::Left(leave)),
+            Answer::Settled(state) => return Ok(Outcome::Settled(state)),
+        };
+        self.attempt = Some(claim.attempt);
+        let mut staged = StagedDay::new(&self.job.dataset);
+        match self.attempt(&mut conn, &claim, &mut staged) {
+            Ok(()) => Ok(Outcome::Loaded),
+            Err(problem) => self.end(conn, &claim, staged, problem),
+        }
+    }
+
+    /// The way of a claimed day from its file to the target.
+    fn attempt(&mut self, conn: &mut Conn, claim: &Claim, staged: &mut StagedDay<'a>) -> Result<(), Problem> {
+        let kept = self.context.worker.keep(&claim.token);
+        let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
+        let origin = self.timed(|measured| &mut measured.stage_ms, |load| load.stage(conn, staged, file));
+        self.measured.rows_read = i64::try_from(staged.counts.read).ok();
+        self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
+        let origin = origin?;
+        let passed: Passed = self.timed(
+            |measured| &mut measured.audit_ms,
+            |load| {
+                audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| Problem::Refused(refusal.to_string()))
+            },
+        )?;
+        self.may_go_on()?;
+        // The heartbeat ends here: it would wait for the row that publishing locks.
+        drop(kept);
+        Ok(publish(conn, claim, staged, passed, &origin, &mut self.measured)?)
+    }
+
+    fn timed<T>(
+        &mut self,
+        step: impl Fn(&mut Measured) -> &mut Option<i64>,
+        work: impl FnOnce(&mut Self) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let began = Instant::now();
+        let done = work(self);
+        *step(&mut self.measured) = i64::try_from(began.elapsed().as_millis()).ok();
+        done
+    }
+
+    fn may_go_on(&self) -> Result<(), Problem> {
+        if self.context.stop.is_asked() { Err(Problem::Interrupted) } else { Ok(()) }
+    }
+
+    fn open(&mut self) -> Result<SourceFile, Problem> {
+        match self.job.source.open(self.day, &self.context.runtime) {
+            Ok(Opened::File(file)) => {
+                self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
+                Ok(file)
+            }
+            Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
+            Err(error) => Err(Problem::Failed(error.to_string())),
+        }
+    }
+
+    /// Reads the file into the stage.
+    fn stage(&self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
+        stage::fill(conn, &self.job.dataset, &mut |sink| self.read(&mut file, staged, sink))?;
+        let info = file.info().clone();
+        let hash = file.finish().map_err(|error| Problem::Failed(error.to_string()))?;
+        Ok(Origin {
+            url: info.url,
+            etag: info.etag,
+            bytes: info.bytes,
+            modified: info.modified.naive_utc(),
+            hash: hash.to_string(),
+            definition_hash: self.job.definition_hash.clone(),
+        })
+    }
+
+    fn read(&self, file: &mut SourceFile, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
+        let progress = &self.context.progress;
+        let mut reader = RowReader::new(&self.job.dataset);
+        let mut buffer = vec![0; READ];
+        let (mut rows, mut bytes) = (0, 0);
+        loop {
+            self.may_go_on()?;
+            let length = match file.read(&mut buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Problem::Failed(error.to_string())),
+            };
+            let mut take = |read: Taken<'_>| self.take(read, staged, sink);
+            if length == 0 {
+                return Ok(reader.finish(&mut take)?);
+            }
+            reader.push(&buffer[..length], &mut take)?;
+            let (rows_now, bytes_now) = (staged.counts.read, file.stored_bytes());
+            progress.rows.fetch_add(rows_now - rows, Ordering::Relaxed);
+            progress.bytes.fetch_add(bytes_now - bytes, Ordering::Relaxed);
+            (rows, bytes) = (rows_now, bytes_now);
+        }
+    }
+
+    fn take(&self, taken: Taken<'_>, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
+        let (name, day) = (&self.job.dataset.name, self.day);
+        match taken {
+            Taken::Header([]) => {}
+            Taken::Header(unknown) => {
+                log::warn!("{name} {day}: ignoring columns that the dataset does not name: {}", unknown.join(", "));
+            }
+            Taken::Accepted { line, row } => {
+                sink.row(line, row)?;
+                staged.accepted();
+            }
+            Taken::Rejected { lines, reject } => staged.rejected(lines, reject)?,
+        }
+        Ok(())
+    }
+
+    /// Writes how the attempt ended.
+    fn end(&self, conn: Conn, claim: &Claim, mut staged: StagedDay<'_>, problem: Problem) -> Result<Outcome, DbError> {
+        let retry = &self.context.retry;
+        // After an error of the database the connection may be broken; a new one is waited for.
+        let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
+        let failed = |error: String| {
+            let left = retry.max_attempts.saturating_sub(claim.attempt);
+            let ending = Ending::Failed { error: error.clone(), try_again: retry.delay(claim.attempt) };
+            (ending, Outcome::Failed { error, left })
+        };
+        let (ending, outcome) = match problem {
+            Problem::Lost => return Ok(Outcome::Lost),
+            Problem::NotThere { url, why } => {
+                (Ending::Waiting { url, why: why.clone(), look_again: retry.look_again }, Outcome::Waiting { why })
+            }
+            Problem::Failed(error) => failed(error),
+            Problem::Refused(error) => (Ending::Refused { error: error.clone() }, Outcome::Refused { error }),
+            Problem::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
+            Problem::Db(error) if error.is_the_databases_own() => {
+                (Ending::Database { error: error.to_string() }, Outcome::Database(error))
+            }
+            Problem::Db(error) => failed(error.to_string()),
+        };
+        let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
+        let ours = self.write_end(conn, claim, &ending, rejects)?;
+        Ok(if ours { outcome } else { Outcome::Lost })
+    }
+
+    fn write_end(
+        &self,
+        conn: Option<Conn>,
+        claim: &Claim,
+        ending: &Ending,
+        mut rejects: Option<&mut Rejects>,
+    ) -> Result<bool, DbError> {
+        if let Some(mut conn) = conn {
+            match claim::end(&mut conn, claim, ending, &self.measured, rejects.as_deref_mut()) {
+                Err(error) if error.is_the_databases_own() => {}
+                written => return written,
+            }
+        }
+        let mut conn = self.context.database.conn()?;
+        claim::end(&mut conn, claim, ending, &self.measured, rejects)
+    }
+}

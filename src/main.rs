@@ -1,3 +1,5 @@
 //! The `dayfill` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dayfill::cli::dayfill(std::env::args_os()).into()
+}

@@ -1,1 +1,120 @@
-//! reconcile
+//! Reconciling: wanted days minus done days, oldest first. It decides which days to load; `load_day` loads them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use crate::day::{Day, DayRange};
+use crate::db::attempts::Trigger;
+use crate::db::days;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
+use crate::plan::{Ask, Decision, plan};
+
+/// What to do with each of `days` of a dataset, in their order, by what the state table says now.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn decide(
+    conn: &mut Conn,
+    dataset: &crate::dataset::DatasetName,
+    days: &[Day],
+    ask: Ask,
+    max_attempts: u32,
+) -> Result<Vec<(Day, Decision)>, DbError> {
+    let (Some(from), Some(to)) = (days.iter().min(), days.iter().max()) else { return Ok(Vec::new()) };
+    let known = days::known(conn, dataset, Some(DayRange { from: *from, to: *to }))?;
+    Ok(plan(days, &known, ask, max_attempts))
+}
+
+/// Loads those of `days` that are not left alone, in their order, at most `concurrency` at a time. Each day is reported
+/// as it ends. A day that fails does not stop the others; a database that fails does, and so does the stop.
+///
+/// # Errors
+/// A [`DbError`] when the state table cannot be read.
+pub fn reconcile(
+    context: &Context,
+    job: &Job,
+    days: &[Day],
+    ask: Ask,
+    trigger: Trigger,
+    concurrency: usize,
+    report: &mut dyn FnMut(Report),
+) -> Result<(), DbError> {
+    let mut conn = context.database.conn()?;
+    let decided = decide(&mut conn, &job.dataset.name, days, ask, context.retry.max_attempts)?;
+    drop(conn);
+    let mut todo = Vec::new();
+    for (day, decision) in decided {
+        match decision {
+            Decision::Load(_) | Decision::Settle(_) => todo.push(day),
+            Decision::Leave(leave) => log::debug!("{} {day}: {leave}", job.dataset.name),
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let broken = Stop::default();
+    let take = || {
+        let halted = context.stop.is_asked() || broken.is_asked();
+        if halted { None } else { todo.get(next.fetch_add(1, Ordering::Relaxed)).copied() }
+    };
+    let (send, reports) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..concurrency.min(todo.len()) {
+            let send = send.clone();
+            scope.spawn(|| {
+                let send = send;
+                while let Some(day) = take() {
+                    let loaded = load_day(context, job, day, ask, trigger);
+                    if matches!(loaded.outcome, Outcome::Database(_)) {
+                        broken.ask();
+                    }
+                    // The receiver outlives every loader.
+                    drop(send.send(loaded));
+                }
+            });
+        }
+        drop(send);
+        for loaded in reports {
+            log_report(job, &loaded);
+            report(loaded);
+        }
+    });
+    Ok(())
+}
+
+fn log_report(job: &Job, report: &Report) {
+    let Report { day, attempt, measured, elapsed, outcome } = report;
+    let name = &job.dataset.name;
+    let (attempt, elapsed_ms) = (attempt.unwrap_or_default(), elapsed.as_millis());
+    let rows = measured.rows_loaded.unwrap_or_default();
+    match outcome {
+        Outcome::Loaded => {
+            log::info!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, rows, elapsed_ms;
+            "{name} {day}: loaded {rows} rows in {elapsed_ms} ms")
+        }
+        Outcome::Waiting { why } => log::info!(dataset = name.as_str(), day = day.to_string().as_str();
+            "{name} {day}: waiting: {why}"),
+        Outcome::Failed { error, left } => {
+            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
+            "{name} {day}: failed, {left} attempts left: {error}")
+        }
+        Outcome::Refused { error } => {
+            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
+            "{name} {day}: refused: {error}")
+        }
+        Outcome::Left(leave) => log::info!(dataset = name.as_str(), day = day.to_string().as_str();
+            "{name} {day}: {leave}"),
+        Outcome::Settled(state) => log::warn!(dataset = name.as_str(), day = day.to_string().as_str();
+            "{name} {day}: its process died or stalled; now {state}"),
+        Outcome::Lost => log::warn!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
+            "{name} {day}: another process took the day over; nothing was published here"),
+        Outcome::Interrupted => {
+            log::info!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
+            "{name} {day}: interrupted before it was published; the attempt does not count")
+        }
+        Outcome::Database(error) => {
+            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
+            "{name} {day}: {error}")
+        }
+    }
+}

@@ -1,1 +1,31 @@
-//! shutdown
+//! Ctrl-C and SIGTERM: the first asks loads in flight to end before they publish, the second ends the process at once.
+//! Either way no day is left half: what was not committed never was.
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::load_day::Stop;
+
+/// Asks for the stop at the first signal; at the second the process ends with exit code 130.
+///
+/// # Errors
+/// The system's error when the signals cannot be listened for.
+pub fn on_signal(runtime: &Handle, stop: Stop) -> std::io::Result<()> {
+    let _inside = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.is_asked() {
+                std::process::exit(130);
+            }
+            log::warn!("stopping before the next day is published; once more to end at once");
+            stop.ask();
+        }
+    });
+    Ok(())
+}

@@ -1,3 +1,22 @@
-//! The database.
+//! The database: state tables, claims, stage, publish, target. All of diesel is in here.
+//!
+//! Everything blocks; callers bring a thread of their own. [`pool::Conn`] is a connection to either database; what both
+//! databases say in the same words stands in the modules named after what it does ([`days`], [`attempts`], [`worker`],
+//! [`stage`], [`publish`], [`target`]), what they say differently in `postgres` and `sqlite`.
 
+pub mod attempts;
+pub mod claim;
+pub mod days;
+pub mod error;
+pub mod migrate;
+pub mod pool;
+mod postgres;
+pub mod publish;
+pub mod rejects;
+mod schema;
+mod sqlite;
+pub mod stage;
+mod statements;
+pub mod target;
 pub mod url;
+pub mod worker;

@@ -1,0 +1,4 @@
+drop table workers;
+drop table rejected_rows;
+drop table load_attempts;
+drop table processed_days;

@@ -1,0 +1,112 @@
+//! What every command starts from: configuration read, logging on.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use indicatif::MultiProgress;
+use log::LevelFilter;
+
+use crate::cli::args::Global;
+use crate::cli::failure::Failure;
+use crate::config::{self, Config, Environment};
+use crate::dataset::Dataset;
+use crate::day::{Day, DayRange};
+use crate::db::migrate;
+use crate::db::pool::{Conn, Database};
+use crate::db::url::DatabaseUrl;
+use crate::exit_code::ExitCode;
+use crate::logging;
+use crate::plan;
+use crate::scheduler;
+
+/// The configuration in force, and where progress bars go.
+pub(super) struct App {
+    pub(super) config: Config,
+    pub(super) environment: Environment,
+    pub(super) bars: MultiProgress,
+}
+
+impl App {
+    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let environment = Environment::capture();
+        let bars = MultiProgress::new();
+        let config = config::load(global.config.as_deref(), &environment)?;
+        let log = &config.settings.log;
+        logging::start(level(log.level, global), global.log_format.unwrap_or(log.format), &bars);
+        Ok(Self { config, environment, bars })
+    }
+
+    /// The datasets of these names, or all.
+    pub(super) fn datasets(&self, names: &[String]) -> Result<Vec<&Dataset>, Failure> {
+        if names.is_empty() {
+            return Ok(self.config.datasets.iter().collect());
+        }
+        names.iter().map(|name| self.dataset(name)).collect()
+    }
+
+    /// The dataset of that name.
+    pub(super) fn dataset(&self, name: &str) -> Result<&Dataset, Failure> {
+        let found = self.config.datasets.iter().find(|dataset| dataset.name.as_str() == name);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.config.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+            Failure::new(ExitCode::Usage, format!("there is no dataset {name:?}; there are: {}", known.join(", ")))
+        })
+    }
+
+    /// The dataset of that name, or the only one there is.
+    pub(super) fn one_dataset(&self, name: Option<&str>) -> Result<&Dataset, Failure> {
+        match (name, self.config.datasets.as_slice()) {
+            (Some(name), _) => self.dataset(name),
+            (None, [only]) => Ok(only),
+            (None, several) => {
+                let known: Vec<&str> = several.iter().map(|dataset| dataset.name.as_str()).collect();
+                let message = format!("say which with --dataset; there are: {}", known.join(", "));
+                Err(Failure::new(ExitCode::Usage, message))
+            }
+        }
+    }
+
+    /// The database behind a pool of that many connections.
+    pub(super) fn database(&self, connections: u32) -> Arc<Database> {
+        let settings = &self.config.settings;
+        Arc::new(Database::new(settings.database.url.clone(), settings.claim.lease, connections))
+    }
+
+    /// A connection for looking only; `None` when there is nothing to look at yet: no SQLite file, no state tables.
+    pub(super) fn look(&self) -> Result<Option<Conn>, Failure> {
+        if let DatabaseUrl::Sqlite(path) = &self.config.settings.database.url
+            && !path.exists()
+        {
+            return Ok(None);
+        }
+        let mut conn = self.database(1).connect()?;
+        Ok(migrate::pending(&mut conn)?.is_empty().then_some(conn))
+    }
+}
+
+/// The wanted days of a dataset as of now, within bounds.
+pub(super) fn wanted(dataset: &Dataset, from: Option<Day>, to: Option<Day>) -> Vec<Day> {
+    let last_tick = scheduler::last_tick(&dataset.schedule, Utc::now());
+    let mut days = plan::wanted(&dataset.schedule, last_tick);
+    days.retain(|day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to));
+    days
+}
+
+/// All days of ranges, each once, oldest first.
+pub(super) fn days_of(ranges: &[DayRange]) -> Vec<Day> {
+    let mut days: Vec<Day> = ranges.iter().flat_map(|range| range.days()).collect();
+    days.sort_unstable();
+    days.dedup();
+    days
+}
+
+fn level(configured: LevelFilter, global: &Global) -> LevelFilter {
+    match (global.verbose, global.quiet) {
+        (0, 0) => configured,
+        (0, 1) => LevelFilter::Warn,
+        (0, 2) => LevelFilter::Error,
+        (0, _) => LevelFilter::Off,
+        (1, _) => LevelFilter::Debug,
+        (_, _) => LevelFilter::Trace,
+    }
+}

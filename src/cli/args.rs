@@ -1,0 +1,215 @@
+//! The command line as clap reads it. Parsing does nothing; each command is a file of its own.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::day::{Day, DayRange};
+use crate::logging::LogFormat;
+
+/// Loads one file per day into PostgreSQL or SQLite, exactly once, and fills in the days that are missing.
+#[derive(Debug, Parser)]
+#[command(name = "dayfill", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The original's program: `run-etl` alone.
+#[derive(Debug, Parser)]
+#[command(name = "algolia-etl", version, max_term_width = 100, about = "The original's command line, on dayfill")]
+pub struct AlgoliaEtl {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: AlgoliaCommand,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file
+    ///
+    /// Without it: $DAYFILL_CONFIG, then ./config/dayfill.toml, then /etc/dayfill/dayfill.toml.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Log more: -v for debug, -vv for trace
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Log less: -q for warnings and errors only, -qq for errors, -qqq for nothing
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: u8,
+    /// How log lines are written, on standard error
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load every wanted day that is not done, oldest first, today last
+    ///
+    /// Wanted are the days from the dataset's start to its last tick before now, minus its lag. Done are days that are
+    /// loaded, skipped, refused or absent, and failed days whose attempts are used up. A day that fails does not stop
+    /// the others.
+    CatchUp(CatchUp),
+    /// Load the days named, now, whatever their state
+    ///
+    /// A loaded day is loaded again only with --force; if that does not succeed, it stays as it was.
+    Load(Load),
+    /// Load a range of days with the original's options and output
+    ///
+    /// Days already loaded are loaded again, as the original would. Days loaded into another table than the dataset's
+    /// own are kept apart in the state table, as dataset NAME@TABLE.
+    RunEtl(RunEtl),
+    /// Show what is loaded, waiting, failed, refused or missing
+    Status(Status),
+    /// Give days a new series of attempts and load them now
+    Retry(Days),
+    /// Leave days out: they are not loaded until they are named
+    Skip(Skip),
+    /// Make days missing again, so that the next catch-up loads them
+    ///
+    /// The target's rows stay until the day is loaded again.
+    Forget(Days),
+    /// Check configuration, database, SQL and sources; with a file, what would become of its rows
+    Check(Check),
+    /// Create or update the state tables
+    Migrate(Migrate),
+    /// Write shell completions to standard output
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output
+    Man,
+}
+
+/// The commands of `algolia-etl`.
+#[derive(Debug, Subcommand)]
+pub enum AlgoliaCommand {
+    /// Load a range of days
+    RunEtl(RunEtl),
+}
+
+/// `catch-up`
+#[derive(Debug, Args)]
+pub struct CatchUp {
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Vec<String>,
+    /// No day before this one
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<Day>,
+    /// No day after this one
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<Day>,
+    /// Print what would be loaded and why, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many days at a time [default: catch_up.concurrency]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub concurrency: Option<u32>,
+    /// Exit with 5 when some day waits for its file
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `load`
+#[derive(Debug, Args)]
+pub struct Load {
+    /// A day (2019-04-01) or a range of days (2019-04-01..2019-04-07)
+    #[arg(required = true, value_name = "DAY|FROM..TO")]
+    pub days: Vec<DayRange>,
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Vec<String>,
+    /// Load days that are loaded already, too
+    #[arg(long)]
+    pub force: bool,
+    /// Exit with 5 when some day waits for its file
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `run-etl`
+#[derive(Debug, Args)]
+pub struct RunEtl {
+    /// The first day
+    #[arg(long, value_name = "DAY")]
+    pub start_date: Day,
+    /// The last day
+    #[arg(long, value_name = "DAY")]
+    pub end_date: Day,
+    /// The table to load into [default: the dataset's own]
+    #[arg(long, value_name = "TABLE")]
+    pub table_name: Option<String>,
+    /// The dataset [default: shopify_config, or the only one there is]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Only this dataset; may be given several times; NAME@TABLE for days loaded into another table
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Vec<String>,
+    /// No day before this one
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<Day>,
+    /// No day after this one
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<Day>,
+    /// As JSON, with the fields that docs/operations.md promises
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `retry` and `forget`
+#[derive(Debug, Args)]
+pub struct Days {
+    /// Days or ranges of days
+    #[arg(required = true, value_name = "DAY|FROM..TO")]
+    pub days: Vec<DayRange>,
+    /// The dataset; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+}
+
+/// `skip`
+#[derive(Debug, Args)]
+pub struct Skip {
+    /// Which days.
+    #[command(flatten)]
+    pub days: Days,
+    /// Why, for those who look later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Parse and validate this file, print counts and the first rejected rows; load nothing
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Vec<String>,
+}
+
+/// `migrate`
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}

@@ -1,0 +1,193 @@
+//! `check`: whether everything is in place, or what would become of a file's rows. It changes nothing.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::Read;
+use std::path::Path;
+
+use tokio::runtime::Runtime;
+
+use crate::audit::{Counts, audit};
+use crate::cli::app::{App, wanted};
+use crate::cli::args::Check;
+use crate::cli::failure::Failure;
+use crate::dataset::Dataset;
+use crate::db::migrate;
+use crate::db::pool::Conn;
+use crate::db::target::{self, Readiness};
+use crate::db::url::DatabaseUrl;
+use crate::exit_code::ExitCode;
+use crate::read_rows::{Read as Taken, ReadError, RowReader};
+use crate::source::{self, Looked, Source};
+use crate::validate::Reject;
+
+/// How many rejected rows of a sample are printed.
+const SHOWN: usize = 10;
+
+/// The worst that was found so far.
+struct Findings(ExitCode);
+
+impl Findings {
+    fn fine(&self, what: &str) -> Result<(), Failure> {
+        super::print(&format!("ok       {what}\n")).map(drop)
+    }
+
+    fn wrong(&mut self, code: ExitCode, what: &str) -> Result<(), Failure> {
+        if self.0 == ExitCode::Success {
+            self.0 = code;
+        }
+        super::print(&format!("problem  {what}\n")).map(drop)
+    }
+}
+
+pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
+    if let Some(file) = &args.sample {
+        let dataset = app.one_dataset(args.dataset.first().map(String::as_str))?;
+        return sample(dataset, file);
+    }
+    let datasets = app.datasets(&args.dataset)?;
+    let mut findings = Findings(ExitCode::Success);
+    let (file, number) = (app.config.file.display(), app.config.datasets.len());
+    findings.fine(&format!("configuration {file}, {number} datasets"))?;
+    if let Some(mut conn) = database(app, &mut findings)? {
+        for dataset in &datasets {
+            sql(&mut conn, dataset, &mut findings)?;
+        }
+    }
+    let runtime = Runtime::new()?;
+    for dataset in &datasets {
+        reach(app, dataset, runtime.handle(), &mut findings)?;
+    }
+    Ok(findings.0)
+}
+
+fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure> {
+    let database = app.database(1);
+    let url = database.url().to_string();
+    if let DatabaseUrl::Sqlite(path) = database.url()
+        && !path.exists()
+    {
+        findings.fine(&format!("database {url}: the first load creates it"))?;
+        let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
+        return Ok(Some(nowhere.connect()?));
+    }
+    match database.connect() {
+        Ok(mut conn) => {
+            let pending = migrate::pending(&mut conn)?;
+            let tables = if pending.is_empty() {
+                "state tables up to date".to_owned()
+            } else {
+                format!("the first load applies {}", pending.join(", "))
+            };
+            findings.fine(&format!("database {url}: {tables}"))?;
+            Ok(Some(conn))
+        }
+        Err(error) => {
+            findings.wrong(ExitCode::Database, &format!("database {url}: {error}"))?;
+            Ok(None)
+        }
+    }
+}
+
+fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<(), Failure> {
+    let (name, table) = (&dataset.name, &dataset.target.table);
+    match target::examine(conn, dataset) {
+        Ok(Readiness::Ready) => findings.fine(&format!("{name}: SQL, and table {table}")),
+        Ok(Readiness::Needs(statements)) => {
+            findings.fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            findings.wrong(failure.code, &failure.to_string())
+        }
+    }
+}
+
+/// Looks for the newest wanted day's file: that it is not there yet is fine, that nobody answers is not.
+fn reach(
+    app: &App,
+    dataset: &Dataset,
+    runtime: &tokio::runtime::Handle,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let name = &dataset.name;
+    let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
+    let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
+    match looked {
+        Ok(Looked::File(info)) => findings.fine(&format!("{name}: {} ({} bytes)", info.url, info.bytes)),
+        Ok(Looked::NotThere { url, why }) => findings.fine(&format!("{name}: {url} answers: {why}")),
+        Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
+    }
+}
+
+/// What was found in a sample.
+#[derive(Default)]
+struct Sample {
+    counts: Counts,
+    rejects: Vec<Reject>,
+    by_reason: BTreeMap<(Option<String>, String), u64>,
+}
+
+fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
+    let refused = |why: String| {
+        super::print(&format!("{}: {} would be refused: {why}\n", dataset.name, file.display()))?;
+        Ok(ExitCode::Refused)
+    };
+    let sample = match read_sample(dataset, file)? {
+        Ok(sample) => sample,
+        Err(why) => return refused(why),
+    };
+    let Counts { read, rejected } = sample.counts;
+    super::print(&format!("{}: {read} rows, {} accepted, {rejected} rejected\n", dataset.name, read - rejected))?;
+    for ((column, reason), number) in &sample.by_reason {
+        let column = column.as_deref().map_or_else(String::new, |column| format!("column {column} "));
+        super::print(&format!("  {number} times: {column}{reason}\n"))?;
+    }
+    for reject in &sample.rejects {
+        super::print(&format!("  {reject}\n"))?;
+    }
+    match audit(sample.counts, &dataset.limits) {
+        Ok(_) => Ok(ExitCode::Success),
+        Err(why) => refused(why.to_string()),
+    }
+}
+
+/// Reads a file as a load would; the inner error says why the day would be refused.
+fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>, Failure> {
+    let mut opened = source::open_file(file).map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;
+    let mut sample = Sample::default();
+    let mut take = |taken: Taken<'_>| -> Result<(), Infallible> {
+        match taken {
+            Taken::Header([]) => {}
+            Taken::Header(unknown) => log::warn!("columns that the dataset does not name: {}", unknown.join(", ")),
+            Taken::Accepted { .. } => sample.counts.read += 1,
+            Taken::Rejected { lines, reject } => sample.reject(lines, reject),
+        }
+        Ok(())
+    };
+    let mut reader = RowReader::new(dataset);
+    let mut buffer = vec![0; 64 * 1024];
+    let parsed = loop {
+        let length = opened.read(&mut buffer)?;
+        let step = if length == 0 { reader.finish(&mut take) } else { reader.push(&buffer[..length], &mut take) };
+        if length == 0 || step.is_err() {
+            break step;
+        }
+    };
+    Ok(match parsed {
+        Err(ReadError::Refused(why)) => Err(why),
+        Err(ReadError::Taker(never)) => match never {},
+        Ok(()) => Ok(sample),
+    })
+}
+
+impl Sample {
+    fn reject(&mut self, lines: u64, reject: Reject) {
+        self.counts.read += lines;
+        self.counts.rejected += lines;
+        *self.by_reason.entry((reject.column.clone(), reject.reason.clone())).or_default() += 1;
+        if self.rejects.len() < SHOWN {
+            self.rejects.push(reject);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `retry`, `skip` and `forget`: what a person decides about days.
+
+use crate::cli::app::{App, days_of};
+use crate::cli::args::{Days, Skip};
+use crate::cli::catch_up::{conclude, concurrency};
+use crate::cli::failure::Failure;
+use crate::cli::loads::{self, How};
+use crate::db::attempts::Trigger;
+use crate::db::days::{self, Order, OrderError};
+use crate::exit_code::ExitCode;
+use crate::plan::Ask;
+use crate::state::State;
+
+pub(super) fn retry(app: &App, args: &Days) -> Result<ExitCode, Failure> {
+    let ordered = order(app, args, Order::Retry, None)?;
+    if ordered != ExitCode::Success {
+        return Ok(ordered);
+    }
+    let order = loads::Order { dataset: app.one_dataset(args.dataset.as_deref())?.clone(), days: days_of(&args.days) };
+    let how = How { ask: Ask::Named, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
+    conclude(&loads::run(app, vec![order], how, &mut |_, _| {})?, false)
+}
+
+pub(super) fn skip(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
+    order(app, &args.days, Order::Skip(args.reason.as_deref()), Some("skipped"))
+}
+
+pub(super) fn forget(app: &App, args: &Days) -> Result<ExitCode, Failure> {
+    order(app, args, Order::Forget, Some("forgotten"))
+}
+
+/// Carries out an order for each day, and says so where there is a word for it. A day that cannot take it does not stop
+/// the others.
+fn order(app: &App, args: &Days, order: Order<'_>, done: Option<&str>) -> Result<ExitCode, Failure> {
+    let dataset = app.one_dataset(args.dataset.as_deref())?;
+    let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+    let mut code = ExitCode::Success;
+    for day in days_of(&args.days) {
+        let name = &dataset.name;
+        let line = match days::order(&mut conn, name, day, order) {
+            Ok(before) => {
+                let before = before.map_or("missing", State::name);
+                done.map(|done| format!("{name} {day}: {done} (it was {before})\n"))
+            }
+            Err(OrderError::Db(error)) => return Err(error.into()),
+            Err(error) => {
+                code = ExitCode::Failed;
+                Some(format!("{name} {day}: {error}\n"))
+            }
+        };
+        super::print(&line.unwrap_or_default())?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,201 @@
+//! Loading from the command line: what every command that loads has in common.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::runtime::Runtime;
+
+use crate::cli::app::App;
+use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::table::{Table, count, milliseconds};
+use crate::dataset::{Dataset, DatasetName};
+use crate::day::Day;
+use crate::db::attempts::Trigger;
+use crate::db::migrate;
+use crate::db::pool::{Conn, Database};
+use crate::db::target::{self, TargetError};
+use crate::db::worker::Worker;
+use crate::exit_code::ExitCode;
+use crate::load_day::{Context, Job, Outcome, Progress, Report, Retry, Stop};
+use crate::plan::{Ask, Leave};
+use crate::reconcile::reconcile;
+use crate::shutdown;
+use crate::source::Source;
+use crate::state::State;
+
+/// Days of one dataset to load.
+pub(super) struct Order {
+    pub(super) dataset: Dataset,
+    pub(super) days: Vec<Day>,
+}
+
+/// What came of all days.
+pub(super) struct Loads {
+    reports: Vec<(DatasetName, Report)>,
+    interrupted: bool,
+}
+
+/// How days are asked for, and how many at a time.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) ask: Ask,
+    pub(super) trigger: Trigger,
+    pub(super) concurrency: u32,
+}
+
+/// A database whose state tables and targets are ready for these datasets, and a connection to it.
+pub(super) fn ready<'a>(
+    app: &App,
+    datasets: impl Iterator<Item = &'a Dataset>,
+    connections: u32,
+) -> Result<(Arc<Database>, Conn), Failure> {
+    let database = app.database(connections);
+    let mut conn = database.connect()?;
+    migrate::migrate(&mut conn)?;
+    let mut unfit = Vec::new();
+    for dataset in datasets {
+        match target::prepare(&mut conn, dataset) {
+            Ok(()) => {}
+            Err(TargetError::Db(error)) => return Err(error.into()),
+            Err(error) => unfit.push(error.to_string()),
+        }
+    }
+    if unfit.is_empty() { Ok((database, conn)) } else { Err(Failure::new(ExitCode::Configuration, unfit.join("\n"))) }
+}
+
+/// Carries out the orders, dataset by dataset. `each` sees every report as it comes.
+pub(super) fn run(
+    app: &App,
+    orders: Vec<Order>,
+    how: How,
+    each: &mut dyn FnMut(&Dataset, &Report),
+) -> Result<Loads, Failure> {
+    let (database, conn) = ready(app, orders.iter().map(|order| &order.dataset), how.concurrency + 1)?;
+    let runtime = Runtime::new()?;
+    let stop = Stop::default();
+    shutdown::on_signal(runtime.handle(), stop.clone())?;
+    let settings = &app.config.settings;
+    let context = Context {
+        worker: Worker::start(&database, conn)?,
+        database,
+        runtime: runtime.handle().clone(),
+        stop: stop.clone(),
+        retry: Retry {
+            max_attempts: settings.retry.max_attempts,
+            first_delay: settings.retry.first_delay,
+            max_delay: settings.retry.max_delay,
+            look_again: settings.waiting.poll,
+        },
+        progress: Arc::new(Progress::default()),
+    };
+    let days = orders.iter().map(|order| order.days.len()).sum();
+    let bar = Bar::start(&app.bars, days, Arc::clone(&context.progress));
+    let mut reports = Vec::new();
+    for Order { dataset, days } in orders {
+        let source = Source::new(&dataset.source, &app.environment.pairs())
+            .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
+        let job = Job { definition_hash: dataset.definition_hash(), source, dataset };
+        reconcile(&context, &job, &days, how.ask, how.trigger, how.concurrency as usize, &mut |report| {
+            each(&job.dataset, &report);
+            bar.iter().for_each(Bar::day_ended);
+            reports.push((job.dataset.name.clone(), report));
+        })?;
+    }
+    drop(bar);
+    reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
+    Ok(Loads { reports, interrupted: stop.is_asked() })
+}
+
+impl Loads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.reports.is_empty()
+    }
+
+    /// The exit code that the worst report asks for.
+    pub(super) fn exit_code(&self, strict: bool) -> ExitCode {
+        let any = |wanted: fn(&Outcome) -> bool| self.reports.iter().any(|(_, report)| wanted(&report.outcome));
+        if self.interrupted {
+            ExitCode::Interrupted
+        } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
+            ExitCode::Database
+        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed))) {
+            ExitCode::Failed
+        } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
+            ExitCode::Refused
+        } else if strict && any(|outcome| matches!(outcome, Outcome::Waiting { .. })) {
+            ExitCode::Waiting
+        } else {
+            ExitCode::Success
+        }
+    }
+
+    /// A row for each day that was touched.
+    pub(super) fn table(&self) -> String {
+        let headings = ["DATASET", "DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPT>", "TIME>", "DETAIL"];
+        let mut table = Table::new(&headings);
+        for (dataset, report) in &self.reports {
+            let (state, detail) = told(&report.outcome);
+            let measured = &report.measured;
+            table.row(vec![
+                dataset.to_string(),
+                report.day.to_string(),
+                state.to_owned(),
+                count(measured.rows_loaded),
+                count(measured.rows_filtered),
+                count(measured.rows_rejected),
+                count(report.attempt.map(i64::from)),
+                milliseconds(report.elapsed.as_millis()),
+                detail,
+            ]);
+        }
+        table.render()
+    }
+
+    /// One line that counts the states; days that wait for their file are named.
+    pub(super) fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
+            let number = self.reports.iter().filter(|(_, report)| told(&report.outcome).0 == state).count();
+            if number > 0 {
+                parts.push(format!("{number} {state}"));
+            }
+        }
+        let waiting: Vec<String> = self
+            .reports
+            .iter()
+            .filter(|(_, report)| matches!(report.outcome, Outcome::Waiting { .. }))
+            .map(|(dataset, report)| format!("{dataset} {}", report.day))
+            .collect();
+        if !waiting.is_empty() {
+            parts.push(format!("{} waiting for a file: {}", waiting.len(), waiting.join(", ")));
+        }
+        parts.join(", ")
+    }
+}
+
+/// The state a day is in after what came of it, and what there is to say beside.
+fn told(outcome: &Outcome) -> (&'static str, String) {
+    match outcome {
+        Outcome::Loaded => ("loaded", String::new()),
+        Outcome::Waiting { why } => ("waiting", why.clone()),
+        Outcome::Failed { error, left } => ("failed", format!("{error} ({left} attempts left)")),
+        Outcome::Refused { error } => ("refused", error.clone()),
+        Outcome::Left(Leave::Done(State::Loaded)) => {
+            ("loaded", "already loaded; `load --force` loads it again".to_owned())
+        }
+        Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
+        Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
+        Outcome::Left(leave @ (Leave::Exhausted | Leave::NotDue)) => ("failed", leave.to_string()),
+        Outcome::Settled(state) => (state.name(), "its process died or stalled".to_owned()),
+        Outcome::Lost => ("running", "another process took it over".to_owned()),
+        Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
+        Outcome::Database(error) => ("database", error.to_string()),
+    }
+}
+
+/// A span of time in the state table, for people; nothing while it is open.
+pub(super) fn span(from: Option<chrono::NaiveDateTime>, to: Option<chrono::NaiveDateTime>) -> String {
+    let spent = from.zip(to).map(|(from, to)| (to - from).max(TimeDelta::zero()));
+    spent.map_or_else(String::new, |spent| milliseconds(spent.num_milliseconds().unsigned_abs().into()))
+}

@@ -1,0 +1,28 @@
+//! `migrate`: the state tables, created or updated.
+
+use crate::cli::app::App;
+use crate::cli::args::Migrate;
+use crate::cli::failure::Failure;
+use crate::db::migrate;
+use crate::db::url::DatabaseUrl;
+use crate::exit_code::ExitCode;
+
+pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
+    let database = app.database(1);
+    if args.dry_run
+        && let DatabaseUrl::Sqlite(path) = database.url()
+        && !path.exists()
+    {
+        return super::print(&format!("would create {} and its state tables\n", path.display()));
+    }
+    let mut conn = database.connect()?;
+    let (names, done) = if args.dry_run {
+        (migrate::pending(&mut conn)?, "would apply")
+    } else {
+        (migrate::migrate(&mut conn)?, "applied")
+    };
+    if names.is_empty() {
+        return super::print("the state tables are up to date\n");
+    }
+    super::print(&names.iter().map(|name| format!("{done} {name}\n")).collect::<String>())
+}

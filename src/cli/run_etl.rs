@@ -1,0 +1,65 @@
+//! `run-etl`: the original's command, with the original's progress lines.
+
+use crate::cli::app::{App, days_of};
+use crate::cli::args::RunEtl;
+use crate::cli::catch_up::concurrency;
+use crate::cli::failure::Failure;
+use crate::cli::loads::{self, How, Order};
+use crate::column::TableName;
+use crate::dataset::Dataset;
+use crate::day::DayRange;
+use crate::db::attempts::Trigger;
+use crate::exit_code::ExitCode;
+use crate::load_day::{Outcome, Report};
+use crate::plan::Ask;
+
+/// The dataset that stands for the original's one task.
+const ORIGINAL: &str = "shopify_config";
+
+pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
+    let (from, to) = (args.start_date, args.end_date);
+    if to < from {
+        return Err(Failure::new(ExitCode::Usage, format!("--end-date {to} is before --start-date {from}")));
+    }
+    let dataset = into_table(app, args)?;
+    let days = days_of(&[DayRange { from, to }]);
+    let how = How { ask: Ask::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
+    let loads = loads::run(app, vec![Order { dataset, days }], how, &mut |dataset, report| {
+        // A reader that went away does not stop the load.
+        let _ = super::print(&lines(dataset, report));
+    })?;
+    super::print("ETL process completed for all dates\n")?;
+    Ok(loads.exit_code(false))
+}
+
+fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
+    let has_original = app.config.datasets.iter().any(|dataset| dataset.name.as_str() == ORIGINAL);
+    let name = args.dataset.as_deref().or(has_original.then_some(ORIGINAL));
+    let dataset = app.one_dataset(name)?.clone();
+    let Some(table) = &args.table_name else { return Ok(dataset) };
+    let table: TableName =
+        table.parse().map_err(|why| Failure::new(ExitCode::Usage, format!("--table-name {table:?} {why}")))?;
+    Ok(dataset.into_table(table))
+}
+
+fn lines(dataset: &Dataset, report: &Report) -> String {
+    let day = report.day;
+    let measured = &report.measured;
+    let mut lines = format!("Processing data for {day}\n");
+    match &report.outcome {
+        Outcome::Loaded => {
+            let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
+            let table = &dataset.target.table;
+            lines +=
+                &format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}\n");
+        }
+        Outcome::Waiting { why } => lines += &format!("No file for {day} yet: {why}\n"),
+        Outcome::Refused { error } => lines += &format!("Refused {day}: {error}\n"),
+        Outcome::Failed { error, .. } => lines += &format!("Failed {day}: {error}\n"),
+        Outcome::Database(error) => lines += &format!("Failed {day}: {error}\n"),
+        Outcome::Left(leave) => lines += &format!("Left {day}: {leave}\n"),
+        Outcome::Settled(_) | Outcome::Lost => lines += &format!("Left {day}: another process took it over\n"),
+        Outcome::Interrupted => lines += &format!("Interrupted before {day} was loaded\n"),
+    }
+    lines
+}

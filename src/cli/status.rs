@@ -1,0 +1,226 @@
+//! `status`: what the state table says, as a table or as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::NaiveDateTime;
+
+use crate::cli::app::{App, wanted};
+use crate::cli::args::Status;
+use crate::cli::failure::Failure;
+use crate::cli::loads::span;
+use crate::cli::table::{Table, count};
+use crate::dataset::Dataset;
+use crate::day::{Day, DayRange};
+use crate::db::days::{self, ProcessedDay};
+use crate::db::pool::Conn;
+use crate::exit_code::ExitCode;
+
+/// What is known of a dataset. Field names are a documented contract (docs/operations.md): they are added to, never
+/// renamed.
+#[derive(serde::Serialize)]
+struct DatasetStatus {
+    dataset: String,
+    table: String,
+    /// How many of the days below are in each state; `missing` counts wanted days without a row.
+    counts: BTreeMap<&'static str, u64>,
+    days: Vec<DayStatus>,
+}
+
+/// What is known of a day. Times are UTC, RFC 3339.
+#[derive(serde::Serialize)]
+struct DayStatus {
+    day: Day,
+    state: &'static str,
+    wanted: bool,
+    attempts: i32,
+    rows_read: Option<i64>,
+    rows_filtered: Option<i64>,
+    rows_rejected: Option<i64>,
+    rows_loaded: Option<i64>,
+    source_url: Option<String>,
+    source_etag: Option<String>,
+    source_bytes: Option<i64>,
+    source_hash: Option<String>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    loaded_at: Option<String>,
+    next_attempt_at: Option<String>,
+    duration_ms: Option<i64>,
+    /// Loaded by another definition of the dataset than the one in force.
+    older_definition: bool,
+    error: Option<String>,
+    note: Option<String>,
+    #[serde(skip)]
+    span: (Option<NaiveDateTime>, Option<NaiveDateTime>),
+}
+
+pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
+    let mut conn = app.look()?;
+    let datasets = status_datasets(app, &args.dataset)?;
+    let mut statuses = Vec::new();
+    for dataset in &datasets {
+        statuses.push(of(conn.as_mut(), dataset, args.from, args.to)?);
+    }
+    if args.json {
+        let database = app.config.settings.database.url.to_string();
+        let json = serde_json::json!({ "database": database, "datasets": statuses });
+        let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::from)?;
+        return super::print(&format!("{text}\n"));
+    }
+    let mut text = String::new();
+    if conn.is_none() {
+        let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url);
+    }
+    for status in &statuses {
+        text.push_str(&render(status));
+    }
+    super::print(&super::coloured(&text))
+}
+
+/// The datasets of these names; `NAME@TABLE` is a dataset loaded into another table.
+fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure> {
+    if names.is_empty() {
+        return Ok(app.config.datasets.clone());
+    }
+    let named = |name: &String| match name.split_once('@') {
+        Some((dataset, table)) => {
+            let table = table
+                .parse()
+                .map_err(|why| Failure::new(ExitCode::Usage, format!("--dataset {name:?}: {table:?} {why}")))?;
+            Ok(app.dataset(dataset)?.clone().into_table(table))
+        }
+        None => app.dataset(name).cloned(),
+    };
+    names.iter().map(named).collect()
+}
+
+fn of(
+    conn: Option<&mut Conn>,
+    dataset: &Dataset,
+    from: Option<Day>,
+    to: Option<Day>,
+) -> Result<DatasetStatus, Failure> {
+    let definition = dataset.definition_hash();
+    let range = match (from, to) {
+        (None, None) => None,
+        (from, to) => Some(DayRange {
+            from: from.unwrap_or(dataset.schedule.start),
+            to: to.unwrap_or_else(|| Day::new(chrono::Utc::now().date_naive()).next()),
+        }),
+    };
+    let rows = conn.map(|conn| days::list(conn, dataset.name.as_str(), range)).transpose()?.unwrap_or_default();
+    // Another table's days are wanted by nobody's schedule.
+    let wanted = if dataset.name.as_str().contains('@') { Vec::new() } else { wanted(dataset, from, to) };
+    let mut by_day: BTreeMap<Day, DayStatus> = wanted.iter().map(|day| (*day, missing(*day))).collect();
+    for row in rows {
+        let day = Day::new(row.day);
+        by_day.insert(day, of_row(row, wanted.binary_search(&day).is_ok(), &definition));
+    }
+    let mut counts = BTreeMap::new();
+    for day in by_day.values() {
+        *counts.entry(day.state).or_insert(0) += 1;
+    }
+    Ok(DatasetStatus {
+        dataset: dataset.name.to_string(),
+        table: dataset.target.table.to_string(),
+        counts,
+        days: by_day.into_values().collect(),
+    })
+}
+
+fn missing(day: Day) -> DayStatus {
+    DayStatus {
+        day,
+        state: "missing",
+        wanted: true,
+        attempts: 0,
+        rows_read: None,
+        rows_filtered: None,
+        rows_rejected: None,
+        rows_loaded: None,
+        source_url: None,
+        source_etag: None,
+        source_bytes: None,
+        source_hash: None,
+        started_at: None,
+        finished_at: None,
+        loaded_at: None,
+        next_attempt_at: None,
+        duration_ms: None,
+        older_definition: false,
+        error: None,
+        note: None,
+        span: (None, None),
+    }
+}
+
+fn of_row(row: ProcessedDay, wanted: bool, definition: &str) -> DayStatus {
+    let time = |time: Option<NaiveDateTime>| {
+        time.map(|time| time.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+    };
+    let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
+    DayStatus {
+        day: Day::new(row.day),
+        state: row.state.0.name(),
+        wanted,
+        attempts: row.attempts,
+        rows_read: row.rows_read,
+        rows_filtered: row.rows_filtered,
+        rows_rejected: row.rows_rejected,
+        rows_loaded: row.rows_loaded,
+        older_definition: row.in_target() && row.definition_hash.as_deref() != Some(definition),
+        source_url: row.source_url,
+        source_etag: row.source_etag,
+        source_bytes: row.source_bytes,
+        source_hash: row.source_hash,
+        started_at: time(row.started_at),
+        finished_at: time(row.finished_at),
+        loaded_at: time(row.loaded_at),
+        next_attempt_at: time(row.next_attempt_at),
+        duration_ms: spent,
+        error: row.error,
+        note: row.note,
+        span: (row.started_at, row.finished_at),
+    }
+}
+
+fn render(status: &DatasetStatus) -> String {
+    let counts: Vec<String> = status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let last = status.days.iter().rev().find(|day| day.state == "loaded");
+    let last = last.map_or_else(String::new, |last| format!("; last loaded {}", last.day));
+    let counts = if counts.is_empty() { "no days wanted yet".to_owned() } else { counts.join(", ") };
+    let mut text = format!("{} into {}: {counts}{last}\n", status.dataset, status.table);
+    let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
+    for day in &status.days {
+        table.row(vec![
+            day.day.to_string(),
+            day.state.to_owned(),
+            count(day.rows_loaded),
+            count(day.rows_filtered),
+            count(day.rows_rejected),
+            if day.state == "missing" { String::new() } else { day.attempts.to_string() },
+            span(day.span.0, day.span.1),
+            detail(day),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push_str(&table.render());
+    }
+    let older: Vec<String> =
+        status.days.iter().filter(|day| day.older_definition).map(|day| day.day.to_string()).collect();
+    if !older.is_empty() {
+        let _ = writeln!(
+            text,
+            "loaded by an older definition of the dataset (`load --force` loads them again): {}",
+            older.join(", ")
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn detail(day: &DayStatus) -> String {
+    let next = day.next_attempt_at.as_ref().map(|next| format!("next look {next}"));
+    [day.error.clone(), day.note.clone(), next].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,152 @@
+//! The rows of `load_attempts`: one per try, begun with the claim.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::prelude::*;
+
+use crate::db::days::ProcessedDay;
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::load_attempts;
+
+/// What a day left by its process is told.
+pub(super) const LOST: &str = "the process that was loading it died or stalled";
+
+/// What made a load begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The `catch-up` command.
+    CatchUp,
+    /// The `load` command.
+    Load,
+    /// The `retry` command.
+    Retry,
+    /// The `run-etl` command.
+    RunEtl,
+}
+
+impl Trigger {
+    /// The trigger's name in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CatchUp => "catch-up",
+            Self::Load => "load",
+            Self::Retry => "retry",
+            Self::RunEtl => "run-etl",
+        }
+    }
+}
+
+/// What was counted and timed in an attempt, as far as it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Milliseconds until the file was open.
+    pub source_ms: Option<i64>,
+    /// Milliseconds of reading, validating and staging.
+    pub stage_ms: Option<i64>,
+    /// Milliseconds of the audit.
+    pub audit_ms: Option<i64>,
+    /// Milliseconds of publishing.
+    pub publish_ms: Option<i64>,
+    /// Rows in the file.
+    pub rows_read: Option<i64>,
+    /// Rows the filter left out.
+    pub rows_filtered: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
+    /// Rows that passed the filter.
+    pub rows_loaded: Option<i64>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Loaded,
+    Failed,
+    Refused,
+    Interrupted,
+    Database,
+    Lost,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Interrupted => "interrupted",
+            Self::Database => "database",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = load_attempts)]
+struct Begun<'a> {
+    claim: &'a str,
+    dataset: &'a str,
+    day: NaiveDate,
+    attempt: i32,
+    trigger: &'a str,
+    worker: &'a str,
+    started_at: NaiveDateTime,
+}
+
+/// Records that an attempt begins, from the row that was claimed for it.
+pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: NaiveDateTime) -> Result<(), DbError> {
+    let begun = Begun {
+        claim: row.claim.as_deref().unwrap_or_default(),
+        dataset: &row.dataset,
+        day: row.day,
+        attempt: row.attempts,
+        trigger: trigger.name(),
+        worker: row.worker.as_deref().unwrap_or_default(),
+        started_at: now,
+    };
+    on!(conn, c => diesel::insert_into(load_attempts::table).values(&begun).execute(c))
+        .doing("recording the attempt")
+        .map(drop)
+}
+
+/// Records how an attempt ended.
+pub(super) fn end(
+    conn: &mut Conn,
+    token: &str,
+    outcome: Outcome,
+    measured: &Measured,
+    error: Option<&str>,
+    now: NaiveDateTime,
+) -> Result<(), DbError> {
+    use load_attempts as la;
+    let ended = (
+        la::finished_at.eq(now),
+        la::outcome.eq(outcome.name()),
+        la::source_ms.eq(measured.source_ms),
+        la::stage_ms.eq(measured.stage_ms),
+        la::audit_ms.eq(measured.audit_ms),
+        la::publish_ms.eq(measured.publish_ms),
+        la::rows_read.eq(measured.rows_read),
+        la::rows_filtered.eq(measured.rows_filtered),
+        la::rows_rejected.eq(measured.rows_rejected),
+        la::rows_loaded.eq(measured.rows_loaded),
+        la::error.eq(error),
+    );
+    on!(conn, c => diesel::update(la::table.find(token)).set(ended).execute(c))
+        .doing("recording the attempt's end")
+        .map(drop)
+}
+
+/// Records that the process of a running day is gone.
+pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
+    let token = row.claim.as_deref().unwrap_or_default();
+    end(conn, token, Outcome::Lost, &Measured::default(), Some(LOST), now)
+}
+
+/// Takes an attempt back: looking for a file that is not there costs none.
+pub(super) fn take_back(conn: &mut Conn, token: &str) -> Result<(), DbError> {
+    on!(conn, c => diesel::delete(load_attempts::table.find(token)).execute(c))
+        .doing("taking the attempt back")
+        .map(drop)
+}

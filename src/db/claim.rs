@@ -1,0 +1,259 @@
+//! Claims: the right of one process to work on a day for now.
+//!
+//! A claim is a random token in the day's row with a lease by the database's clock. Each function here is one
+//! transaction of its own and durable when it returns; publishing, which ends a claim with success, is in `publish`.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::attempts::{self, Measured, Outcome, Trigger};
+use crate::db::days::{self, ProcessedDay, Stored};
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::rejects::{self, Rejects};
+use crate::plan::{self, Ask, Decision, Leave, Owner};
+use crate::state::{Event, State, after};
+
+/// What is wanted of a day.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The dataset.
+    pub dataset: &'a DatasetName,
+    /// The day.
+    pub day: Day,
+    /// The worker that asks.
+    pub worker: &'a str,
+    /// How long the claim holds without a heartbeat.
+    pub lease: Duration,
+    /// What made the load begin.
+    pub trigger: Trigger,
+    /// How the day is asked for.
+    pub ask: Ask,
+    /// How many attempts a day has.
+    pub max_attempts: u32,
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub enum Answer {
+    /// The day is ours.
+    Claimed(Claim),
+    /// It is left alone, and why.
+    Left(Leave),
+    /// Its process was gone with nothing more to try; it moved to that state.
+    Settled(State),
+}
+
+/// A claim on a day, held by this process.
+#[derive(Debug)]
+pub struct Claim {
+    /// The token that publishing proves.
+    pub token: String,
+    /// Which attempt of the series this is, from 1.
+    pub attempt: u32,
+    /// The row as it was written with the claim.
+    pub(super) row: ProcessedDay,
+    /// The row to go back to when the attempt does not count; `None` when the day was missing.
+    prior: Option<ProcessedDay>,
+}
+
+impl Claim {
+    /// True when the target holds the day's rows from an earlier load.
+    #[must_use]
+    pub fn is_reload(&self) -> bool {
+        self.row.in_target()
+    }
+}
+
+/// Asks for a day. A row that another transaction holds is not waited for: who holds it is at work on the day.
+///
+/// # Errors
+/// A [`DbError`]; nothing is claimed then.
+pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
+    let Request { dataset, day, ask, max_attempts, .. } = request;
+    conn.transaction(|conn| {
+        conn.commit_in_background()?;
+        let now = conn.now()?;
+        let Some(row) = days::lock(conn, dataset.as_str(), day.date(), false)? else {
+            if days::exists(conn, dataset.as_str(), day.date())? {
+                return Ok(Answer::Left(Leave::Busy));
+            }
+            return claim_missing(conn, request, now);
+        };
+        let owner = if row.state.0 == State::Running { row.owner(conn, now)? } else { Owner::Gone };
+        match plan::decide(Some(&row.known(owner)), ask, max_attempts) {
+            Decision::Leave(leave) => Ok(Answer::Left(leave)),
+            Decision::Settle(state) => {
+                attempts::lost(conn, &row, now)?;
+                days::save(conn, &ProcessedDay { finished_at: Some(now), ..days::abandoned(row) })?;
+                Ok(Answer::Settled(state))
+            }
+            Decision::Load(_) => claim_row(conn, request, row, now),
+        }
+    })
+}
+
+fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> Result<Answer, DbError> {
+    let empty = ProcessedDay::new(request.dataset, request.day, State::Running);
+    let claim = Claim::new(request, empty, None, now);
+    // Another process may have claimed the day since the look above; then its row is there and stays.
+    if !days::insert(conn, &claim.row)? {
+        return Ok(Answer::Left(Leave::Busy));
+    }
+    attempts::begin(conn, &claim.row, request.trigger, now)?;
+    Ok(Answer::Claimed(claim))
+}
+
+fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: NaiveDateTime) -> Result<Answer, DbError> {
+    let prior = if row.state.0 == State::Running {
+        attempts::lost(conn, &row, now)?;
+        days::abandoned(row)
+    } else {
+        row
+    };
+    // A reload of a loaded day begins a new series of attempts.
+    let begun = if prior.state.0 == State::Loaded { 0 } else { prior.attempts };
+    let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
+    days::save(conn, &claim.row)?;
+    attempts::begin(conn, &claim.row, request.trigger, now)?;
+    Ok(Answer::Claimed(claim))
+}
+
+impl Claim {
+    fn new(request: Request<'_>, row: ProcessedDay, prior: Option<ProcessedDay>, now: NaiveDateTime) -> Self {
+        let token = uuid::Uuid::new_v4().to_string();
+        let row = ProcessedDay {
+            state: Stored(State::Running),
+            attempts: row.attempts + 1,
+            worker: Some(request.worker.to_owned()),
+            claim: Some(token.clone()),
+            lease_until: Some(now + request.lease),
+            next_attempt_at: None,
+            started_at: Some(now),
+            finished_at: None,
+            ..row
+        };
+        Self { token, attempt: row.attempts.unsigned_abs(), row, prior }
+    }
+}
+
+/// How a claim ends when nothing is published.
+#[derive(Debug)]
+pub enum Ending {
+    /// The file is not there. Costs no attempt.
+    Waiting {
+        /// Where it was looked for.
+        url: String,
+        /// What was found instead.
+        why: String,
+        /// When to look again.
+        look_again: Duration,
+    },
+    /// The attempt went wrong.
+    Failed {
+        /// What went wrong.
+        error: String,
+        /// When to try again; `None` when attempts are used up.
+        try_again: Option<Duration>,
+    },
+    /// A check said no.
+    Refused {
+        /// Which, and why.
+        error: String,
+    },
+    /// A person stopped it. Costs no attempt.
+    Interrupted,
+    /// The database failed. Costs no attempt.
+    Database {
+        /// What it said.
+        error: String,
+    },
+}
+
+/// Ends a claim without publishing, with the rejects of the attempt where there are any. False when the claim was lost
+/// to another process by now: then nothing is written but the attempt's end.
+///
+/// # Errors
+/// A [`DbError`]; the claim then ends with its lease, or with this process.
+pub fn end(
+    conn: &mut Conn,
+    claim: &Claim,
+    ending: &Ending,
+    measured: &Measured,
+    rejects: Option<&mut Rejects>,
+) -> Result<bool, DbError> {
+    conn.transaction(|conn| {
+        let now = conn.now()?;
+        let row = days::lock(conn, &claim.row.dataset, claim.row.day, true)?;
+        if row.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
+            return Ok(false);
+        }
+        match after_ending(claim, ending, measured, now) {
+            Some(row) => days::save(conn, &row)?,
+            None => days::remove(conn, &claim.row.dataset, claim.row.day)?,
+        }
+        let end = |conn: &mut Conn, outcome, error: Option<&str>| {
+            attempts::end(conn, &claim.token, outcome, measured, error, now)
+        };
+        match ending {
+            Ending::Waiting { .. } => attempts::take_back(conn, &claim.token)?,
+            Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
+            Ending::Refused { error } => end(conn, Outcome::Refused, Some(error.as_str()))?,
+            Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
+            Ending::Database { error } => end(conn, Outcome::Database, Some(error.as_str()))?,
+        }
+        if let Some(rejects) = rejects {
+            rejects::replace(conn, &claim.row.dataset, claim.row.day, rejects)?;
+        }
+        Ok(true)
+    })
+}
+
+/// The day's row after a claim that published nothing; `None`: the day is missing again. A day that is in the target
+/// stays loaded as it was, whatever happened to its reload.
+fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
+    let event = match ending {
+        Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
+        Ending::Waiting { .. } => Event::FileMissing,
+        Ending::Failed { .. } => Event::Failed,
+        Ending::Refused { .. } => Event::Refused,
+    };
+    let state = after(Some(State::Running), event, claim.is_reload()).ok().flatten()?;
+    if state == State::Loaded {
+        return claim.prior.clone();
+    }
+    let row = ProcessedDay { finished_at: Some(now), ..claim.row.clone().unclaimed(state) };
+    Some(match ending {
+        Ending::Waiting { url, why, look_again } => ProcessedDay {
+            attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
+            next_attempt_at: Some(now + *look_again),
+            source_url: Some(url.clone()),
+            error: Some(why.clone()),
+            ..row
+        },
+        Ending::Failed { error, try_again } => {
+            ProcessedDay { next_attempt_at: try_again.map(|delay| now + delay), error: Some(error.clone()), ..row }
+        }
+        Ending::Refused { error } => ProcessedDay {
+            rows_read: measured.rows_read,
+            rows_rejected: measured.rows_rejected,
+            error: Some(error.clone()),
+            ..row
+        },
+        Ending::Interrupted | Ending::Database { .. } => row,
+    })
+}
+
+impl Conn {
+    /// Lets the transaction's commit return before the disk has it. Right for a claim alone: a server that crashes and
+    /// forgets it has ended our session too, and publishing finds the token gone.
+    pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a claim"),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+}

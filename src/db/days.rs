@@ -1,0 +1,329 @@
+//! The rows of `processed_days`: reading them, and what a person does to them.
+
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::prelude::*;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::Text;
+
+use crate::dataset::DatasetName;
+use crate::day::{Day, DayRange};
+use crate::db::attempts;
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::{processed_days, rejected_rows};
+use crate::db::worker;
+use crate::plan::{Known, Owner};
+use crate::state::{Event, IllegalMove, State, after};
+
+/// A state as its column holds it: by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub struct Stored(pub State);
+
+impl<DB: diesel::backend::Backend> FromSql<Text, DB> for Stored
+where
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let name = String::from_sql(bytes)?;
+        State::by_name(&name).map(Self).ok_or_else(|| format!("{name:?} is not a state").into())
+    }
+}
+
+impl ToSql<Text, diesel::pg::Pg> for Stored {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> serialize::Result {
+        <str as ToSql<Text, diesel::pg::Pg>>::to_sql(self.0.name(), out)
+    }
+}
+
+impl ToSql<Text, diesel::sqlite::Sqlite> for Stored {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::sqlite::Sqlite>) -> serialize::Result {
+        out.set_value(self.0.name());
+        Ok(IsNull::No)
+    }
+}
+
+/// One row of `processed_days`. All times are UTC, by the database's clock.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = processed_days, treat_none_as_null = true, treat_none_as_default_value = false)]
+pub struct ProcessedDay {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The day.
+    pub day: NaiveDate,
+    /// Its state.
+    pub state: Stored,
+    /// Attempts begun in this series.
+    pub attempts: i32,
+    /// The worker that holds the claim.
+    pub worker: Option<String>,
+    /// The claim's token.
+    pub claim: Option<String>,
+    /// Until when the claim holds without a heartbeat.
+    pub lease_until: Option<NaiveDateTime>,
+    /// When a waiting or failed day is due.
+    pub next_attempt_at: Option<NaiveDateTime>,
+    /// The file that was loaded or last looked for.
+    pub source_url: Option<String>,
+    /// The loaded file's `ETag`.
+    pub source_etag: Option<String>,
+    /// The loaded file's size, bytes as stored.
+    pub source_bytes: Option<i64>,
+    /// When the loaded file was last changed.
+    pub source_modified: Option<NaiveDateTime>,
+    /// SHA-256 of the loaded file's stored bytes.
+    pub source_hash: Option<String>,
+    /// SHA-256 of the dataset's definition that shaped the rows.
+    pub definition_hash: Option<String>,
+    /// When the target last took the day's rows.
+    pub loaded_at: Option<NaiveDateTime>,
+    /// Rows in the file.
+    pub rows_read: Option<i64>,
+    /// Rows the dataset's filter left out.
+    pub rows_filtered: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
+    /// Rows that passed the filter.
+    pub rows_loaded: Option<i64>,
+    /// When the last attempt began.
+    pub started_at: Option<NaiveDateTime>,
+    /// When the last attempt ended.
+    pub finished_at: Option<NaiveDateTime>,
+    /// What went wrong, for a person.
+    pub error: Option<String>,
+    /// What a person said.
+    pub note: Option<String>,
+}
+
+impl ProcessedDay {
+    /// A row for a day that had none.
+    pub(super) fn new(dataset: &DatasetName, day: Day, state: State) -> Self {
+        Self {
+            dataset: dataset.as_str().to_owned(),
+            day: day.date(),
+            state: Stored(state),
+            attempts: 0,
+            worker: None,
+            claim: None,
+            lease_until: None,
+            next_attempt_at: None,
+            source_url: None,
+            source_etag: None,
+            source_bytes: None,
+            source_modified: None,
+            source_hash: None,
+            definition_hash: None,
+            loaded_at: None,
+            rows_read: None,
+            rows_filtered: None,
+            rows_rejected: None,
+            rows_loaded: None,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            note: None,
+        }
+    }
+
+    /// True when the target holds the day's rows.
+    #[must_use]
+    pub fn in_target(&self) -> bool {
+        self.loaded_at.is_some()
+    }
+
+    /// The row after its claim ended.
+    pub(super) fn unclaimed(self, state: State) -> Self {
+        Self { state: Stored(state), worker: None, claim: None, lease_until: None, ..self }
+    }
+
+    /// What the plan wants to know of the row, given what became of the process it belongs to.
+    #[must_use]
+    pub fn known(&self, owner: Owner) -> Known {
+        Known {
+            state: self.state.0,
+            attempts: u32::try_from(self.attempts).unwrap_or(0),
+            in_target: self.in_target(),
+            next_look: self.next_attempt_at,
+            owner,
+        }
+    }
+
+    /// What became of the process a running day belongs to. `now` is the database's.
+    pub(super) fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
+        let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
+        let leased = self.lease_until.is_some_and(|until| until > now);
+        let alive = leased && worker::is_alive(conn, worker)?;
+        Ok(if alive { Owner::Alive } else { Owner::Gone })
+    }
+}
+
+/// The rows of a dataset within a range, by day.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn list(conn: &mut Conn, dataset: &str, range: Option<DayRange>) -> Result<Vec<ProcessedDay>, DbError> {
+    on!(conn, c => {
+        let mut rows = processed_days::table.filter(processed_days::dataset.eq(dataset)).into_boxed();
+        if let Some(DayRange { from, to }) = range {
+            rows = rows.filter(processed_days::day.between(from.date(), to.date()));
+        }
+        rows.order(processed_days::day).select(ProcessedDay::as_select()).load(c)
+    })
+    .doing("reading the processed days")
+}
+
+/// What the plan wants to know of a dataset's days within a range.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn known(conn: &mut Conn, dataset: &DatasetName, range: Option<DayRange>) -> Result<BTreeMap<Day, Known>, DbError> {
+    let rows = list(conn, dataset.as_str(), range)?;
+    let now = conn.now()?;
+    rows.into_iter()
+        .map(|row| {
+            let owner = if row.state.0 == State::Running { row.owner(conn, now)? } else { Owner::Gone };
+            Ok((Day::new(row.day), row.known(owner)))
+        })
+        .collect()
+}
+
+/// Reads a day's row and holds it against other transactions until this one ends. PostgreSQL: with `wait` it waits for
+/// another that holds the row; without, the row is passed over. SQLite's transaction holds the whole file.
+pub(super) fn lock(
+    conn: &mut Conn,
+    dataset: &str,
+    day: NaiveDate,
+    wait: bool,
+) -> Result<Option<ProcessedDay>, DbError> {
+    let row = processed_days::table.find((dataset, day));
+    match conn {
+        Conn::Postgres(link) if wait => row.select(ProcessedDay::as_select()).for_update().first(link.get()),
+        Conn::Postgres(link) => row.select(ProcessedDay::as_select()).for_update().skip_locked().first(link.get()),
+        Conn::Sqlite(link) => row.select(ProcessedDay::as_select()).first(link.get()),
+    }
+    .optional()
+    .doing("locking the day's row")
+}
+
+/// True when the day has a row, locked or not.
+pub(super) fn exists(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<bool, DbError> {
+    let row = processed_days::table.find((dataset, day));
+    on!(conn, c => diesel::select(diesel::dsl::exists(row)).get_result(c)).doing("looking for the day's row")
+}
+
+/// Writes a new row; false when the day has one by now.
+pub(super) fn insert(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbError> {
+    let inserted = on!(conn, c => diesel::insert_into(processed_days::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c));
+    Ok(inserted.doing("writing the day's row")? == 1)
+}
+
+/// Writes every column of a row that is there.
+pub(super) fn save(conn: &mut Conn, row: &ProcessedDay) -> Result<(), DbError> {
+    let same = processed_days::table.find((&row.dataset, row.day));
+    on!(conn, c => diesel::update(same).set(row).execute(c)).doing("writing the day's row").map(drop)
+}
+
+/// Takes a row away.
+pub(super) fn remove(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<(), DbError> {
+    let row = processed_days::table.find((dataset, day));
+    on!(conn, c => diesel::delete(row).execute(c)).doing("removing the day's row").map(drop)
+}
+
+/// What a person can do to a day without loading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// Leave it out, for a reason.
+    Skip(Option<&'a str>),
+    /// Back to missing.
+    Forget,
+    /// Start a new series of attempts.
+    Retry,
+}
+
+/// A person's order could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// The state does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalMove),
+    /// Another process is loading the day.
+    #[error("being loaded by another process")]
+    Busy,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Carries out a person's order for one day; the state before it. Durable when it returns. A running day whose process
+/// is gone counts as failed, or as loaded when the target holds its rows.
+///
+/// # Errors
+/// An [`OrderError`]; nothing was changed then.
+pub fn order(conn: &mut Conn, dataset: &DatasetName, day: Day, order: Order<'_>) -> Result<Option<State>, OrderError> {
+    conn.transaction(|conn| {
+        let now = conn.now()?;
+        let found = lock(conn, dataset.as_str(), day.date(), true)?;
+        let row = found.map(|row| settled(conn, row, now)).transpose()?;
+        let before = row.as_ref().map(|row| row.state.0);
+        match order {
+            Order::Retry => {
+                if let Some(row) = row {
+                    save(conn, &ProcessedDay { attempts: 0, next_attempt_at: None, ..row })?;
+                }
+            }
+            Order::Skip(reason) => {
+                after(before, Event::Skipped, false)?;
+                let fresh = row.is_none();
+                let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
+                let note = reason.map(ToOwned::to_owned);
+                let row = ProcessedDay { note, next_attempt_at: None, ..row.unclaimed(State::Skipped) };
+                if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
+            }
+            Order::Forget => {
+                after(before, Event::Forgotten, false)?;
+                remove(conn, dataset.as_str(), day.date())?;
+                let rejects = rejected_rows::table
+                    .filter(rejected_rows::dataset.eq(dataset.as_str()))
+                    .filter(rejected_rows::day.eq(day.date()));
+                on!(conn, c => diesel::delete(rejects).execute(c)).doing("removing the day's rejected rows")?;
+            }
+        }
+        Ok(before)
+    })
+}
+
+/// A running day whose process is gone, put in the state it is really in.
+fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, OrderError> {
+    if row.state.0 != State::Running {
+        return Ok(row);
+    }
+    if row.owner(conn, now)? == Owner::Alive {
+        return Err(OrderError::Busy);
+    }
+    attempts::lost(conn, &row, now)?;
+    Ok(abandoned(row))
+}
+
+/// What a running day becomes when its process is gone and nobody takes it over.
+pub(super) fn abandoned(row: ProcessedDay) -> ProcessedDay {
+    let state = if row.in_target() { State::Loaded } else { State::Failed };
+    let error = (state == State::Failed).then(|| attempts::LOST.to_owned());
+    ProcessedDay { error, next_attempt_at: None, ..row.unclaimed(state) }
+}
+
+impl Conn {
+    /// The database's clock, UTC. SQLite's is this machine's.
+    pub(super) fn now(&mut self) -> Result<NaiveDateTime, DbError> {
+        match self {
+            Self::Postgres(link) => super::postgres::now(link.get()).doing("reading the database's clock"),
+            Self::Sqlite(_) => Ok(super::sqlite::now()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The migrations of the state tables: which are pending, and applying them.
+
+use diesel::QueryableByName;
+use diesel::RunQueryDsl;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::Text;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// The names of the migrations that this version knows and the database does not have yet. Only looks: creating the
+/// migrations' own table would need a right that a migrated database no longer asks for.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    let applied = if has_table(conn, "__diesel_schema_migrations")? {
+        let rows: Vec<Version> =
+            on!(conn, c => diesel::sql_query("select version from __diesel_schema_migrations").load(c))
+                .doing("reading which migrations were applied")?;
+        rows.into_iter().map(|row| row.version).collect()
+    } else {
+        Vec::new()
+    };
+    let known = match conn {
+        Conn::Postgres(_) => names::<diesel::pg::Pg>(&POSTGRES),
+        Conn::Sqlite(_) => names::<diesel::sqlite::Sqlite>(&SQLITE),
+    }?;
+    Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+}
+
+fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>, DbError> {
+    let migrations: Vec<Box<dyn Migration<DB>>> =
+        source.migrations().map_err(|error| DbError::Migration(error.to_string()))?;
+    Ok(migrations
+        .iter()
+        .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
+        .collect())
+}
+
+/// Applies what is pending, all in one transaction and under one lock, so that processes that start at once do not
+/// meet. The names of what was applied.
+///
+/// # Errors
+/// A [`DbError`]; nothing was applied then.
+pub fn migrate(conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    if pending(conn)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    conn.transaction(|conn| {
+        conn.lock_for_ddl()?;
+        let pending = pending(conn)?;
+        match conn {
+            Conn::Postgres(link) => link.get().run_pending_migrations(POSTGRES).map(drop),
+            Conn::Sqlite(link) => link.get().run_pending_migrations(SQLITE).map(drop),
+        }
+        .map_err(|error| DbError::Migration(error.to_string()))?;
+        Ok(pending)
+    })
+}
+
+/// True when a table of that name is found without naming a schema.
+pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool, DbError> {
+    match conn {
+        Conn::Postgres(link) => super::postgres::has_table(link.get(), name),
+        Conn::Sqlite(link) => super::sqlite::has_table(link.get(), name),
+    }
+    .doing("looking for a table")
+}
+
+impl Conn {
+    /// Keeps other processes from creating or altering tables until the transaction ends. On SQLite the transaction
+    /// itself does.
+    pub(super) fn lock_for_ddl(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(link) => super::postgres::lock_for_ddl(link.get()).doing("waiting for other migrations"),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Connections: how they are made, what every session is told first, and transactions on them.
+
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::{PgConnection, SqliteConnection};
+
+use crate::db::error::{DbError, Doing};
+use crate::db::url::DatabaseUrl;
+
+/// How long a free connection is waited for, or a new one tried.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long SQLite waits for another process that holds the write lock, milliseconds. Publishing a day holds it for
+/// seconds per million rows, and a lock that never comes free belongs to a process that somebody stopped.
+const SQLITE_BUSY_TIMEOUT_MS: u32 = 600_000;
+
+/// A database and the connections to it.
+pub struct Database {
+    url: DatabaseUrl,
+    lease: Duration,
+    pool: Connections,
+}
+
+enum Connections {
+    Postgres(Pool<ConnectionManager<PgConnection>>),
+    Sqlite(Pool<ConnectionManager<SqliteConnection>>),
+}
+
+/// A connection to either database.
+pub enum Conn {
+    /// To PostgreSQL.
+    Postgres(Link<PgConnection>),
+    /// To SQLite.
+    Sqlite(Link<SqliteConnection>),
+}
+
+/// A connection of its own, or one on loan from the pool.
+pub enum Link<C: diesel::r2d2::R2D2Connection + 'static> {
+    /// Of its own.
+    Own(Box<C>),
+    /// On loan.
+    Pooled(Box<PooledConnection<ConnectionManager<C>>>),
+}
+
+impl<C: diesel::r2d2::R2D2Connection + 'static> Link<C> {
+    /// The connection itself.
+    pub(super) fn get(&mut self) -> &mut C {
+        match self {
+            Self::Own(conn) => conn,
+            Self::Pooled(conn) => conn,
+        }
+    }
+}
+
+/// Runs the same diesel expression on whichever connection it is.
+macro_rules! on {
+    ($conn:expr, $c:ident => $body:expr) => {
+        match $conn {
+            $crate::db::pool::Conn::Postgres(link) => {
+                let $c = link.get();
+                $body
+            }
+            $crate::db::pool::Conn::Sqlite(link) => {
+                let $c = link.get();
+                $body
+            }
+        }
+    };
+}
+pub(super) use on;
+
+impl Database {
+    /// A database behind a pool of at most `connections`. Nothing is connected yet. `lease` is how long a claim holds
+    /// without a heartbeat; a PostgreSQL session that idles in a transaction for that long is ended by the server, so
+    /// that a stalled process cannot hold a day's row.
+    #[must_use]
+    pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
+        let pool = match &url {
+            DatabaseUrl::Postgres(postgres) => {
+                Connections::Postgres(pool(&postgres.conninfo(), connections, PostgresSession { lease }))
+            }
+            DatabaseUrl::Sqlite(path) => Connections::Sqlite(pool(&path.to_string_lossy(), connections, SqliteSession)),
+        };
+        Self { url, lease, pool }
+    }
+
+    /// Where the database is; safe to print.
+    #[must_use]
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// How long a claim holds without a heartbeat.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// A new connection outside the pool. Its errors come at once and say what is wrong; the pool's come after
+    /// 30 seconds and often do not (r2d2 issue 51).
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`].
+    pub fn connect(&self) -> Result<Conn, DbError> {
+        let masked = |message: String| DbError::Unreachable(self.url.mask(&message));
+        match &self.url {
+            DatabaseUrl::Postgres(postgres) => {
+                let mut conn =
+                    PgConnection::establish(&postgres.conninfo()).map_err(|error| masked(error.to_string()))?;
+                let session = PostgresSession { lease: self.lease };
+                session.on_acquire(&mut conn).map_err(|error| masked(error.to_string()))?;
+                Ok(Conn::Postgres(Link::Own(Box::new(conn))))
+            }
+            DatabaseUrl::Sqlite(path) => {
+                let named = |error: String| masked(format!("{}: {error}", path.display()));
+                let mut conn =
+                    SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
+                SqliteSession.on_acquire(&mut conn).map_err(|error| named(error.to_string()))?;
+                Ok(Conn::Sqlite(Link::Own(Box::new(conn))))
+            }
+        }
+    }
+
+    /// A connection on loan from the pool.
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`] when none came free or could be made in time.
+    pub fn conn(&self) -> Result<Conn, DbError> {
+        let masked = |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&error.to_string()));
+        Ok(match &self.pool {
+            Connections::Postgres(pool) => Conn::Postgres(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
+            Connections::Sqlite(pool) => Conn::Sqlite(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
+        })
+    }
+}
+
+fn pool<C, S>(url: &str, connections: u32, session: S) -> Pool<ConnectionManager<C>>
+where
+    C: diesel::r2d2::R2D2Connection + 'static,
+    S: CustomizeConnection<C, diesel::r2d2::Error>,
+{
+    Pool::builder()
+        .max_size(connections)
+        .min_idle(Some(0))
+        .connection_timeout(CONNECTION_TIMEOUT)
+        .connection_customizer(Box::new(session))
+        // r2d2 would log each failed try as an error; what the caller gets says the same once.
+        .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
+        .build_unchecked(ConnectionManager::new(url))
+}
+
+/// What every PostgreSQL session is told first.
+#[derive(Debug)]
+struct PostgresSession {
+    lease: Duration,
+}
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(&format!(
+            "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set standard_conforming_strings = on; \
+             set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
+             set idle_in_transaction_session_timeout = {}; set client_min_messages = warning",
+            self.lease.as_millis()
+        ))
+        .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// What every SQLite connection is told first: the busy timeout before all, since even the others may meet a lock.
+#[derive(Debug)]
+struct SqliteSession;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSession {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(&format!(
+            "pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}; pragma journal_mode = wal; pragma synchronous = normal; \
+             pragma foreign_keys = on; pragma temp_store = file; pragma cache_size = -16384"
+        ))
+        .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+impl Conn {
+    /// Runs statements in one transaction: committed when `work` is done, rolled back when it fails. On SQLite it takes
+    /// the write lock first (`BEGIN IMMEDIATE`): a transaction that begins by reading cannot wait for the lock later.
+    pub(super) fn transaction<T, E: From<DbError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self {
+            Self::Postgres(link) => AnsiTransactionManager::begin_transaction(link.get()),
+            Self::Sqlite(link) => AnsiTransactionManager::begin_transaction_sql(link.get(), "BEGIN IMMEDIATE"),
+        }
+        .doing("beginning a transaction")?;
+        self.end(work, "committing")
+    }
+
+    /// Runs statements inside a transaction that can fail without failing the whole.
+    pub(super) fn savepoint<T, E: From<DbError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        on!(self, c => AnsiTransactionManager::begin_transaction(c)).doing("setting a savepoint")?;
+        self.end(work, "releasing a savepoint")
+    }
+
+    fn end<T, E: From<DbError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+        doing: &'static str,
+    ) -> Result<T, E> {
+        match work(self) {
+            Ok(value) => {
+                on!(self, c => AnsiTransactionManager::commit_transaction(c)).doing(doing)?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The first error says what went wrong; one more from a dead connection would only hide it.
+                drop(on!(self, c => AnsiTransactionManager::rollback_transaction(c)));
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs statements that return nothing.
+    pub(super) fn batch(&mut self, sql: &str, doing: &'static str) -> Result<(), DbError> {
+        on!(self, c => c.batch_execute(sql)).doing(doing)
+    }
+
+    /// Runs one statement; the number of rows it touched.
+    pub(super) fn execute(&mut self, sql: &str, doing: &'static str) -> Result<u64, DbError> {
+        use diesel::RunQueryDsl;
+        let touched = on!(self, c => diesel::sql_query(sql).execute(c)).doing(doing)?;
+        Ok(touched as u64)
+    }
+}

@@ -1,0 +1,255 @@
+//! What only PostgreSQL says: COPY into the stage, advisory locks, its catalog.
+
+use std::cell::RefCell;
+use std::io::Write;
+
+use chrono::NaiveDateTime;
+use diesel::pg::CopyTarget;
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
+use diesel::{PgConnection, pg::Pg};
+
+use crate::column::{ColumnType, TableName};
+use crate::db::error::{DbError, Doing};
+use crate::db::stage::{Feed, RowSink};
+use crate::db::statements::Dialect;
+use crate::db::target::{Found, FoundColumn};
+use crate::validate::Row;
+
+/// How PostgreSQL says what both databases can.
+pub(super) const DIALECT: Dialect = Dialect {
+    temp: "pg_temp",
+    kind: |kind| match kind {
+        ColumnType::Double => "double precision",
+        ColumnType::Json => "jsonb",
+        other => other.name(),
+    },
+    line_kind: "bigint",
+    sql: |sql| &sql.postgres,
+    cast: |sql, kind| format!("(\n{sql}\n)::{}", (DIALECT.kind)(kind)),
+    day: |day| format!("date '{day}'"),
+    now: "now()",
+};
+
+/// The advisory lock under which tables are created and altered: "dayfill" in ASCII.
+const DDL_LOCK: i64 = 0x64_61_79_66_69_6c_6c;
+
+/// How much is handed to COPY at once: each write is one message to the server.
+const COPY_WRITE: usize = 64 * 1024;
+
+#[derive(QueryableByName)]
+struct Flag {
+    #[diesel(sql_type = Bool)]
+    flag: bool,
+}
+
+#[derive(QueryableByName)]
+struct Instant {
+    #[diesel(sql_type = Timestamp)]
+    instant: NaiveDateTime,
+}
+
+pub(super) fn now(conn: &mut PgConnection) -> QueryResult<NaiveDateTime> {
+    let now: Instant = diesel::sql_query("select clock_timestamp() as instant").get_result(conn)?;
+    Ok(now.instant)
+}
+
+pub(super) fn has_table(conn: &mut PgConnection, name: &str) -> QueryResult<bool> {
+    let found: Flag =
+        diesel::sql_query("select to_regclass($1) is not null as flag").bind::<Text, _>(name).get_result(conn)?;
+    Ok(found.flag)
+}
+
+pub(super) fn lock_for_ddl(conn: &mut PgConnection) -> QueryResult<()> {
+    diesel::sql_query("select pg_advisory_xact_lock($1)").bind::<BigInt, _>(DDL_LOCK).execute(conn).map(drop)
+}
+
+/// The key of a worker's advisory lock: the first 64 bits of its random id.
+fn worker_key(id: &str) -> i64 {
+    let bits = uuid::Uuid::parse_str(id).map_or(0, |id| id.as_u64_pair().0);
+    i64::from_ne_bytes(bits.to_ne_bytes())
+}
+
+pub(super) fn lock_worker(conn: &mut PgConnection, id: &str) -> QueryResult<()> {
+    diesel::sql_query("select pg_advisory_lock($1)").bind::<BigInt, _>(worker_key(id)).execute(conn).map(drop)
+}
+
+/// Looks the lock up rather than tries to take it, so that two who ask at once do not take each other for the worker.
+/// `pg_locks` shows the two halves of a 64-bit key as `classid` and `objid`, with `objsubid` 1.
+pub(super) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
+    let held: Flag = diesel::sql_query(
+        "select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 1 \
+         and database = (select oid from pg_database where datname = current_database()) \
+         and classid::bigint = (($1 >> 32) & 4294967295) and objid::bigint = ($1 & 4294967295)) as flag",
+    )
+    .bind::<BigInt, _>(worker_key(id))
+    .get_result(conn)?;
+    Ok(held.flag)
+}
+
+/// The stage as a COPY target. diesel wants a table with columns; the statement names the stage alone, whose columns
+/// are the dataset's.
+struct Stage;
+
+mod stage_table {
+    diesel::table! {
+        /// Only a name for COPY to start from.
+        stage (dayfill_line) {
+            dayfill_line -> BigInt,
+        }
+    }
+}
+
+impl CopyTarget for Stage {
+    type Table = stage_table::stage::table;
+    type SqlType = BigInt;
+
+    fn walk_target(mut pass: AstPass<'_, '_, Pg>) -> QueryResult<()> {
+        pass.push_sql("pg_temp.stage");
+        Ok(())
+    }
+}
+
+/// Fills the stage with all rows that `feed` hands over.
+pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'_, E>) -> Result<(), E> {
+    let feed = RefCell::new(feed);
+    // COPY is given diesel's own error to end with; the feeder's waits here.
+    let stopped = RefCell::new(None);
+    let copied = diesel::copy_from(stage_table::stage::table)
+        .from_raw_data(Stage, |copy: &mut dyn Write| {
+            let mut sink = CopySink { copy, buffer: Vec::with_capacity(2 * COPY_WRITE) };
+            let fed = (feed.borrow_mut())(&mut sink).and_then(|()| Ok(sink.flush()?));
+            fed.map_err(|error| {
+                *stopped.borrow_mut() = Some(error);
+                diesel::result::Error::RollbackTransaction
+            })
+        })
+        .execute(conn);
+    match stopped.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(copied.doing("copying rows to the stage").map(drop)?),
+    }
+}
+
+/// Writes rows in COPY's text format (PostgreSQL's manual, COPY, "Text Format").
+struct CopySink<'a> {
+    copy: &'a mut dyn Write,
+    buffer: Vec<u8>,
+}
+
+impl CopySink<'_> {
+    fn flush(&mut self) -> Result<(), DbError> {
+        let written = self.copy.write_all(&self.buffer);
+        self.buffer.clear();
+        written.map_err(|error| DbError::Unreachable(format!("copying rows to the stage: {error}")))
+    }
+}
+
+impl RowSink for CopySink<'_> {
+    fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError> {
+        for cell in row.cells() {
+            match cell {
+                Some(text) => escape(text.as_bytes(), &mut self.buffer),
+                None => self.buffer.extend_from_slice(b"\\N"),
+            }
+            self.buffer.push(b'\t');
+        }
+        // Writing to a vector cannot fail.
+        drop(writeln!(self.buffer, "{line}"));
+        if self.buffer.len() >= COPY_WRITE { self.flush() } else { Ok(()) }
+    }
+}
+
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
+        out.extend_from_slice(&rest[..at]);
+        out.push(b'\\');
+        out.push(match rest[at] {
+            b'\t' => b't',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            backslash => backslash,
+        });
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[derive(QueryableByName)]
+struct CatalogColumn {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Bool)]
+    not_null: bool,
+    #[diesel(sql_type = Bool)]
+    filled: bool,
+    #[diesel(sql_type = Bool)]
+    key: bool,
+    #[diesel(sql_type = Text)]
+    base: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    key_constraint: Option<String>,
+}
+
+/// The target as the catalog shows it; `None` when there is no such table.
+pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<Found>> {
+    if !has_table(conn, &table.quoted())? {
+        return Ok(None);
+    }
+    let columns: Vec<CatalogColumn> = diesel::sql_query(
+        "select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as kind, a.attnotnull as not_null, \
+         (a.atthasdef or a.attidentity <> '') as filled, \
+         coalesce(a.attnum = any(k.conkey), false) as key, format_type(a.atttypid, null) as base, k.conname::text as key_constraint \
+         from pg_attribute a left join pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p' \
+         where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum",
+    )
+    .bind::<Text, _>(table.quoted())
+    .load(conn)?;
+    let key_constraint = columns.iter().find_map(|column| column.key_constraint.clone());
+    let columns = columns.into_iter().map(|column| FoundColumn {
+        takes: taken_types(&column.base, &column.kind),
+        name: column.name,
+        kind: column.kind,
+        not_null: column.not_null,
+        filled: column.filled,
+        key: column.key,
+    });
+    Ok(Some(Found { columns: columns.collect(), key_constraint }))
+}
+
+/// The dataset types whose every value a column of this type takes unchanged: the type itself and the narrower ones.
+/// `base` is the type without its length or precision. A `varchar(n)` refuses what is too long and is let pass; a
+/// `numeric(p, s)` would round silently and is not.
+fn taken_types(base: &str, full: &str) -> Vec<ColumnType> {
+    use ColumnType as T;
+    match base {
+        "text" | "character varying" | "citext" => T::ALL.to_vec(),
+        "boolean" => vec![T::Boolean],
+        "integer" => vec![T::Integer],
+        "bigint" => vec![T::Integer, T::Bigint],
+        "double precision" => vec![T::Integer, T::Double],
+        "numeric" if full == base => vec![T::Integer, T::Bigint, T::Numeric],
+        "date" => vec![T::Date],
+        "timestamp without time zone" => vec![T::Date, T::Timestamp],
+        "timestamp with time zone" => vec![T::Date, T::Timestamp, T::Timestamptz],
+        "uuid" => vec![T::Uuid],
+        "jsonb" | "json" => vec![T::Json],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_copy_reads_specially_is_escaped() {
+        let mut out = Vec::new();
+        escape("a\tb\\c\nd\re".as_bytes(), &mut out);
+        assert_eq!(out, b"a\\tb\\\\c\\nd\\re");
+    }
+}

@@ -1,0 +1,141 @@
+//! Rejected rows: kept aside while a day is staged, then written to `rejected_rows`.
+
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use tempfile::SpooledTempFile;
+
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::rejected_rows;
+use crate::validate::Reject;
+
+/// How many rejected rows of a day are kept; all are counted.
+pub const KEPT: u64 = 10_000;
+
+/// How many bytes of rejects stay in memory before they go to a temporary file.
+const IN_MEMORY: usize = 256 * 1024;
+
+/// How many rows one insert takes.
+const BATCH: usize = 500;
+
+/// The rejected rows of an attempt: the first [`KEPT`], in the order they were found. They are spooled, because COPY
+/// holds the connection while they are found and memory must not grow with them.
+pub struct Rejects {
+    kept: u64,
+    spool: SpooledTempFile,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Spooled {
+    line: u64,
+    column: Option<String>,
+    value: Option<String>,
+    reason: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = rejected_rows)]
+struct NewRow<'a> {
+    dataset: &'a str,
+    day: NaiveDate,
+    line: i64,
+    column_name: Option<String>,
+    value: Option<String>,
+    reason: String,
+}
+
+/// One row of `rejected_rows`.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = rejected_rows)]
+pub struct RejectedRow {
+    /// The line of the file on which the row begins, from 1.
+    pub line: i64,
+    /// The column at fault.
+    #[serde(rename = "column")]
+    pub column_name: Option<String>,
+    /// Its value, cut at 2,048 bytes.
+    pub value: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Default for Rejects {
+    fn default() -> Self {
+        Self { kept: 0, spool: SpooledTempFile::new(IN_MEMORY) }
+    }
+}
+
+impl Rejects {
+    /// True while there is room for more.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.kept < KEPT
+    }
+
+    /// Keeps a rejected row if there is room.
+    ///
+    /// # Errors
+    /// [`DbError::Spool`] when the temporary file cannot be written.
+    pub fn push(&mut self, reject: Reject) -> Result<(), DbError> {
+        if !self.has_room() {
+            return Ok(());
+        }
+        self.kept += 1;
+        let Reject { line, column, value, reason } = reject;
+        let spooled = Spooled { line, column, value, reason };
+        serde_json::to_writer(&mut self.spool, &spooled).map_err(|error| DbError::Spool(error.into()))?;
+        self.spool.write_all(b"\n").map_err(DbError::Spool)
+    }
+
+    fn each_batch(&mut self, write: &mut dyn FnMut(Vec<Spooled>) -> Result<(), DbError>) -> Result<(), DbError> {
+        self.spool.seek(SeekFrom::Start(0)).map_err(DbError::Spool)?;
+        let mut batch = Vec::new();
+        for line in BufReader::new(&mut self.spool).lines() {
+            let line = line.map_err(DbError::Spool)?;
+            batch.push(serde_json::from_str(&line).map_err(|error| DbError::Spool(error.into()))?);
+            if batch.len() == BATCH {
+                write(std::mem::take(&mut batch))?;
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { write(batch) }
+    }
+}
+
+/// Writes an attempt's rejects in place of those of the attempt before.
+pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &mut Rejects) -> Result<(), DbError> {
+    let old = rejected_rows::table.filter(rejected_rows::dataset.eq(dataset)).filter(rejected_rows::day.eq(day));
+    on!(conn, c => diesel::delete(old).execute(c)).doing("replacing the rejected rows")?;
+    rejects.each_batch(&mut |batch| {
+        let rows: Vec<NewRow<'_>> = batch
+            .into_iter()
+            .map(|Spooled { line, column, value, reason }| NewRow {
+                dataset,
+                day,
+                line: i64::try_from(line).unwrap_or(i64::MAX),
+                column_name: column,
+                value,
+                reason,
+            })
+            .collect();
+        on!(conn, c => diesel::insert_into(rejected_rows::table).values(&rows).execute(c))
+            .doing("writing the rejected rows")
+            .map(drop)
+    })
+}
+
+/// The first rejected rows of a day, by line, at most `limit`.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn list(conn: &mut Conn, dataset: &str, day: NaiveDate, limit: i64) -> Result<Vec<RejectedRow>, DbError> {
+    on!(conn, c => rejected_rows::table
+        .filter(rejected_rows::dataset.eq(dataset))
+        .filter(rejected_rows::day.eq(day))
+        .order(rejected_rows::line)
+        .limit(limit)
+        .select(RejectedRow::as_select())
+        .load(c))
+    .doing("reading the rejected rows")
+}

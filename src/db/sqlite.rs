@@ -1,0 +1,153 @@
+//! What only SQLite says: inserts into the stage, its catalog.
+
+use chrono::{NaiveDateTime, SubsecRound, Utc};
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sqlite::Sqlite;
+
+use crate::column::{ColumnType, TableName};
+use crate::db::error::{DbError, Doing};
+use crate::db::stage::{Feed, RowSink};
+use crate::db::statements::Dialect;
+use crate::db::target::{Found, FoundColumn};
+use crate::validate::Row;
+
+/// How SQLite says what both databases can. The types are chosen for their affinity: values arrive as text, and the
+/// affinity turns them into what the column holds. UUIDs, dates, times and JSON stay text.
+pub(super) const DIALECT: Dialect = Dialect {
+    temp: "temp",
+    kind: |kind| match kind {
+        ColumnType::Boolean => "boolean",
+        ColumnType::Integer | ColumnType::Bigint => "integer",
+        ColumnType::Double => "real",
+        ColumnType::Numeric => "numeric",
+        ColumnType::Text
+        | ColumnType::Date
+        | ColumnType::Timestamp
+        | ColumnType::Timestamptz
+        | ColumnType::Uuid
+        | ColumnType::Json => "text",
+    },
+    line_kind: "integer",
+    sql: |sql| &sql.sqlite,
+    cast: |sql, _| format!("(\n{sql}\n)"),
+    day: |day| format!("'{day}'"),
+    now: "(strftime('%Y-%m-%d %H:%M:%f+00', 'now'))",
+};
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+}
+
+/// This machine's clock, in the microseconds that the state tables hold.
+pub(super) fn now() -> NaiveDateTime {
+    Utc::now().naive_utc().trunc_subsecs(6)
+}
+
+pub(super) fn has_table(conn: &mut SqliteConnection, name: &str) -> QueryResult<bool> {
+    let found: Vec<Name> = diesel::sql_query("select name from sqlite_master where type = 'table' and name = ?")
+        .bind::<Text, _>(name)
+        .load(conn)?;
+    Ok(!found.is_empty())
+}
+
+/// The file of the connection's main database.
+pub(super) fn database_file(conn: &mut SqliteConnection) -> QueryResult<String> {
+    let file: Name =
+        diesel::sql_query("select file as name from pragma_database_list where name = 'main'").get_result(conn)?;
+    Ok(file.name.unwrap_or_default())
+}
+
+/// Fills the stage with all rows that `feed` hands over. One transaction on the temporary database alone: the main file
+/// stays free for others.
+pub(super) fn fill_stage<E: From<DbError>>(conn: &mut SqliteConnection, feed: Feed<'_, E>) -> Result<(), E> {
+    conn.batch_execute("begin").doing("beginning the stage")?;
+    let fed = feed(&mut InsertSink { conn });
+    let ended = conn.batch_execute("commit").doing("ending the stage");
+    fed?;
+    Ok(ended?)
+}
+
+/// Inserts row by row with one statement that the connection keeps prepared.
+struct InsertSink<'a> {
+    conn: &'a mut SqliteConnection,
+}
+
+impl RowSink for InsertSink<'_> {
+    fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError> {
+        let line = i64::try_from(line).unwrap_or(i64::MAX);
+        let insert = Insert { cells: row.cells().collect(), line };
+        insert.execute(self.conn).doing("staging a row").map(drop)
+    }
+}
+
+struct Insert<'a> {
+    cells: Vec<Option<&'a str>>,
+    line: i64,
+}
+
+impl QueryId for Insert<'_> {
+    type QueryId = ();
+    // The text decides, and is what the connection's statement cache goes by.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Sqlite> for Insert<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("insert into temp.stage values (");
+        for cell in &self.cells {
+            out.push_bind_param::<Nullable<Text>, _>(cell)?;
+            out.push_sql(", ");
+        }
+        out.push_bind_param::<BigInt, _>(&self.line)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
+
+#[derive(QueryableByName)]
+struct TableColumn {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Bool)]
+    not_null: bool,
+    #[diesel(sql_type = Bool)]
+    filled: bool,
+    #[diesel(sql_type = Integer)]
+    pk: i32,
+}
+
+/// The target as the catalog shows it; `None` when there is no such table.
+pub(super) fn find_target(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Option<Found>> {
+    let schema = table.schema.as_ref().map_or("main", |schema| schema.as_str());
+    let columns: Vec<TableColumn> = diesel::sql_query(
+        "select name, type as kind, \"notnull\" as not_null, dflt_value is not null as filled, pk \
+         from pragma_table_info(?, ?)",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .bind::<Text, _>(schema)
+    .load(conn)?;
+    let columns: Vec<FoundColumn> = columns
+        .into_iter()
+        .map(|column| FoundColumn {
+            // SQLite takes any value in any column.
+            takes: ColumnType::ALL.to_vec(),
+            // The one integer key of a table fills itself.
+            filled: column.filled || (column.pk == 1 && column.kind.eq_ignore_ascii_case("integer")),
+            name: column.name,
+            kind: column.kind,
+            not_null: column.not_null,
+            key: column.pk > 0,
+        })
+        .collect();
+    Ok((!columns.is_empty()).then_some(Found { columns, key_constraint: None }))
+}

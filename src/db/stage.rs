@@ -1,0 +1,85 @@
+//! The stage: a temporary table of this session that takes a day's rows before they are audited.
+
+use crate::audit::Counts;
+use crate::dataset::Dataset;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::rejects::Rejects;
+use crate::db::statements::{Dialect, Statements};
+use crate::validate::{Reject, Row};
+
+/// Takes accepted rows, one by one.
+pub trait RowSink {
+    /// Takes a row that begins on that line.
+    ///
+    /// # Errors
+    /// A [`DbError`] when the database does not take it.
+    fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError>;
+}
+
+/// Hands all rows of a file to a sink.
+pub type Feed<'a, E> = &'a mut dyn FnMut(&mut dyn RowSink) -> Result<(), E>;
+
+/// A day's rows in the stage, with what was counted and rejected on the way. The stage belongs to the connection's
+/// session: only publishing on the same connection finds it.
+pub struct StagedDay<'a> {
+    /// The dataset whose rows they are.
+    pub(super) dataset: &'a Dataset,
+    /// What was counted.
+    pub counts: Counts,
+    /// What was rejected.
+    pub rejects: Rejects,
+}
+
+impl<'a> StagedDay<'a> {
+    /// An empty day, before its file is read.
+    #[must_use]
+    pub fn new(dataset: &'a Dataset) -> Self {
+        Self { dataset, counts: Counts::default(), rejects: Rejects::default() }
+    }
+
+    /// Counts an accepted row.
+    pub fn accepted(&mut self) {
+        self.counts.read += 1;
+    }
+
+    /// Counts and keeps a rejected row that spans `lines` lines of the file.
+    ///
+    /// # Errors
+    /// A [`DbError`] when it cannot be kept.
+    pub fn rejected(&mut self, lines: u64, reject: Reject) -> Result<(), DbError> {
+        self.counts.read += lines;
+        self.counts.rejected += lines;
+        self.rejects.push(reject)
+    }
+}
+
+/// Makes an empty stage of the dataset's columns and fills it with what `feed` hands over.
+///
+/// # Errors
+/// The feeder's error, or a [`DbError`]; the stage is then good for nothing.
+pub fn fill<E: From<DbError>>(conn: &mut Conn, dataset: &Dataset, feed: Feed<'_, E>) -> Result<(), E> {
+    create(conn, dataset)?;
+    match conn {
+        Conn::Postgres(link) => super::postgres::fill_stage(link.get(), feed),
+        Conn::Sqlite(link) => super::sqlite::fill_stage(link.get(), feed),
+    }
+}
+
+/// Makes an empty stage of the dataset's columns.
+pub(super) fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), DbError> {
+    let statements = conn.statements(dataset);
+    let sql = statements.create_stage();
+    conn.batch(&sql, "creating the stage")
+}
+
+impl Conn {
+    /// The statements of a dataset in this database's dialect.
+    pub(super) fn statements<'a>(&self, dataset: &'a Dataset) -> Statements<'a> {
+        let dialect: &'static Dialect = match self {
+            Self::Postgres(_) => &super::postgres::DIALECT,
+            Self::Sqlite(_) => &super::sqlite::DIALECT,
+        };
+        Statements { dataset, dialect }
+    }
+}

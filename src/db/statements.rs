@@ -1,0 +1,253 @@
+//! The SQL that both databases understand, made from a dataset's columns. Names come from checked identifiers and are
+//! quoted; expressions come from the dataset file and stand on lines of their own, so that a comment at their end
+//! cannot swallow what follows.
+
+use std::fmt::Write as _;
+
+use crate::column::{ColumnType, Identifier, Sql};
+use crate::dataset::{Dataset, Mode};
+use crate::day::Day;
+
+/// The stage's own column: the line of the file on which the row begins.
+pub(super) const LINE: &str = "dayfill_line";
+
+/// The words in which the two databases differ.
+pub(super) struct Dialect {
+    /// The schema of temporary tables: named always, so that no table of the user's is ever meant.
+    pub(super) temp: &'static str,
+    /// A column type.
+    pub(super) kind: fn(ColumnType) -> &'static str,
+    /// The type of the line's column.
+    pub(super) line_kind: &'static str,
+    /// An expression of the dataset.
+    pub(super) sql: fn(&Sql) -> &str,
+    /// An expression, cast to a type if the database needs that said.
+    pub(super) cast: fn(&str, ColumnType) -> String,
+    /// A literal for a day.
+    pub(super) day: fn(Day) -> String,
+    /// The instant of the transaction.
+    pub(super) now: &'static str,
+}
+
+/// Makes the statements of one dataset in one dialect.
+pub(super) struct Statements<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) dialect: &'a Dialect,
+}
+
+impl Statements<'_> {
+    /// Creates the empty stage, in place of one that the session may still have.
+    pub(super) fn create_stage(&self) -> String {
+        let Dialect { temp, line_kind, kind, .. } = self.dialect;
+        let mut sql = format!("drop table if exists {temp}.stage; create temp table stage (");
+        for column in &self.dataset.rows.columns {
+            let _ = write!(sql, "{} {}, ", column.name.quoted(), kind(column.kind));
+        }
+        let _ = write!(sql, "{LINE} {line_kind})");
+        sql
+    }
+
+    /// The staged rows that pass the filter, with the day beside them.
+    fn rows(&self, day: Day) -> String {
+        let Dialect { temp, .. } = self.dialect;
+        let literal = (self.dialect.day)(day);
+        let day_column = self.dataset.target.day_column.quoted();
+        format!(
+            "from (select s.*, {literal} as {day_column} from {temp}.stage as s) as stage where (\n{}\n)",
+            self.filter()
+        )
+    }
+
+    fn filter(&self) -> &str {
+        self.dataset.rows.filter.as_ref().map_or("1 = 1", self.dialect.sql)
+    }
+
+    /// Counts the staged rows that pass the filter.
+    pub(super) fn count(&self, day: Day) -> String {
+        format!("select count(*) as count {}", self.rows(day))
+    }
+
+    /// One statement per expression of the dataset, to see whether the database takes it, beside the key it stands
+    /// under in the dataset's file.
+    pub(super) fn probes(&self, day: Day) -> Vec<(String, String)> {
+        let Dialect { temp, .. } = self.dialect;
+        let from = format!(
+            "from (select s.*, {} as {} from {temp}.stage as s) as stage",
+            (self.dialect.day)(day),
+            self.dataset.target.day_column.quoted()
+        );
+        let filter = self
+            .dataset
+            .rows
+            .filter
+            .iter()
+            .map(|_| ("rows.where".to_owned(), format!("select 1 {from} where (\n{}\n)", self.filter())));
+        let derive = self.dataset.rows.derive.iter().enumerate().map(|(i, derived)| {
+            let sql = (self.dialect.cast)((self.dialect.sql)(&derived.sql), derived.kind);
+            (format!("rows.derive[{i}].sql ({})", derived.name), format!("select {sql} {from}"))
+        });
+        filter.chain(derive).collect()
+    }
+
+    /// Takes the day's rows out of the target.
+    pub(super) fn delete_day(&self, day: Day) -> String {
+        let target = &self.dataset.target;
+        format!(
+            "delete from {} where {} = {}",
+            target.table.quoted(),
+            target.day_column.quoted(),
+            (self.dialect.day)(day)
+        )
+    }
+
+    /// Moves the staged rows that pass the filter into the target, in the order of its primary key: inserts that
+    /// arrive sorted are far cheaper for the key's index than inserts in the file's order.
+    pub(super) fn insert(&self, day: Day) -> String {
+        let Dataset { target, rows, .. } = self.dataset;
+        let mut names = Vec::new();
+        let mut values = Vec::new();
+        for column in &rows.columns {
+            names.push(column.name.quoted());
+            values.push(column.name.quoted());
+        }
+        for derived in &rows.derive {
+            names.push(derived.name.quoted());
+            values.push((self.dialect.cast)((self.dialect.sql)(&derived.sql), derived.kind));
+        }
+        names.push(target.day_column.quoted());
+        values.push(target.day_column.quoted());
+        if let Some(loaded_at) = &target.loaded_at {
+            names.push(loaded_at.quoted());
+            values.push(self.dialect.now.to_owned());
+        }
+        format!(
+            "insert into {} as target ({}) select {} {} order by {}, {LINE}{}",
+            target.table.quoted(),
+            names.join(", "),
+            values.join(", "),
+            self.rows(day),
+            quoted(&target.key),
+            self.on_conflict(&names),
+        )
+    }
+
+    fn on_conflict(&self, names: &[String]) -> String {
+        let target = &self.dataset.target;
+        let key = quoted(&target.key);
+        match target.mode {
+            Mode::ReplaceDay => String::new(),
+            Mode::InsertNew => format!(" on conflict ({key}) do nothing"),
+            Mode::Upsert => {
+                let day = target.day_column.quoted();
+                let set: Vec<String> = names
+                    .iter()
+                    .filter(|name| !target.key.iter().any(|key| key.quoted() == **name))
+                    .map(|name| format!("{name} = excluded.{name}"))
+                    .collect();
+                // The latest day wins: an older day that is loaded late leaves a newer day's row as it is.
+                format!(
+                    " on conflict ({key}) do update set {} where target.{day} is null or target.{day} <= excluded.{day}",
+                    set.join(", ")
+                )
+            }
+        }
+    }
+
+    /// Gathers the staged rows whose key stands on an earlier line already, in a temporary table `doubles`.
+    pub(super) fn gather_doubles(&self, day: Day) -> [String; 2] {
+        let Dialect { temp, .. } = self.dialect;
+        let key = quoted(&self.dataset.target.key);
+        let value: Vec<String> =
+            self.dataset.target.key.iter().map(|key| format!("cast({} as text)", key.quoted())).collect();
+        [
+            format!("drop table if exists {temp}.doubles"),
+            format!(
+                "create temp table doubles as select line, first_line, value from (\
+                 select {LINE} as line, min({LINE}) over (partition by {key}) as first_line, {} as value {}\
+                 ) as keyed where line <> first_line",
+                value.join(" || ', ' || "),
+                self.rows(day)
+            ),
+        ]
+    }
+
+    /// Counts the gathered doubles.
+    pub(super) fn count_doubles(&self) -> String {
+        format!("select count(*) as count from {}.doubles", self.dialect.temp)
+    }
+
+    /// The first gathered doubles, by line.
+    pub(super) fn first_doubles(&self, limit: u64) -> String {
+        format!("select line, first_line, value from {}.doubles order by line limit {limit}", self.dialect.temp)
+    }
+
+    /// Takes the gathered doubles out of the stage.
+    pub(super) fn remove_doubles(&self) -> String {
+        format!("delete from {temp}.stage where {LINE} in (select line from {temp}.doubles)", temp = self.dialect.temp)
+    }
+
+    /// Creates the target.
+    pub(super) fn create_target(&self) -> String {
+        let target = &self.dataset.target;
+        let columns: Vec<String> = self
+            .target_columns()
+            .into_iter()
+            .map(|column| {
+                let default =
+                    if column.is_loaded_at { format!(" default {}", self.dialect.now) } else { String::new() };
+                let null = if column.not_null { " not null" } else { "" };
+                format!("{} {}{null}{default}", column.name.quoted(), (self.dialect.kind)(column.kind))
+            })
+            .collect();
+        let key: Vec<String> = target.primary_key().into_iter().map(Identifier::quoted).collect();
+        format!("create table {} ({}, primary key ({}))", target.table.quoted(), columns.join(", "), key.join(", "))
+    }
+
+    /// Adds a column to the target. It may be null, since older rows have no value for it.
+    pub(super) fn add_column(&self, column: &TargetColumn<'_>) -> String {
+        let table = self.dataset.target.table.quoted();
+        format!("alter table {table} add column {} {}", column.name.quoted(), (self.dialect.kind)(column.kind))
+    }
+
+    /// Every column that a load writes, in the target's order.
+    pub(super) fn target_columns(&self) -> Vec<TargetColumn<'_>> {
+        let Dataset { target, rows, .. } = self.dataset;
+        let mut columns = Vec::new();
+        for column in &rows.columns {
+            let not_null = column.required || target.key.contains(&column.name);
+            columns.push(TargetColumn { name: &column.name, kind: column.kind, not_null, is_loaded_at: false });
+        }
+        for derived in &rows.derive {
+            columns.push(TargetColumn {
+                name: &derived.name,
+                kind: derived.kind,
+                not_null: false,
+                is_loaded_at: false,
+            });
+        }
+        columns.push(TargetColumn {
+            name: &target.day_column,
+            kind: ColumnType::Date,
+            not_null: true,
+            is_loaded_at: false,
+        });
+        if let Some(name) = &target.loaded_at {
+            columns.push(TargetColumn { name, kind: ColumnType::Timestamptz, not_null: true, is_loaded_at: true });
+        }
+        columns
+    }
+}
+
+/// A column of the target as the dataset wants it.
+pub(super) struct TargetColumn<'a> {
+    pub(super) name: &'a Identifier,
+    pub(super) kind: ColumnType,
+    /// A load never writes a null here.
+    pub(super) not_null: bool,
+    /// The column that takes the time of the load.
+    pub(super) is_loaded_at: bool,
+}
+
+fn quoted(names: &[Identifier]) -> String {
+    names.iter().map(Identifier::quoted).collect::<Vec<_>>().join(", ")
+}

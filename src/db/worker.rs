@@ -1,0 +1,253 @@
+//! The worker: this process as the database knows it. It holds a lock for life, so that others can tell at once when it
+//! is dead, and a heartbeat that keeps its claims while it lives.
+//!
+//! The lock is a session advisory lock on PostgreSQL and a locked file beside the SQLite file. Lock and heartbeat share
+//! one connection that does nothing else; a pid would prove nothing across containers.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, Database, on};
+use crate::db::schema::{processed_days, workers};
+use crate::db::url::DatabaseUrl;
+
+/// How old the last heartbeat of a worker is when its row is cleared away.
+const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
+
+/// This process, registered. Dropping it ends the heartbeat and takes the registration back.
+pub struct Worker {
+    id: String,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    /// The tokens of the claims to keep, and whether the heartbeat goes on.
+    beats: Mutex<Beats>,
+    /// Wakes the heartbeat to end it.
+    wake: Condvar,
+}
+
+struct Beats {
+    tokens: HashSet<String>,
+    stopped: bool,
+}
+
+/// Keeps a claim while it lives; see [`Worker::keep`].
+pub struct Kept<'a> {
+    worker: &'a Worker,
+    token: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = workers)]
+struct NewWorker<'a> {
+    id: &'a str,
+    host: &'a str,
+    pid: i64,
+    version: &'a str,
+    started_at: NaiveDateTime,
+    heartbeat_at: NaiveDateTime,
+}
+
+/// What is held for life on behalf of a worker.
+enum LifeLock {
+    /// The session holds an advisory lock.
+    Session,
+    /// The file is locked, and removed at the end.
+    File(File, PathBuf),
+}
+
+impl Worker {
+    /// Registers this process and starts its heartbeat, a third of the lease apart. `conn` is kept for both.
+    ///
+    /// # Errors
+    /// A [`DbError`] when the lock or the row cannot be written.
+    pub fn start(database: &Arc<Database>, mut conn: Conn) -> Result<Self, DbError> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let lock = lock_for_life(database, &mut conn, &id)?;
+        register(&mut conn, &id)?;
+        let shared = Arc::new(Shared {
+            beats: Mutex::new(Beats { tokens: HashSet::new(), stopped: false }),
+            wake: Condvar::new(),
+        });
+        let heartbeat = Heartbeat { database: Arc::clone(database), conn: Some(conn), id: id.clone(), lock };
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || heartbeat.run(&shared)
+        });
+        Ok(Self { id, shared, thread: Some(thread) })
+    }
+
+    /// The worker's id, as claims hold it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Extends a claim's lease until the guard is dropped, which waits for a beat under way. It must be dropped before
+    /// publishing: a beat would wait for the row that publishing holds.
+    #[must_use]
+    pub fn keep(&self, token: &str) -> Kept<'_> {
+        self.shared.lock().tokens.insert(token.to_owned());
+        Kept { worker: self, token: token.to_owned() }
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.worker.shared.lock().tokens.remove(&self.token);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Beats> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that beats, with the connection that holds the lock.
+struct Heartbeat {
+    database: Arc<Database>,
+    conn: Option<Conn>,
+    id: String,
+    lock: LifeLock,
+}
+
+impl Heartbeat {
+    fn run(mut self, shared: &Shared) {
+        let every = self.database.lease() / 3;
+        let mut beats = shared.lock();
+        while !beats.stopped {
+            let (guard, wait) = shared.wake.wait_timeout(beats, every).unwrap_or_else(PoisonError::into_inner);
+            beats = guard;
+            if wait.timed_out() && !beats.stopped {
+                // The lock on the tokens is held meanwhile, so that a claim that is let go sees no later beat.
+                if let Err(error) = self.beat(&beats.tokens) {
+                    log::warn!("heartbeat of worker {}: {error}; trying again in {every:?}", self.id);
+                    self.conn = None;
+                }
+            }
+        }
+        drop(beats);
+        if let Some(conn) = &mut self.conn
+            && let Err(error) = on!(conn, c => diesel::delete(workers::table.find(&self.id)).execute(c))
+        {
+            log::debug!("worker {} could not take its registration back: {error}", self.id);
+        }
+        if let LifeLock::File(_, path) = &self.lock {
+            drop(std::fs::remove_file(path));
+        }
+    }
+
+    fn beat(&mut self, tokens: &HashSet<String>) -> Result<(), DbError> {
+        let conn = if let Some(conn) = &mut self.conn {
+            conn
+        } else {
+            // The session and its lock went with the connection; the file of SQLite is still locked.
+            let mut conn = self.database.connect()?;
+            if matches!(self.lock, LifeLock::Session) {
+                lock_for_life(&self.database, &mut conn, &self.id)?;
+            }
+            self.conn.insert(conn)
+        };
+        beat(conn, &self.id, tokens, self.database.lease())
+    }
+}
+
+/// Extends the leases of the tokens that are still claims, and notes that the worker lives.
+fn beat(conn: &mut Conn, id: &str, tokens: &HashSet<String>, lease: Duration) -> Result<(), DbError> {
+    let now = conn.now()?;
+    if !tokens.is_empty() {
+        let ours = processed_days::table.filter(processed_days::claim.eq_any(tokens));
+        on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
+            .doing("extending the lease")?;
+    }
+    on!(conn, c => diesel::update(workers::table.find(id)).set(workers::heartbeat_at.eq(now)).execute(c))
+        .doing("noting the heartbeat")
+        .map(drop)
+}
+
+fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let now = conn.now()?;
+    let worker = NewWorker {
+        id,
+        host: host.trim(),
+        pid: i64::from(std::process::id()),
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: now,
+        heartbeat_at: now,
+    };
+    conn.transaction(|conn| {
+        conn.commit_in_background()?;
+        let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));
+        on!(conn, c => diesel::delete(old).execute(c)).doing("clearing old workers away")?;
+        on!(conn, c => diesel::insert_into(workers::table).values(&worker).execute(c))
+            .doing("registering the worker")
+            .map(drop)
+    })
+}
+
+fn lock_for_life(database: &Database, conn: &mut Conn, id: &str) -> Result<LifeLock, DbError> {
+    match (conn, database.url()) {
+        (Conn::Sqlite(_), DatabaseUrl::Sqlite(path)) => {
+            let path = lock_file(path, id);
+            let lock = || {
+                std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+                let file = File::create(&path)?;
+                file.lock()?;
+                Ok(file)
+            };
+            match lock() {
+                Ok(file) => Ok(LifeLock::File(file, path)),
+                Err(source) => Err(DbError::LockFile { path: path.display().to_string(), source }),
+            }
+        }
+        (Conn::Postgres(link), _) => {
+            super::postgres::lock_worker(link.get(), id).doing("locking the worker's id").map(|()| LifeLock::Session)
+        }
+        (Conn::Sqlite(_), DatabaseUrl::Postgres(_)) => Ok(LifeLock::Session),
+    }
+}
+
+/// The file that a worker of a SQLite database keeps locked: `dayfill.db.workers/ID`.
+fn lock_file(database: &Path, id: &str) -> PathBuf {
+    let mut folder = database.as_os_str().to_owned();
+    folder.push(".workers");
+    Path::new(&folder).join(id)
+}
+
+/// True when the worker's lock is held, by a process that lives. The file of a dead one is cleared away.
+pub(super) fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
+    match conn {
+        Conn::Postgres(link) => super::postgres::worker_holds_lock(link.get(), id),
+        Conn::Sqlite(link) => super::sqlite::database_file(link.get()).map(|file| {
+            let path = lock_file(Path::new(&file), id);
+            let alive = File::open(&path).is_ok_and(|file| file.try_lock_shared().is_err());
+            if !alive {
+                drop(std::fs::remove_file(&path));
+            }
+            alive
+        }),
+    }
+    .doing("asking whether the worker lives")
+}
