@@ -279,7 +279,7 @@ impl Dataset {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        drop(write!(text, "{byte:02x}"));
+        _ = write!(text, "{byte:02x}");
         text
     })
 }

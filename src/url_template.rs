@@ -42,6 +42,15 @@ impl UrlTemplate {
         Ok(Self { text: text.to_owned(), parts })
     }
 
+    /// The same template below a folder, whose own braces mean nothing.
+    #[must_use]
+    pub fn within(mut self, folder: &str) -> Self {
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        self.text.insert_str(0, &folder);
+        self.parts.insert(0, Part::Text(folder));
+        self
+    }
+
     /// The URL or path of one day's file.
     #[must_use]
     pub fn of(&self, day: Day) -> String {
@@ -50,7 +59,7 @@ impl UrlTemplate {
             match part {
                 Part::Text(text) => url.push_str(text),
                 // The format was tried when the template was read, so that writing cannot fail here.
-                Part::Day(format) => drop(write!(url, "{}", day.date().format(format))),
+                Part::Day(format) => _ = write!(url, "{}", day.date().format(format)),
             }
         }
         url
@@ -93,6 +102,13 @@ mod tests {
         ] {
             assert_eq!(UrlTemplate::parse(template).unwrap().of(day), url);
         }
+    }
+
+    #[test]
+    fn a_folder_keeps_its_braces() {
+        let template = UrlTemplate::parse("{day}.csv").unwrap().within("/a{b}");
+        assert_eq!(template.of("2019-04-01".parse().unwrap()), "/a{b}/2019-04-01.csv");
+        assert_eq!(template.to_string(), "/a{b}/{day}.csv");
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! What must be right between the keys of a dataset, and between datasets.
+
+use std::collections::BTreeMap;
+
+use super::report::Report;
+use super::rows::Places;
+use super::section::Section;
+use crate::column::Identifier;
+use crate::dataset::{Dataset, Mode, Rows, Target};
+use crate::db::url::DatabaseUrl;
+
+/// The stage's own column: the line a row was read from.
+const STAGE_COLUMN: &str = "dayfill_line";
+
+/// Every name once, every header once, and a key that the file has.
+pub(super) fn names(section: &Section, target: Option<&Target>, (rows, places): &(Rows, Places)) {
+    headers(rows, places);
+    // Where each name is first used. Databases differ in whether case tells names apart: here it never does.
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut take = |section: &Section, key: &str, name: &Identifier| {
+        let lower = name.as_str().to_ascii_lowercase();
+        if lower == STAGE_COLUMN {
+            section.wrong(key, "is a name that the stage needs for itself");
+        } else if let Some(other) = taken.get(&lower) {
+            section.wrong(key, format!("is taken by {other}"));
+        } else {
+            taken.insert(lower, section.key(key));
+        }
+    };
+    for (column, place) in rows.columns.iter().zip(&places.columns) {
+        take(place, "name", &column.name);
+    }
+    for (derived, place) in rows.derive.iter().zip(&places.derive) {
+        take(place, "name", &derived.name);
+    }
+    let Some(target) = target else { return };
+    let is_day = |name: &Identifier| name.as_str().eq_ignore_ascii_case(target.day_column.as_str());
+    if rows.columns.iter().map(|column| &column.name).any(is_day) {
+        let day_column = &target.day_column;
+        let is = if section.was_given("day_column") { "is".to_owned() } else { format!("is {day_column} by default,") };
+        let hint = format!(
+            "{is} also a column of the file: read that one under another name \
+             ({{ name = \"{day_column}_in_file\", from = \"{day_column}\", ... }}), or name another day_column"
+        );
+        section.wrong("day_column", hint);
+    } else {
+        take(section, "day_column", &target.day_column);
+    }
+    if let Some(loaded_at) = &target.loaded_at {
+        take(section, "loaded_at", loaded_at);
+    }
+    key(section, target, rows);
+}
+
+fn headers(rows: &Rows, places: &Places) {
+    let mut taken: BTreeMap<&str, &Identifier> = BTreeMap::new();
+    for (column, place) in rows.columns.iter().zip(&places.columns) {
+        if let Some(other) = taken.get(column.header.as_str()) {
+            place.wrong("from", format!("reads the header {:?}, which column {other} reads already", column.header));
+        } else {
+            taken.insert(&column.header, &column.name);
+        }
+    }
+}
+
+fn key(section: &Section, target: &Target, rows: &Rows) {
+    for (number, name) in target.key.iter().enumerate() {
+        let message = if target.key[..number].contains(name) {
+            "is named twice".to_owned()
+        } else if rows.columns.iter().any(|column| column.name == *name) {
+            continue;
+        } else if *name == target.day_column {
+            match target.mode {
+                Mode::ReplaceDay => "is the day, which the primary key holds anyway: leave it out".to_owned(),
+                _ => "is the day: with it in the key, mode = \"replace_day\" is meant".to_owned(),
+            }
+        } else if rows.derive.iter().any(|derived| derived.name == *name) {
+            "is a derived column: the key must be columns of the file".to_owned()
+        } else {
+            let names = rows.columns.iter().map(|column| column.name.as_str());
+            format!("is not a column of the file{}", super::nearest::did_you_mean(name.as_str(), names))
+        };
+        section.wrong_part(&format!("key[{number}]"), name.as_str(), message);
+    }
+}
+
+/// Reports a dataset that cannot be with an earlier one, or with the database.
+pub(super) fn between(dataset: &Dataset, earlier: &[Dataset], database: &DatabaseUrl, report: &Report) {
+    let target = &dataset.target;
+    let shown = format!("{:?}", target.table.to_string());
+    let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
+    if sqlite && target.table.schema.as_ref().is_some_and(|schema| schema.as_str() != "main") {
+        report.key_as("target.table", &shown, "has a schema, which SQLite does not know");
+    }
+    let rival = earlier.iter().map(|other| (&other.name, &other.target)).find(|(_, other)| {
+        other.mode == Mode::ReplaceDay && other.table == target.table && other.day_column == target.day_column
+    });
+    if let (Mode::ReplaceDay, Some((name, _))) = (target.mode, rival) {
+        let message =
+            format!("is also where {name} replaces days by {}: each would delete the other's rows", target.day_column);
+        report.key_as("target.table", &shown, message);
+    }
+}

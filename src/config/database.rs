@@ -1,0 +1,60 @@
+//! The database's URL: from a variable, from a file of its own, or from the main file, in that order.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::report::Report;
+use super::section::{Section, some_text};
+use super::settings::Settings;
+use crate::db::url::DatabaseUrl;
+
+/// Where the database is if nothing says so.
+const DEFAULT: &str = "sqlite:dayfill.db";
+/// The variable of the program this one replaces.
+const ORIGINAL_VARIABLE: &str = "ALGOLIA_DB_URI";
+
+/// Reads the section `database` and finds the URL. `folder` is the main file's.
+pub(super) fn read(mut section: Section, report: &Report, environment: &Environment, folder: &Path) -> DatabaseUrl {
+    let state = environment.path("STATE_DIRECTORY");
+    let parse = |text: &str| DatabaseUrl::parse(text, state).map_err(|error| error.to_string());
+    // A problem's value is never shown: what could not be read as a URL may be a password all the more.
+    let masked = |origin: &str, message: String| {
+        report.elsewhere(origin, "database.url", Some("***"), message);
+        None
+    };
+    let url_file = section.read("url_file", |value| match some_text(value)? {
+        url if url.contains("://") => Err("is a URL: write it as url, or into the file that this names".to_owned()),
+        name => Ok(name),
+    });
+    // The variable's value stands in the section instead of the file's where both are set.
+    let in_variable = environment.get(&environment.name_of("database.url")).is_some();
+    let in_section = section.read("url", |value| parse(&some_text(value)?));
+    let url = match (environment.get(ORIGINAL_VARIABLE), url_file) {
+        _ if in_variable => in_section,
+        (Some(text), _) => parse(text).map_or_else(|message| masked(ORIGINAL_VARIABLE, message), Some),
+        (None, Some(name)) => match read_file(&name, folder, environment.path("CREDENTIALS_DIRECTORY")) {
+            Ok((path, text)) => parse(&text).map_or_else(|message| masked(&path.display().to_string(), message), Some),
+            Err(message) => {
+                section.wrong("url_file", message);
+                None
+            }
+        },
+        (None, None) => in_section,
+    };
+    section.finish();
+    url.or_else(|| parse(DEFAULT).ok()).unwrap_or(Settings::default().database.url)
+}
+
+/// The file's text, without the line end that editors add, from the main file's folder or the service manager's.
+fn read_file(name: &str, folder: &Path, credentials: Option<&Path>) -> Result<(PathBuf, String), String> {
+    let places: Vec<PathBuf> =
+        [Some(folder), credentials].into_iter().flatten().map(|place| place.join(name)).collect();
+    let Some(path) = places.iter().find(|path| path.is_file()) else {
+        let looked: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("is not there (looked for {})", looked.join(" and ")));
+    };
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot be read ({error})"))?;
+    let text = text.trim().to_owned();
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok((path.clone(), text)) }
+}

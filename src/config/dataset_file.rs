@@ -1,0 +1,157 @@
+//! A dataset's file: `[source]`, `[schedule]`, `[csv]`, `[target]` and `[limits]`; `rows` has a file of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono_tz::{TZ_VARIANTS, Tz};
+use config::{Map, Value, ValueKind};
+
+use super::checks;
+use super::nearest::did_you_mean;
+use super::report::Report;
+use super::rows;
+use super::section::{Section, boolean, choice, duration, integer, parsed, some_text, text, texts};
+use super::source_url;
+use crate::column::Identifier;
+use crate::dataset::{
+    CsvFormat, Dataset, DatasetName, Forbidden, Limits, MaxRejected, Mode, Schedule, SourceSpec, Target, Weekdays,
+};
+use crate::day::Day;
+use crate::scheduler;
+
+/// The column of the day unless the dataset names another.
+const DAY_COLUMN: &str = "file_date";
+
+/// Reads a dataset. `folder` is the main file's, made absolute: plain paths are relative to it. `None` when something is
+/// wrong; the report says what.
+pub(super) fn read(path: &Path, table: Map<String, Value>, folder: &Path, report: &Report) -> Option<Dataset> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name =
+        stem.parse::<DatasetName>().map_err(|message| report.file(format!("its name, {stem:?}, {message}"))).ok();
+    let mut file = Section::root(report, table);
+    let source = source(file.section("source"), folder);
+    let schedule = schedule(file.section("schedule"));
+    let csv = csv(file.section("csv"));
+    let mut target_section = file.section("target");
+    let target = target(&mut target_section);
+    let mut rows_section = file.section("rows");
+    let rows = rows::read(&mut rows_section);
+    checks::names(&target_section, target.as_ref(), &rows);
+    target_section.finish();
+    rows_section.finish();
+    let limits = limits(file.section("limits"));
+    file.finish();
+    let (rows, _) = rows;
+    Some(Dataset { name: name?, source: source?, schedule: schedule?, csv: csv?, target: target?, rows, limits })
+}
+
+fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
+    let written = section.required("url", some_text);
+    let url = written
+        .as_deref()
+        .and_then(|text| source_url::template(text, folder).map_err(|message| section.wrong("url", message)).ok());
+    if let Some(scheme) = written.as_deref().map(source_url::scheme) {
+        let network = matches!(scheme, Some("s3" | "http" | "https"));
+        for name in ["anonymous", "region", "endpoint", "allow_http", "path_style"] {
+            let fits = scheme == Some("s3") || (name == "allow_http" && network);
+            if section.has(name) && !fits {
+                let schemes = if name == "allow_http" { "s3:// and http://" } else { "s3://" };
+                section.wrong(name, format!("means nothing here: only {schemes} sources have it"));
+            }
+        }
+    }
+    let anonymous = section.read("anonymous", boolean).unwrap_or(false);
+    let region = section.read("region", some_text);
+    let endpoint = section.read("endpoint", some_text);
+    let allow_http = section.read("allow_http", boolean).unwrap_or(false);
+    if let Some(endpoint) = &endpoint {
+        match url::Url::parse(endpoint).as_ref().map(url::Url::scheme) {
+            Ok("https") => {}
+            Ok("http") if allow_http => {}
+            Ok("http") => section.wrong("endpoint", "is plain http: set allow_http = true if that is meant"),
+            _ => section.wrong("endpoint", "is not a URL of http or https"),
+        }
+    }
+    let path_style = section.read("path_style", boolean).unwrap_or(false);
+    let settle = section.read("settle", duration("0s", "30d")).unwrap_or(Duration::ZERO);
+    let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
+    let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
+    section.finish();
+    Some(SourceSpec { url: url?, anonymous, region, endpoint, allow_http, path_style, settle, forbidden })
+}
+
+fn schedule(mut section: Section) -> Option<Schedule> {
+    let cron = section.required("cron", |value| {
+        let cron = text(value)?;
+        scheduler::parse(&cron).map(|_| cron)
+    });
+    let timezone = section.read("timezone", timezone).unwrap_or(Tz::UTC);
+    let start = section.required("start", day);
+    let end = section.read("end", day);
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        section.wrong("end", format!("is before start, {start}"));
+    }
+    let lag_days = section.read("lag_days", integer(0, 3650)).unwrap_or(0);
+    let days = section.read("days", parsed::<Weekdays>).unwrap_or(Weekdays::ALL);
+    section.finish();
+    Some(Schedule { cron: cron?, timezone, start: start?, end, lag_days, days })
+}
+
+fn day(value: &Value) -> Result<Day, String> {
+    text(value)?.parse().map_err(|_| "is not a day (YYYY-MM-DD)".to_owned())
+}
+
+fn timezone(value: &Value) -> Result<Tz, String> {
+    let name = text(value)?;
+    let names = TZ_VARIANTS.iter().map(|zone| zone.name());
+    name.parse().map_err(|_| format!("is not a time zone{}", did_you_mean(&name, names)))
+}
+
+fn csv(mut section: Section) -> Option<CsvFormat> {
+    let delimiter = section.read_or("delimiter", b',', byte);
+    let quote = section.read_or("quote", b'"', byte);
+    if delimiter.is_some() && delimiter == quote {
+        section.wrong("quote", "is the same character as delimiter");
+    }
+    let null = section.read("null", texts).unwrap_or_else(|| vec![String::new()]);
+    let ends = [("required", true), ("optional", false)];
+    let last_line_end_required = section.read("last_line_end", choice(&ends)).unwrap_or(true);
+    section.finish();
+    Some(CsvFormat { delimiter: delimiter?, quote: quote?, null, last_line_end_required })
+}
+
+fn byte(value: &Value) -> Result<u8, String> {
+    match text(value)?.as_bytes() {
+        br"\t" => Ok(b'\t'),
+        [byte] if *byte == b'\t' || (b' '..=b'~').contains(byte) => Ok(*byte),
+        _ => Err("is not a single ASCII character (or \"\\t\")".to_owned()),
+    }
+}
+
+fn target(section: &mut Section) -> Option<Target> {
+    let table = section.required("table", parsed);
+    let mode = section.read("mode", choice(&Mode::ALL)).unwrap_or(Mode::ReplaceDay);
+    let key = section.required("key", |value| {
+        let names = texts(value)?;
+        if names.is_empty() {
+            return Err("is empty: name the columns that tell a day's rows apart".to_owned());
+        }
+        names.iter().map(|name| name.parse().map_err(|message| format!("holds {name:?}, which {message}"))).collect()
+    });
+    let default = DAY_COLUMN.parse::<Identifier>().ok();
+    let day_column = section.read_or("day_column", default, |value| parsed(value).map(Some)).flatten();
+    let loaded_at = section.read("loaded_at", parsed);
+    Some(Target { table: table?, mode, key: key?, day_column: day_column?, loaded_at })
+}
+
+fn limits(mut section: Section) -> Limits {
+    let max_rejected = section.read("max_rejected", |value| match &value.kind {
+        ValueKind::String(text) => text.parse(),
+        ValueKind::I64(count) => count.to_string().parse(),
+        _ => "".parse(),
+    });
+    section.finish();
+    Limits { max_rejected: max_rejected.unwrap_or(MaxRejected::Count(0)) }
+}

@@ -1,0 +1,57 @@
+//! Where the configuration's files are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::problem::Problem;
+
+/// Where the main file is looked for if neither the command line nor the environment names it.
+const PLACES: [&str; 2] = ["./config/dayfill.toml", "/etc/dayfill/dayfill.toml"];
+const VARIABLE: &str = "DAYFILL_CONFIG";
+
+/// The main file: the one named on the command line, else by the environment, else the first that is there.
+pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Result<PathBuf, Problem> {
+    let named = [(flag, "--config"), (environment.path(VARIABLE), VARIABLE)];
+    if let Some((path, by)) = named.into_iter().find_map(|(path, by)| path.map(|path| (path, by))) {
+        return if path.is_file() {
+            Ok(path.to_owned())
+        } else {
+            Err(problem(path, format!("is not a file that is there (named by {by})")))
+        };
+    }
+    let found = PLACES.iter().map(Path::new).find(|path| path.is_file());
+    found.map(Path::to_owned).ok_or_else(|| Problem {
+        origin: "--config".to_owned(),
+        key: String::new(),
+        value: None,
+        message: format!(
+            "no configuration: neither --config nor {VARIABLE} names one, and none is at {}",
+            PLACES.join(" or ")
+        ),
+    })
+}
+
+/// The dataset files of a folder, sorted; hidden files are not for us (editors and volume mounts leave them).
+pub(super) fn dataset_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("cannot be read as a folder ({error})"))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| format!("cannot be read as a folder ({error})"))?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() { Err("holds no dataset file (*.toml)".to_owned()) } else { Ok(files) }
+}
+
+/// The folder a file is in; the working folder for a bare name.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn problem(path: &Path, message: String) -> Problem {
+    Problem { origin: path.display().to_string(), key: String::new(), value: None, message }
+}

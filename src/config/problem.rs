@@ -1,0 +1,43 @@
+//! What is wrong with a configuration: one problem, and all of them.
+
+use std::fmt;
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, or the name of the environment's variable.
+    pub origin: String,
+    /// The key with its sections, such as `rows.columns[3].type`; empty where the problem is the file's.
+    pub key: String,
+    /// The value as it is written, fit to be printed; none where there is none, or where the key is the problem.
+    pub value: Option<String>,
+    /// What is wrong, to be read after the value: `is not ...`.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, key, value, message } = self;
+        match value {
+            _ if key.is_empty() => write!(f, "{origin}: {message}"),
+            None => write!(f, "{origin}: {key}: {message}"),
+            Some(value) => write!(f, "{origin}: {key} = {value}: {message}"),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, file by file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            let line = if number == 0 { "" } else { "\n" };
+            write!(f, "{line}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

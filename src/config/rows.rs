@@ -1,0 +1,118 @@
+//! The part `rows` of a dataset's file: columns, derived columns and the filter.
+
+use config::{Value, ValueKind};
+
+use super::nearest::did_you_mean;
+use super::section::{Section, boolean, parsed, some_text, text};
+use crate::column::{Column, ColumnType, Derived, Identifier, Sql};
+use crate::dataset::Rows;
+use crate::validate;
+
+/// What problems of names point at: the section each column was read from.
+pub(super) struct Places<'a> {
+    /// Those of the columns, in their order.
+    pub(super) columns: Vec<Section<'a>>,
+    /// Those of the derived columns.
+    pub(super) derive: Vec<Section<'a>>,
+}
+
+/// Reads the rows, with the sections of those columns that could be read.
+pub(super) fn read<'a>(section: &mut Section<'a>) -> (Rows, Places<'a>) {
+    let filter = sql(section, "where", false);
+    let listed = section.has("columns");
+    let (mut columns, mut places) = (Vec::new(), Places { columns: Vec::new(), derive: Vec::new() });
+    let sections = section.sections("columns");
+    if !listed {
+        section.wrong("columns", "is missing: name the file's columns and their types");
+    } else if sections.is_empty() {
+        section.wrong("columns", "is empty: name the file's columns and their types");
+    }
+    for mut section in sections {
+        if let Some(column) = column(&mut section) {
+            columns.push(column);
+            places.columns.push(section);
+        }
+    }
+    let mut derive = Vec::new();
+    for mut section in section.sections("derive") {
+        if let Some(derived) = derived(&mut section) {
+            derive.push(derived);
+            places.derive.push(section);
+        }
+    }
+    (Rows { columns, filter, derive }, places)
+}
+
+fn column(section: &mut Section) -> Option<Column> {
+    let name = section.required("name", parsed);
+    let kind = section.required("type", column_type);
+    let required = section.read("required", boolean).unwrap_or(false);
+    let optional = section.read("optional", boolean).unwrap_or(false);
+    let header = section.read("from", some_text);
+    let has_default = section.has("default");
+    let default = section.read("default", |value| default(value, kind));
+    if required && optional && !has_default {
+        section.wrong(
+            "optional",
+            "contradicts required: without a default, every row of a file that lacks the column would be rejected",
+        );
+    }
+    section.finish();
+    let name: Identifier = name?;
+    let header = header.unwrap_or_else(|| name.to_string());
+    Some(Column { name, header, kind: kind?, required, optional, default })
+}
+
+fn derived(section: &mut Section) -> Option<Derived> {
+    let name = section.required("name", parsed);
+    let kind = section.required("type", column_type);
+    let sql = sql(section, "sql", true);
+    section.finish();
+    Some(Derived { name: name?, kind: kind?, sql: sql? })
+}
+
+fn column_type(value: &Value) -> Result<ColumnType, String> {
+    let name = text(value)?;
+    let names = || ColumnType::ALL.into_iter().map(ColumnType::name);
+    name.parse().map_err(|message: String| match did_you_mean(&name, names()) {
+        hint if hint.is_empty() => format!("{message} ({})", names().collect::<Vec<_>>().join(", ")),
+        hint => format!("{message}{hint}"),
+    })
+}
+
+/// A default as a file would write it; TOML's own numbers and booleans will do.
+fn default(value: &Value, kind: Option<ColumnType>) -> Result<String, String> {
+    let text = match &value.kind {
+        ValueKind::String(text) => text.clone(),
+        ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::Float(_) => value.kind.to_string(),
+        _ => return Err("is not a text, number or boolean".to_owned()),
+    };
+    if let Some(kind) = kind {
+        check_default(kind, &text)?;
+    }
+    Ok(text)
+}
+
+/// A default is taken for a file's value: it must be one.
+fn check_default(kind: ColumnType, text: &str) -> Result<(), String> {
+    validate::check_value(kind, text, &mut String::new()).map_err(|_| format!("is not {}", kind.with_article()))
+}
+
+/// SQL for both databases in one text, or `{ postgres = "...", sqlite = "..." }`.
+fn sql(section: &mut Section, name: &'static str, required: bool) -> Option<Sql> {
+    if section.is_table(name) {
+        let mut both = section.section(name);
+        let (postgres, sqlite) = (both.required("postgres", some_text), both.required("sqlite", some_text));
+        both.finish();
+        return Some(Sql { postgres: postgres?, sqlite: sqlite? });
+    }
+    let text = if required { section.required(name, one_sql) } else { section.read(name, one_sql) };
+    text.map(|text| Sql { postgres: text.clone(), sqlite: text })
+}
+
+fn one_sql(value: &Value) -> Result<String, String> {
+    match &value.kind {
+        ValueKind::String(_) => some_text(value),
+        _ => Err("is not SQL: write one text, or { postgres = \"...\", sqlite = \"...\" }".to_owned()),
+    }
+}
