@@ -38,6 +38,12 @@ impl Environment {
         self.get(name).map(Path::new)
     }
 
+    /// All variables, for libraries that take their settings from them.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The variables that stand for keys of the main file: `DAYFILL__DATABASE__URL` for `database.url`. Two underscores
     /// part the words, since keys hold single ones.
     pub(super) fn overrides(&self) -> config::Environment {

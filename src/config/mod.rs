@@ -22,7 +22,7 @@ mod toml;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
-pub use settings::{CatchUp, Claim, Database, Log, LogFormat, Retry, Settings, Waiting};
+pub use settings::{CatchUp, Claim, Database, Log, Retry, Settings, Waiting};
 
 use report::Report;
 use section::Section;

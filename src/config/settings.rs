@@ -7,6 +7,7 @@ use log::LevelFilter;
 
 use super::section::{Section, choice, duration, integer, some_text};
 use crate::db::url::DatabaseUrl;
+use crate::logging::LogFormat;
 
 /// The main file. `config/dayfill.toml` explains each key; `Default` is what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatchUp {
     /// How many days are loaded at once.
-    pub concurrency: usize,
+    pub concurrency: u32,
 }
 
 /// How failed days are tried again.
@@ -73,15 +74,6 @@ pub struct Log {
     pub level: LevelFilter,
     /// How a line looks.
     pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 const LEVELS: [(&str, LevelFilter); 6] = [
@@ -136,7 +128,7 @@ impl Claim {
 
 impl CatchUp {
     fn read(self, mut section: Section) -> Self {
-        let concurrency = section.read("concurrency", integer(1_u8, 64)).map_or(self.concurrency, usize::from);
+        let concurrency = section.read("concurrency", integer(1, 64)).unwrap_or(self.concurrency);
         section.finish();
         Self { concurrency }
     }
