@@ -1,0 +1,41 @@
+//! What the tests stand on: databases of their own, and little else.
+#![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use std::time::{Duration, Instant};
+
+/// A database of one test's own, to look into from outside of the program under test. The tests that hold for both
+/// databases take one of these.
+pub(crate) trait Database {
+    /// What a user would write as `database.url`.
+    fn url(&self) -> &str;
+
+    /// Runs statements.
+    fn execute(&self, sql: &str);
+
+    /// The rows of a query, each as its values joined by `|`, as the database spells them; a null is `null`.
+    fn lines(&self, query: &str) -> Vec<String>;
+
+    /// The one line of a query with one row.
+    fn line(&self, query: &str) -> String {
+        let mut lines = self.lines(query);
+        assert_eq!(lines.len(), 1, "not one row: {query}: {lines:?}");
+        lines.remove(0)
+    }
+}
+
+/// Joins a row's values to a line.
+fn join(values: impl IntoIterator<Item = Option<String>>) -> String {
+    values.into_iter().map(|value| value.unwrap_or_else(|| "null".to_owned())).collect::<Vec<_>>().join("|")
+}
+
+/// Waits for something that another process does and tells nobody of. Fails the test after half a minute.
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !happened() {
+        assert!(Instant::now() < end, "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
