@@ -1,4 +1,6 @@
 //! The integration tests: one program, a module per topic.
 
+mod architecture;
+mod conformance;
 mod support;
 mod support_works;

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
 pub(crate) mod postgres;
+pub(crate) mod project;
 pub(crate) mod sqlite;
 
 use std::time::{Duration, Instant};

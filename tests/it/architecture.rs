@@ -1,0 +1,112 @@
+//! The house: a module uses only what lies below it, and each library is named in one room only.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The floors, from the ground up. A module may use modules of lower floors, and its neighbours.
+const FLOORS: [(&str, &[&str]); 6] = [
+    ("words", &["day", "column", "dataset", "url_template", "state"]),
+    ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
+    ("edges", &["source", "db"]),
+    ("story", &["reconcile", "load_day"]),
+    ("running", &["scheduler", "shutdown"]),
+    ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
+];
+
+/// Libraries, and the only modules that may name them.
+const ROOMS: [(&[&str], &str); 5] = [
+    (&["diesel", "diesel_migrations", "r2d2"], "db"),
+    (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "flate2", "zstd"], "source"),
+    (&["croner"], "scheduler"),
+    (&["csv_core"], "parse"),
+    (&["clap", "clap_complete", "clap_mangen", "indicatif"], "cli"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The module of the crate's root that a file belongs to.
+fn module(file: &Path, root: &Path) -> String {
+    let relative = file.strip_prefix(root).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code of a file without its tests and comments.
+fn code(file: &Path) -> String {
+    if file.to_str().unwrap().ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
+        return String::new();
+    }
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_module_uses_only_what_lies_below_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let floor: BTreeMap<&str, usize> =
+        FLOORS.iter().enumerate().flat_map(|(floor, (_, modules))| modules.iter().map(move |m| (*m, floor))).collect();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = Vec::new();
+    for file in &files {
+        let module = module(file, &root);
+        let own = *floor.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no floor yet"));
+        for used in code(file).split("crate::").skip(1) {
+            let name: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if floor.get(name.as_str()).is_some_and(|used| *used > own) {
+                wrong.push(format!("{}: {module} ({}) uses {name}", file.display(), FLOORS[own].0));
+            }
+        }
+    }
+    assert!(files.len() > 20, "the sources were not found");
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn each_library_is_named_in_one_room_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = Vec::new();
+    for file in &files {
+        let module = module(file, &root);
+        let code = code(file);
+        for (libraries, room) in ROOMS {
+            // Log lines go past the progress bars, and the log's format is a flag: logging belongs to the command line.
+            if module == room || (room == "cli" && module == "logging") {
+                continue;
+            }
+            for library in libraries {
+                if code.contains(&format!("{library}::")) {
+                    wrong.push(format!("{} names {library}, which belongs to {room}", file.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn only_the_shell_reads_the_environment() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let shell = FLOORS[5].1;
+    let reads = |file: &&PathBuf| {
+        let code = code(file);
+        code.contains("env::var") || code.contains("env::args") || code.contains("env::current_dir")
+    };
+    for file in files.iter().filter(reads) {
+        assert!(shell.contains(&module(file, &root).as_str()), "{} reads the environment", file.display());
+    }
+}
