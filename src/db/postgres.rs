@@ -55,9 +55,12 @@ pub(super) fn now(conn: &mut PgConnection) -> QueryResult<NaiveDateTime> {
     Ok(now.instant)
 }
 
+/// Reads `pg_class`, although `to_regclass` alone would do: alone it answers from the session's cache, which inside a
+/// transaction does not hear of a table that another session has created meanwhile until a relation is locked (tried).
 pub(super) fn has_table(conn: &mut PgConnection, name: &str) -> QueryResult<bool> {
-    let found: Flag =
-        diesel::sql_query("select to_regclass($1) is not null as flag").bind::<Text, _>(name).get_result(conn)?;
+    let found: Flag = diesel::sql_query("select exists (select from pg_class where oid = to_regclass($1)) as flag")
+        .bind::<Text, _>(name)
+        .get_result(conn)?;
     Ok(found.flag)
 }
 

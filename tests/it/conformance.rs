@@ -59,11 +59,13 @@ fn a_catch_up_fills_every_hole_and_a_second_one_finds_nothing_to_do(database: &d
     assert_eq!(attempts(database).len(), 6, "a file that is not there costs no attempt");
 
     // The hole in the middle is filled, and nothing else is touched.
-    let before = database.lines("select cast(day as text) as d, loaded_at from processed_days where state = 'loaded' order by day");
+    let before = database
+        .lines("select cast(day as text) as d, loaded_at from processed_days where state = 'loaded' order by day");
     project.day("2024-03-03", "a,1,x\n");
     let ran = project.succeed(&["catch-up"]);
     assert!(ran.stdout.ends_with("1 loaded\n"), "{}", ran.stdout);
-    let after = database.lines("select cast(day as text) as d, loaded_at from processed_days where day <> '2024-03-03' order by day");
+    let after = database
+        .lines("select cast(day as text) as d, loaded_at from processed_days where day <> '2024-03-03' order by day");
     assert_eq!(before, after);
 
     let ran = project.succeed(&["catch-up"]);
@@ -133,10 +135,7 @@ fn insert_new_keeps_the_first(database: &dyn Database) {
     project.day("2024-03-02", "a,10,\nc,3,\n");
     for _ in 0..2 {
         project.succeed(&["load", "2024-03-01..2024-03-02", "--force"]);
-        assert_eq!(
-            rows(database),
-            ["a|1|x|yes|2024-03-01", "b|2|null|no|2024-03-01", "c|3|null|no|2024-03-02"]
-        );
+        assert_eq!(rows(database), ["a|1|x|yes|2024-03-01", "b|2|null|no|2024-03-01", "c|3|null|no|2024-03-02"]);
     }
     let loaded = database.lines("select rows_loaded from processed_days order by day");
     assert_eq!(loaded, ["3", "2"], "rows after the filter count, there already or not");
@@ -206,7 +205,10 @@ fn too_many_rejects_refuse_the_day_and_are_kept(database: &dyn Database) {
     let ran = project.exit(4, &["catch-up", "--to", "2024-03-01"]);
     assert!(ran.stdout.contains("3 of 4 rows rejected (75.0%), the limit is 1"), "{}", ran.stdout);
     assert_eq!(database.line("select count(*) from orders"), "0");
-    assert_eq!(database.line("select state, rows_read, rows_rejected, rows_loaded from processed_days"), "refused|4|3|null");
+    assert_eq!(
+        database.line("select state, rows_read, rows_rejected, rows_loaded from processed_days"),
+        "refused|4|3|null"
+    );
     let kept = database.lines("select line, column_name, value from rejected_rows order by line");
     assert_eq!(kept, ["2|amount|abc", "3|id|null", "4|null|null"]);
 
@@ -232,7 +234,8 @@ fn a_failed_reload_leaves_the_day_loaded_as_it_was(database: &dyn Database) {
     let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
     project.day("2024-03-01", "a,1,x\n");
     project.succeed(&["load", "2024-03-01"]);
-    let day = "select state, attempts, cast(loaded_at as text) as l, source_hash, rows_loaded, error from processed_days";
+    let day =
+        "select state, attempts, cast(loaded_at as text) as l, source_hash, rows_loaded, error from processed_days";
     let (before, rows_before) = (database.line(day), rows(database));
 
     project.day("2024-03-01", "a,abc,x\n");
@@ -275,7 +278,11 @@ fn an_older_definition_is_named(database: &dyn Database) {
     assert!(!project.succeed(&["status"]).stdout.contains("older definition"));
     project.orders(&Orders { filter: "amount > 0", ..Orders::default() });
     let ran = project.succeed(&["status"]);
-    assert!(ran.stdout.contains("loaded by an older definition") && ran.stdout.contains(": 2024-03-01\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("loaded by an older definition") && ran.stdout.contains(": 2024-03-01\n"),
+        "{}",
+        ran.stdout
+    );
     project.succeed(&["load", "2024-03-01", "--force"]);
     assert!(!project.succeed(&["status"]).stdout.contains("older definition"));
 }
@@ -321,11 +328,21 @@ fn a_table_that_cannot_take_the_rows_is_named_at_the_start(database: &dyn Databa
     );
     let ran = project.exit(3, &["catch-up"]);
     assert!(ran.stderr.contains("orders: table orders cannot take the rows:"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("its primary key must be (file_date, id) for mode replace_day, it is (id)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("its primary key must be (file_date, id) for mode replace_day, it is (id)"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("column shop is not null and has no default"), "{}", ran.stderr);
     assert_eq!(database.line("select count(*) from processed_days"), "0");
     if database.url().starts_with("postgres") {
-        assert!(ran.stderr.contains("alter table \"orders\" drop constraint \"orders_pkey\", add primary key (\"file_date\", \"id\");"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "alter table \"orders\" drop constraint \"orders_pkey\", add primary key (\"file_date\", \"id\");"
+            ),
+            "{}",
+            ran.stderr
+        );
     }
 }
 
@@ -354,7 +371,9 @@ fn two_catch_ups_at_once_publish_each_day_once(database: &dyn Database) {
         assert!(!String::from_utf8_lossy(&output.stderr).contains("locked"));
     }
     assert_eq!(database.line("select count(*) from orders"), "3500");
-    let published = database.lines("select cast(day as text) as d, count(*) from load_attempts where outcome = 'loaded' group by day order by day");
+    let published = database.lines(
+        "select cast(day as text) as d, count(*) from load_attempts where outcome = 'loaded' group by day order by day",
+    );
     assert_eq!(published, days.iter().map(|day| format!("{day}|1")).collect::<Vec<_>>());
     assert_eq!(database.line("select count(*) from load_attempts"), "7");
 }
@@ -390,7 +409,9 @@ fn status_as_json_tells_all(database: &dyn Database) {
     assert_eq!(orders["dataset"], "orders");
     assert_eq!(orders["counts"], serde_json::json!({ "loaded": 1, "waiting": 1, "missing": 5 }));
     let day = &orders["days"][0];
-    for (field, value) in [("rows_read", 2), ("rows_filtered", 1), ("rows_rejected", 0), ("rows_loaded", 1), ("attempts", 1)] {
+    for (field, value) in
+        [("rows_read", 2), ("rows_filtered", 1), ("rows_rejected", 0), ("rows_loaded", 1), ("attempts", 1)]
+    {
         assert_eq!(day[field], value, "{field}");
     }
     assert_eq!((&day["day"], &day["state"]), (&"2024-03-01".into(), &"loaded".into()));

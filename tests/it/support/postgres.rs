@@ -199,6 +199,7 @@ impl Shared {
             return Self { server, _in_use: None };
         }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(folder).expect("the target folder");
         let (users, note) = (folder.join("postgres.users"), folder.join("postgres.url"));
 
         // One at a time looks whether the cluster is there, or starts it.
