@@ -1,0 +1,56 @@
+# The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
+.DEFAULT_GOAL := help
+.PHONY: help fmt lint test bench doc deny install-test-tools
+
+DENY_WARNINGS := $(if $(CI),-D warnings)
+LOCKED := $(if $(CI),--locked)
+
+help: ## lists the verbs
+	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
+
+fmt: ## formats the code
+	cargo fmt
+
+# Warnings are denied behind the `--` and in RUSTDOCFLAGS, never in RUSTFLAGS: those would build every dependency anew.
+lint: ## formatting, clippy, and the documentation's links
+	cargo fmt --check
+	cargo clippy $(LOCKED) --all-targets -- $(DENY_WARNINGS)
+	$(MAKE) doc
+
+doc: ## builds the documentation into target/doc
+	RUSTDOCFLAGS="$(DENY_WARNINGS)" cargo doc $(LOCKED) --no-deps
+
+# cargo-nextest gives each test a process of its own and a clearer report, but building it takes minutes; plain `cargo
+# test` runs the same tests.
+test: install-test-tools ## runs the whole suite, on SQLite and PostgreSQL
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  set -ex; cargo test $(LOCKED) --doc; cargo nextest run $(LOCKED); \
+	else \
+	  set -ex; cargo test $(LOCKED); \
+	fi
+
+# The tests start a server of their own (tests/it/support/postgres.rs); they only need its programs.
+install-test-tools: ## installs PostgreSQL's server if it is missing
+	@if [ -n "$$DAYFILL_TEST_POSTGRES_URL" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  exit 0; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "The tests need PostgreSQL's server: install it so that initdb and postgres are in PATH," >&2; \
+	  echo "or set DAYFILL_TEST_POSTGRES_URL to a server where databases may be created." >&2; exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then root=; \
+	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
+	else \
+	  echo "The tests need PostgreSQL's server. Install it, then try again:" >&2; \
+	  echo "    sudo apt-get install --no-install-recommends postgresql" >&2; \
+	  echo "or set DAYFILL_TEST_POSTGRES_URL to a server where databases may be created." >&2; exit 1; \
+	fi; \
+	set -ex; $$root apt-get update -q; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends postgresql
+
+bench: install-test-tools ## measures parse and validate, then whole loads against psql (takes long)
+	cargo bench $(LOCKED)
+	python3 benches/load.py
+
+# What the outside world says today (advisories) is CI's to ask, beside this.
+deny: ## checks the dependencies' licences and sources, and that none is banned
+	@cargo deny --version >/dev/null 2>&1 || { set -ex; cargo install --locked cargo-deny; } # takes minutes, once
+	cargo deny check bans licenses sources
