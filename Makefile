@@ -47,7 +47,7 @@ install-test-tools: ## installs PostgreSQL's server if it is missing
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends postgresql
 
 bench: install-test-tools ## measures parse and validate, then whole loads against psql (takes long)
-	cargo bench $(LOCKED)
+	cargo bench $(LOCKED) --bench rows
 	python3 benches/load.py
 
 # What the outside world says today (advisories) is CI's to ask, beside this.
