@@ -293,6 +293,7 @@ impl<'a> Load<'a> {
         let progress = &self.context.progress;
         let mut reader = RowReader::new(&self.job.dataset);
         let mut buffer = vec![0; READ];
+        let stored = file.stored_bytes();
         let (mut rows, mut bytes) = (0, 0);
         loop {
             self.may_go_on()?;
@@ -306,7 +307,7 @@ impl<'a> Load<'a> {
                 return Ok(reader.finish(&mut take)?);
             }
             reader.push(&buffer[..length], &mut take)?;
-            let (rows_now, bytes_now) = (staged.counts.read, file.stored_bytes());
+            let (rows_now, bytes_now) = (staged.counts.read, stored.load(Ordering::Relaxed));
             progress.rows.fetch_add(rows_now - rows, Ordering::Relaxed);
             progress.bytes.fetch_add(bytes_now - bytes, Ordering::Relaxed);
             (rows, bytes) = (rows_now, bytes_now);

@@ -1,0 +1,199 @@
+//! What can go wrong with a day's file, in words that say where and what to do. No message holds a secret.
+
+use std::error::Error as StdError;
+use std::io;
+
+use super::s3::NoCredentials;
+
+/// A day's file could not be found out about, opened or read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URL cannot be understood.
+    #[error("{url}: {why}")]
+    BadUrl {
+        /// The URL as configured, filled for the day.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file that was named itself, not through a day, does not exist.
+    #[error("{url}: {why}")]
+    NotThere {
+        /// Where it was looked for.
+        url: String,
+        /// What was found instead.
+        why: String,
+    },
+    /// A local file cannot be read.
+    #[error("{url}: {source}{}", if source.kind() == io::ErrorKind::PermissionDenied {
+        " (let the user that dayfill runs as read the file and enter its folders)" } else { "" })]
+    Unreadable {
+        /// The file.
+        url: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Something else than a file has the file's name.
+    #[error("{url} is {what}, not a file")]
+    NotAFile {
+        /// The name.
+        url: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The server knows who asks, and says no.
+    #[error("{url}: access denied ({why}); {grant}")]
+    Forbidden {
+        /// The file.
+        url: String,
+        /// The server's words.
+        why: String,
+        /// What to grant.
+        grant: String,
+    },
+    /// The server does not know who asks, or does not believe it.
+    #[error("{url}: the credentials were not accepted ({why})")]
+    Unauthenticated {
+        /// The file.
+        url: String,
+        /// The server's words.
+        why: String,
+    },
+    /// There are no credentials to ask with.
+    #[error("{url}: {why}")]
+    NoCredentials {
+        /// The file.
+        url: String,
+        /// Where credentials were looked for.
+        why: String,
+    },
+    /// The bucket or container does not exist; waiting would not help.
+    #[error("{url}: the bucket {bucket:?} does not exist; check source.url (and source.endpoint)")]
+    NoBucket {
+        /// The file.
+        url: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// The server could not be asked, or gave no usable answer.
+    #[error("{url}: {why}")]
+    Request {
+        /// The file.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// The connection or the disk failed while the file was read, and retries did not help.
+    #[error("{url}: reading failed after {got} of {announced} bytes: {why}")]
+    Broken {
+        /// The file.
+        url: String,
+        /// How much of it had come.
+        got: u64,
+        /// How much there was to come.
+        announced: u64,
+        /// What happened.
+        why: String,
+    },
+    /// The file ended before its announced size, or went on after it.
+    #[error("{url}: {got} bytes came, but {announced} were announced; the file was cut off or changed")]
+    WrongSize {
+        /// The file.
+        url: String,
+        /// How much came.
+        got: u64,
+        /// How much was announced.
+        announced: u64,
+    },
+    /// The file was replaced while it was read: what was read is a mixture.
+    #[error("{url}: the file was changed while it was read; it will do when its writer is done")]
+    Changed {
+        /// The file.
+        url: String,
+    },
+    /// The compressed data are broken or cut off.
+    #[error("{url}: broken or cut-off {format} data: {source}")]
+    Compressed {
+        /// The file.
+        url: String,
+        /// The compression.
+        format: &'static str,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// A file whose reading failed was read on.
+    #[error("{url}: reading failed before")]
+    FailedBefore {
+        /// The file.
+        url: String,
+    },
+}
+
+impl SourceError {
+    /// The error as a [`Read`](io::Read) hands it out; [`io::Error::downcast`] brings it back.
+    pub(super) fn into_io(self) -> io::Error {
+        let kind = match &self {
+            Self::WrongSize { .. } => io::ErrorKind::UnexpectedEof,
+            Self::Compressed { .. } => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, self)
+    }
+
+    /// The error that a read failed with; `url` names the file where the reader did not.
+    pub(super) fn from_io(error: io::Error, url: &str) -> Self {
+        error.downcast().unwrap_or_else(|source| Self::Unreadable { url: url.to_owned(), source })
+    }
+}
+
+/// What a server answered, taken apart.
+pub(super) struct Answer {
+    /// The error code of the XML body that S3, Google and Azure send with an error.
+    pub(super) code: Option<String>,
+    /// The whole in a few words.
+    pub(super) why: String,
+    /// The credentials were missing, so nothing was asked.
+    pub(super) no_credentials: bool,
+}
+
+/// Longer answers are cut: some servers send a page.
+const LONGEST_ANSWER: usize = 300;
+
+impl Answer {
+    /// Takes an error of the store apart. The outer layers hold the URL with its query and its user, so only the inner
+    /// ones are shown; of an XML body only code and message, since S3 sends the access key back in it.
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let (mut layers, mut layer) = (vec![error], error);
+        while let Some(inner) = layer.source() {
+            layers.push(inner);
+            layer = inner;
+        }
+        if let Some(missing) = layers.iter().find_map(|e| e.downcast_ref::<NoCredentials>()) {
+            return Self { code: None, why: missing.to_string(), no_credentials: true };
+        }
+        let outer = layers.iter().rposition(|e| e.to_string().contains("Error performing ")).unwrap_or(0) + 1;
+        let mut why = String::new();
+        for text in layers[outer.min(layers.len() - 1)..].iter().map(ToString::to_string) {
+            if !why.contains(&text) {
+                why.push_str(if why.is_empty() { "" } else { ": " });
+                why.push_str(&text);
+            }
+        }
+        let code = element(&why, "Code").map(str::to_owned);
+        if let Some(code) = &code {
+            why = format!("{code}: {}", element(&why, "Message").unwrap_or("no message"));
+        }
+        let why = why.strip_prefix("Server returned non-2xx status code: ").unwrap_or(&why);
+        let why = why.trim_end_matches(|c: char| c == ':' || c.is_whitespace());
+        let why = match why.char_indices().nth(LONGEST_ANSWER) {
+            Some((end, _)) => format!("{}...", &why[..end]),
+            None => why.to_owned(),
+        };
+        Self { code, why: why.replace(['\n', '\r'], " "), no_credentials: false }
+    }
+}
+
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}

@@ -1,0 +1,165 @@
+//! Where a dataset's files are: opens the file of one day, or says that it is not there yet.
+//!
+//! What a caller reads from a [`SourceFile`] is the file's text, decompressed; what is counted and hashed is the file as
+//! it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
+//! file, so that no day is loaded from part of its file. What the text means is left to `parse`.
+
+mod decompress;
+mod error;
+mod local;
+mod location;
+mod object;
+mod reader;
+mod s3;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
+
+pub use self::error::SourceError;
+use self::location::Location;
+use self::object::Objects;
+pub use self::reader::SourceFile;
+use crate::dataset::SourceSpec;
+use crate::day::Day;
+
+/// The files of one dataset. Cheap to make and to clone; it connects when the first day is asked for, and its clones
+/// share that connection.
+#[derive(Debug, Clone)]
+pub struct Source {
+    spec: Arc<SourceSpec>,
+    objects: Arc<Objects>,
+}
+
+/// A day's file, or the news that it is not there.
+#[derive(Debug)]
+pub enum Opened {
+    /// The file, ready to be read.
+    File(SourceFile),
+    /// It is not there, or not to be taken yet: look again later.
+    NotThere {
+        /// Where it was looked for.
+        url: String,
+        /// What was found instead.
+        why: String,
+    },
+}
+
+/// What [`Source::look`] saw of a day's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// It is there.
+    File(FileInfo),
+    /// It is not there, or not to be taken yet.
+    NotThere {
+        /// Where it was looked for.
+        url: String,
+        /// What was found instead.
+        why: String,
+    },
+}
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Where it is, fit to be shown: secrets in an http URL are masked.
+    pub url: String,
+    /// The server's word for this version of the file; for a local file made of inode, time and size.
+    pub etag: Option<String>,
+    /// Its size as stored.
+    pub bytes: u64,
+    /// When it was last changed; 1970 where a web server does not say.
+    pub modified: DateTime<Utc>,
+}
+
+/// The SHA-256 of a file as it is stored: what `sha256sum` prints for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentHash(String);
+
+impl ContentHash {
+    /// The hash in hexadecimal.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How long a remote server is waited for. There is no limit on a whole file: a large one may take hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// To connect; 10 s.
+    pub connect: Duration,
+    /// For an answer, and then for each further piece of it; 60 s. Time in which the reader asks for nothing does not count.
+    pub idle: Duration,
+    /// How often a request, or the rest of a body that broke off, is asked for again; 8, which is about 25 s of trying
+    /// where the server answers at once.
+    pub retries: usize,
+    /// The wait before the first retry; 100 ms. It doubles each time, up to 15 s, with some chance in it.
+    pub backoff: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            retries: 8,
+            backoff: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Source {
+    /// The source a dataset describes. `environment` holds the variables Google's and Azure's settings are taken from
+    /// (`GOOGLE_...`, `AZURE_...`); others are ignored. Amazon's are found by the AWS SDK itself.
+    pub fn new(spec: &SourceSpec, environment: &[(String, String)]) -> Result<Self, SourceError> {
+        Self::with_patience(spec, environment, Patience::default())
+    }
+
+    /// The same, with other waiting times than the usual.
+    pub fn with_patience(
+        spec: &SourceSpec,
+        environment: &[(String, String)],
+        patience: Patience,
+    ) -> Result<Self, SourceError> {
+        // Any day will do to find out whether the URL can be understood.
+        Location::parse(&spec.url.of(Day::new(chrono::NaiveDate::default())))?;
+        let spec = Arc::new(spec.clone());
+        Ok(Self { objects: Arc::new(Objects::new(Arc::clone(&spec), environment, patience)), spec })
+    }
+
+    /// Opens the file of a day. Blocks: not to be called from async code.
+    pub fn open(&self, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
+        match Location::parse(&self.spec.url.of(day))? {
+            Location::File(path, url) => local::open(&path, url, self.spec.settle),
+            location => self.objects.open(&location, runtime),
+        }
+    }
+
+    /// Looks whether the file of a day is there, without reading it. Blocks: not to be called from async code.
+    pub fn look(&self, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
+        match Location::parse(&self.spec.url.of(day))? {
+            Location::File(path, url) => local::look(&path, url, self.spec.settle),
+            location => runtime.block_on(self.objects.look(&location)),
+        }
+    }
+}
+
+/// Opens a file that belongs to no day, such as a sample to be checked.
+pub fn open_file(path: &Path) -> Result<SourceFile, SourceError> {
+    let url = path.display().to_string();
+    match local::open(path, url, Duration::ZERO)? {
+        Opened::File(file) => Ok(file),
+        Opened::NotThere { url, why } => Err(SourceError::NotThere { url, why }),
+    }
+}

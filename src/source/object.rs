@@ -1,0 +1,361 @@
+//! Files behind a network: buckets, containers and web servers, received by a task and read by a blocking thread.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine as _;
+use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetResult, HeaderMap, HeaderValue, ObjectMeta, ObjectStore, RetryConfig,
+};
+use percent_encoding::percent_decode_str;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::AbortHandle;
+use url::Url;
+
+use super::error::Answer;
+use super::location::{Cloud, Location};
+use super::reader::Stored;
+use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, s3};
+use crate::dataset::{Forbidden, SourceSpec};
+
+/// So many pieces wait for the reader; a piece is at most about 400 KiB, mostly far less.
+const PIECES_IN_FLIGHT: usize = 8;
+
+/// The connections of one dataset's source.
+#[derive(Debug)]
+pub(super) struct Objects {
+    spec: Arc<SourceSpec>,
+    environment: Vec<(String, String)>,
+    patience: Patience,
+    /// By bucket: its name may hold the day, though it hardly ever does.
+    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    web: SharedClient,
+}
+
+/// A file's store and its path there.
+type Place = (Arc<dyn ObjectStore>, Path);
+
+impl Objects {
+    /// Nothing is connected yet. Of the environment only what belongs to a cloud is kept.
+    pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], patience: Patience) -> Self {
+        let clouds = |(name, _): &&(String, String)| name.starts_with("AZURE_") || name.starts_with("GOOGLE_");
+        let environment = environment.iter().filter(clouds).cloned().collect();
+        Self { spec, environment, patience, buckets: Mutex::default(), web: SharedClient::default() }
+    }
+
+    /// Opens a file; a task on `runtime` receives it until the file is dropped.
+    pub(super) fn open(&self, location: &Location, runtime: &Handle) -> Result<Opened, SourceError> {
+        let url = location.shown();
+        let (place, got) = runtime.block_on(async {
+            let place = self.place(location).await?;
+            let got = place.0.get_opts(&place.1, GetOptions::default()).await;
+            Ok((place, got))
+        })?;
+        let got = match got {
+            Ok(got) => got,
+            Err(error) => return self.not_there(location, &error).map(|why| Opened::NotThere { url, why }),
+        };
+        let info = file_info(url, &got.meta);
+        let download = Download::start(place, got, info.clone(), runtime);
+        Ok(Opened::File(SourceFile::new(Stored::Remote(download), info)?))
+    }
+
+    /// Looks at a file. Where HEAD finds nothing, GET is asked: only its answer has a body that says why.
+    pub(super) async fn look(&self, location: &Location) -> Result<Looked, SourceError> {
+        let url = location.shown();
+        let (store, path) = self.place(location).await?;
+        if let Ok(head) = store.get_opts(&path, GetOptions::new().with_head(true)).await {
+            return Ok(Looked::File(file_info(url, &head.meta)));
+        }
+        match store.get_opts(&path, GetOptions::default()).await {
+            Ok(got) => Ok(Looked::File(file_info(url, &got.meta))),
+            Err(error) => self.not_there(location, &error).map(|why| Looked::NotThere { url, why }),
+        }
+    }
+
+    async fn place(&self, location: &Location) -> Result<Place, SourceError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // The only failure is that another thread was faster.
+            drop(rustls::crypto::ring::default_provider().install_default());
+        }
+        let bad = |why: String| SourceError::BadUrl { url: location.shown(), why };
+        match location {
+            Location::File(..) => Err(bad("is a local file".to_owned())),
+            Location::Web(url) => Ok((self.web(url).map_err(bad)?, Path::ROOT)),
+            Location::Object { cloud, bucket, key } => {
+                let path = Path::parse(key).map_err(|error| bad(error.to_string()))?;
+                if path.as_ref() != key {
+                    return Err(bad("has a / at the start or end of its key".to_owned()));
+                }
+                // Held while connecting, so that days that begin together connect once.
+                let mut buckets = self.buckets.lock().await;
+                if let Some(store) = buckets.get(bucket) {
+                    return Ok((Arc::clone(store), path));
+                }
+                let store = self.connect(*cloud, bucket).await.map_err(|error| self.unconnected(location, &error))?;
+                buckets.insert(bucket.clone(), Arc::clone(&store));
+                Ok((store, path))
+            }
+        }
+    }
+
+    async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let (client, retry) = (self.client(self.spec.allow_http), self.retry());
+        Ok(match cloud {
+            Cloud::S3 => Arc::new(
+                s3::builder(&self.spec, bucket, &client)
+                    .await?
+                    .with_client_options(client)
+                    .with_retry(retry)
+                    .build()?,
+            ),
+            Cloud::Google => {
+                let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client);
+                for (name, value) in &self.environment {
+                    if let Ok(key) = name.to_ascii_lowercase().parse() {
+                        builder = builder.with_config(key, value);
+                    }
+                }
+                if self.spec.anonymous {
+                    builder = builder.with_skip_signature(true);
+                }
+                Arc::new(builder.with_bucket_name(bucket).with_retry(retry).build()?)
+            }
+            Cloud::Azure => {
+                let mut builder = MicrosoftAzureBuilder::new().with_client_options(client);
+                for (name, value) in &self.environment {
+                    if let Ok(key) = name.to_ascii_lowercase().parse() {
+                        builder = builder.with_config(key, value);
+                    }
+                }
+                if self.spec.anonymous {
+                    builder = builder.with_skip_signature(true);
+                }
+                Arc::new(builder.with_container_name(bucket).with_retry(retry).build()?)
+            }
+        })
+    }
+
+    /// A store of its own for each URL, since only so is the query kept; the connections behind it are shared.
+    fn web(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+        let mut url = url.clone();
+        let mut client = self.client(url.scheme() == "http");
+        if let Some(header) = basic_auth(&mut url) {
+            client = client.with_default_headers(HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, header)]));
+        }
+        let builder = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(self.retry());
+        let store = builder.with_http_connector(self.web.clone()).build();
+        store.map(|store| Arc::new(store) as _).map_err(|error| Answer::of(&error).why)
+    }
+
+    fn client(&self, allow_http: bool) -> ClientOptions {
+        ClientOptions::new()
+            .with_timeout_disabled()
+            .with_connect_timeout(self.patience.connect)
+            .with_read_timeout(self.patience.idle)
+            .with_allow_http(allow_http)
+    }
+
+    fn retry(&self) -> RetryConfig {
+        RetryConfig {
+            backoff: BackoffConfig { init_backoff: self.patience.backoff, ..BackoffConfig::default() },
+            max_retries: self.patience.retries,
+            // It runs from the first request on, so it would forbid to resume a body after three minutes.
+            retry_timeout: std::time::Duration::MAX,
+        }
+    }
+
+    fn unconnected(&self, location: &Location, error: &object_store::Error) -> SourceError {
+        let (url, answer) = (location.shown(), Answer::of(error));
+        if answer.no_credentials {
+            SourceError::NoCredentials { url, why: answer.why }
+        } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
+            SourceError::NoBucket { url, bucket: location.bucket().to_owned() }
+        } else {
+            SourceError::Request { url, why: answer.why }
+        }
+    }
+
+    /// Why the file counts as not there yet; any other answer is an error.
+    fn not_there(&self, location: &Location, error: &object_store::Error) -> Result<String, SourceError> {
+        let url = location.shown();
+        let Answer { code, why, no_credentials } = Answer::of(error);
+        let code = code.as_deref().unwrap_or_default();
+        match error {
+            object_store::Error::NotFound { .. } if ["NoSuchBucket", "ContainerNotFound"].contains(&code) => {
+                Err(SourceError::NoBucket { url, bucket: location.bucket().to_owned() })
+            }
+            // The store takes a method that is not allowed for a missing file.
+            object_store::Error::NotFound { .. } if why.starts_with("405") => Err(SourceError::Request { url, why }),
+            object_store::Error::NotFound { .. } => Ok(why),
+            // A wrong key is no missing file, whatever a 403 means elsewhere.
+            object_store::Error::PermissionDenied { .. } if WRONG_CREDENTIALS.contains(&code) => {
+                Err(SourceError::Unauthenticated { url, why })
+            }
+            object_store::Error::PermissionDenied { .. } if self.spec.forbidden == Forbidden::Waiting => {
+                Ok(format!("{why}; taken for a missing file, since forbidden = \"waiting\""))
+            }
+            object_store::Error::PermissionDenied { .. } => {
+                Err(SourceError::Forbidden { url, why, grant: grant(location) })
+            }
+            object_store::Error::Unauthenticated { .. } => Err(SourceError::Unauthenticated { url, why }),
+            _ if no_credentials => Err(SourceError::NoCredentials { url, why }),
+            _ if why.starts_with("Content-Length Header missing") => {
+                let why =
+                    "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
+                Err(SourceError::Request { url, why })
+            }
+            _ => Err(SourceError::Request { url, why }),
+        }
+    }
+}
+
+/// Codes that come with a 403 and speak of the key or the clock, not of the file.
+const WRONG_CREDENTIALS: [&str; 8] = [
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidToken",
+    "ExpiredToken",
+    "RequestTimeTooSkewed",
+    "NotSignedUp",
+    "AccountProblem",
+    "AuthenticationFailed",
+];
+
+fn grant(location: &Location) -> String {
+    match location {
+        Location::Object { cloud: Cloud::S3, bucket, .. } => format!(
+            "grant s3:GetObject on arn:aws:s3:::{bucket}/* and s3:ListBucket on arn:aws:s3:::{bucket} (so that a missing file \
+             answers 404), or set source.forbidden = \"waiting\" if this bucket hides missing files"
+        ),
+        Location::Object { cloud: Cloud::Google, bucket, .. } => {
+            format!("grant storage.objects.get and storage.objects.list on the bucket {bucket}")
+        }
+        Location::Object { cloud: Cloud::Azure, bucket, .. } => {
+            format!("grant the role Storage Blob Data Reader on the container {bucket}")
+        }
+        _ => "let the server allow it, or set source.forbidden = \"waiting\" if it hides missing files".to_owned(),
+    }
+}
+
+fn file_info(url: String, meta: &ObjectMeta) -> FileInfo {
+    FileInfo { url, etag: meta.e_tag.clone(), bytes: meta.size, modified: meta.last_modified }
+}
+
+/// Takes user and password out of a URL and makes the header of them.
+fn basic_auth(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
+    // Both are possible for every URL that has a host, as those of the web do.
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    let mut value =
+        HeaderValue::try_from(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Gives every store the same client, and with it the same connections and trusted roots.
+#[derive(Debug, Clone, Default)]
+struct SharedClient(Arc<OnceLock<HttpClient>>);
+
+impl HttpConnector for SharedClient {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        if let Some(client) = self.0.get() {
+            return Ok(client.clone());
+        }
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(self.0.get_or_init(|| client).clone())
+    }
+}
+
+/// A body on its way: a task receives it, a blocking thread reads it. Dropping it ends the task.
+#[derive(Debug)]
+pub(super) struct Download {
+    pieces: mpsc::Receiver<Result<Bytes, SourceError>>,
+    piece: Bytes,
+    task: AbortHandle,
+}
+
+impl Download {
+    fn start(place: Place, got: GetResult, info: FileInfo, runtime: &Handle) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
+        let task = runtime.spawn(receive(place, got.into_stream(), info, sender)).abort_handle();
+        Self { pieces, piece: Bytes::new(), task }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => return Err(error.into_io()),
+                None => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..n]);
+        Ok(n)
+    }
+}
+
+/// Hands a body on, piece by piece. The store resumes one that breaks off, if the server names its version by an `ETag`.
+async fn receive(
+    (store, path): Place,
+    mut body: BoxStream<'static, object_store::Result<Bytes>>,
+    info: FileInfo,
+    pieces: mpsc::Sender<Result<Bytes, SourceError>>,
+) {
+    let mut got = 0;
+    while let Some(piece) = body.next().await {
+        let piece = match piece {
+            Ok(piece) => {
+                got += piece.len() as u64;
+                Ok(piece)
+            }
+            Err(error) => Err(broken(&*store, &path, &info, got, &error).await),
+        };
+        let failed = piece.is_err();
+        if pieces.send(piece).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Why a body broke off for good. The store gives up on a changed `ETag` too, without saying so.
+async fn broken(
+    store: &dyn ObjectStore,
+    path: &Path,
+    info: &FileInfo,
+    got: u64,
+    error: &object_store::Error,
+) -> SourceError {
+    let url = info.url.clone();
+    if info.etag.is_some()
+        && let Ok(now) = store.get_opts(path, GetOptions::new().with_head(true)).await
+        && now.meta.e_tag != info.etag
+    {
+        return SourceError::Changed { url };
+    }
+    SourceError::Broken { url, got, announced: info.bytes, why: Answer::of(error).why }
+}

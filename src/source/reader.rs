@@ -1,0 +1,155 @@
+//! A day's file being read: stored bytes come in, are counted and hashed, and leave decompressed.
+
+use std::fmt;
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::decompress::Decoder;
+use super::local::LocalFile;
+use super::object::Download;
+use super::{ContentHash, FileInfo, SourceError};
+
+/// Stored bytes are taken in pieces of this size.
+const PIECE: usize = 128 * 1024;
+
+/// Where stored bytes come from.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// A file of this machine.
+    Local(LocalFile),
+    /// A body that a task receives.
+    Remote(Download),
+}
+
+/// The file of one day, open. Reading gives its text, decompressed where it is gzip or zstd.
+///
+/// Every error of [`Read`] but those of a caller's own making holds a [`SourceError`] ([`io::Error::downcast`]).
+pub struct SourceFile {
+    info: FileInfo,
+    stored_bytes: Arc<AtomicU64>,
+    // None once reading has failed: some decompressors report the end of the file after an error.
+    decoder: Option<Box<Decoder<BufReader<Hashing>>>>,
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl SourceFile {
+    /// Reads the first bytes, which tell how the file is compressed.
+    pub(super) fn new(stored: Stored, info: FileInfo) -> Result<Self, SourceError> {
+        let stored_bytes = Arc::new(AtomicU64::new(0));
+        let hashing = Hashing {
+            stored,
+            sha256: Sha256::new(),
+            bytes: 0,
+            announced: info.bytes,
+            url: info.url.clone(),
+            progress: Arc::clone(&stored_bytes),
+        };
+        let decoder = match Decoder::new(BufReader::with_capacity(PIECE, hashing), &info.url) {
+            Ok(decoder) => decoder,
+            // All that is said of stored bytes is a SourceError; the rest is said by the one decoder that can refuse so early.
+            Err(error) => {
+                return Err(error.downcast().unwrap_or_else(|source| SourceError::Compressed {
+                    url: info.url,
+                    format: "zstd",
+                    source,
+                }));
+            }
+        };
+        Ok(Self { info, stored_bytes, decoder: Some(Box::new(decoder)) })
+    }
+
+    /// What is known of the file.
+    #[must_use]
+    pub fn info(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// A count of the stored bytes read so far, kept up to date while the file is read; [`FileInfo::bytes`] is its goal.
+    #[must_use]
+    pub fn stored_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.stored_bytes)
+    }
+
+    /// Reads whatever is left, checks that the file was whole, and gives the hash of what is stored.
+    pub fn finish(mut self) -> Result<ContentHash, SourceError> {
+        io::copy(&mut self, &mut io::sink()).map_err(|error| SourceError::from_io(error, &self.info.url))?;
+        let failed = || SourceError::FailedBefore { url: self.info.url.clone() };
+        let stored = self.decoder.take().and_then(|decoder| decoder.into_inner()).ok_or_else(failed)?;
+        Ok(stored.into_inner().hash())
+    }
+}
+
+impl Read for SourceFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let failed = || SourceError::FailedBefore { url: self.info.url.clone() }.into_io();
+        let decoder = self.decoder.as_mut().ok_or_else(failed)?;
+        let error = match decoder.read(buffer) {
+            Ok(n) => return Ok(n),
+            Err(error) => error,
+        };
+        let format = self.decoder.take().and_then(|decoder| decoder.format());
+        let url = self.info.url.clone();
+        // What is not ours was said by the decompressor.
+        Err(match (error.downcast::<SourceError>(), format) {
+            (Ok(error), _) => error,
+            (Err(source), Some(format)) => SourceError::Compressed { url, format, source },
+            (Err(source), None) => SourceError::Unreadable { url, source },
+        }
+        .into_io())
+    }
+}
+
+/// Counts and hashes stored bytes, and does not let them end early or late.
+struct Hashing {
+    stored: Stored,
+    sha256: Sha256,
+    bytes: u64,
+    announced: u64,
+    url: String,
+    progress: Arc<AtomicU64>,
+}
+
+impl Hashing {
+    fn hash(self) -> ContentHash {
+        use std::fmt::Write as _;
+        let mut hex = String::with_capacity(64);
+        for byte in self.sha256.finalize() {
+            // Writing into a String does not fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        ContentHash(hex)
+    }
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = loop {
+            let read = match &mut self.stored {
+                Stored::Local(file) => file.read(buffer),
+                Stored::Remote(download) => download.read(buffer),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(SourceError::from_io(error, &self.url).into_io()),
+                Ok(n) => break n,
+            }
+        };
+        self.sha256.update(&buffer[..n]);
+        self.bytes += n as u64;
+        self.progress.store(self.bytes, Ordering::Relaxed);
+        let ended = n == 0 && !buffer.is_empty();
+        if self.bytes > self.announced || (ended && self.bytes < self.announced) {
+            let url = self.url.clone();
+            return Err(SourceError::WrongSize { url, got: self.bytes, announced: self.announced }.into_io());
+        }
+        Ok(n)
+    }
+}
