@@ -217,8 +217,8 @@ mod tests {
     async fn credentials_are_kept_until_shortly_before_they_expire() {
         for (lifetime, asked) in [(None, 1), (Some(Duration::from_mins(6)), 1), (Some(Duration::from_mins(4)), 2)] {
             let issued = Arc::new(AtomicU32::new(0));
-            let issuer = Issuer { lifetime, issued: Arc::clone(&issued) };
-            let credentials = Credentials::new(Some(SharedCredentialsProvider::new(issuer)));
+            let provider = SharedCredentialsProvider::new(Issuer { lifetime, issued: Arc::clone(&issued) });
+            let credentials = Credentials::new(Some(provider));
             for _ in 0..2 {
                 assert_eq!(credentials.get_credential().await.unwrap().secret_key, "secret");
             }

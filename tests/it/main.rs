@@ -2,5 +2,6 @@
 
 mod architecture;
 mod conformance;
+mod source;
 mod support;
 mod support_works;

@@ -1,8 +1,10 @@
 //! What the tests stand on: databases of their own, and little else.
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
+pub(crate) mod http;
 pub(crate) mod postgres;
 pub(crate) mod project;
+pub(crate) mod s3;
 pub(crate) mod sqlite;
 
 use std::time::{Duration, Instant};
