@@ -178,7 +178,8 @@ fn memory_is_bounded() {
     let mut parser = Parser::new(&STRICT);
     let mut each = |_: RawRow<'_>| Ok::<_, Infallible>(());
     parser.push(b"a\n\"", &mut each).unwrap();
-    let end = (0..1000).find_map(|_| parser.push(&[b'x'; 65_536], &mut each).err());
+    let chunk = vec![b'x'; 65_536];
+    let end = (0..1000).find_map(|_| parser.push(&chunk, &mut each).err());
     assert_eq!(end, Some(ParseError::File(BrokenFile::RecordTooLong { line: 2 })));
     assert!(parser.data.capacity() <= 2 * MAX_RECORD_BYTES);
 }

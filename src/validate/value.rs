@@ -78,41 +78,51 @@ fn plain_text(text: &str, out: &mut String) -> Result<(), Fault> {
 }
 
 fn boolean(text: &str, out: &mut String) -> Result<(), Fault> {
-    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is(&["true", "t", "yes", "y", "1"]) {
-        out.push('1');
-    } else if is(&["false", "f", "no", "n", "0"]) {
-        out.push('0');
-    } else {
-        return Err(Fault::NotOne);
-    }
+    // The usual spellings first: most columns of most files are booleans.
+    let value = match text.as_bytes() {
+        b"true" | b"True" | b"TRUE" | b"t" | b"1" => true,
+        b"false" | b"False" | b"FALSE" | b"f" | b"0" => false,
+        _ => {
+            let is = |word: &&str| text.eq_ignore_ascii_case(word);
+            let yes = ["true", "t", "yes", "y"].iter().any(is);
+            if !yes && !["false", "f", "no", "n"].iter().any(is) {
+                return Err(Fault::NotOne);
+            }
+            yes
+        }
+    };
+    out.push(if value { '1' } else { '0' });
     Ok(())
 }
 
 fn uuid(text: &str, out: &mut String) -> Result<(), Fault> {
-    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    /// Where the groups of digits start and end in the hyphenated form.
+    const GROUPS: [(usize, usize); 5] = [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)];
     let text = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}')).ok_or(Fault::NotOne)?;
     let hyphens = match text.len() {
         36 => 1,
         32 => 0,
         _ => return Err(Fault::NotOne),
     };
-    let (start, mut at) = (out.len(), 0);
-    for (number, digits) in GROUPS.into_iter().enumerate() {
-        if number > 0 {
-            if hyphens == 1 && text.as_bytes()[at] != b'-' {
-                return Err(Fault::NotOne);
-            }
-            at += hyphens;
-            out.push('-');
-        }
-        let group = text.get(at..at + digits).ok_or(Fault::NotOne)?;
-        if !group.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Fault::NotOne);
-        }
-        out.push_str(group);
-        at += digits;
+    // All digits side by side can be checked at once; byte by byte this was a quarter of a row's time.
+    let mut digits = [0; 32];
+    for (group, (start, end)) in GROUPS.into_iter().enumerate() {
+        let (start, end, before) = (start - group, end - group, group * hyphens);
+        digits[start..end].copy_from_slice(&text.as_bytes()[start + before..end + before]);
     }
-    out[start..].make_ascii_lowercase();
+    let hyphenated = hyphens == 0 || GROUPS[1..].iter().all(|(start, _)| text.as_bytes()[start - 1] == b'-');
+    if !hyphenated || !digits.iter().fold(true, |all, byte| all & byte.is_ascii_hexdigit()) {
+        return Err(Fault::NotOne);
+    }
+    let begin = out.len();
+    if hyphens == 1 {
+        out.push_str(text);
+    } else {
+        for (group, (start, end)) in GROUPS.into_iter().enumerate() {
+            out.push_str(if group == 0 { "" } else { "-" });
+            out.push_str(&text[start - group..end - group]);
+        }
+    }
+    out[begin..].make_ascii_lowercase();
     Ok(())
 }

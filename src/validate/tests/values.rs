@@ -192,11 +192,7 @@ fn timestamp() {
         "is not a timestamp",
         &["2019-04-01 02:03:04.1234567890", "2019-04-01 02:03:04,5", "0000-01-01 00:00"],
     );
-    refused(
-        Timestamp,
-        "is not a timestamp",
-        &["2019-04-01 02:03:04 ", "2019-04-01 02:03:04 pm"].map(|text| text.trim()).as_slice().get(1..).unwrap(),
-    );
+    refused(Timestamp, "is not a timestamp", &["2019-04-01 02:03:04 pm", "2019-04-01 02:03:04  UTC"]);
     refused(
         Timestamp,
         "is not a timestamp",
@@ -379,7 +375,8 @@ proptest! {
 
     #[test]
     fn every_double_is_kept(number in any::<f64>()) {
-        prop_assert_eq!(check(Double, &format!("{number:e}")).is_ok(), true);
+        let text = format!("{number:e}");
+        prop_assert!(check(Double, &text).is_ok(), "{}", text);
     }
 
     /// Whatever is refused as JSON although it is JSON is refused for one of the reasons that are told.
