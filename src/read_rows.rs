@@ -73,11 +73,7 @@ impl<'a> RowReader<'a> {
     /// A [`ReadError`] when it ends too early, or has not even a header.
     pub fn finish<E>(&mut self, each: &mut dyn FnMut(Read<'_>) -> Result<(), E>) -> Result<(), ReadError<E>> {
         let records = &mut self.records;
-        self.parser.finish(&mut |raw| records.take(raw, each)).map_err(flatten)?;
-        if self.records.validator.is_none() {
-            return Err(ReadError::Refused("the file is empty: not even a header".to_owned()));
-        }
-        Ok(())
+        self.parser.finish(&mut |raw| records.take(raw, each)).map_err(flatten)
     }
 }
 

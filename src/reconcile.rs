@@ -2,9 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
+
+use log::Level;
 
 use crate::day::{Day, DayRange};
-use crate::db::attempts::Trigger;
+use crate::db::attempts::{Measured, Trigger};
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
@@ -48,6 +51,12 @@ pub fn reconcile(
     for (day, decision) in decided {
         match decision {
             Decision::Load(_) | Decision::Settle(_) => todo.push(day),
+            // Who names a day is told what became of it; a catch-up leaves most days alone.
+            Decision::Leave(leave) if matches!(ask, Ask::Named | Ask::Forced) => {
+                let outcome = Outcome::Left(leave);
+                let (measured, elapsed) = (Measured::default(), Duration::ZERO);
+                report(Report { day, attempt: None, outcome, measured, elapsed });
+            }
             Decision::Leave(leave) => log::debug!("{} {day}: {leave}", job.dataset.name),
         }
     }
@@ -84,37 +93,19 @@ pub fn reconcile(
 
 fn log_report(job: &Job, report: &Report) {
     let Report { day, attempt, measured, elapsed, outcome } = report;
-    let name = &job.dataset.name;
+    let (dataset, day) = (job.dataset.name.as_str(), day.to_string());
     let (attempt, elapsed_ms) = (attempt.unwrap_or_default(), elapsed.as_millis());
     let rows = measured.rows_loaded.unwrap_or_default();
-    match outcome {
-        Outcome::Loaded => {
-            log::info!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, rows, elapsed_ms;
-            "{name} {day}: loaded {rows} rows in {elapsed_ms} ms")
-        }
-        Outcome::Waiting { why } => log::info!(dataset = name.as_str(), day = day.to_string().as_str();
-            "{name} {day}: waiting: {why}"),
-        Outcome::Failed { error, left } => {
-            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
-            "{name} {day}: failed, {left} attempts left: {error}")
-        }
-        Outcome::Refused { error } => {
-            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
-            "{name} {day}: refused: {error}")
-        }
-        Outcome::Left(leave) => log::info!(dataset = name.as_str(), day = day.to_string().as_str();
-            "{name} {day}: {leave}"),
-        Outcome::Settled(state) => log::warn!(dataset = name.as_str(), day = day.to_string().as_str();
-            "{name} {day}: its process died or stalled; now {state}"),
-        Outcome::Lost => log::warn!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
-            "{name} {day}: another process took the day over; nothing was published here"),
-        Outcome::Interrupted => {
-            log::info!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
-            "{name} {day}: interrupted before it was published; the attempt does not count")
-        }
-        Outcome::Database(error) => {
-            log::error!(dataset = name.as_str(), day = day.to_string().as_str(), attempt, elapsed_ms;
-            "{name} {day}: {error}")
-        }
-    }
+    let (level, message) = match outcome {
+        Outcome::Loaded => (Level::Info, format!("loaded {rows} rows in {elapsed_ms} ms")),
+        Outcome::Waiting { why } => (Level::Info, format!("waiting: {why}")),
+        Outcome::Failed { error, left } => (Level::Error, format!("failed, {left} attempts left: {error}")),
+        Outcome::Refused { error } => (Level::Error, format!("refused: {error}")),
+        Outcome::Left(leave) => (Level::Info, leave.to_string()),
+        Outcome::Settled(state) => (Level::Warn, format!("its process died or stalled; now {state}")),
+        Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
+        Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),
+        Outcome::Database(error) => (Level::Error, error.to_string()),
+    };
+    log::log!(level, dataset, day = day.as_str(), attempt, rows, elapsed_ms; "{dataset} {day}: {message}");
 }

@@ -36,7 +36,7 @@ pub struct AlgoliaEtl {
 pub struct Global {
     /// The configuration file
     ///
-    /// Without it: $DAYFILL_CONFIG, then ./config/dayfill.toml, then /etc/dayfill/dayfill.toml.
+    /// Without it: `$DAYFILL_CONFIG`, then `./config/dayfill.toml`, then `/etc/dayfill/dayfill.toml`.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// Log more: -v for debug, -vv for trace
@@ -114,7 +114,7 @@ pub struct CatchUp {
     /// Print what would be loaded and why, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How many days at a time [default: catch_up.concurrency]
+    /// How many days at a time [default: `catch_up.concurrency`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub concurrency: Option<u32>,
     /// Exit with 5 when some day waits for its file
@@ -151,7 +151,7 @@ pub struct RunEtl {
     /// The table to load into [default: the dataset's own]
     #[arg(long, value_name = "TABLE")]
     pub table_name: Option<String>,
-    /// The dataset [default: shopify_config, or the only one there is]
+    /// The dataset [default: `shopify_config`, or the only one there is]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
 }

@@ -27,11 +27,11 @@ const SHOWN: usize = 10;
 /// The worst that was found so far.
 struct Findings(ExitCode);
 
-impl Findings {
-    fn fine(&self, what: &str) -> Result<(), Failure> {
-        super::print(&format!("ok       {what}\n")).map(drop)
-    }
+fn fine(what: &str) -> Result<(), Failure> {
+    super::print(&format!("ok       {what}\n")).map(drop)
+}
 
+impl Findings {
     fn wrong(&mut self, code: ExitCode, what: &str) -> Result<(), Failure> {
         if self.0 == ExitCode::Success {
             self.0 = code;
@@ -48,7 +48,7 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
     let mut findings = Findings(ExitCode::Success);
     let (file, number) = (app.config.file.display(), app.config.datasets.len());
-    findings.fine(&format!("configuration {file}, {number} datasets"))?;
+    fine(&format!("configuration {file}, {number} datasets"))?;
     if let Some(mut conn) = database(app, &mut findings)? {
         for dataset in &datasets {
             sql(&mut conn, dataset, &mut findings)?;
@@ -67,7 +67,7 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
     if let DatabaseUrl::Sqlite(path) = database.url()
         && !path.exists()
     {
-        findings.fine(&format!("database {url}: the first load creates it"))?;
+        fine(&format!("database {url}: the first load creates it"))?;
         let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
         return Ok(Some(nowhere.connect()?));
     }
@@ -79,7 +79,7 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
             } else {
                 format!("the first load applies {}", pending.join(", "))
             };
-            findings.fine(&format!("database {url}: {tables}"))?;
+            fine(&format!("database {url}: {tables}"))?;
             Ok(Some(conn))
         }
         Err(error) => {
@@ -92,9 +92,9 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
 fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<(), Failure> {
     let (name, table) = (&dataset.name, &dataset.target.table);
     match target::examine(conn, dataset) {
-        Ok(Readiness::Ready) => findings.fine(&format!("{name}: SQL, and table {table}")),
+        Ok(Readiness::Ready) => fine(&format!("{name}: SQL, and table {table}")),
         Ok(Readiness::Needs(statements)) => {
-            findings.fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))
+            fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))
         }
         Err(error) => {
             let failure = Failure::from(error);
@@ -114,8 +114,8 @@ fn reach(
     let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
     let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
     match looked {
-        Ok(Looked::File(info)) => findings.fine(&format!("{name}: {} ({} bytes)", info.url, info.bytes)),
-        Ok(Looked::NotThere { url, why }) => findings.fine(&format!("{name}: {url} answers: {why}")),
+        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({} bytes)", info.url, info.bytes)),
+        Ok(Looked::NotThere { url, why }) => fine(&format!("{name}: {url} answers: {why}")),
         Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
     }
 }

@@ -24,5 +24,6 @@ pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
     if names.is_empty() {
         return super::print("the state tables are up to date\n");
     }
-    super::print(&names.iter().map(|name| format!("{done} {name}\n")).collect::<String>())
+    names.iter().try_for_each(|name| super::print(&format!("{done} {name}\n")).map(drop))?;
+    Ok(ExitCode::Success)
 }

@@ -27,7 +27,7 @@ use crate::exit_code::ExitCode;
 #[must_use]
 pub fn dayfill(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = Cli::parse_from(arguments);
-    finish(run(cli.global, cli.command))
+    finish(run(&cli.global, cli.command))
 }
 
 /// Runs `algolia-etl` with these arguments, the program's name first.
@@ -35,20 +35,20 @@ pub fn dayfill(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 pub fn algolia_etl(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = AlgoliaEtl::parse_from(arguments);
     let AlgoliaCommand::RunEtl(run_etl) = cli.command;
-    finish(run(cli.global, Command::RunEtl(run_etl)))
+    finish(run(&cli.global, Command::RunEtl(run_etl)))
 }
 
-fn run(global: Global, command: Command) -> Result<ExitCode, Failure> {
+fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::CatchUp(args) => catch_up::catch_up(&App::open(&global)?, &args),
-        Command::Load(args) => catch_up::load(&App::open(&global)?, &args),
-        Command::RunEtl(args) => run_etl::run_etl(&App::open(&global)?, &args),
-        Command::Status(args) => status::status(&App::open(&global)?, &args),
-        Command::Retry(args) => days::retry(&App::open(&global)?, &args),
-        Command::Skip(args) => days::skip(&App::open(&global)?, &args),
-        Command::Forget(args) => days::forget(&App::open(&global)?, &args),
-        Command::Check(args) => check::check(&App::open(&global)?, &args),
-        Command::Migrate(args) => migrate::migrate(&App::open(&global)?, &args),
+        Command::CatchUp(args) => catch_up::catch_up(&App::open(global)?, &args),
+        Command::Load(args) => catch_up::load(&App::open(global)?, &args),
+        Command::RunEtl(args) => run_etl::run_etl(&App::open(global)?, &args),
+        Command::Status(args) => status::status(&App::open(global)?, &args),
+        Command::Retry(args) => days::retry(&App::open(global)?, &args),
+        Command::Skip(args) => days::skip(&App::open(global)?, &args),
+        Command::Forget(args) => days::forget(&App::open(global)?, &args),
+        Command::Check(args) => check::check(&App::open(global)?, &args),
+        Command::Migrate(args) => migrate::migrate(&App::open(global)?, &args),
         Command::Completions { shell } => {
             let mut written = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dayfill", &mut written);

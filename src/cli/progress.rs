@@ -16,7 +16,7 @@ const REDRAW: Duration = Duration::from_millis(200);
 
 /// A bar that draws itself until it is dropped.
 pub(super) struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,12 +37,12 @@ impl Bar {
                 drawn.set_message(numbers(&progress, began.elapsed()));
             }
         });
-        Some(Self { bar, end: Some(end), thread: Some(thread) })
+        Some(Self { drawn: bar, end: Some(end), thread: Some(thread) })
     }
 
     /// One more day has ended.
     pub(super) fn day_ended(&self) {
-        self.bar.inc(1);
+        self.drawn.inc(1);
     }
 }
 
@@ -52,7 +52,7 @@ impl Drop for Bar {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 }
 

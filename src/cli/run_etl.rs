@@ -45,21 +45,19 @@ fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
 fn lines(dataset: &Dataset, report: &Report) -> String {
     let day = report.day;
     let measured = &report.measured;
-    let mut lines = format!("Processing data for {day}\n");
-    match &report.outcome {
+    let said = match &report.outcome {
         Outcome::Loaded => {
             let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
             let table = &dataset.target.table;
-            lines +=
-                &format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}\n");
+            format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
-        Outcome::Waiting { why } => lines += &format!("No file for {day} yet: {why}\n"),
-        Outcome::Refused { error } => lines += &format!("Refused {day}: {error}\n"),
-        Outcome::Failed { error, .. } => lines += &format!("Failed {day}: {error}\n"),
-        Outcome::Database(error) => lines += &format!("Failed {day}: {error}\n"),
-        Outcome::Left(leave) => lines += &format!("Left {day}: {leave}\n"),
-        Outcome::Settled(_) | Outcome::Lost => lines += &format!("Left {day}: another process took it over\n"),
-        Outcome::Interrupted => lines += &format!("Interrupted before {day} was loaded\n"),
-    }
-    lines
+        Outcome::Waiting { why } => format!("No file for {day} yet: {why}"),
+        Outcome::Refused { error } => format!("Refused {day}: {error}"),
+        Outcome::Failed { error, .. } => format!("Failed {day}: {error}"),
+        Outcome::Database(error) => format!("Failed {day}: {error}"),
+        Outcome::Left(leave) => format!("Left {day}: {leave}"),
+        Outcome::Settled(_) | Outcome::Lost => format!("Left {day}: another process took it over"),
+        Outcome::Interrupted => format!("Interrupted before {day} was loaded"),
+    };
+    format!("Processing data for {day}\n{said}\n")
 }

@@ -58,13 +58,13 @@ struct DayStatus {
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
     let datasets = status_datasets(app, &args.dataset)?;
-    let mut statuses = Vec::new();
+    let mut all = Vec::new();
     for dataset in &datasets {
-        statuses.push(of(conn.as_mut(), dataset, args.from, args.to)?);
+        all.push(of(conn.as_mut(), dataset, args.from, args.to)?);
     }
     if args.json {
         let database = app.config.settings.database.url.to_string();
-        let json = serde_json::json!({ "database": database, "datasets": statuses });
+        let json = serde_json::json!({ "database": database, "datasets": all });
         let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::from)?;
         return super::print(&format!("{text}\n"));
     }
@@ -72,7 +72,7 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     if conn.is_none() {
         let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url);
     }
-    for status in &statuses {
+    for status in &all {
         text.push_str(&render(status));
     }
     super::print(&super::coloured(&text))
@@ -83,7 +83,7 @@ fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure>
     if names.is_empty() {
         return Ok(app.config.datasets.clone());
     }
-    let named = |name: &String| match name.split_once('@') {
+    let find = |name: &String| match name.split_once('@') {
         Some((dataset, table)) => {
             let table = table
                 .parse()
@@ -92,7 +92,7 @@ fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure>
         }
         None => app.dataset(name).cloned(),
     };
-    names.iter().map(named).collect()
+    names.iter().map(find).collect()
 }
 
 fn of(

@@ -40,7 +40,7 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub enum Answer {
     /// The day is ours.
-    Claimed(Claim),
+    Claimed(Box<Claim>),
     /// It is left alone, and why.
     Left(Leave),
     /// Its process was gone with nothing more to try; it moved to that state.
@@ -104,7 +104,7 @@ fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> R
         return Ok(Answer::Left(Leave::Busy));
     }
     attempts::begin(conn, &claim.row, request.trigger, now)?;
-    Ok(Answer::Claimed(claim))
+    Ok(Answer::Claimed(Box::new(claim)))
 }
 
 fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: NaiveDateTime) -> Result<Answer, DbError> {
@@ -119,7 +119,7 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     days::save(conn, &claim.row)?;
     attempts::begin(conn, &claim.row, request.trigger, now)?;
-    Ok(Answer::Claimed(claim))
+    Ok(Answer::Claimed(Box::new(claim)))
 }
 
 impl Claim {

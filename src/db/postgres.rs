@@ -122,8 +122,8 @@ pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'
     let copied = diesel::copy_from(stage_table::stage::table)
         .from_raw_data(Stage, |copy: &mut dyn Write| {
             let mut sink = CopySink { copy, buffer: Vec::with_capacity(2 * COPY_WRITE) };
-            let fed = (feed.borrow_mut())(&mut sink).and_then(|()| Ok(sink.flush()?));
-            fed.map_err(|error| {
+            let ended = (feed.borrow_mut())(&mut sink).and_then(|()| Ok(sink.flush()?));
+            ended.map_err(|error| {
                 *stopped.borrow_mut() = Some(error);
                 diesel::result::Error::RollbackTransaction
             })

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::audit::{Passed, TooManyRejected, audit};
+use crate::column::Identifier;
 use crate::dataset::Mode;
 use crate::day::Day;
 use crate::db::attempts::{self, Measured, Outcome};
@@ -171,7 +172,7 @@ fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Resu
     }
     let first: Vec<Double> = on!(conn, c => diesel::sql_query(statements.first_doubles(rejects::KEPT)).load(c))
         .doing("reading the doubled keys")?;
-    let key = staged.dataset.target.key.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let key = staged.dataset.target.key.iter().map(Identifier::as_str).collect::<Vec<_>>().join(", ");
     for Double { line, first_line, value } in first {
         let reason = format!("is the key of line {first_line} already");
         let reject = Reject { line: line.unsigned_abs(), column: Some(key.clone()), value, reason };

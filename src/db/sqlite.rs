@@ -67,9 +67,10 @@ pub(super) fn database_file(conn: &mut SqliteConnection) -> QueryResult<String> 
 /// stays free for others.
 pub(super) fn fill_stage<E: From<DbError>>(conn: &mut SqliteConnection, feed: Feed<'_, E>) -> Result<(), E> {
     conn.batch_execute("begin").doing("beginning the stage")?;
-    let fed = feed(&mut InsertSink { conn });
+    let handed = feed(&mut InsertSink { conn });
+    // A stage that was not filled is not read either; the transaction ends all the same.
     let ended = conn.batch_execute("commit").doing("ending the stage");
-    fed?;
+    handed?;
     Ok(ended?)
 }
 

@@ -62,8 +62,8 @@ struct NewWorker<'a> {
 enum LifeLock {
     /// The session holds an advisory lock.
     Session,
-    /// The file is locked, and removed at the end.
-    File(File, PathBuf),
+    /// The file is locked while it is open, and removed at the end.
+    File { path: PathBuf, _locked: File },
 }
 
 impl Worker {
@@ -153,7 +153,7 @@ impl Heartbeat {
         {
             log::debug!("worker {} could not take its registration back: {error}", self.id);
         }
-        if let LifeLock::File(_, path) = &self.lock {
+        if let LifeLock::File { path, .. } = &self.lock {
             drop(std::fs::remove_file(path));
         }
     }
@@ -218,7 +218,7 @@ fn lock_for_life(database: &Database, conn: &mut Conn, id: &str) -> Result<LifeL
                 Ok(file)
             };
             match lock() {
-                Ok(file) => Ok(LifeLock::File(file, path)),
+                Ok(locked) => Ok(LifeLock::File { path, _locked: locked }),
                 Err(source) => Err(DbError::LockFile { path: path.display().to_string(), source }),
             }
         }

@@ -362,7 +362,8 @@ fn two_catch_ups_at_once_publish_each_day_once(database: &dyn Database) {
     let project = Project::new(database, &Orders::default());
     let days: Vec<String> = (1..=7).map(|day| format!("2024-03-0{day}")).collect();
     for day in &days {
-        project.day(day, &(0..500).map(|row| format!("{row},1,x\n")).collect::<String>());
+        let rows: Vec<String> = (0..500).map(|row| format!("{row},1,x\n")).collect();
+        project.day(day, &rows.concat());
     }
     let running: Vec<_> = (0..3).map(|_| project.start(&["catch-up"])).collect();
     for child in running {

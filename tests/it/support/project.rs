@@ -1,6 +1,6 @@
 //! A user's project: a folder with a main file, one dataset and its days, and the program run on it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::Database;
@@ -99,17 +99,12 @@ impl Project {
 
     /// Writes the dataset anew.
     pub(crate) fn orders(&self, orders: &Orders) {
-        self.write("datasets/orders.toml", &orders.toml());
+        self.write("datasets/orders.toml", orders.toml());
     }
 
     /// A file of the project.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// The project's folder.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Writes a file of the project.
