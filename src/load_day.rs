@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::audit::{Passed, audit};
+use crate::audit::{Passed, TooManyRejected, audit};
 use crate::dataset::Dataset;
 use crate::day::Day;
 use crate::db::attempts::{Measured, Trigger};
@@ -166,14 +166,10 @@ impl From<DbError> for Problem {
     }
 }
 
-impl From<PublishError> for Problem {
-    fn from(error: PublishError) -> Self {
-        match error {
-            PublishError::Lost => Self::Lost,
-            PublishError::Refused(refusal) => Self::Refused(refusal.to_string()),
-            PublishError::Db(error) => Self::Db(error),
-        }
-    }
+/// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
+fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> Problem {
+    let first = staged.first_reject.iter().map(|first| format!("; the first: {first}"));
+    Problem::Refused(first.fold(refusal.to_string(), |message, first| message + &first))
 }
 
 impl From<ReadError<Self>> for Problem {
@@ -238,14 +234,16 @@ impl<'a> Load<'a> {
         let origin = origin?;
         let passed: Passed = self.timed(
             |measured| &mut measured.audit_ms,
-            |load| {
-                audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| Problem::Refused(refusal.to_string()))
-            },
+            |load| audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| too_many(&refusal, staged)),
         )?;
         self.may_go_on()?;
         // The heartbeat ends here: it would wait for the row that publishing locks.
         drop(kept);
-        Ok(publish(conn, claim, staged, passed, &origin, &mut self.measured)?)
+        publish(conn, claim, staged, passed, &origin, &mut self.measured).map_err(|error| match error {
+            PublishError::Lost => Problem::Lost,
+            PublishError::Refused(refusal) => too_many(&refusal, staged),
+            PublishError::Db(error) => Problem::Db(error),
+        })
     }
 
     fn timed<T>(
@@ -331,8 +329,17 @@ impl<'a> Load<'a> {
     }
 
     /// Writes how the attempt ended.
-    fn end(&self, conn: Conn, claim: &Claim, mut staged: StagedDay<'_>, problem: Problem) -> Result<Outcome, DbError> {
+    fn end(
+        &mut self,
+        conn: Conn,
+        claim: &Claim,
+        mut staged: StagedDay<'_>,
+        problem: Problem,
+    ) -> Result<Outcome, DbError> {
         let retry = &self.context.retry;
+        // Publishing may have found doubled keys before it refused.
+        self.measured.rows_rejected =
+            self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
         let failed = |error: String| {

@@ -172,13 +172,14 @@ fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Resu
     }
     let first: Vec<Double> = on!(conn, c => diesel::sql_query(statements.first_doubles(rejects::KEPT)).load(c))
         .doing("reading the doubled keys")?;
+    let kept = first.len() as u64;
     let key = staged.dataset.target.key.iter().map(Identifier::as_str).collect::<Vec<_>>().join(", ");
     for Double { line, first_line, value } in first {
         let reason = format!("is the key of line {first_line} already");
         let reject = Reject { line: line.unsigned_abs(), column: Some(key.clone()), value, reason };
-        staged.rejects.push(reject)?;
+        staged.keep(1, reject)?;
     }
-    staged.counts.rejected += doubles;
+    staged.counts.rejected += doubles - kept;
     audit(staged.counts, &staged.dataset.limits)?;
     conn.execute(&statements.remove_doubles(), "taking doubled keys out of the stage")?;
     Ok(doubles)

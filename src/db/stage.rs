@@ -29,13 +29,15 @@ pub struct StagedDay<'a> {
     pub counts: Counts,
     /// What was rejected.
     pub rejects: Rejects,
+    /// The first rejected row that was found, in words.
+    pub first_reject: Option<String>,
 }
 
 impl<'a> StagedDay<'a> {
     /// An empty day, before its file is read.
     #[must_use]
     pub fn new(dataset: &'a Dataset) -> Self {
-        Self { dataset, counts: Counts::default(), rejects: Rejects::default() }
+        Self { dataset, counts: Counts::default(), rejects: Rejects::default(), first_reject: None }
     }
 
     /// Counts an accepted row.
@@ -49,7 +51,13 @@ impl<'a> StagedDay<'a> {
     /// A [`DbError`] when it cannot be kept.
     pub fn rejected(&mut self, lines: u64, reject: Reject) -> Result<(), DbError> {
         self.counts.read += lines;
+        self.keep(lines, reject)
+    }
+
+    /// Counts a row as rejected that was counted as read before, and keeps it.
+    pub(super) fn keep(&mut self, lines: u64, reject: Reject) -> Result<(), DbError> {
         self.counts.rejected += lines;
+        self.first_reject.get_or_insert_with(|| reject.to_string());
         self.rejects.push(reject)
     }
 }

@@ -200,7 +200,13 @@ fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));
-        on!(conn, c => diesel::delete(old).execute(c)).doing("clearing old workers away")?;
+        let ids: Vec<String> =
+            on!(conn, c => old.select(workers::id).load(c)).doing("looking for workers of long ago")?;
+        for id in ids {
+            if !is_alive(conn, &id)? {
+                on!(conn, c => diesel::delete(workers::table.find(&id)).execute(c)).doing("clearing a worker away")?;
+            }
+        }
         on!(conn, c => diesel::insert_into(workers::table).values(&worker).execute(c))
             .doing("registering the worker")
             .map(drop)

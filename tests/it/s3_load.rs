@@ -1,0 +1,77 @@
+//! Whole loads from a bucket: the program against an S3 service that checks signatures.
+
+use std::process::Command;
+
+use crate::support::Database;
+use crate::support::project::{Orders, Project, Ran, rows, states};
+use crate::support::s3::{ACCESS_KEY, Fault, S3Server, SECRET_KEY};
+use crate::support::sqlite::SqliteDatabase;
+
+fn orders(server: &S3Server, more: &str) -> Orders {
+    let endpoint = server.endpoint();
+    let source = format!(
+        "url = \"s3://bucket/{{day}}.csv\"\nendpoint = \"{endpoint}\"\nallow_http = true\npath_style = true\nregion = \"us-east-1\"\n{more}"
+    );
+    Orders { source, ..Orders::default() }
+}
+
+fn signed(project: &Project, secret: &str, arguments: &[&str]) -> Ran {
+    let mut command: Command = project.command(arguments);
+    command
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", secret)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    Ran::of(&mut command)
+}
+
+#[test]
+fn a_week_comes_from_a_bucket_with_signed_requests() {
+    let (server, database) = (S3Server::start(), SqliteDatabase::new());
+    let project = Project::new(&database, &orders(&server, ""));
+    for day in ["2024-03-01", "2024-03-02"] {
+        server.put("bucket", &format!("{day}.csv"), "id,amount,note\na,1,x\n");
+    }
+    server.fail_next(Fault::Status(500, "InternalError"));
+    let ran = signed(&project, SECRET_KEY, &["catch-up", "--to", "2024-03-03"]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|loaded", "2024-03-03|waiting"]);
+    assert_eq!(rows(&database).len(), 2);
+    let etag = database.line("select source_etag is not null, source_url from processed_days where day = '2024-03-01'");
+    assert_eq!(etag, "1|s3://bucket/2024-03-01.csv");
+}
+
+#[test]
+fn a_wrong_key_fails_the_day_and_says_so_without_the_key() {
+    let (server, database) = (S3Server::start(), SqliteDatabase::new());
+    let project = Project::new(&database, &orders(&server, "forbidden = \"waiting\""));
+    server.put("bucket", "2024-03-01.csv", "id,amount,note\na,1,x\n");
+    let ran = signed(&project, "another+secret", &["load", "2024-03-01"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.stdout.contains("SignatureDoesNotMatch"), "{}", ran.stdout);
+    assert!(!format!("{ran:?}").contains("another+secret"));
+    assert_eq!(states(&database), ["2024-03-01|failed"]);
+}
+
+#[test]
+fn forbidden_says_what_to_grant_or_waits_as_the_dataset_says() {
+    let (server, database) = (S3Server::start_public(), SqliteDatabase::new());
+    let project = Project::new(&database, &orders(&server, "anonymous = true"));
+    server.fail_always(Some(Fault::Status(403, "AccessDenied")));
+    let ran = project.exit(1, &["load", "2024-03-01"]);
+    assert!(ran.stdout.contains("s3:GetObject") && ran.stdout.contains("s3:ListBucket"), "{}", ran.stdout);
+    project.orders(&orders(&server, "anonymous = true\nforbidden = \"waiting\""));
+    project.succeed(&["load", "2024-03-02"]);
+    assert_eq!(states(&database), ["2024-03-01|failed", "2024-03-02|waiting"]);
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_no_smaller_day() {
+    let (server, database) = (S3Server::start_public(), SqliteDatabase::new());
+    let project = Project::new(&database, &orders(&server, "anonymous = true"));
+    let rows: Vec<String> = (0..2000).map(|row| format!("{row},1,x\n")).collect();
+    server.put("bucket", "2024-03-01.csv", format!("id,amount,note\n{}", rows.concat()));
+    // Once: the rest is asked for and the day is whole.
+    server.fail_next(Fault::CutOff(5000));
+    project.succeed(&["load", "2024-03-01"]);
+    assert_eq!(database.line("select count(*) from orders"), "2000");
+}
