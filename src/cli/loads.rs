@@ -52,6 +52,7 @@ pub(super) fn ready<'a>(
 ) -> Result<(Arc<Database>, Conn), Failure> {
     let database = app.database(connections);
     let mut conn = database.connect()?;
+    database.warm_up();
     migrate::migrate(&mut conn)?;
     let mut unfit = Vec::new();
     for dataset in datasets {

@@ -1,5 +1,6 @@
 //! Connections: how they are made, what every session is told first, and transactions on them.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
@@ -20,7 +21,8 @@ const SQLITE_BUSY_TIMEOUT_MS: u32 = 600_000;
 pub struct Database {
     url: DatabaseUrl,
     lease: Duration,
-    pool: Connections,
+    connections: u32,
+    pool: OnceLock<Connections>,
 }
 
 enum Connections {
@@ -77,13 +79,24 @@ impl Database {
     /// that a stalled process cannot hold a day's row.
     #[must_use]
     pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
-        let pool = match &url {
+        Self { url, lease, connections, pool: OnceLock::new() }
+    }
+
+    /// Lets the pool make its first connection, in the background, so that who needs it does not wait for it.
+    pub fn warm_up(&self) {
+        self.pool();
+    }
+
+    fn pool(&self) -> &Connections {
+        self.pool.get_or_init(|| match &self.url {
             DatabaseUrl::Postgres(postgres) => {
-                Connections::Postgres(pool(&postgres.conninfo(), connections, PostgresSession { lease }))
+                let session = PostgresSession { lease: self.lease };
+                Connections::Postgres(pool(&postgres.conninfo(), self.connections, session))
             }
-            DatabaseUrl::Sqlite(path) => Connections::Sqlite(pool(&path.to_string_lossy(), connections, SqliteSession)),
-        };
-        Self { url, lease, pool }
+            DatabaseUrl::Sqlite(path) => {
+                Connections::Sqlite(pool(&path.to_string_lossy(), self.connections, SqliteSession))
+            }
+        })
     }
 
     /// Where the database is; safe to print.
@@ -129,7 +142,7 @@ impl Database {
     /// [`DbError::Unreachable`] when none came free or could be made in time.
     pub fn conn(&self) -> Result<Conn, DbError> {
         let masked = |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&error.to_string()));
-        Ok(match &self.pool {
+        Ok(match self.pool() {
             Connections::Postgres(pool) => Conn::Postgres(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
             Connections::Sqlite(pool) => Conn::Sqlite(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
         })
@@ -143,7 +156,7 @@ where
 {
     Pool::builder()
         .max_size(connections)
-        .min_idle(Some(0))
+        .min_idle(Some(1))
         .connection_timeout(CONNECTION_TIMEOUT)
         .connection_customizer(Box::new(session))
         // r2d2 would log each failed try as an error; what the caller gets says the same once.

@@ -200,18 +200,19 @@ struct CatalogColumn {
 
 /// The target as the catalog shows it; `None` when there is no such table.
 pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<Found>> {
-    if !has_table(conn, &table.quoted())? {
-        return Ok(None);
-    }
     let columns: Vec<CatalogColumn> = diesel::sql_query(
         "select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as kind, a.attnotnull as not_null, \
          (a.atthasdef or a.attidentity <> '') as filled, \
          coalesce(a.attnum = any(k.conkey), false) as key, format_type(a.atttypid, null) as base, k.conname::text as key_constraint \
-         from pg_attribute a left join pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p' \
-         where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum",
+         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
+         left join pg_constraint k on k.conrelid = c.oid and k.contype = 'p' \
+         where c.oid = to_regclass($1) order by a.attnum",
     )
     .bind::<Text, _>(table.quoted())
     .load(conn)?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
     let key_constraint = columns.iter().find_map(|column| column.key_constraint.clone());
     let columns = columns.into_iter().map(|column| FoundColumn {
         takes: taken_types(&column.base, &column.kind),
