@@ -2,17 +2,16 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use log::Level;
 
 use crate::day::{Day, DayRange};
-use crate::db::attempts::{Measured, Trigger};
+use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
-use crate::plan::{Ask, Decision, plan};
+use crate::plan::{Ask, Decision, Leave, plan};
 
 /// What to do with each of `days` of a dataset, in their order, by what the state table says now.
 ///
@@ -31,7 +30,8 @@ pub fn decide(
 }
 
 /// Loads those of `days` that are not left alone, in their order, at most `concurrency` at a time. Each day is reported
-/// as it ends. A day that fails does not stop the others; a database that fails does, and so does the stop.
+/// as it ends; of those left alone, the ones that were named or that another process is loading. A day that fails does
+/// not stop the others; a database that fails does, and so does the stop.
 ///
 /// # Errors
 /// A [`DbError`] when the state table cannot be read.
@@ -48,16 +48,15 @@ pub fn reconcile(
     let decided = decide(&mut conn, &job.dataset.name, days, ask, context.retry.max_attempts)?;
     drop(conn);
     let mut todo = Vec::new();
+    let named = matches!(ask, Ask::Named | Ask::Forced);
     for (day, decision) in decided {
         match decision {
-            Decision::Load(_) | Decision::Settle(_) => todo.push(day),
-            // Who names a day is told what became of it; a catch-up leaves most days alone.
-            Decision::Leave(leave) if matches!(ask, Ask::Named | Ask::Forced) => {
-                let outcome = Outcome::Left(leave);
-                let (measured, elapsed) = (Measured::default(), Duration::ZERO);
-                report(Report { day, attempt: None, outcome, measured, elapsed });
+            // What a person named is answered for, whatever comes of it; and so is what another process is loading now,
+            // since it is not done. The claim decides again, with the day's row in its hands.
+            Decision::Leave(leave) if !named && leave != Leave::Busy => {
+                log::debug!("{} {day}: {leave}", job.dataset.name);
             }
-            Decision::Leave(leave) => log::debug!("{} {day}: {leave}", job.dataset.name),
+            Decision::Leave(_) | Decision::Load(_) | Decision::Settle(_) => todo.push(day),
         }
     }
     let next = AtomicUsize::new(0);
