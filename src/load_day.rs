@@ -9,7 +9,7 @@ use crate::audit::{Passed, TooManyRejected, audit};
 use crate::dataset::Dataset;
 use crate::day::Day;
 use crate::db::attempts::{Measured, Trigger};
-use crate::db::claim::{self, Answer, Claim, Ending, Request};
+use crate::db::claim::{self, Answer, Claim, Ended, Ending, Request};
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
 use crate::db::publish::{Origin, PublishError, publish};
@@ -361,8 +361,11 @@ impl<'a> Load<'a> {
             Problem::Db(error) => failed(error.to_string()),
         };
         let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
-        let ours = self.write_end(conn, claim, &ending, rejects)?;
-        Ok(if ours { outcome } else { Outcome::Lost })
+        Ok(match self.write_end(conn, claim, &ending, rejects)? {
+            Ended::AsAsked => outcome,
+            Ended::Published => Outcome::Loaded,
+            Ended::Lost => Outcome::Lost,
+        })
     }
 
     fn write_end(
@@ -371,7 +374,7 @@ impl<'a> Load<'a> {
         claim: &Claim,
         ending: &Ending,
         mut rejects: Option<&mut Rejects>,
-    ) -> Result<bool, DbError> {
+    ) -> Result<Ended, DbError> {
         if let Some(mut conn) = conn {
             match claim::end(&mut conn, claim, ending, &self.measured, rejects.as_deref_mut()) {
                 Err(error) if error.is_the_databases_own() => {}

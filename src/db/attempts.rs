@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
 
+use crate::db::claim::Ended;
 use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -136,6 +137,20 @@ pub(super) fn end(
     on!(conn, c => diesel::update(la::table.find(token)).set(ended).execute(c))
         .doing("recording the attempt's end")
         .map(drop)
+}
+
+/// How an attempt has ended whose claim is gone from the day. What is neither lost nor published was ended by its own
+/// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
+pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
+    let attempt = load_attempts::table.find(token).select(load_attempts::outcome);
+    let found: Option<Option<String>> =
+        on!(conn, c => attempt.first(c).optional()).doing("reading how the attempt ended")?;
+    Ok(match found.as_ref().map(|outcome| outcome.as_deref()) {
+        Some(Some(outcome)) if outcome == Outcome::Loaded.name() => Ended::Published,
+        Some(Some(outcome)) if outcome != Outcome::Lost.name() => Ended::AsAsked,
+        Some(_) => Ended::Lost,
+        None => Ended::AsAsked,
+    })
 }
 
 /// Records that the process of a running day is gone.

@@ -173,8 +173,19 @@ pub enum Ending {
     },
 }
 
-/// Ends a claim without publishing, with the rejects of the attempt where there are any. False when the claim was lost
-/// to another process by now: then nothing is written but the attempt's end.
+/// What became of a claim that was to end without publishing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It ended so.
+    AsAsked,
+    /// It had published: only the answer to the commit was lost, not the commit.
+    Published,
+    /// Another process took the day over.
+    Lost,
+}
+
+/// Ends a claim without publishing, with the rejects of the attempt where there are any. Nothing is written when the claim
+/// has ended by now; the attempt then tells how.
 ///
 /// # Errors
 /// A [`DbError`]; the claim then ends with its lease, or with this process.
@@ -184,12 +195,12 @@ pub fn end(
     ending: &Ending,
     measured: &Measured,
     rejects: Option<&mut Rejects>,
-) -> Result<bool, DbError> {
+) -> Result<Ended, DbError> {
     conn.transaction(|conn| {
         let now = conn.now()?;
         let row = days::lock(conn, &claim.row.dataset, claim.row.day, true)?;
         if row.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
-            return Ok(false);
+            return attempts::ended(conn, &claim.token);
         }
         match after_ending(claim, ending, measured, now) {
             Some(row) => days::save(conn, &row)?,
@@ -208,7 +219,7 @@ pub fn end(
         if let Some(rejects) = rejects {
             rejects::replace(conn, &claim.row.dataset, claim.row.day, rejects)?;
         }
-        Ok(true)
+        Ok(Ended::AsAsked)
     })
 }
 
