@@ -23,8 +23,9 @@ pub fn on_signal(runtime: &Handle, stop: Stop) -> std::io::Result<()> {
             if stop.is_asked() {
                 std::process::exit(130);
             }
-            log::warn!("stopping before the next day is published; once more to end at once");
+            // First done, then said: after the words no day is published any more.
             stop.ask();
+            log::warn!("stopping before the next day is published; once more to end at once");
         }
     });
     Ok(())
