@@ -124,6 +124,8 @@ pub fn after(state: Option<State>, event: Event, in_target: bool) -> Result<Opti
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -153,5 +155,58 @@ mod tests {
         assert!(after(Some(State::Running), Event::Skipped, false).is_err());
         assert!(after(Some(State::Running), Event::Forgotten, false).is_err());
         assert!(after(Some(State::Loaded), Event::Skipped, false).is_err());
+    }
+
+    /// A day as its row and the target show it. The claim is no part of `after`: it comes with `Claimed` and goes with
+    /// every other event, as each transaction that writes the row has it.
+    #[derive(Debug, Clone, Copy, Default)]
+    struct Seen {
+        state: Option<State>,
+        claim: Option<usize>,
+        in_target: bool,
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        use Event as E;
+        proptest::sample::select(vec![
+            E::Claimed,
+            E::Published,
+            E::FileMissing,
+            E::Failed,
+            E::Refused,
+            E::GaveUp,
+            E::Skipped,
+            E::Forgotten,
+        ])
+    }
+
+    proptest! {
+        /// Whatever happens to a day: it runs exactly while it is claimed; only publishing puts it into the target; and a
+        /// day in the target is loaded, unless it is claimed to be loaded again, until a person forgets it.
+        #[test]
+        fn no_sequence_of_events_reaches_a_state_that_lies(events in proptest::collection::vec(any_event(), 0..200)) {
+            let mut day = Seen::default();
+            for (token, event) in events.into_iter().enumerate() {
+                let before = day;
+                // A move that is not legal changes nothing.
+                let Ok(state) = after(before.state, event, before.in_target) else { continue };
+                day.state = state;
+                day.claim = (event == Event::Claimed).then_some(token);
+                day.in_target = match event {
+                    Event::Published => true,
+                    Event::Forgotten => false,
+                    _ => before.in_target,
+                };
+                prop_assert_eq!(day.state == Some(State::Running), day.claim.is_some(), "{:?}: {:?}", event, day);
+                prop_assert!(day.state != Some(State::Loaded) || day.in_target, "{:?}: {:?}", event, day);
+                prop_assert!(
+                    !day.in_target || matches!(day.state, Some(State::Loaded | State::Running)),
+                    "{:?}: {:?}", event, day
+                );
+                if before.state == Some(State::Loaded) && day.state != before.state {
+                    prop_assert!(matches!(event, Event::Claimed | Event::Forgotten), "{:?} left loaded", event);
+                }
+            }
+        }
     }
 }
