@@ -1,23 +1,7 @@
 //! What holds for both databases: loading, the modes, the states, what a person does to days.
 
-use crate::support::Database;
-use crate::support::postgres::TestPostgres;
 use crate::support::project::{Orders, Project, rows, states};
-use crate::support::sqlite::SqliteDatabase;
-
-/// Makes of each function a test on either database.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod postgres {
-            use super::*;
-            $(#[test] fn $name() { super::$name(&TestPostgres::database()); })*
-        }
-        mod sqlite {
-            use super::*;
-            $(#[test] fn $name() { super::$name(&SqliteDatabase::new()); })*
-        }
-    };
-}
+use crate::support::{Database, on_both};
 
 on_both! {
     a_catch_up_fills_every_hole_and_a_second_one_finds_nothing_to_do

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod conformance;
+mod crash;
 mod s3_load;
 mod source;
 mod support;

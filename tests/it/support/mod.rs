@@ -3,11 +3,26 @@
 
 pub(crate) mod http;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod project;
 pub(crate) mod s3;
+pub(crate) mod slow_http;
 pub(crate) mod sqlite;
 
 use std::time::{Duration, Instant};
+
+/// Makes of each function a test on either database.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod postgres {
+            $(#[test] fn $name() { super::$name(&$crate::support::postgres::TestPostgres::database()); })*
+        }
+        mod sqlite {
+            $(#[test] fn $name() { super::$name(&$crate::support::sqlite::SqliteDatabase::new()); })*
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// A database of one test's own, to look into from outside of the program under test. The tests that hold for both
 /// databases take one of these.
@@ -20,6 +35,11 @@ pub(crate) trait Database {
 
     /// The rows of a query, each as its values joined by `|`, as the database spells them; a null is `null`.
     fn lines(&self, query: &str) -> Vec<String>;
+
+    /// True when somebody could write to it now.
+    fn is_free(&self) -> bool {
+        true
+    }
 
     /// The one line of a query with one row.
     fn line(&self, query: &str) -> String {

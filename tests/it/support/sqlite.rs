@@ -49,6 +49,10 @@ impl Database for SqliteDatabase {
         self.connect().batch_execute(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 
+    fn is_free(&self) -> bool {
+        self.connect().batch_execute("pragma busy_timeout = 100; begin immediate; rollback").is_ok()
+    }
+
     fn lines(&self, query: &str) -> Vec<String> {
         let lines = diesel::sql_query(query).load::<Line>(&mut self.connect());
         lines.unwrap_or_else(|error| panic!("{error}: {query}")).into_iter().map(|line| line.0).collect()
