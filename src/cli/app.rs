@@ -80,7 +80,7 @@ impl App {
             return Ok(None);
         }
         let mut conn = self.database(1).connect()?;
-        Ok(migrate::pending(&mut conn)?.is_empty().then_some(conn))
+        Ok(migrate::has_state_tables(&mut conn)?.then_some(conn))
     }
 }
 

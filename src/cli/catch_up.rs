@@ -1,10 +1,14 @@
 //! `catch-up` and `load`.
 
+use std::collections::BTreeMap;
+
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, How, Loads, Order};
 use crate::cli::table::Table;
+use crate::dataset::DatasetName;
+use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Reason};
@@ -19,11 +23,10 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         .into_iter()
         .map(|dataset| Order { days: wanted(dataset, args.from, args.to), dataset: dataset.clone() })
         .collect();
-    let days: usize = orders.iter().map(|order| order.days.len()).sum();
     let how = How { ask: Ask::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
     let loads = loads::run(app, orders, how, &mut |_, _| {})?;
     if loads.is_empty() {
-        super::print(&format!("nothing to do: all {days} wanted days are done (`dayfill status` shows them)\n"))?;
+        super::print(&nothing_to_do(app, args)?)?;
         return Ok(loads.exit_code(args.strict));
     }
     conclude(&loads, args.strict)
@@ -51,9 +54,24 @@ pub(super) fn conclude(loads: &Loads, strict: bool) -> Result<ExitCode, Failure>
     Ok(loads.exit_code(strict))
 }
 
-fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
+/// Why there is nothing to do: what became of the wanted days.
+fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    for (_, _, decision) in decided(app, args)? {
+        if let Decision::Leave(leave) = decision {
+            *reasons.entry(leave.to_string()).or_default() += 1;
+        }
+    }
+    let days: u64 = reasons.values().sum();
+    let reasons: Vec<String> = reasons.iter().map(|(reason, days)| format!("{days} {reason}")).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    Ok(format!("nothing to do for {days} wanted days{reasons}\n"))
+}
+
+/// What a catch-up would do with each wanted day, by the state table as it is.
+fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)>, Failure> {
     let mut conn = app.look()?;
-    let mut table = Table::new(&["DATASET", "DAY", "WOULD BE", "BECAUSE"]);
+    let mut all = Vec::new();
     for dataset in app.datasets(&args.dataset)? {
         let days = wanted(dataset, args.from, args.to);
         let decided = match &mut conn {
@@ -63,14 +81,20 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
             }
             None => days.into_iter().map(|day| (day, Decision::Load(Reason::Missing))).collect(),
         };
-        for (day, decision) in decided {
-            let (would, because) = match decision {
-                Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
-                Decision::Settle(state) => (state.to_string(), "its process died or stalled".to_owned()),
-                Decision::Leave(_) => continue,
-            };
-            table.row(vec![dataset.name.to_string(), day.to_string(), would, because]);
-        }
+        all.extend(decided.into_iter().map(|(day, decision)| (dataset.name.clone(), day, decision)));
+    }
+    Ok(all)
+}
+
+fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
+    let mut table = Table::new(&["DATASET", "DAY", "WOULD BE", "BECAUSE"]);
+    for (dataset, day, decision) in decided(app, args)? {
+        let (would, because) = match decision {
+            Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
+            Decision::Settle(state) => (state.to_string(), "its process died or stalled".to_owned()),
+            Decision::Leave(_) => continue,
+        };
+        table.row(vec![dataset.to_string(), day.to_string(), would, because]);
     }
     let text = if table.is_empty() { "nothing to do\n".to_owned() } else { table.render() };
     super::print(&super::coloured(&text))

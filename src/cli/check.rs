@@ -48,7 +48,7 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
     let mut findings = Findings(ExitCode::Success);
     let (file, number) = (app.config.file.display(), app.config.datasets.len());
-    fine(&format!("configuration {file}, {number} datasets"))?;
+    fine(&format!("configuration {file}, {number} dataset{}", if number == 1 { "" } else { "s" }))?;
     if let Some(mut conn) = database(app, &mut findings)? {
         for dataset in &datasets {
             sql(&mut conn, dataset, &mut findings)?;

@@ -145,7 +145,7 @@ impl Loads {
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
-                count(report.attempt.map(i64::from)),
+                count(counted(report).map(i64::from)),
                 milliseconds(report.elapsed.as_millis()),
                 detail,
             ]);
@@ -173,6 +173,12 @@ impl Loads {
         }
         parts.join(", ")
     }
+}
+
+/// The attempt's number, unless it was given back.
+fn counted(report: &Report) -> Option<u32> {
+    let given_back = matches!(report.outcome, Outcome::Waiting { .. } | Outcome::Interrupted | Outcome::Database(_));
+    report.attempt.filter(|_| !given_back)
 }
 
 /// The state a day is in after what came of it, and what there is to say beside.

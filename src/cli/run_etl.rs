@@ -28,8 +28,11 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
         // A reader that went away does not stop the load.
         let _ = super::print(&lines(dataset, report));
     })?;
-    super::print("ETL process completed for all dates\n")?;
-    Ok(loads.exit_code(false))
+    let code = loads.exit_code(false);
+    if code == ExitCode::Success {
+        super::print("ETL process completed for all dates\n")?;
+    }
+    Ok(code)
 }
 
 fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
@@ -39,6 +42,11 @@ fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
     let Some(table) = &args.table_name else { return Ok(dataset) };
     let table: TableName =
         table.parse().map_err(|why| Failure::new(ExitCode::Usage, format!("--table-name {table:?} {why}")))?;
+    let taken = |other: &&Dataset| other.name != dataset.name && other.target.table == table;
+    if let Some(other) = app.config.datasets.iter().find(taken) {
+        let message = format!("--table-name {table} is the table of the dataset {}: the two would mix", other.name);
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
     Ok(dataset.into_table(table))
 }
 

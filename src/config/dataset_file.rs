@@ -45,18 +45,28 @@ pub(super) fn read(path: &Path, table: Map<String, Value>, folder: &Path, report
     Some(Dataset { name: name?, source: source?, schedule: schedule?, csv: csv?, target: target?, rows, limits })
 }
 
+/// The keys that mean something for some kinds of source only.
+const ONLY_FOR: [(&str, &[&str]); 6] = [
+    ("anonymous", &["s3", "gs", "az"]),
+    ("region", &["s3"]),
+    ("endpoint", &["s3"]),
+    ("allow_http", &["s3"]),
+    ("path_style", &["s3"]),
+    ("settle", &["file"]),
+];
+
 fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
     let written = section.required("url", some_text);
     let url = written
         .as_deref()
         .and_then(|text| source_url::template(text, folder).map_err(|message| section.wrong("url", message)).ok());
     if let Some(scheme) = written.as_deref().map(source_url::scheme) {
-        let network = matches!(scheme, Some("s3" | "http" | "https"));
-        for name in ["anonymous", "region", "endpoint", "allow_http", "path_style"] {
-            let fits = scheme == Some("s3") || (name == "allow_http" && network);
-            if section.has(name) && !fits {
-                let schemes = if name == "allow_http" { "s3:// and http://" } else { "s3://" };
-                section.wrong(name, format!("means nothing here: only {schemes} sources have it"));
+        let scheme = scheme.unwrap_or("file");
+        for (name, schemes) in ONLY_FOR {
+            // What an unknown scheme would take is not known either; the scheme is reported.
+            let known = ["s3", "gs", "az", "http", "https", "file"].contains(&scheme);
+            if known && section.has(name) && !schemes.contains(&scheme) {
+                section.wrong(name, format!("means nothing here: only {} sources have it", schemes.join(", ")));
             }
         }
     }

@@ -231,7 +231,6 @@ region = "eu-west-1"
 endpoint = "http://127.0.0.1:9000"
 allow_http = true
 path_style = true
-settle = "30s"
 [schedule]
 cron = "@daily"
 timezone = "Europe/Paris"
@@ -263,12 +262,21 @@ max_rejected = 12
     assert_eq!(first.name.as_str(), "a");
     assert_eq!((dataset.csv.delimiter, dataset.csv.quote, dataset.csv.last_line_end_required), (b'\t', b'\'', false));
     assert_eq!(dataset.csv.null, [""]);
-    assert_eq!(dataset.source.settle, Duration::from_secs(30));
     assert_eq!(dataset.rows.filter.as_ref().map(|sql| (sql.postgres.as_str(), sql.sqlite.as_str())), Some(("a", "b")));
     assert_eq!(dataset.rows.columns[0].header, "Id of it");
     assert_eq!(dataset.rows.columns[1].default.as_deref(), Some("1.5"));
     assert_eq!(dataset.rows.columns[2].default.as_deref(), Some("true"));
     assert_eq!(dataset.limits.max_rejected, MaxRejected::Count(12));
+}
+
+#[test]
+fn a_local_source_may_settle_and_a_public_bucket_be_read_unsigned() {
+    let local = GOOD.replace("s3://bucket/{day}.csv\"", "days/{day}.csv\"\nsettle = \"30s\"");
+    let public = GOOD.replace("s3://bucket/{day}.csv\"", "gs://bucket/{day}.csv\"\nanonymous = true");
+    let public = public.replace("table = \"t\"", "table = \"other\"");
+    let config = Folder::new("").write("datasets/a.toml", &local).write("datasets/b.toml", &public).load([]).unwrap();
+    assert_eq!(config.datasets[0].source.settle, Duration::from_secs(30));
+    assert!(config.datasets[1].source.anonymous);
 }
 
 #[test]
@@ -287,6 +295,11 @@ fn each_thing_that_contradicts_another() {
         ),
         ("\"t\"", "\"s.t\"", "target.table = \"s.t\": has a schema, which SQLite does not know"),
         ("[schedule]", "path_style = true\n[schedule]", ""),
+        (
+            "[schedule]",
+            "settle = \"30s\"\n[schedule]",
+            "source.settle = \"30s\": means nothing here: only file sources have it",
+        ),
         ("[schedule]", "allow_http = 1\n[schedule]", "source.allow_http = 1: is not true or false"),
         (
             "[schedule]",

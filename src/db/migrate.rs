@@ -18,6 +18,14 @@ struct Version {
     version: String,
 }
 
+/// True when the state tables are there, of whatever version.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn has_state_tables(conn: &mut Conn) -> Result<bool, DbError> {
+    has_table(conn, "processed_days")
+}
+
 /// The names of the migrations that this version knows and the database does not have yet. Only looks: creating the
 /// migrations' own table would need a right that a migrated database no longer asks for.
 ///

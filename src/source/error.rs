@@ -182,6 +182,9 @@ impl Answer {
         let code = element(&why, "Code").map(str::to_owned);
         if let Some(code) = &code {
             why = format!("{code}: {}", element(&why, "Message").unwrap_or("no message"));
+        } else if let Some(page) = why.find('<') {
+            // A page for people says no more than the status before it.
+            why.truncate(page);
         }
         let why = why.strip_prefix("Server returned non-2xx status code: ").unwrap_or(&why);
         let why = why.trim_end_matches(|c: char| c == ':' || c.is_whitespace());

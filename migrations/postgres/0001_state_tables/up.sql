@@ -78,7 +78,7 @@ create table rejected_rows (
     reason      text   not null,
     primary key (dataset, day, line)
 );
-comment on table rejected_rows is 'The first 10,000 rows of a day that could not be taken, replaced with each attempt at it';
+comment on table rejected_rows is 'The first 10,000 rows of a day that could not be taken, replaced by each attempt that is published or refused';
 
 create table workers (
     id           text        not null primary key,
