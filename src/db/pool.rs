@@ -188,11 +188,26 @@ struct SqliteSession;
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSession {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        conn.batch_execute(&format!(
-            "pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}; pragma journal_mode = wal; pragma synchronous = normal; \
-             pragma foreign_keys = on; pragma temp_store = file; pragma cache_size = -16384"
-        ))
-        .map_err(diesel::r2d2::Error::QueryError)
+        conn.batch_execute(&format!("pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}"))
+            .and_then(|()| use_wal(conn))
+            .and_then(|()| {
+                conn.batch_execute(
+                    "pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file; \
+                     pragma cache_size = -16384",
+                )
+            })
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking the
+/// whole file and letting go of it does.
+fn use_wal(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    loop {
+        match conn.batch_execute("pragma journal_mode = wal") {
+            Err(error) if error.to_string().contains("locked") => conn.batch_execute("begin exclusive; rollback")?,
+            switched => return switched,
+        }
     }
 }
 

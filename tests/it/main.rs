@@ -6,5 +6,6 @@ mod conformance;
 mod crash;
 mod s3_load;
 mod source;
+mod sqlite_busy;
 mod support;
 mod support_works;

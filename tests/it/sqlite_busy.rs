@@ -1,0 +1,104 @@
+//! Another program that writes to the same `SQLite` file for long: everything waits, nobody hears of a lock.
+
+use std::fs;
+use std::process::Child;
+use std::sync::Arc;
+
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use tokio::sync::Semaphore;
+
+use crate::support::http::{Server, whole};
+use crate::support::project::{Orders, Project, states};
+use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, wait_until};
+
+fn project(database: &dyn Database) -> Project {
+    let project = Project::new(database, &Orders::default());
+    for day in 1..=7 {
+        project.day(&format!("2024-03-0{day}"), "a,1,x\nb,2,\n");
+    }
+    project
+}
+
+/// Waits until the process has the database's file open, or is over.
+fn wait_until_open(child: &mut Child, database: &SqliteDatabase) {
+    let files = format!("/proc/{}/fd", child.id());
+    let file = database.folder().canonicalize().unwrap().join("dayfill.db");
+    wait_until("the file is open", || {
+        if child.try_wait().unwrap().is_some() {
+            return true;
+        }
+        let open = fs::read_dir(&files).unwrap().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        open.into_iter().any(|open| open == file)
+    });
+}
+
+/// Ends a transaction that another process waits for, and sees that one succeed.
+fn release(mut child: Child, holder: &mut SqliteConnection, how: &str) {
+    let waited = child.try_wait().unwrap().is_none();
+    holder.batch_execute(how).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(waited && output.status.success(), "{said}");
+    assert!(!said.contains("locked") && !said.contains("busy"), "{said}");
+}
+
+#[test]
+fn a_catch_up_waits_for_a_long_write_by_another_program() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    project.succeed(&["catch-up", "--to", "2024-03-01"]);
+    let mut holder = database.connect();
+    holder.batch_execute("create table other (n); begin immediate; insert into other values (1)").unwrap();
+    let mut child = project.start(&["catch-up"]);
+    wait_until_open(&mut child, &database);
+    // Who only looks does not wait.
+    assert!(project.succeed(&["status"]).stdout.contains("1 loaded, 6 missing"));
+    assert!(project.succeed(&["catch-up", "--dry-run"]).stdout.contains("2024-03-07  loaded"));
+    project.succeed(&["check"]);
+    release(child, &mut holder, "commit");
+    assert_eq!(states(&database).len(), 7);
+    assert_eq!(database.line("select count(*) from orders"), "14");
+    assert_eq!(database.line("select count(*) from load_attempts"), "7");
+}
+
+#[test]
+fn a_write_that_begins_while_a_day_is_claimed_is_waited_for() {
+    // The day's file comes only when the lock is held.
+    let gate = Arc::new(Semaphore::new(0));
+    let server = Server::start({
+        let gate = Arc::clone(&gate);
+        move |_| {
+            let gate = Arc::clone(&gate);
+            async move {
+                drop(gate.acquire().await.unwrap());
+                whole("id,amount,note\na,1,x\n")
+            }
+        }
+    });
+    let source = format!("url = \"{}/{{day}}.csv\"\nallow_http = true", server.url());
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders { source, ..Orders::default() });
+    let mut holder = database.connect();
+    let child = project.start(&["catch-up", "--to", "2024-03-02"]);
+    wait_until("the file is asked for", || !server.seen().is_empty());
+    holder.batch_execute("begin immediate").unwrap();
+    gate.add_permits(1);
+    assert_eq!(states(&database), ["2024-03-01|running"]);
+    assert!(project.succeed(&["status"]).stdout.contains("1 running"));
+    release(child, &mut holder, "rollback");
+    assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|loaded"]);
+}
+
+#[test]
+fn a_file_with_a_rollback_journal_is_waited_for_too() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let mut holder = database.connect();
+    holder.batch_execute("pragma journal_mode = delete; create table other (n); begin immediate").unwrap();
+    let mut child = project.start(&["catch-up"]);
+    wait_until_open(&mut child, &database);
+    release(child, &mut holder, "commit");
+    assert_eq!(database.line("select count(*) from orders"), "14");
+}
