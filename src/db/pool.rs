@@ -117,7 +117,7 @@ impl Database {
     /// # Errors
     /// [`DbError::Unreachable`].
     pub fn connect(&self) -> Result<Conn, DbError> {
-        let masked = |message: String| DbError::Unreachable(self.url.mask(&message));
+        let masked = |message: String| DbError::Unreachable(self.url.mask(&one_line(&message)));
         match &self.url {
             DatabaseUrl::Postgres(postgres) => {
                 let mut conn =
@@ -141,12 +141,17 @@ impl Database {
     /// # Errors
     /// [`DbError::Unreachable`] when none came free or could be made in time.
     pub fn conn(&self) -> Result<Conn, DbError> {
-        let masked = |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&error.to_string()));
+        let masked = |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&one_line(&error.to_string())));
         Ok(match self.pool() {
             Connections::Postgres(pool) => Conn::Postgres(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
             Connections::Sqlite(pool) => Conn::Sqlite(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
         })
     }
+}
+
+/// A message of libpq as one line: it breaks its hints off, and ends in a line end.
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn pool<C, S>(url: &str, connections: u32, session: S) -> Pool<ConnectionManager<C>>

@@ -4,6 +4,7 @@
 mod architecture;
 mod conformance;
 mod crash;
+mod exit_codes;
 mod s3_load;
 mod source;
 mod sqlite_busy;

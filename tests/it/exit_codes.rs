@@ -1,0 +1,110 @@
+//! Each exit code, reached once, and what a user sees of the smaller commands.
+
+use crate::support::Database;
+use crate::support::project::{Orders, Project, Ran};
+use crate::support::sqlite::SqliteDatabase;
+
+/// A project with a day that loads, one that waits, one that is refused and one that fails, in that order.
+fn project(database: &dyn Database) -> Project {
+    let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.day("2024-03-03", "a,abc,x\n");
+    std::fs::create_dir(project.path("days/2024-03-04.csv")).unwrap();
+    project
+}
+
+#[test]
+fn every_exit_code_says_what_it_promises() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    for (code, arguments) in [
+        (0, &["load", "2024-03-01"][..]),
+        (0, &["load", "2024-03-01..2024-03-02"]),
+        (5, &["load", "2024-03-01..2024-03-02", "--strict"]),
+        (4, &["load", "2024-03-01..2024-03-03"]),
+        (4, &["load", "2024-03-01..2024-03-03", "--strict"]),
+        (1, &["load", "2024-03-01..2024-03-04"]),
+        (1, &["load", "2024-03-01..2024-03-04", "--strict"]),
+        (1, &["catch-up", "--strict"]),
+        // All is done but what waits: a refused day is a person's to decide.
+        (0, &["catch-up", "--to", "2024-03-03"]),
+        (5, &["catch-up", "--to", "2024-03-03", "--strict"]),
+        (0, &["status"]),
+        (2, &["load"]),
+        (2, &["load", "2024-02-30"]),
+        (2, &["load", "2024-03-02..2024-03-01"]),
+        (2, &["status", "--dataset", "order"]),
+        (2, &["catch-up", "--concurrency", "0"]),
+    ] {
+        project.exit(code, arguments);
+    }
+    project.write("dayfill.toml", "[claim]\nlese = \"60s\"\n");
+    project.exit(3, &["status"]);
+    project.write("dayfill.toml", "");
+    for arguments in
+        [&["status"][..], &["catch-up"], &["check"], &["load", "2024-03-01"], &["migrate"], &["skip", "2024-03-01"]]
+    {
+        let mut command = project.command(arguments);
+        let ran = Ran::of(command.env("DAYFILL__DATABASE__URL", "postgres://127.0.0.1:1/nowhere"));
+        assert_eq!(ran.code, 6, "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_in_one_line() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let ran = Ran::of(project.command(&["catch-up"]).env("DAYFILL__DATABASE__URL", "postgres://127.0.0.1:1/nowhere"));
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: the database cannot be reached: "), "{}", ran.stderr);
+    let ran = Ran::of(project.command(&["check"]).env("DAYFILL__DATABASE__URL", "postgres://127.0.0.1:1/nowhere"));
+    assert!(ran.stdout.lines().all(|line| line.starts_with("ok ") || line.starts_with("problem ")), "{}", ran.stdout);
+}
+
+#[test]
+fn quiet_is_quieter_and_verbose_says_more() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    project.write("days/2024-03-05.csv", "id,amount,note,what_is_this\na,1,x,y\n");
+    project.succeed(&["migrate"]);
+    let levels = |flags: &[&str]| {
+        let ran = project.exit(1, &[&["load", "--force", "2024-03-01..2024-03-05"], flags].concat());
+        assert!(ran.stdout.contains("2 loaded, 1 failed, 1 refused"), "what was asked for is told all the same");
+        let mut levels: Vec<_> = ran.stderr.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        levels.sort_unstable();
+        levels.dedup();
+        levels.join(" ")
+    };
+    for (flags, expected) in [
+        (&[][..], "ERROR INFO WARN"),
+        (&["-q"], "ERROR WARN"),
+        (&["-qq"], "ERROR"),
+        (&["--quiet", "--quiet", "--quiet"], ""),
+    ] {
+        assert_eq!(levels(flags), expected, "{flags:?}");
+    }
+    assert!(levels(&["-v"]).contains("INFO"));
+    assert!(project.succeed(&["load", "2024-03-01"]).stderr.lines().count() <= 1);
+    let json = project.exit(1, &["load", "--force", "2024-03-01..2024-03-05", "--log-format", "json"]);
+    for line in json.stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_name_the_commands() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = project.succeed(&["completions", shell]);
+        for word in ["dayfill", "run-etl", "catch-up", "table-name"] {
+            assert!(ran.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let manual = project.succeed(&["man"]).stdout;
+    assert!(manual.contains(".SH NAME\ndayfill \\- Loads one file per day"), "{manual}");
+    for command in ["catch\\-up", "run\\-etl", "status"] {
+        assert!(manual.contains(command), "{command}");
+    }
+}
