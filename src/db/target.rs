@@ -95,6 +95,8 @@ pub fn examine(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetEr
 /// A [`TargetError`] that names the columns or the key of the dataset's file.
 pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
     if readiness(conn, dataset)? != Readiness::Ready {
+        // A dataset that cannot be loaded leaves no table behind.
+        read_sql(conn, dataset, false)?;
         conn.transaction(|conn| {
             conn.lock_for_ddl()?;
             // Another process may have done it while this one waited.

@@ -346,6 +346,8 @@ fn wrong_sql_is_named_at_the_start(database: &dyn Database) {
     project.orders(&Orders { derive: "upper(nothing)", ..Orders::default() });
     let ran = project.exit(3, &["catch-up"]);
     assert!(ran.stderr.contains("orders: rows.derive[0].sql (has_note):"), "{}", ran.stderr);
+    // It would fail if there were one.
+    database.execute("create table orders (n integer)");
 }
 
 fn two_catch_ups_at_once_publish_each_day_once(database: &dyn Database) {
