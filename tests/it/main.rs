@@ -4,7 +4,9 @@
 mod architecture;
 mod conformance;
 mod crash;
+mod cut_off;
 mod exit_codes;
+mod limits;
 mod s3_load;
 mod source;
 mod sqlite_busy;
