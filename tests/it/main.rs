@@ -1,6 +1,7 @@
 //! The integration tests: one program, a module per topic.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+mod accepted;
 mod architecture;
 mod conformance;
 mod crash;
