@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod cut_off;
 mod exit_codes;
+mod goldens;
 mod limits;
 mod s3_load;
 mod secrets;
