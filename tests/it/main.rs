@@ -10,6 +10,7 @@ mod exit_codes;
 mod goldens;
 mod limits;
 mod s3_load;
+mod sample;
 mod secrets;
 mod source;
 mod sqlite_busy;

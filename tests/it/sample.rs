@@ -1,0 +1,94 @@
+//! The sample week, as the README loads it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::Database;
+use crate::support::project::Ran;
+use crate::support::sqlite::SqliteDatabase;
+
+/// A copy of `sample/` in a folder of its own, where the database is made too.
+struct Sample(SqliteDatabase);
+
+impl Sample {
+    fn new() -> Self {
+        let database = SqliteDatabase::new();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sample"), &database.folder().join("sample"));
+        Self(database)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(program);
+        // No variable says where the database is: the default is the working folder's dayfill.db.
+        command.env_clear().current_dir(self.0.folder()).args(["--config", "sample/dayfill.toml"]).args(arguments);
+        Ran::of(command.stdin(Stdio::null()))
+    }
+}
+
+fn copy(from: &Path, to: &PathBuf) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+const DAYFILL: &str = env!("CARGO_BIN_EXE_dayfill");
+const ALGOLIA_ETL: &str = env!("CARGO_BIN_EXE_algolia-etl");
+
+#[test]
+fn the_first_command_loads_six_days_and_waits_for_one() {
+    let sample = Sample::new();
+    let ran = sample.run(DAYFILL, &["catch-up"]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stdout.ends_with("6 loaded, 1 waiting for a file: shopify_config 2019-04-03\n"), "{}", ran.stdout);
+    let days: Vec<String> =
+        ran.stdout.lines().skip(1).map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(days[2], "shopify_config 2019-04-03 waiting");
+    assert_eq!(days.iter().filter(|line| line.ends_with(" loaded")).count(), 6);
+    // Made-up as they are, the rows have the quirks of the real ones, and none is rejected.
+    assert_eq!(
+        sample
+            .0
+            .line("select count(*), count(distinct file_date), min(application_id is not null) from algolia_output"),
+        sample.0.line("select sum(rows_loaded), 6, 1 from processed_days where rows_rejected = 0")
+    );
+    let again = sample.run(DAYFILL, &["catch-up", "--strict"]);
+    assert_eq!(again.code, 5, "{again:#?}");
+    let status = sample.run(DAYFILL, &["status"]);
+    assert!(status.stdout.starts_with("shopify_config into algolia_output: 6 loaded, 1 waiting;"), "{}", status.stdout);
+    assert_eq!(sample.run(DAYFILL, &["check"]).code, 0);
+}
+
+#[test]
+fn the_originals_program_prints_the_originals_lines() {
+    let sample = Sample::new();
+    let read = |day: &str| {
+        let file = std::fs::File::open(sample.0.folder().join(format!("sample/{day}.csv"))).unwrap();
+        let mut file = csv::Reader::from_reader(file);
+        let rows: Vec<csv::StringRecord> = file.records().map(Result::unwrap).collect();
+        let kept = rows.iter().filter(|row| !matches!(&row[2], "" | "N/A")).count();
+        format!("Processing data for {day}\nExtracted {} rows\nTransformed data: {kept} rows\n", rows.len())
+            + &format!("Loaded {kept} rows to ")
+    };
+    let (first, second) = (read("2019-04-01"), read("2019-04-02"));
+    let arguments = ["run-etl", "--start-date", "2019-04-01", "--end-date", "2019-04-02"];
+    for _ in 0..2 {
+        let ran = sample.run(ALGOLIA_ETL, &arguments);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        let expected = format!("{first}algolia_output\n{second}algolia_output\nETL process completed for all dates\n");
+        assert_eq!(ran.stdout, expected);
+    }
+    let ran = sample.run(ALGOLIA_ETL, &[&arguments[..], &["--table-name", "elsewhere"]].concat());
+    assert!(ran.stdout.contains("rows to elsewhere\n") && !ran.stdout.contains("algolia_output"), "{}", ran.stdout);
+    assert_eq!(
+        sample.0.lines("select id, shop_domain from elsewhere order by id"),
+        sample.0.lines("select id, shop_domain from algolia_output order by id")
+    );
+    // It has that one command and no other.
+    assert_eq!(sample.run(ALGOLIA_ETL, &["catch-up"]).code, 2);
+}
