@@ -9,6 +9,7 @@ mod cut_off;
 mod exit_codes;
 mod goldens;
 mod limits;
+mod readme;
 mod s3_load;
 mod sample;
 mod secrets;

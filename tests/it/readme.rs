@@ -1,0 +1,180 @@
+//! The documentation says what is true: its commands parse, and so does its TOML.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use dayfill::cli::args::{AlgoliaEtl, Cli};
+
+/// A fenced block of a Markdown file.
+struct Block {
+    /// The word behind the fence.
+    language: String,
+    /// The line it begins on.
+    line: usize,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// README.md and everything in docs/.
+fn documents() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut documents: Vec<_> = docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    documents.push(root().join("README.md"));
+    documents
+}
+
+fn blocks(document: &Path) -> Vec<Block> {
+    let text = fs::read_to_string(document).unwrap_or_else(|error| panic!("{}: {error}", document.display()));
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open = false;
+    for (number, line) in text.lines().enumerate() {
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            if !open {
+                blocks.push(Block { language: language.trim().to_owned(), line: number + 1, text: String::new() });
+            }
+            open = !open;
+        } else if open {
+            let text = &mut blocks.last_mut().unwrap().text;
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    assert!(!open, "{}: a block is not closed", document.display());
+    blocks
+}
+
+/// The commands of a block as lists of words: continued lines joined, comments, prompts and pipes taken off. Where lines
+/// have prompts, those without are what a command prints.
+fn commands(block: &Block) -> Vec<Vec<String>> {
+    let text = block.text.replace("\\\n", " ");
+    let prompted = text.lines().any(|line| line.starts_with("$ "));
+    let lines = text.lines().filter_map(|line| if prompted { line.strip_prefix("$ ") } else { Some(line) });
+    lines
+        .flat_map(|line| {
+            words(line)
+                .split(|word| matches!(word.as_str(), "|" | "&&" | ";" | ">"))
+                .map(<[_]>::to_vec)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A line's words as a shell parts them.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, ' ') => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The arguments of a command that runs one of our programs, the program's name first.
+fn our_arguments(command: &[String]) -> Option<Vec<String>> {
+    let name = |word: &String| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let is_ours = |word: &String| matches!(name(word).as_str(), "dayfill" | "algolia-etl");
+    let is_prefix = |word: &&String| word.contains('=') || matches!(word.as_str(), "sudo" | "env" | "exec" | "time");
+    let rest = &command[command.iter().take_while(is_prefix).count()..];
+    if rest.first().is_some_and(is_ours) {
+        return Some([vec![name(&rest[0])], rest[1..].to_vec()].concat());
+    }
+    if rest.len() > 1 && rest[0] == "cargo" && rest[1] == "run" {
+        let (cargo, arguments) = rest.split_at(rest.iter().position(|word| word == "--")?);
+        let program = if cargo.iter().any(|word| word == "algolia-etl") { "algolia-etl" } else { "dayfill" };
+        return Some([&[program.to_owned()], &arguments[1..]].concat());
+    }
+    None
+}
+
+#[test]
+fn every_command_in_the_documentation_parses() {
+    let mut found = 0;
+    for document in documents() {
+        for block in
+            blocks(&document).iter().filter(|block| matches!(block.language.as_str(), "sh" | "console" | "bash"))
+        {
+            for arguments in commands(block).iter().filter_map(|command| our_arguments(command)) {
+                found += 1;
+                let parsed = if arguments[0] == "dayfill" {
+                    Cli::try_parse_from(&arguments).map(drop)
+                } else {
+                    AlgoliaEtl::try_parse_from(&arguments).map(drop)
+                };
+                if let Err(error) = parsed
+                    && !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+                {
+                    panic!("{}, block of line {}: {}\n{error}", document.display(), block.line, arguments.join(" "));
+                }
+            }
+        }
+    }
+    assert!(found > 0, "there is not one command");
+}
+
+#[test]
+fn every_toml_in_the_documentation_parses() {
+    let mut found = 0;
+    for document in documents() {
+        for block in blocks(&document).iter().filter(|block| block.language == "toml") {
+            found += 1;
+            let text = config::File::from_str(&block.text, config::FileFormat::Toml);
+            let parsed = config::Config::builder().add_source(text).build();
+            assert!(parsed.is_ok(), "{}, block of line {}: {parsed:?}", document.display(), block.line);
+        }
+    }
+    assert!(found > 0, "there is not one block of TOML");
+}
+
+#[test]
+fn the_readme_begins_with_the_command_that_loads_the_sample() {
+    let readme = blocks(&root().join("README.md"));
+    let first = readme
+        .iter()
+        .filter(|block| matches!(block.language.as_str(), "sh" | "console" | "bash"))
+        .flat_map(commands)
+        .find_map(|command| our_arguments(&command));
+    let words = ["dayfill", "--config", "sample/dayfill.toml", "catch-up"].map(str::to_owned);
+    assert_eq!(first.as_deref(), Some(&words[..]));
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    // What it says the command prints is what it prints (the tests of the sample run it).
+    assert!(text.contains("6 loaded, 1 waiting for a file: shopify_config 2019-04-03"), "the transcript's last line");
+    assert!(text.contains("make test"), "the other command");
+}
+
+#[test]
+fn shell_lines_are_parted_as_a_shell_does() {
+    let block = |text: &str| Block { language: "sh".to_owned(), line: 1, text: text.to_owned() };
+    let arguments = |text: &str| {
+        commands(&block(text))
+            .iter()
+            .filter_map(|command| our_arguments(command))
+            .map(|words| words.join("|"))
+            .collect::<Vec<_>>()
+    };
+    for (text, expected) in [
+        ("dayfill status  # all\n", vec!["dayfill|status"]),
+        (
+            "A=b ./target/release/dayfill skip 2024-03-01 \\\n  --reason 'no file'\n",
+            vec!["dayfill|skip|2024-03-01|--reason|no file"],
+        ),
+        ("$ dayfill status | head\ndayfill is what it prints\n", vec!["dayfill|status"]),
+        ("cargo run --release -- --config x catch-up\ncargo build\n", vec!["dayfill|--config|x|catch-up"]),
+        ("cd x && sudo algolia-etl run-etl\n", vec!["algolia-etl|run-etl"]),
+    ] {
+        assert_eq!(arguments(text), expected, "{text}");
+    }
+}
