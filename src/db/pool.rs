@@ -141,7 +141,8 @@ impl Database {
     /// # Errors
     /// [`DbError::Unreachable`] when none came free or could be made in time.
     pub fn conn(&self) -> Result<Conn, DbError> {
-        let masked = |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&one_line(&error.to_string())));
+        let masked =
+            |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&one_line(&error.to_string())));
         Ok(match self.pool() {
             Connections::Postgres(pool) => Conn::Postgres(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
             Connections::Sqlite(pool) => Conn::Sqlite(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
