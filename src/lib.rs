@@ -9,7 +9,7 @@
 //! | story | [`reconcile`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`column`], [`dataset`], [`url_template`], [`state`] |
+//! | words | [`day`], [`mod@column`], [`dataset`], [`url_template`], [`state`] |
 
 pub mod audit;
 pub mod cli;

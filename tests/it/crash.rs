@@ -24,7 +24,7 @@ fn configure(project: &Project, lease: &str, max_attempts: u32) {
 
 /// So many rows, all with that amount.
 fn rows_of(number: usize, amount: usize) -> String {
-    (0..number).map(|row| format!("{row:04},{amount},x\n")).collect()
+    (0..number).map(|row| format!("{row:04},{amount},x\n")).collect::<Vec<_>>().concat()
 }
 
 /// How often each amount stands in the target: which file its rows came from.

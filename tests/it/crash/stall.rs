@@ -72,7 +72,7 @@ fn the_heartbeat_keeps_the_day_of_a_slow_load(database: &dyn Database) {
 /// Stops a process at an instant when it does not hold what all writers need, as a beat of `SQLite` does for a moment.
 fn stop(process: &Process, database: &dyn Database) {
     wait_until("the process can be stopped", || {
-        process.signal(Signal::STOP);
+        process.stop();
         let free = database.is_free();
         if !free {
             process.signal(Signal::CONT);
@@ -125,7 +125,7 @@ fn a_process_stopped_inside_publish_does_not_publish_when_continued() {
                    and query like 'insert into%'";
     wait_until("publishing waits for the row", || !database.lines(waiting).is_empty());
     let session = database.line(waiting);
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     rival.batch_execute("rollback").unwrap();
     // The server ends the session, which would hold the day's row for ever.
     let there = format!("select count(*) from pg_stat_activity where pid = {session}");

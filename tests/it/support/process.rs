@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::project::{Project, Ran};
 use super::wait_until;
@@ -71,6 +71,16 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the process takes the signal");
+    }
+
+    /// Stops it with SIGSTOP, and waits until all of its threads stand still: the signal alone reaches them one by one.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let pid = WaitId::Pid(Pid::from_child(&self.child));
+        wait_until("the process stands still", || {
+            let stopped = waitid(pid.clone(), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+            stopped.expect("it was started here").is_some()
+        });
     }
 
     /// Kills it with SIGKILL, and waits until it is gone. False when it had ended before.

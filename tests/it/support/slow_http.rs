@@ -139,16 +139,16 @@ impl Shared {
         });
         stream.write_all(first)?;
         if hold.is_some() {
-            self.wait_for_release(path);
+            self.wait_for_release(&path);
         }
         stream.write_all(second)
     }
 
-    fn wait_for_release(&self, path: String) {
+    fn wait_for_release(&self, path: &str) {
         let mut files = self.files();
-        files.held.insert(path.clone());
+        files.held.insert(path.to_owned());
         self.changed.notify_all();
-        drop(self.changed.wait_while(files, |files| files.held.contains(&path) && !files.over));
+        drop(self.changed.wait_while(files, |files| files.held.contains(path) && !files.over));
     }
 }
 
