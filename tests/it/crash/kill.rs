@@ -1,5 +1,4 @@
 //! Processes killed with SIGKILL.
-#![expect(clippy::expect_used, reason = "what goes wrong in the tests' own days fails the test")]
 
 use std::time::{Duration, Instant};
 
