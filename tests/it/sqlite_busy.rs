@@ -81,8 +81,8 @@ fn a_write_that_begins_while_a_day_is_claimed_is_waited_for() {
     let database = SqliteDatabase::new();
     let project = Project::new(&database, &Orders { source, ..Orders::default() });
     let mut holder = database.connect();
-    let child = project.start(&["catch-up", "--to", "2024-03-02"]);
-    wait_until("the file is asked for", || !server.seen().is_empty());
+    let mut child = project.start(&["catch-up", "--to", "2024-03-02"]);
+    wait_until("the file is asked for", || !server.seen().is_empty() || child.try_wait().unwrap().is_some());
     holder.batch_execute("begin immediate").unwrap();
     gate.add_permits(1);
     assert_eq!(states(&database), ["2024-03-01|running"]);
