@@ -52,6 +52,18 @@ pub struct TableName {
 }
 
 impl TableName {
+    /// True when both may name the same table, as far as the names tell: SQLite knows no case, and a table without a
+    /// schema is one of the schema that both databases have by themselves.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let parts = |table: &Self| {
+            let schema = table.schema.as_ref().map_or("", |schema| schema.as_str());
+            let schema = if ["public", "main"].contains(&schema) { "" } else { schema };
+            (schema.to_ascii_lowercase(), table.name.as_str().to_ascii_lowercase())
+        };
+        parts(self) == parts(other)
+    }
+
     /// The name in double quotes, ready to stand in a statement.
     #[must_use]
     pub fn quoted(&self) -> String {
@@ -217,6 +229,8 @@ mod tests {
         assert_eq!("t".parse::<TableName>().unwrap().quoted(), "\"t\"");
         assert_eq!("s.t".parse::<TableName>().unwrap().quoted(), "\"s\".\"t\"");
         assert!("a.b.c".parse::<TableName>().is_err());
+        let same = |one: &str, other: &str| one.parse::<TableName>().unwrap().same(&other.parse().unwrap());
+        assert!(same("t", "public.T") && same("main.t", "t") && !same("s.t", "t") && !same("t", "u"));
         assert!(".t".parse::<TableName>().is_err());
     }
 

@@ -13,7 +13,7 @@ use crate::day::Day;
 use crate::url_template::UrlTemplate;
 
 /// A dataset's name: its file's stem; `@table` is appended for days loaded into another table than its own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(String);
 
 impl DatasetName {
@@ -67,7 +67,7 @@ pub struct Dataset {
 pub struct SourceSpec {
     /// The file of a day; a plain path is absolute by now.
     pub url: UrlTemplate,
-    /// S3: unsigned requests.
+    /// S3, Google, Azure: unsigned requests.
     pub anonymous: bool,
     /// S3: the bucket's region, where the environment should not say.
     pub region: Option<String>,
@@ -256,21 +256,22 @@ impl Dataset {
     /// The same dataset with another table as its target; its days are kept apart under `name@table`.
     #[must_use]
     pub fn into_table(mut self, table: TableName) -> Self {
-        if table != self.target.table {
+        if !table.same(&self.target.table) {
             self.name = DatasetName(format!("{}@{table}", self.name));
             self.target.table = table;
         }
         self
     }
 
-    /// SHA-256, in hexadecimal, over everything that decides what a file's rows become: format, columns, filter,
-    /// derived columns, mode and key. Where the files are, when they come and the limits are left out.
+    /// SHA-256, in hexadecimal, over everything that decides what a file's rows become and where: format, columns,
+    /// filter, derived columns, table, mode and key. Where the files are, when they come and the limits are left out.
     #[must_use]
     pub fn definition_hash(&self) -> String {
         let Self { csv, target, rows, .. } = self;
-        let Target { table: _, mode, key, day_column, loaded_at } = target;
+        let Target { table, mode, key, day_column, loaded_at } = target;
         let CsvFormat { delimiter, quote, null, last_line_end_required: _ } = csv;
-        let shape = format!("{delimiter} {quote} {null:?} {mode:?} {key:?} {day_column:?} {loaded_at:?} {rows:?}");
+        let shape =
+            format!("{table} {delimiter} {quote} {null:?} {mode:?} {key:?} {day_column:?} {loaded_at:?} {rows:?}");
         hex(&Sha256::digest(shape))
     }
 }

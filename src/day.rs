@@ -15,6 +15,18 @@ pub struct Day(NaiveDate);
 pub struct NotADay(pub String);
 
 impl Day {
+    /// The first day that can be written, 0001-01-01.
+    pub const MIN: Self = Self(match NaiveDate::from_ymd_opt(1, 1, 1) {
+        Some(date) => date,
+        None => NaiveDate::MIN,
+    });
+
+    /// The last day that can be written, 9999-12-31.
+    pub const MAX: Self = Self(match NaiveDate::from_ymd_opt(9999, 12, 31) {
+        Some(date) => date,
+        None => NaiveDate::MAX,
+    });
+
     /// The day of a date.
     #[must_use]
     pub fn new(date: NaiveDate) -> Self {

@@ -1,9 +1,11 @@
 //! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
 
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
 
 use crate::audit::{Passed, TooManyRejected, audit};
 use crate::dataset::Dataset;
@@ -17,7 +19,7 @@ use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
 use crate::db::worker::Worker;
 use crate::plan::{Ask, Leave};
-use crate::read_rows::{Read as Taken, ReadError, RowReader};
+use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{Opened, Source, SourceFile};
 use crate::state::State;
 
@@ -65,18 +67,41 @@ impl Retry {
 
 /// Tells loads in flight to stop before they publish, and no further one to begin.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<Stopping>);
+
+#[derive(Debug, Default)]
+struct Stopping {
+    asked: AtomicBool,
+    /// Downloads that a reader may be waiting for.
+    downloads: Mutex<Vec<AbortHandle>>,
+}
 
 impl Stop {
     /// Asks for the stop.
     pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.asked.store(true, Ordering::SeqCst);
+        self.downloads().drain(..).for_each(|download| download.abort());
     }
 
     /// True when the stop was asked for.
     #[must_use]
     pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.asked.load(Ordering::SeqCst)
+    }
+
+    /// Has the stop break a download off, so that nobody waits for a server that says nothing.
+    fn breaks_off(&self, download: Option<AbortHandle>) {
+        let mut downloads = self.downloads();
+        downloads.retain(|download| !download.is_finished());
+        downloads.extend(download);
+        drop(downloads);
+        if self.is_asked() {
+            self.ask();
+        }
+    }
+
+    fn downloads(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+        self.0.downloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,6 +162,8 @@ pub enum Outcome {
     Refused {
         /// Which, and why.
         error: String,
+        /// The first rejected row, where rejects are the reason. It holds a value of the file: not for logs.
+        first: Option<String>,
     },
     /// It was left alone.
     Left(Leave),
@@ -154,7 +181,7 @@ pub enum Outcome {
 enum Problem {
     NotThere { url: String, why: String },
     Failed(String),
-    Refused(String),
+    Refused { error: String, first: Option<String> },
     Lost,
     Interrupted,
     Db(DbError),
@@ -168,14 +195,18 @@ impl From<DbError> for Problem {
 
 /// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
 fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> Problem {
-    let first = staged.first_reject.iter().map(|first| format!("; the first: {first}"));
-    Problem::Refused(first.fold(refusal.to_string(), |message, first| message + &first))
+    Problem::Refused { error: refusal.to_string(), first: staged.first_reject.clone() }
+}
+
+/// The text as both databases can store it: a file's header may hold bytes that PostgreSQL has no character for.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\\x00")
 }
 
 impl From<ReadError<Self>> for Problem {
     fn from(error: ReadError<Self>) -> Self {
         match error {
-            ReadError::Refused(why) => Self::Refused(why),
+            ReadError::Refused(error) => Self::Refused { error, first: None },
             ReadError::Taker(problem) => problem,
         }
     }
@@ -268,12 +299,16 @@ impl<'a> Load<'a> {
                 Ok(file)
             }
             Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
-            Err(error) => Err(Problem::Failed(error.to_string())),
+            Err(error) => {
+                self.may_go_on()?;
+                Err(Problem::Failed(error.to_string()))
+            }
         }
     }
 
     /// Reads the file into the stage.
     fn stage(&self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
+        self.context.stop.breaks_off(file.download());
         stage::fill(conn, &self.job.dataset, &mut |sink| self.read(&mut file, staged, sink))?;
         let info = file.info().clone();
         let hash = file.finish().map_err(|error| Problem::Failed(error.to_string()))?;
@@ -298,8 +333,13 @@ impl<'a> Load<'a> {
             let length = match file.read(&mut buffer) {
                 Ok(length) => length,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Problem::Failed(error.to_string())),
+                Err(error) => {
+                    // The stop breaks a download off; that is no failure.
+                    self.may_go_on()?;
+                    return Err(Problem::Failed(error.to_string()));
+                }
             };
+            self.may_go_on()?;
             let mut take = |read: Taken<'_>| self.take(read, staged, sink);
             if length == 0 {
                 return Ok(reader.finish(&mut take)?);
@@ -344,16 +384,19 @@ impl<'a> Load<'a> {
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
         let failed = |error: String| {
             let left = retry.max_attempts.saturating_sub(claim.attempt);
-            let ending = Ending::Failed { error: error.clone(), try_again: retry.delay(claim.attempt) };
+            let ending = Ending::Failed { error: storable(&error), try_again: retry.delay(claim.attempt) };
             (ending, Outcome::Failed { error, left })
         };
         let (ending, outcome) = match problem {
             Problem::Lost => return Ok(Outcome::Lost),
             Problem::NotThere { url, why } => {
-                (Ending::Waiting { url, why: why.clone(), look_again: retry.look_again }, Outcome::Waiting { why })
+                (Ending::Waiting { url, why: storable(&why), look_again: retry.look_again }, Outcome::Waiting { why })
             }
             Problem::Failed(error) => failed(error),
-            Problem::Refused(error) => (Ending::Refused { error: error.clone() }, Outcome::Refused { error }),
+            Problem::Refused { error, first } => {
+                let shown = first.iter().fold(error.clone(), |shown, first| format!("{shown}; the first: {first}"));
+                (Ending::Refused { error: storable(&shown) }, Outcome::Refused { error, first })
+            }
             Problem::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
             Problem::Db(error) if error.is_the_databases_own() => {
                 (Ending::Database { error: error.to_string() }, Outcome::Database(error))

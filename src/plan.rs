@@ -130,7 +130,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, max_attempts: u32) -> Decision {
     };
     match known.state {
         State::Running if known.owner == Owner::Alive => Decision::Leave(Leave::Busy),
-        State::Running if named => Decision::Load(Reason::LeftRunning),
+        State::Running if ask == Ask::Forced || (named && !known.in_target) => Decision::Load(Reason::LeftRunning),
         State::Running if known.in_target => Decision::Settle(State::Loaded),
         State::Running if known.attempts >= max_attempts => Decision::Settle(State::Failed),
         State::Running => Decision::Load(Reason::LeftRunning),
@@ -229,6 +229,8 @@ mod tests {
         let reload = Known { in_target: true, ..left };
         assert_eq!(decide(Some(&reload), Ask::NotDone, 5), Decision::Settle(State::Loaded));
         assert_eq!(decide(Some(&reload), Ask::Forced, 1), Decision::Load(Reason::LeftRunning));
+        assert_eq!(decide(Some(&reload), Ask::Named, 5), Decision::Settle(State::Loaded), "only force reloads");
+        assert_eq!(decide(Some(&left), Ask::Named, 1), Decision::Load(Reason::LeftRunning));
     }
 
     #[test]

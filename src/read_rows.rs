@@ -6,7 +6,7 @@ use crate::parse::{ParseError, Parser, RawRow};
 use crate::validate::{Reject, Row, Validator};
 
 /// What became of one record of the file.
-pub enum Read<'a> {
+pub enum Taken<'a> {
     /// The header was understood; these of its columns the dataset does not name.
     Header(&'a [String]),
     /// A row was accepted.
@@ -61,7 +61,7 @@ impl<'a> RowReader<'a> {
     pub fn push<E>(
         &mut self,
         bytes: &[u8],
-        each: &mut dyn FnMut(Read<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<(), ReadError<E>> {
         let records = &mut self.records;
         self.parser.push(bytes, &mut |raw| records.take(raw, each)).map_err(flatten)
@@ -71,7 +71,7 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// A [`ReadError`] when it ends too early, or has not even a header.
-    pub fn finish<E>(&mut self, each: &mut dyn FnMut(Read<'_>) -> Result<(), E>) -> Result<(), ReadError<E>> {
+    pub fn finish<E>(&mut self, each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>) -> Result<(), ReadError<E>> {
         let records = &mut self.records;
         self.parser.finish(&mut |raw| records.take(raw, each)).map_err(flatten)
     }
@@ -81,21 +81,21 @@ impl Records<'_> {
     fn take<E>(
         &mut self,
         raw: RawRow<'_>,
-        each: &mut dyn FnMut(Read<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<(), ReadError<E>> {
-        let read = match &self.validator {
+        let taken = match &self.validator {
             None => {
                 let Dataset { rows, target, csv, .. } = self.dataset;
                 let validator =
                     Validator::new(&raw, rows, target, csv).map_err(|error| ReadError::Refused(error.to_string()))?;
-                Read::Header(self.validator.insert(validator).unknown_columns())
+                Taken::Header(self.validator.insert(validator).unknown_columns())
             }
             Some(validator) => match validator.check(&raw, &mut self.row) {
-                Ok(()) => Read::Accepted { line: raw.line(), row: &self.row },
-                Err(reject) => Read::Rejected { lines: raw.lines(), reject },
+                Ok(()) => Taken::Accepted { line: raw.line(), row: &self.row },
+                Err(reject) => Taken::Rejected { lines: raw.lines(), reject },
             },
         };
-        each(read).map_err(ReadError::Taker)
+        each(taken).map_err(ReadError::Taker)
     }
 }
 

@@ -73,7 +73,8 @@ pub fn reconcile(
                 let send = send;
                 while let Some(day) = take() {
                     let loaded = load_day(context, job, day, ask, trigger);
-                    if matches!(loaded.outcome, Outcome::Database(_)) {
+                    // Days in conflict with others are another matter than a database that is gone.
+                    if matches!(&loaded.outcome, Outcome::Database(error) if error.is_unreachable()) {
                         broken.ask();
                     }
                     // The receiver outlives every loader.
@@ -99,7 +100,7 @@ fn log_report(job: &Job, report: &Report) {
         Outcome::Loaded => (Level::Info, format!("loaded {rows} rows in {elapsed_ms} ms")),
         Outcome::Waiting { why } => (Level::Info, format!("waiting: {why}")),
         Outcome::Failed { error, left } => (Level::Error, format!("failed, {left} attempts left: {error}")),
-        Outcome::Refused { error } => (Level::Error, format!("refused: {error}")),
+        Outcome::Refused { error, .. } => (Level::Error, format!("refused: {error}")),
         Outcome::Left(leave) => (Level::Info, leave.to_string()),
         Outcome::Settled(state) => (Level::Warn, format!("its process died or stalled; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),

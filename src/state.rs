@@ -3,10 +3,9 @@
 use std::fmt;
 
 /// A stored state of a day. A day that is wanted and has no row is "missing": computed, never stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// A process holds the day's claim. Left by publishing, failing, refusing, waiting or release; or taken over.
+    /// A process holds the day's claim. Left when the attempt ends, however it ends; or taken over.
     Running,
     /// The target holds the day's rows. Left by a forced reload or by forgetting.
     Loaded,
@@ -16,7 +15,7 @@ pub enum State {
     Failed,
     /// A check or too many rejects said no. Left by a person only.
     Refused,
-    /// The file never came in time. Left when it does come after all, or by a person.
+    /// The file never came in time. Left by a person only.
     Absent,
     /// A person decided that the day is not loaded. Left by a person only.
     Skipped,

@@ -53,11 +53,20 @@ impl App {
         })
     }
 
+    /// The dataset of that name; `NAME@TABLE` is a dataset loaded into another table than its own.
+    pub(super) fn dataset_or_copy(&self, name: &str) -> Result<Dataset, Failure> {
+        let Some((dataset, table)) = name.split_once('@') else { return self.dataset(name).cloned() };
+        let table = table
+            .parse()
+            .map_err(|why| Failure::new(ExitCode::Usage, format!("--dataset {name:?}: {table:?} {why}")))?;
+        Ok(self.dataset(dataset)?.clone().into_table(table))
+    }
+
     /// The dataset of that name, or the only one there is.
-    pub(super) fn one_dataset(&self, name: Option<&str>) -> Result<&Dataset, Failure> {
+    pub(super) fn one_dataset(&self, name: Option<&str>) -> Result<Dataset, Failure> {
         match (name, self.config.datasets.as_slice()) {
-            (Some(name), _) => self.dataset(name),
-            (None, [only]) => Ok(only),
+            (Some(name), _) => self.dataset_or_copy(name),
+            (None, [only]) => Ok(only.clone()),
             (None, several) => {
                 let known: Vec<&str> = several.iter().map(|dataset| dataset.name.as_str()).collect();
                 let message = format!("say which with --dataset; there are: {}", known.join(", "));
@@ -79,7 +88,7 @@ impl App {
         {
             return Ok(None);
         }
-        let mut conn = self.database(1).connect()?;
+        let mut conn = self.database(1).connect_to_look()?;
         Ok(migrate::has_state_tables(&mut conn)?.then_some(conn))
     }
 }

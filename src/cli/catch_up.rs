@@ -25,7 +25,7 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         .collect();
     let how = How { ask: Ask::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
     let loads = loads::run(app, orders, how, &mut |_, _| {})?;
-    if loads.is_empty() {
+    if loads.is_empty() && !loads.was_interrupted() {
         super::print(&nothing_to_do(app, args)?)?;
         return Ok(loads.exit_code(args.strict));
     }

@@ -17,7 +17,7 @@ use crate::db::pool::Conn;
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
-use crate::read_rows::{Read as Taken, ReadError, RowReader};
+use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{self, Looked, Source};
 use crate::validate::Reject;
 
@@ -42,8 +42,11 @@ impl Findings {
 
 pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.sample {
+        if args.dataset.len() > 1 {
+            return Err(Failure::new(ExitCode::Usage, "--sample goes with one --dataset"));
+        }
         let dataset = app.one_dataset(args.dataset.first().map(String::as_str))?;
-        return sample(dataset, file);
+        return sample(&dataset, file);
     }
     let datasets = app.datasets(&args.dataset)?;
     let mut findings = Findings(ExitCode::Success);
@@ -71,7 +74,7 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
         let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
         return Ok(Some(nowhere.connect()?));
     }
-    match database.connect() {
+    match database.connect_to_look() {
         Ok(mut conn) => {
             let pending = migrate::pending(&mut conn)?;
             let tables = if pending.is_empty() {

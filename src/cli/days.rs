@@ -13,12 +13,10 @@ use crate::state::State;
 
 pub(super) fn retry(app: &App, args: &Days) -> Result<ExitCode, Failure> {
     let ordered = order(app, args, Order::Retry, None)?;
-    if ordered != ExitCode::Success {
-        return Ok(ordered);
-    }
-    let order = loads::Order { dataset: app.one_dataset(args.dataset.as_deref())?.clone(), days: days_of(&args.days) };
+    let request = loads::Order { dataset: app.one_dataset(args.dataset.as_deref())?, days: days_of(&args.days) };
     let how = How { ask: Ask::Named, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
-    conclude(&loads::run(app, vec![order], how, &mut |_, _| {})?, false)
+    let loaded = conclude(&loads::run(app, vec![request], how, &mut |_, _| {})?, false)?;
+    Ok(if loaded == ExitCode::Success { ordered } else { loaded })
 }
 
 pub(super) fn skip(app: &App, args: &Skip) -> Result<ExitCode, Failure> {

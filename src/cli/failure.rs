@@ -39,7 +39,7 @@ impl From<Problems> for Failure {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        let code = if matches!(error, DbError::Unreachable(_)) { ExitCode::Database } else { ExitCode::Failed };
+        let code = if error.is_unreachable() { ExitCode::Database } else { ExitCode::Failed };
         Self::new(code, error.to_string())
     }
 }

@@ -109,6 +109,10 @@ pub(super) fn run(
 }
 
 impl Loads {
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.reports.is_empty()
     }
@@ -157,10 +161,15 @@ impl Loads {
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
-            let number = self.reports.iter().filter(|(_, report)| told(&report.outcome).0 == state).count();
+            let in_state = |report: &Report| told(&report.outcome).0 == state && !is_left(report);
+            let number = self.reports.iter().filter(|(_, report)| in_state(report)).count();
             if number > 0 {
                 parts.push(format!("{number} {state}"));
             }
+        }
+        let left = self.reports.iter().filter(|(_, report)| is_left(report)).count();
+        if left > 0 {
+            parts.push(format!("{left} left alone"));
         }
         let waiting: Vec<String> = self
             .reports
@@ -175,10 +184,19 @@ impl Loads {
     }
 }
 
+/// A refusal with the first rejected row, which a person has to see to mend the file.
+pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
+    first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
+}
+
 /// The attempt's number, unless it was given back.
 fn counted(report: &Report) -> Option<u32> {
     let given_back = matches!(report.outcome, Outcome::Waiting { .. } | Outcome::Interrupted | Outcome::Database(_));
     report.attempt.filter(|_| !given_back)
+}
+
+fn is_left(report: &Report) -> bool {
+    matches!(report.outcome, Outcome::Left(_))
 }
 
 /// The state a day is in after what came of it, and what there is to say beside.
@@ -187,7 +205,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Loaded => ("loaded", String::new()),
         Outcome::Waiting { why } => ("waiting", why.clone()),
         Outcome::Failed { error, left } => ("failed", format!("{error} ({left} attempts left)")),
-        Outcome::Refused { error } => ("refused", error.clone()),
+        Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
         Outcome::Left(Leave::Done(State::Loaded)) => {
             ("loaded", "already loaded; `load --force` loads it again".to_owned())
         }

@@ -4,7 +4,7 @@ use crate::cli::app::{App, days_of};
 use crate::cli::args::RunEtl;
 use crate::cli::catch_up::concurrency;
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, How, Order};
+use crate::cli::loads::{self, How, Order, with_first};
 use crate::column::TableName;
 use crate::dataset::Dataset;
 use crate::day::DayRange;
@@ -38,11 +38,11 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
 fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
     let has_original = app.config.datasets.iter().any(|dataset| dataset.name.as_str() == ORIGINAL);
     let name = args.dataset.as_deref().or(has_original.then_some(ORIGINAL));
-    let dataset = app.one_dataset(name)?.clone();
+    let dataset = app.one_dataset(name)?;
     let Some(table) = &args.table_name else { return Ok(dataset) };
     let table: TableName =
         table.parse().map_err(|why| Failure::new(ExitCode::Usage, format!("--table-name {table:?} {why}")))?;
-    let taken = |other: &&Dataset| other.name != dataset.name && other.target.table == table;
+    let taken = |other: &&Dataset| other.name != dataset.name && other.target.table.same(&table);
     if let Some(other) = app.config.datasets.iter().find(taken) {
         let message = format!("--table-name {table} is the table of the dataset {}: the two would mix", other.name);
         return Err(Failure::new(ExitCode::Usage, message));
@@ -60,7 +60,7 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
             format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
         Outcome::Waiting { why } => format!("No file for {day} yet: {why}"),
-        Outcome::Refused { error } => format!("Refused {day}: {error}"),
+        Outcome::Refused { error, first } => format!("Refused {day}: {}", with_first(error, first.as_deref())),
         Outcome::Failed { error, .. } => format!("Failed {day}: {error}"),
         Outcome::Database(error) => format!("Failed {day}: {error}"),
         Outcome::Left(leave) => format!("Left {day}: {leave}"),

@@ -78,21 +78,12 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     super::print(&super::coloured(&text))
 }
 
-/// The datasets of these names; `NAME@TABLE` is a dataset loaded into another table.
+/// The datasets of these names, or all.
 fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure> {
     if names.is_empty() {
         return Ok(app.config.datasets.clone());
     }
-    let find = |name: &String| match name.split_once('@') {
-        Some((dataset, table)) => {
-            let table = table
-                .parse()
-                .map_err(|why| Failure::new(ExitCode::Usage, format!("--dataset {name:?}: {table:?} {why}")))?;
-            Ok(app.dataset(dataset)?.clone().into_table(table))
-        }
-        None => app.dataset(name).cloned(),
-    };
-    names.iter().map(find).collect()
+    names.iter().map(|name| app.dataset_or_copy(name)).collect()
 }
 
 fn of(
@@ -102,14 +93,10 @@ fn of(
     to: Option<Day>,
 ) -> Result<DatasetStatus, Failure> {
     let definition = dataset.definition_hash();
-    let range = match (from, to) {
-        (None, None) => None,
-        (from, to) => Some(DayRange {
-            from: from.unwrap_or(dataset.schedule.start),
-            to: to.unwrap_or_else(|| Day::new(chrono::Utc::now().date_naive()).next()),
-        }),
-    };
-    let rows = conn.map(|conn| days::list(conn, dataset.name.as_str(), range)).transpose()?.unwrap_or_default();
+    // The ends of what both databases hold and sort as text.
+    let (first, last) = (Day::MIN, Day::MAX);
+    let range = DayRange { from: from.unwrap_or(first), to: to.unwrap_or(last) };
+    let rows = conn.map(|conn| days::list(conn, dataset.name.as_str(), Some(range))).transpose()?.unwrap_or_default();
     // Another table's days are wanted by nobody's schedule.
     let wanted = if dataset.name.as_str().contains('@') { Vec::new() } else { wanted(dataset, from, to) };
     let mut by_day: BTreeMap<Day, DayStatus> = wanted.iter().map(|day| (*day, missing(*day))).collect();

@@ -51,7 +51,7 @@ impl Table {
 }
 
 /// The colour of a state's name; none for any other text.
-pub(super) fn style_of(text: &str) -> Style {
+fn style_of(text: &str) -> Style {
     let colour = match State::by_name(text) {
         Some(State::Loaded) => AnsiColor::Green,
         Some(State::Running) => AnsiColor::Blue,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::report::Report;
 use super::rows::Places;
 use super::section::Section;
-use crate::column::Identifier;
+use crate::column::{Column, ColumnType, Identifier};
 use crate::dataset::{Dataset, Mode, Rows, Target};
 use crate::db::url::DatabaseUrl;
 
@@ -84,6 +84,10 @@ fn key(section: &Section, target: &Target, rows: &Rows) {
     }
 }
 
+/// The state tables.
+const OWN_TABLES: [&str; 5] =
+    ["processed_days", "load_attempts", "rejected_rows", "workers", "__diesel_schema_migrations"];
+
 /// Reports a dataset that cannot be with an earlier one, or with the database.
 pub(super) fn between(dataset: &Dataset, earlier: &[Dataset], database: &DatabaseUrl, report: &Report) {
     let target = &dataset.target;
@@ -92,8 +96,19 @@ pub(super) fn between(dataset: &Dataset, earlier: &[Dataset], database: &Databas
     if sqlite && target.table.schema.as_ref().is_some_and(|schema| schema.as_str() != "main") {
         report.key_as("target.table", &shown, "has a schema, which SQLite does not know");
     }
+    let own = target.table.name.as_str().to_ascii_lowercase();
+    if own.starts_with("dayfill_") || OWN_TABLES.contains(&own.as_str()) {
+        report.key_as("target.table", &shown, "is a name that dayfill's own tables have");
+    }
+    for (number, name) in target.key.iter().enumerate().filter(|_| sqlite) {
+        let numeric = |column: &&Column| column.name == *name && column.kind == ColumnType::Numeric;
+        if dataset.rows.columns.iter().any(|column| numeric(&column)) {
+            let message = "is numeric: SQLite keeps 15 digits of it, so that two keys could be one; make it text";
+            report.key_as(&format!("target.key[{number}]"), &format!("{:?}", name.as_str()), message);
+        }
+    }
     let rival = earlier.iter().map(|other| (&other.name, &other.target)).find(|(_, other)| {
-        other.mode == Mode::ReplaceDay && other.table == target.table && other.day_column == target.day_column
+        other.mode == Mode::ReplaceDay && other.table.same(&target.table) && other.day_column == target.day_column
     });
     if let (Mode::ReplaceDay, Some((name, _))) = (target.mode, rival) {
         let message =

@@ -50,7 +50,7 @@ const ONLY_FOR: [(&str, &[&str]); 6] = [
     ("anonymous", &["s3", "gs", "az"]),
     ("region", &["s3"]),
     ("endpoint", &["s3"]),
-    ("allow_http", &["s3", "http"]),
+    ("allow_http", &["s3"]),
     ("path_style", &["s3"]),
     ("settle", &["file"]),
 ];

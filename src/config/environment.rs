@@ -1,4 +1,4 @@
-//! The environment's variables, captured once at the start; nothing else reads them.
+//! The environment's variables, captured once at the start. (Whether colours are wanted, and what libraries ask, is read elsewhere.)
 
 use std::collections::BTreeMap;
 use std::fmt;

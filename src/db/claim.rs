@@ -210,13 +210,18 @@ pub fn end(
             attempts::end(conn, &claim.token, outcome, measured, error, now)
         };
         match ending {
+            // A reload whose file is gone leaves the day as it was; only the attempt tells of it.
+            Ending::Waiting { why, .. } if claim.is_reload() => end(conn, Outcome::Failed, Some(why.as_str()))?,
             Ending::Waiting { .. } => attempts::take_back(conn, &claim.token)?,
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
             Ending::Refused { error } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
             Ending::Database { error } => end(conn, Outcome::Database, Some(error.as_str()))?,
         }
-        if let Some(rejects) = rejects {
+        // Those of a loaded day belong to the file that is loaded.
+        if let Some(rejects) = rejects
+            && !claim.is_reload()
+        {
             rejects::replace(conn, &claim.row.dataset, claim.row.day, rejects)?;
         }
         Ok(Ended::AsAsked)
@@ -259,11 +264,11 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
 }
 
 impl Conn {
-    /// Lets the transaction's commit return before the disk has it. Right for a claim alone: a server that crashes and
+    /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as claims: a server that crashes and
     /// forgets it has ended our session too, and publishing finds the token gone.
     pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {
         match self {
-            Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a claim"),
+            Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a transaction"),
             Self::Sqlite(_) => Ok(()),
         }
     }

@@ -9,14 +9,17 @@ pub enum DbError {
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A statement failed.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", one_line(&source.to_string()))]
     Statement {
         /// What the statement was for.
         doing: &'static str,
         /// What the database said.
         source: Diesel,
     },
-    /// The state tables are not those of this version.
+    /// Rows could not be handed to a COPY under way.
+    #[error("copying rows to the stage: {0}")]
+    Copy(std::io::Error),
+    /// Migrations could not be read or applied.
     #[error("migrating the state tables: {0}")]
     Migration(String),
     /// The worker's lock file beside the SQLite file could not be used.
@@ -48,6 +51,10 @@ const NOT_THE_DATAS_FAULT: &[&str] = &[
     "cannot execute",
     "database or disk is full",
     "disk I/O error",
+    "could not write",
+    "could not read block",
+    "could not open file",
+    "attempt to write a readonly database",
     "database is locked",
     "server closed the connection",
     "SSL connection has been closed",
@@ -58,12 +65,29 @@ const NOT_THE_DATAS_FAULT: &[&str] = &[
 ];
 
 impl DbError {
+    /// True when there is no connection to the database any more, so that other days need not be tried.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Copy(_) => true,
+            Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
+                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+                    || ["connection", "the database system is"]
+                        .iter()
+                        .any(|words| information.message().contains(words))
+            }
+            Self::Statement { source, .. } => matches!(source, Diesel::BrokenTransactionManager),
+            Self::Migration(_) | Self::LockFile { .. } | Self::Spool(_) => false,
+        }
+    }
+
     /// True when the database itself is in trouble (down, full, overloaded, in conflict), so that the day's attempt is
     /// given back; false when the same rows would fail again.
     #[must_use]
     pub fn is_the_databases_own(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            // A temporary file that cannot be written says nothing about the rows either.
+            Self::Unreachable(_) | Self::Copy(_) | Self::Spool(_) => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
                 matches!(
                     kind,
@@ -76,9 +100,14 @@ impl DbError {
             Self::Statement { source, .. } => {
                 matches!(source, Diesel::BrokenTransactionManager | Diesel::RollbackErrorOnCommit { .. })
             }
-            Self::Migration(_) | Self::LockFile { .. } | Self::Spool(_) => false,
+            Self::Migration(_) | Self::LockFile { .. } => false,
         }
     }
+}
+
+/// A message of several lines, as libpq's are, as one.
+pub(super) fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Puts what was being done beside diesel's error.

@@ -7,11 +7,15 @@ use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, T
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
 
-use crate::db::error::{DbError, Doing};
+use crate::db::error::{DbError, Doing, one_line};
 use crate::db::url::DatabaseUrl;
 
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of the stage PostgreSQL keeps in memory. With its default of 8 MB it writes most pages twice: staging and
+/// inserting a million rows took 8 to 15% longer (docs/benchmarks.md). Only a session that stages takes it.
+const STAGE_BUFFERS: &str = "64MB";
 
 /// How long SQLite waits for another process that holds the write lock, milliseconds. Publishing a day holds it for
 /// seconds per million rows, and a lock that never comes free belongs to a process that somebody stopped.
@@ -111,6 +115,20 @@ impl Database {
         self.lease
     }
 
+    /// A connection for looking only, which leaves a SQLite file as it is: a file of another program's is not switched
+    /// to WAL.
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`].
+    pub fn connect_to_look(&self) -> Result<Conn, DbError> {
+        let DatabaseUrl::Sqlite(path) = &self.url else { return self.connect() };
+        let named = |error: String| DbError::Unreachable(format!("{}: {}", path.display(), one_line(&error)));
+        let mut conn =
+            SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
+        wait_for_locks(&mut conn).map_err(|error| named(error.to_string()))?;
+        Ok(Conn::Sqlite(Link::Own(Box::new(conn))))
+    }
+
     /// A new connection outside the pool. Its errors come at once and say what is wrong; the pool's come after
     /// 30 seconds and often do not (r2d2 issue 51).
     ///
@@ -150,11 +168,6 @@ impl Database {
     }
 }
 
-/// A message of libpq as one line: it breaks its hints off, and ends in a line end.
-fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
-}
-
 fn pool<C, S>(url: &str, connections: u32, session: S) -> Pool<ConnectionManager<C>>
 where
     C: diesel::r2d2::R2D2Connection + 'static,
@@ -170,7 +183,8 @@ where
         .build_unchecked(ConnectionManager::new(url))
 }
 
-/// What every PostgreSQL session is told first.
+/// What every PostgreSQL session is told first. The time limits that a role or database may set would end a worker's
+/// session, which idles for life, or a long publish; compiling the insert takes longer than it saves.
 #[derive(Debug)]
 struct PostgresSession {
     lease: Duration,
@@ -181,7 +195,9 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession 
         conn.batch_execute(&format!(
             "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set standard_conforming_strings = on; \
              set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
-             set idle_in_transaction_session_timeout = {}; set client_min_messages = warning",
+             set idle_in_transaction_session_timeout = {}; set client_min_messages = warning; \
+             set temp_buffers = '{STAGE_BUFFERS}'; set jit = off; \
+             select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
             self.lease.as_millis()
         ))
         .map_err(diesel::r2d2::Error::QueryError)
@@ -194,7 +210,7 @@ struct SqliteSession;
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSession {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        conn.batch_execute(&format!("pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}"))
+        wait_for_locks(conn)
             .and_then(|()| use_wal(conn))
             .and_then(|()| {
                 conn.batch_execute(
@@ -204,6 +220,10 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSessio
             })
             .map_err(diesel::r2d2::Error::QueryError)
     }
+}
+
+fn wait_for_locks(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    conn.batch_execute(&format!("pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}"))
 }
 
 /// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking the

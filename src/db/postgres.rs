@@ -78,6 +78,13 @@ pub(super) fn lock_worker(conn: &mut PgConnection, id: &str) -> QueryResult<()> 
     diesel::sql_query("select pg_advisory_lock($1)").bind::<BigInt, _>(worker_key(id)).execute(conn).map(drop)
 }
 
+pub(super) fn try_lock_worker(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
+    let locked: Flag = diesel::sql_query("select pg_try_advisory_lock($1) as flag")
+        .bind::<BigInt, _>(worker_key(id))
+        .get_result(conn)?;
+    Ok(locked.flag)
+}
+
 /// Looks the lock up rather than tries to take it, so that two who ask at once do not take each other for the worker.
 /// `pg_locks` shows the two halves of a 64-bit key as `classid` and `objid`, with `objsubid` 1.
 pub(super) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
@@ -109,7 +116,7 @@ impl CopyTarget for Stage {
     type SqlType = BigInt;
 
     fn walk_target(mut pass: AstPass<'_, '_, Pg>) -> QueryResult<()> {
-        pass.push_sql("pg_temp.stage");
+        pass.push_sql("pg_temp.dayfill_stage");
         Ok(())
     }
 }
@@ -145,7 +152,7 @@ impl CopySink<'_> {
     fn flush(&mut self) -> Result<(), DbError> {
         let written = self.copy.write_all(&self.buffer);
         self.buffer.clear();
-        written.map_err(|error| DbError::Unreachable(format!("copying rows to the stage: {error}")))
+        written.map_err(DbError::Copy)
     }
 }
 
@@ -222,7 +229,7 @@ pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryRe
         filled: column.filled,
         key: column.key,
     });
-    Ok(Some(Found { columns: columns.collect(), key_constraint }))
+    Ok(Some(Found { columns: columns.collect(), key_constraint, names_have_case: true }))
 }
 
 /// The dataset types whose every value a column of this type takes unchanged: the type itself and the narrower ones.

@@ -112,16 +112,17 @@ fn signed(count: u64) -> i64 {
 }
 
 /// Writes the staged rows to the target; how many passed the filter. Doubled keys are looked for only when the database
-/// trips over them, since files hardly ever have any; SQLite's upsert would not trip, so that there they are looked for
-/// first.
+/// trips over them, since files hardly ever have any; an upsert need not trip over them, so that they are looked for
+/// first there.
 fn write_target(conn: &mut Conn, claim: &Claim, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
     let day = Day::new(claim.row.day);
-    if matches!(conn, Conn::Sqlite(_)) && staged.dataset.target.mode == Mode::Upsert {
+    let mode = staged.dataset.target.mode;
+    if mode == Mode::Upsert {
         reject_doubles(conn, day, staged)?;
     }
     let first_try = conn.savepoint(|conn| insert(conn, day, staged));
     let Err(error) = first_try else { return Ok(first_try?) };
-    let doubles_possible = staged.dataset.target.mode != Mode::InsertNew && !error.is_the_databases_own();
+    let doubles_possible = mode == Mode::ReplaceDay && !error.is_the_databases_own();
     if !doubles_possible || reject_doubles(conn, day, staged)? == 0 {
         return Err(error.into());
     }

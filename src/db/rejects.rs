@@ -46,21 +46,6 @@ struct NewRow<'a> {
     reason: String,
 }
 
-/// One row of `rejected_rows`.
-#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize)]
-#[diesel(table_name = rejected_rows)]
-pub struct RejectedRow {
-    /// The line of the file on which the row begins, from 1.
-    pub line: i64,
-    /// The column at fault.
-    #[serde(rename = "column")]
-    pub column_name: Option<String>,
-    /// Its value, cut at 2,048 bytes.
-    pub value: Option<String>,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 impl Default for Rejects {
     fn default() -> Self {
         Self { kept: 0, spool: SpooledTempFile::new(IN_MEMORY) }
@@ -68,18 +53,12 @@ impl Default for Rejects {
 }
 
 impl Rejects {
-    /// True while there is room for more.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.kept < KEPT
-    }
-
     /// Keeps a rejected row if there is room.
     ///
     /// # Errors
     /// [`DbError::Spool`] when the temporary file cannot be written.
     pub fn push(&mut self, reject: Reject) -> Result<(), DbError> {
-        if !self.has_room() {
+        if self.kept >= KEPT {
             return Ok(());
         }
         self.kept += 1;
@@ -123,19 +102,4 @@ pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &
             .doing("writing the rejected rows")
             .map(drop)
     })
-}
-
-/// The first rejected rows of a day, by line, at most `limit`.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn list(conn: &mut Conn, dataset: &str, day: NaiveDate, limit: i64) -> Result<Vec<RejectedRow>, DbError> {
-    on!(conn, c => rejected_rows::table
-        .filter(rejected_rows::dataset.eq(dataset))
-        .filter(rejected_rows::day.eq(day))
-        .order(rejected_rows::line)
-        .limit(limit)
-        .select(RejectedRow::as_select())
-        .load(c))
-    .doing("reading the rejected rows")
 }

@@ -100,7 +100,7 @@ impl QueryId for Insert<'_> {
 
 impl QueryFragment<Sqlite> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("insert into temp.stage values (");
+        out.push_sql("insert into temp.dayfill_stage values (");
         for cell in &self.cells {
             out.push_bind_param::<Nullable<Text>, _>(cell)?;
             out.push_sql(", ");
@@ -150,5 +150,5 @@ pub(super) fn find_target(conn: &mut SqliteConnection, table: &TableName) -> Que
             key: column.pk > 0,
         })
         .collect();
-    Ok((!columns.is_empty()).then_some(Found { columns, key_constraint: None }))
+    Ok((!columns.is_empty()).then_some(Found { columns, key_constraint: None, names_have_case: false }))
 }

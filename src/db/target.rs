@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) columns: Vec<FoundColumn>,
     /// The name of the constraint behind its primary key.
     pub(super) key_constraint: Option<String>,
+    /// `a` and `A` are two columns.
+    pub(super) names_have_case: bool,
 }
 
 /// A column as the database's catalog shows it.
@@ -134,8 +136,13 @@ fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetErro
 }
 
 impl Found {
+    /// SQLite knows no case in names; PostgreSQL does in quoted ones, which ours are.
+    fn same(&self, one: &str, other: &str) -> bool {
+        if self.names_have_case { one == other } else { one.eq_ignore_ascii_case(other) }
+    }
+
     fn column(&self, name: &Identifier) -> Option<&FoundColumn> {
-        self.columns.iter().find(|column| column.name == name.as_str())
+        self.columns.iter().find(|column| self.same(&column.name, name.as_str()))
     }
 
     fn unfit_columns(
@@ -158,7 +165,9 @@ impl Found {
                     column.kind.name()
                 ));
             }
-            if found.not_null && !column.not_null {
+            // A derived column's nulls are not known before the insert, which then names the column.
+            let derived = dataset.rows.derive.iter().any(|derived| derived.name == *column.name);
+            if found.not_null && !column.not_null && !derived {
                 reasons.push(format!(
                     "column {} is not null, the dataset may bring nulls: set required = true for it, or \
                      alter table {table} alter column {name} drop not null;",
@@ -166,7 +175,7 @@ impl Found {
                 ));
             }
         }
-        let written = |name: &str| wanted.iter().any(|column| column.name.as_str() == name);
+        let written = |name: &str| wanted.iter().any(|column| self.same(column.name.as_str(), name));
         for found in self.columns.iter().filter(|found| found.not_null && !found.filled && !written(&found.name)) {
             reasons.push(format!(
                 "column {} is not null and has no default, the dataset has no such column: \
@@ -181,7 +190,7 @@ impl Found {
         let target = &dataset.target;
         let key = target.primary_key();
         let has: Vec<&str> = self.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()).collect();
-        if has.len() == key.len() && key.iter().all(|name| has.contains(&name.as_str())) {
+        if has.len() == key.len() && key.iter().all(|name| has.iter().any(|has| self.same(has, name.as_str()))) {
             return None;
         }
         let table = target.table.quoted();
@@ -212,8 +221,16 @@ fn read_sql(conn: &mut Conn, dataset: &Dataset, target_is_ready: bool) -> Result
         return Ok(());
     }
     for (key, sql) in statements.probes(day) {
-        if let Err(DbError::Statement { source, .. }) = plan(conn, &sql) {
-            return Err(TargetError::Sql { dataset: dataset.name.to_string(), key, message: source.to_string() });
+        match plan(conn, &sql) {
+            Err(DbError::Statement { source, doing }) => {
+                let message = source.to_string();
+                let error = DbError::Statement { source, doing };
+                // A database in trouble says nothing about the expression.
+                let own = error.is_the_databases_own();
+                let wrong = TargetError::Sql { dataset: dataset.name.to_string(), key, message };
+                return Err(if own { error.into() } else { wrong });
+            }
+            planned => planned?,
         }
     }
     Ok(whole?)

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
@@ -17,7 +17,6 @@ use diesel::prelude::*;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Database, on};
 use crate::db::schema::{processed_days, workers};
-use crate::db::url::DatabaseUrl;
 
 /// How old the last heartbeat of a worker is when its row is cleared away.
 const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
@@ -63,7 +62,14 @@ enum LifeLock {
     /// The session holds an advisory lock.
     Session,
     /// The file is locked while it is open, and removed at the end.
-    File { path: PathBuf, _locked: File },
+    File { path: PathBuf, locked: File },
+}
+
+impl LifeLock {
+    fn error(&self, source: std::io::Error) -> DbError {
+        let path = if let Self::File { path, .. } = self { path.display().to_string() } else { String::new() };
+        DbError::LockFile { path, source }
+    }
 }
 
 impl Worker {
@@ -73,13 +79,14 @@ impl Worker {
     /// A [`DbError`] when the lock or the row cannot be written.
     pub fn start(database: &Arc<Database>, mut conn: Conn) -> Result<Self, DbError> {
         let id = uuid::Uuid::new_v4().to_string();
-        let lock = lock_for_life(database, &mut conn, &id)?;
+        let lock = lock_for_life(&mut conn, &id)?;
         register(&mut conn, &id)?;
         let shared = Arc::new(Shared {
             beats: Mutex::new(Beats { tokens: HashSet::new(), stopped: false }),
             wake: Condvar::new(),
         });
-        let heartbeat = Heartbeat { database: Arc::clone(database), conn: Some(conn), id: id.clone(), lock };
+        let (database, lock_pending) = (Arc::clone(database), false);
+        let heartbeat = Heartbeat { database, conn: Some(conn), id: id.clone(), lock, lock_pending };
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || heartbeat.run(&shared)
@@ -130,6 +137,8 @@ struct Heartbeat {
     conn: Option<Conn>,
     id: String,
     lock: LifeLock,
+    /// The session's lock is not ours yet: the server still holds it for the session that broke, which stands for us.
+    lock_pending: bool,
 }
 
 impl Heartbeat {
@@ -159,16 +168,23 @@ impl Heartbeat {
     }
 
     fn beat(&mut self, tokens: &HashSet<String>) -> Result<(), DbError> {
-        let conn = if let Some(conn) = &mut self.conn {
-            conn
-        } else {
+        // The file's time needs no lock of the database, which a long publish holds.
+        if let LifeLock::File { locked, .. } = &self.lock {
+            locked.set_modified(SystemTime::now()).map_err(|source| self.lock.error(source))?;
+        }
+        if self.conn.is_none() {
             // The session and its lock went with the connection; the file of SQLite is still locked.
-            let mut conn = self.database.connect()?;
-            if matches!(self.lock, LifeLock::Session) {
-                lock_for_life(&self.database, &mut conn, &self.id)?;
-            }
-            self.conn.insert(conn)
-        };
+            self.conn = Some(self.database.connect()?);
+            self.lock_pending = matches!(self.lock, LifeLock::Session);
+        }
+        let Some(conn) = &mut self.conn else { return Ok(()) };
+        if self.lock_pending
+            && let Conn::Postgres(link) = conn
+        {
+            // Never waits: the server may take hours to notice that the old session is gone.
+            let locked = super::postgres::try_lock_worker(link.get(), &self.id).doing("locking the worker's id")?;
+            self.lock_pending = !locked;
+        }
         beat(conn, &self.id, tokens, self.database.lease())
     }
 }
@@ -204,6 +220,7 @@ fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
             on!(conn, c => old.select(workers::id).load(c)).doing("looking for workers of long ago")?;
         for id in ids {
             if !is_alive(conn, &id)? {
+                forget_lock_file(conn, &id)?;
                 on!(conn, c => diesel::delete(workers::table.find(&id)).execute(c)).doing("clearing a worker away")?;
             }
         }
@@ -213,10 +230,11 @@ fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
     })
 }
 
-fn lock_for_life(database: &Database, conn: &mut Conn, id: &str) -> Result<LifeLock, DbError> {
-    match (conn, database.url()) {
-        (Conn::Sqlite(_), DatabaseUrl::Sqlite(path)) => {
-            let path = lock_file(path, id);
+fn lock_for_life(conn: &mut Conn, id: &str) -> Result<LifeLock, DbError> {
+    match conn {
+        Conn::Sqlite(link) => {
+            let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
+            let path = lock_file(Path::new(&database), id);
             let lock = || {
                 std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
                 let file = File::create(&path)?;
@@ -224,14 +242,13 @@ fn lock_for_life(database: &Database, conn: &mut Conn, id: &str) -> Result<LifeL
                 Ok(file)
             };
             match lock() {
-                Ok(locked) => Ok(LifeLock::File { path, _locked: locked }),
+                Ok(locked) => Ok(LifeLock::File { path, locked }),
                 Err(source) => Err(DbError::LockFile { path: path.display().to_string(), source }),
             }
         }
-        (Conn::Postgres(link), _) => {
+        Conn::Postgres(link) => {
             super::postgres::lock_worker(link.get(), id).doing("locking the worker's id").map(|()| LifeLock::Session)
         }
-        (Conn::Sqlite(_), DatabaseUrl::Postgres(_)) => Ok(LifeLock::Session),
     }
 }
 
@@ -242,18 +259,33 @@ fn lock_file(database: &Path, id: &str) -> PathBuf {
     Path::new(&folder).join(id)
 }
 
-/// True when the worker's lock is held, by a process that lives. The file of a dead one is cleared away.
+/// True when the worker's lock is held, by a process that lives. What cannot be told counts as alive: the lease decides.
 pub(super) fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
     match conn {
         Conn::Postgres(link) => super::postgres::worker_holds_lock(link.get(), id),
-        Conn::Sqlite(link) => super::sqlite::database_file(link.get()).map(|file| {
-            let path = lock_file(Path::new(&file), id);
-            let alive = File::open(&path).is_ok_and(|file| file.try_lock_shared().is_err());
-            if !alive {
-                drop(std::fs::remove_file(&path));
+        Conn::Sqlite(link) => super::sqlite::database_file(link.get()).map(|database| {
+            match File::open(lock_file(Path::new(&database), id)) {
+                Ok(file) => file.try_lock_shared().is_err(),
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
             }
-            alive
         }),
     }
     .doing("asking whether the worker lives")
+}
+
+/// How long ago a SQLite worker last beat, by its file: a long publish of another process keeps it from the database.
+pub(super) fn last_beat(conn: &mut Conn, id: &str) -> Result<Option<Duration>, DbError> {
+    let Conn::Sqlite(link) = conn else { return Ok(None) };
+    let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
+    let modified = std::fs::metadata(lock_file(Path::new(&database), id)).and_then(|file| file.modified());
+    Ok(modified.ok().map(|then| then.elapsed().unwrap_or_default()))
+}
+
+fn forget_lock_file(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+    if let Conn::Sqlite(link) = conn {
+        let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
+        // It may be gone already.
+        drop(std::fs::remove_file(lock_file(Path::new(&database), id)));
+    }
+    Ok(())
 }

@@ -296,6 +296,11 @@ impl Download {
         let task = runtime.spawn(receive(place, got.into_stream(), info, sender)).abort_handle();
         Self { pieces, piece: Bytes::new(), task }
     }
+
+    /// The task that receives the body.
+    pub(super) fn task(&self) -> AbortHandle {
+        self.task.clone()
+    }
 }
 
 impl Drop for Download {

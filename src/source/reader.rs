@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
+use tokio::task::AbortHandle;
 
 use super::decompress::Decoder;
 use super::local::LocalFile;
@@ -30,6 +31,7 @@ pub(super) enum Stored {
 pub struct SourceFile {
     info: FileInfo,
     stored_bytes: Arc<AtomicU64>,
+    download: Option<AbortHandle>,
     // None once reading has failed: some decompressors report the end of the file after an error.
     decoder: Option<Box<Decoder<BufReader<Hashing>>>>,
 }
@@ -44,6 +46,10 @@ impl SourceFile {
     /// Reads the first bytes, which tell how the file is compressed.
     pub(super) fn new(stored: Stored, info: FileInfo) -> Result<Self, SourceError> {
         let stored_bytes = Arc::new(AtomicU64::new(0));
+        let download = match &stored {
+            Stored::Local(_) => None,
+            Stored::Remote(download) => Some(download.task()),
+        };
         let hashing = Hashing {
             stored,
             sha256: Sha256::new(),
@@ -63,13 +69,20 @@ impl SourceFile {
                 }));
             }
         };
-        Ok(Self { info, stored_bytes, decoder: Some(Box::new(decoder)) })
+        Ok(Self { info, stored_bytes, download, decoder: Some(Box::new(decoder)) })
     }
 
     /// What is known of the file.
     #[must_use]
     pub fn info(&self) -> &FileInfo {
         &self.info
+    }
+
+    /// The task that receives the file, where it comes over the network. Aborting it ends the file early, which shows as
+    /// an error or as a file that is too short.
+    #[must_use]
+    pub fn download(&self) -> Option<AbortHandle> {
+        self.download.clone()
     }
 
     /// A count of the stored bytes read so far, kept up to date while the file is read; [`FileInfo::bytes`] is its goal.

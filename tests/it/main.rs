@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod cut_off;
 mod exit_codes;
+mod found;
 mod goldens;
 mod limits;
 mod readme;

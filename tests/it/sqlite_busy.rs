@@ -77,7 +77,7 @@ fn a_write_that_begins_while_a_day_is_claimed_is_waited_for() {
             }
         }
     });
-    let source = format!("url = \"{}/{{day}}.csv\"\nallow_http = true", server.url());
+    let source = format!("url = \"{}/{{day}}.csv\"", server.url());
     let database = SqliteDatabase::new();
     let project = Project::new(&database, &Orders { source, ..Orders::default() });
     let mut holder = database.connect();

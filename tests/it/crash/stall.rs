@@ -30,7 +30,7 @@ fn a_living_owner_is_left_alone(database: &dyn Database) {
     let ran = Process::start(&project, &["catch-up", "--to", "2024-03-02"]).end();
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stdout.contains("being loaded by another process"), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("1 loaded, 1 running\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("1 loaded, 1 left alone\n"), "{}", ran.stdout);
     let ran = Process::start(&project, &["load", FIRST, "--force"]).end();
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stdout.contains("being loaded by another process"), "{}", ran.stdout);

@@ -1,0 +1,149 @@
+//! Bugs that were found, each by the test that showed it.
+
+use crate::support::project::{Orders, Project, Ran, rows, states};
+use crate::support::slow_http::SlowHttp;
+use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, on_both};
+
+on_both! {
+    a_derived_copy_of_the_key_does_not_hide_it
+    a_table_named_as_a_temporary_one_would_be
+    a_column_with_a_default_may_be_not_null
+    an_upsert_rejects_doubles_beside_a_newer_day_too
+    a_refused_reload_leaves_the_rejects_of_the_loaded_file
+    a_header_with_nul_bytes_refuses_the_day_and_no_other
+    a_day_in_another_table_can_be_skipped_and_forgotten
+    a_table_under_another_spelling_is_no_other_table
+    a_misspelt_column_in_quotes_is_an_error
+}
+
+fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    let toml = std::fs::read_to_string(project.path("datasets/orders.toml")).unwrap();
+    let derive = "derive = [{ name = \"id_text\", type = \"text\", sql = \"id\" }, ";
+    project.write("datasets/orders.toml", toml.replace("derive = [", derive));
+    project.day("2024-03-01", "b,1,x\na,2,\n");
+    project.succeed(&["load", "2024-03-01"]);
+    assert_eq!(database.lines("select id, id_text from orders order by id"), ["a|a", "b|b"]);
+}
+
+fn a_table_named_as_a_temporary_one_would_be(database: &dyn Database) {
+    for table in ["stage", "doubles"] {
+        let project = Project::new(database, &Orders { table, max_rejected: "1", ..Orders::default() });
+        project.day("2024-03-01", "a,1,x\na,2,\n");
+        project.succeed(&["load", "2024-03-01", "--force"]);
+        assert_eq!(database.line(&format!("select count(*) from {table}")), "1");
+    }
+}
+
+fn a_column_with_a_default_may_be_not_null(database: &dyn Database) {
+    let columns = "{ name = \"city\", type = \"text\", default = \"nowhere\" },";
+    let project = Project::new(database, &Orders { columns, ..Orders::default() });
+    database.execute(
+        "create table orders (id text not null, amount bigint, note text, city text not null, \
+         has_note boolean not null, file_date date not null, created_at timestamp, primary key (file_date, id))",
+    );
+    // The time of the load is kept as an instant.
+    if database.url().starts_with("postgres") {
+        database.execute("alter table orders alter column created_at type timestamptz");
+    }
+    project.write("days/2024-03-01.csv", "id,amount,note,city\na,1,x,\n");
+    project.succeed(&["load", "2024-03-01"]);
+    assert_eq!(database.line("select city from orders"), "nowhere");
+}
+
+fn an_upsert_rejects_doubles_beside_a_newer_day_too(database: &dyn Database) {
+    let project = Project::new(database, &Orders { mode: "upsert", max_rejected: "1", ..Orders::default() });
+    project.day("2024-03-02", "a,2,newer\n");
+    project.succeed(&["load", "2024-03-02"]);
+    project.day("2024-03-01", "a,1,x\na,3,\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let counts = "select rows_loaded, rows_rejected from processed_days where day = '2024-03-01'";
+    assert_eq!(database.line(counts), "1|1");
+    assert_eq!(rows(database), ["a|2|newer|yes|2024-03-02"]);
+}
+
+fn a_refused_reload_leaves_the_rejects_of_the_loaded_file(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "1", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\nb,wrong,\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let kept = "select line, value from rejected_rows order by line";
+    assert_eq!(database.lines(kept), ["3|wrong"]);
+    project.day("2024-03-01", "a,no,x\nb,no,\n");
+    project.exit(4, &["load", "2024-03-01", "--force"]);
+    assert_eq!(database.lines(kept), ["3|wrong"]);
+    std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
+    project.succeed(&["load", "2024-03-01", "--force"]);
+    let errors = database.lines("select outcome from load_attempts where error is not null order by started_at");
+    assert_eq!(errors, ["refused", "failed"], "the attempt tells that the file was gone");
+}
+
+fn a_header_with_nul_bytes_refuses_the_day_and_no_other(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    let utf16: Vec<u8> = "id,amount,note,,\na,1,x,,\n".bytes().flat_map(|byte| [byte, 0]).collect();
+    project.write("days/2024-03-01.csv", utf16);
+    project.day("2024-03-02", "a,1,x\n");
+    let ran = project.exit(4, &["catch-up", "--to", "2024-03-02"]);
+    assert!(!ran.stdout.contains('\0'), "{}", ran.stdout);
+    assert_eq!(states(database), ["2024-03-01|refused", "2024-03-02|loaded"]);
+}
+
+fn a_day_in_another_table_can_be_skipped_and_forgotten(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.succeed(&["skip", "2024-03-01", "--dataset", "orders@other"]);
+    assert_eq!(database.line("select dataset, state from processed_days"), "orders@other|skipped");
+    project.succeed(&["forget", "2024-03-01", "--dataset", "orders@other"]);
+    assert_eq!(database.line("select count(*) from processed_days"), "0");
+}
+
+fn a_table_under_another_spelling_is_no_other_table(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    let schema = if database.url().starts_with("postgres") { "public" } else { "main" };
+    let rival = std::fs::read_to_string(project.path("datasets/orders.toml")).unwrap();
+    let rival = rival.replace("table = \"orders\"", &format!("table = \"{schema}.orders\""));
+    project.write("datasets/rival.toml", rival);
+    let ran = project.exit(3, &["catch-up"]);
+    assert!(ran.stderr.contains("each would delete the other's rows"), "{}", ran.stderr);
+}
+
+fn a_misspelt_column_in_quotes_is_an_error(database: &dyn Database) {
+    let filter = "\\\"amuont\\\" is not null";
+    let project = Project::new(database, &Orders { filter, ..Orders::default() });
+    let ran = project.exit(3, &["check"]);
+    assert!(ran.stdout.contains("rows.where") && ran.stdout.contains("amuont"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_dry_run_leaves_the_journal_of_a_file_as_it_is() {
+    let database = SqliteDatabase::new();
+    database.execute("create table other (n)");
+    let project = Project::new(&database, &Orders::default());
+    for command in [&["catch-up", "--dry-run"][..], &["status"], &["check"]] {
+        project.succeed(command);
+        assert_eq!(database.line("pragma journal_mode"), "delete", "{command:?}");
+    }
+}
+
+#[test]
+fn a_file_behind_a_link_has_the_same_living_workers() {
+    let database = SqliteDatabase::new();
+    let server = SlowHttp::start();
+    let project = Project::new(&database, &Orders { source: server.source(), ..Orders::default() });
+    server.day("2024-03-01", "a,1,x\n");
+    let link = project.path("link.db");
+    std::os::unix::fs::symlink(database.url().trim_start_matches("sqlite:"), &link).unwrap();
+    let through_the_link = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("DAYFILL__DATABASE__URL", format!("sqlite:{}", link.display()));
+        command
+    };
+    server.hold_next("2024-03-01");
+    let loading = through_the_link(&["load", "2024-03-01"]).spawn().unwrap();
+    server.wait_until_held("2024-03-01");
+    let ran = Ran::of(&mut through_the_link(&["skip", "2024-03-01"]));
+    server.release("2024-03-01");
+    let loaded = loading.wait_with_output().unwrap();
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, "orders 2024-03-01: being loaded by another process\n"));
+    assert!(loaded.status.success());
+    assert_eq!(states(&database), ["2024-03-01|loaded"]);
+}
