@@ -33,7 +33,7 @@ create table processed_days (
     constraint processed_days_loaded check (state <> 'loaded' or (loaded_at is not null and rows_loaded is not null))
 );
 comment on table processed_days is 'One row per dataset and day that was ever looked at; a wanted day without a row is missing';
-comment on column processed_days.attempts is 'Attempts begun since the day was last loaded, retried or forgotten; counted when they begin';
+comment on column processed_days.attempts is 'Attempts begun in this series, counted when they begin; a new series begins when a loaded day is loaded again, and when a day is retried or forgotten';
 comment on column processed_days.claim is 'Random token of the process that loads the day; publishing proves it';
 comment on column processed_days.lease_until is 'Until when the claim holds without a heartbeat, by this database''s clock';
 comment on column processed_days.next_attempt_at is 'When a waiting or failed day is due for its next look';
