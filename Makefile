@@ -29,22 +29,24 @@ test: install-test-tools ## runs the whole suite, on SQLite and PostgreSQL
 	  set -ex; cargo test $(LOCKED); \
 	fi
 
-# The tests start a server of their own (tests/it/support/postgres.rs); they only need its programs.
-install-test-tools: ## installs PostgreSQL's server if it is missing
-	@if [ -n "$$DAYFILL_TEST_POSTGRES_URL" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-	  exit 0; \
+# The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
+# (tests/it/support/postgres.rs), and make certificates (tests/it/tls.rs). They only need the programs.
+install-test-tools: ## installs PostgreSQL's server and openssl where they are missing
+	@missing=; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
+	command -v openssl >/dev/null || missing="$$missing$${missing:+ }openssl"; \
+	if [ -z "$$missing" ]; then exit 0; \
 	elif ! command -v apt-get >/dev/null; then \
-	  echo "The tests need PostgreSQL's server: install it so that initdb and postgres are in PATH," >&2; \
-	  echo "or set DAYFILL_TEST_POSTGRES_URL to a server where databases may be created." >&2; exit 1; \
+	  echo "The tests need, and cannot find: $$missing." >&2; \
+	  echo "Install PostgreSQL's server so that initdb, pg_ctl and postgres are in PATH, and the openssl command." >&2; exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then root=; \
 	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
 	else \
-	  echo "The tests need PostgreSQL's server. Install it, then try again:" >&2; \
-	  echo "    sudo apt-get install --no-install-recommends postgresql" >&2; \
-	  echo "or set DAYFILL_TEST_POSTGRES_URL to a server where databases may be created." >&2; exit 1; \
+	  echo "The tests need: $$missing. Install it, then try again:" >&2; \
+	  echo "    sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; \
 	fi; \
 	set -ex; $$root apt-get update -q; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends postgresql
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 bench: install-test-tools ## measures parse and validate, then whole loads against psql (takes long)
 	cargo bench $(LOCKED) --bench rows

@@ -320,8 +320,8 @@ fn programs() -> PathBuf {
         .find(|folder| ["initdb", "pg_ctl", "postgres"].iter().all(|program| folder.join(program).exists()))
         .unwrap_or_else(|| {
             panic!(
-                "these tests need PostgreSQL's server: `make test` installs it (Debian and Ubuntu: apt-get install \
-                 postgresql), or set DAYFILL_TEST_POSTGRES_URL to a server where databases may be created"
+                "this test needs PostgreSQL's initdb, pg_ctl and postgres, in PATH or in /usr/lib/postgresql/*/bin, to \
+                 start a server of its own: `make test` installs them (Debian and Ubuntu: apt-get install postgresql)"
             )
         })
 }
