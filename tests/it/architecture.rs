@@ -15,18 +15,30 @@ const FLOORS: [(&str, &[&str]); 6] = [
 
 /// Libraries, and the only modules that may name them.
 const ROOMS: [(&[&str], &str); 5] = [
-    (&["diesel", "diesel_migrations", "r2d2"], "db"),
+    (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "flate2", "zstd"], "source"),
     (&["croner"], "scheduler"),
     (&["csv_core"], "parse"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif"], "cli"),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All files of code.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    collect(&root(), &mut found);
+    assert!(found.len() > 20, "the sources were not found");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
+            collect(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             found.push(path);
         }
@@ -34,8 +46,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The module of the crate's root that a file belongs to.
-fn module(file: &Path, root: &Path) -> String {
-    let relative = file.strip_prefix(root).unwrap();
+fn module(file: &Path) -> String {
+    let relative = file.strip_prefix(root()).unwrap();
     let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
@@ -52,34 +64,28 @@ fn code(file: &Path) -> String {
 
 #[test]
 fn every_module_uses_only_what_lies_below_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let floor: BTreeMap<&str, usize> =
         FLOORS.iter().enumerate().flat_map(|(floor, (_, modules))| modules.iter().map(move |m| (*m, floor))).collect();
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let mut wrong = Vec::new();
-    for file in &files {
-        let module = module(file, &root);
+    for file in &sources() {
+        let module = module(file);
         let own = *floor.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no floor yet"));
         for used in code(file).split("crate::").skip(1) {
             let name: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            assert!(!name.is_empty(), "{}: one `use` per module, not crate::{{...}}", file.display());
             if floor.get(name.as_str()).is_some_and(|used| *used > own) {
                 wrong.push(format!("{}: {module} ({}) uses {name}", file.display(), FLOORS[own].0));
             }
         }
     }
-    assert!(files.len() > 20, "the sources were not found");
     assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]
 fn each_library_is_named_in_one_room_only() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let mut wrong = Vec::new();
-    for file in &files {
-        let module = module(file, &root);
+    for file in &sources() {
+        let module = module(file);
         let code = code(file);
         for (libraries, room) in ROOMS {
             // Log lines go past the progress bars, and the log's format is a flag: logging belongs to the command line.
@@ -98,15 +104,12 @@ fn each_library_is_named_in_one_room_only() {
 
 #[test]
 fn only_the_shell_reads_the_environment() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let shell = FLOORS[5].1;
     let reads = |file: &&PathBuf| {
         let code = code(file);
         code.contains("env::var") || code.contains("env::args") || code.contains("env::current_dir")
     };
-    for file in files.iter().filter(reads) {
-        assert!(shell.contains(&module(file, &root).as_str()), "{} reads the environment", file.display());
+    for file in sources().iter().filter(reads) {
+        assert!(shell.contains(&module(file).as_str()), "{} reads the environment", file.display());
     }
 }
