@@ -64,7 +64,7 @@ impl Transcript {
 }
 
 /// The text with times and versions masked.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     text.lines().map(|line| masked_spans(&masked_times(line)).trim_end().to_owned() + "\n").collect()
 }
@@ -236,6 +236,8 @@ fn errors_of_the_database() {
     ] {
         transcript.run_with(&project, &[("DAYFILL__DATABASE__URL", url)], &["catch-up"]);
     }
+    let nobody = ("DAYFILL__DATABASE__URL", "postgres://app:secret@127.0.0.1:1/db");
+    transcript.run_with(&project, &[nobody], &["check"]);
     transcript.is_golden("errors_of_the_database");
 }
 

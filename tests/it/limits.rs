@@ -4,78 +4,65 @@ use std::fmt::Write as _;
 
 use dayfill::db::rejects::KEPT;
 
-use crate::support::Database;
-use crate::support::postgres::TestPostgres;
 use crate::support::project::{Orders, Project};
-use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, on_both};
 
-#[test]
-fn of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted() {
-    let (postgres, sqlite) = (TestPostgres::database(), SqliteDatabase::new());
-    let databases: [&dyn Database; 2] = [&postgres, &sqlite];
-    for database in databases {
-        let project = Project::new(database, &Orders { max_rejected: "12000", ..Orders::default() });
-        let text = (0..12_500).fold(String::new(), |mut text, row| {
-            let amount = if row % 25 == 0 { "1" } else { "one" };
-            let _ = writeln!(text, "{row},{amount},x");
-            text
-        });
-        project.day("2024-03-01", &text);
-        project.succeed(&["load", "2024-03-01"]);
-        assert_eq!(
-            database.line("select rows_read, rows_rejected, rows_loaded from processed_days"),
-            "12500|12000|500"
-        );
-        // The first ones: line 2 is row 0, and every 25th row is fine.
-        let last = 2 + KEPT + KEPT / 24;
-        assert_eq!(
-            database.line("select count(*), min(line), max(line) from rejected_rows"),
-            format!("{KEPT}|3|{last}")
-        );
-
-        // One more than the limit: refused, with the same rows kept.
-        project.day("2024-03-02", &format!("{text}more,one,x\n"));
-        let ran = project.exit(4, &["load", "2024-03-02"]);
-        assert!(ran.stdout.contains("12001 of 12501 rows rejected (96.0%), the limit is 12000"), "{}", ran.stdout);
-        assert_eq!(
-            database.lines("select cast(day as text) as d, count(*) from rejected_rows group by day order by day"),
-            [format!("2024-03-01|{KEPT}"), format!("2024-03-02|{KEPT}")]
-        );
-        assert_eq!(database.line("select count(*) from orders"), "500");
-    }
+on_both! {
+    of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted
+    values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb
 }
 
-#[test]
-fn values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb() {
-    let (postgres, sqlite) = (TestPostgres::database(), SqliteDatabase::new());
-    let databases: [&dyn Database; 2] = [&postgres, &sqlite];
-    for database in databases {
-        let project = Project::new(database, &Orders { max_rejected: "100%", ..Orders::default() });
-        let mut file = b"id,amount,note\n".to_vec();
-        for (id, amount) in [
-            (&b"bytes"[..], &b"\xff\xfe12\xc3"[..]),
-            (b"nul", b"1\x002"),
-            (b"long", &b"9".repeat(5_000)),
-            // A character that does not fit whole is left out whole.
-            (b"accents", &"é".repeat(5_000).into_bytes()),
-            (b"escapes", &b"\xff".repeat(5_000)),
-            (b"tab", b"\"1\t\\x41\n2\""),
-        ] {
-            file.extend([id, b",", amount, b",x\n"].concat());
-        }
-        project.write("days/2024-03-01.csv", file);
-        let ran = project.succeed(&["load", "2024-03-01"]);
-        assert!(ran.stdout.ends_with("1 loaded\n"), "{}", ran.stdout);
-        let kept = database.lines("select value, reason from rejected_rows order by line");
-        let not_utf8 = "is not valid UTF-8";
-        let expected = [
-            format!("\\xFF\\xFE12\\xC3|{not_utf8}"),
-            "1\\x002|holds a NUL byte".to_owned(),
-            format!("{}…|is out of range for a bigint", "9".repeat(2_048)),
-            format!("{}…|is not a bigint", "é".repeat(1_024)),
-            format!("{}…|{not_utf8}", "\\xFF".repeat(512)),
-            "1\t\\x41\n2|is not a bigint".to_owned(),
-        ];
-        assert_eq!(kept, expected);
+fn of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "12000", ..Orders::default() });
+    let text = (0..12_500).fold(String::new(), |mut text, row| {
+        let amount = if row % 25 == 0 { "1" } else { "one" };
+        let _ = writeln!(text, "{row},{amount},x");
+        text
+    });
+    project.day("2024-03-01", &text);
+    project.succeed(&["load", "2024-03-01"]);
+    assert_eq!(database.line("select rows_read, rows_rejected, rows_loaded from processed_days"), "12500|12000|500");
+    // The first ones: line 2 is row 0, and every 25th row is fine.
+    let last = 2 + KEPT + KEPT / 24;
+    assert_eq!(database.line("select count(*), min(line), max(line) from rejected_rows"), format!("{KEPT}|3|{last}"));
+
+    // One more than the limit: refused, with the same rows kept.
+    project.day("2024-03-02", &format!("{text}more,one,x\n"));
+    let ran = project.exit(4, &["load", "2024-03-02"]);
+    assert!(ran.stdout.contains("12001 of 12501 rows rejected (96.0%), the limit is 12000"), "{}", ran.stdout);
+    assert_eq!(
+        database.lines("select cast(day as text) as d, count(*) from rejected_rows group by day order by day"),
+        [format!("2024-03-01|{KEPT}"), format!("2024-03-02|{KEPT}")]
+    );
+    assert_eq!(database.line("select count(*) from orders"), "500");
+}
+
+fn values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "100%", ..Orders::default() });
+    let mut file = b"id,amount,note\n".to_vec();
+    for (id, amount) in [
+        (&b"bytes"[..], &b"\xff\xfe12\xc3"[..]),
+        (b"nul", b"1\x002"),
+        (b"long", &b"9".repeat(5_000)),
+        // A character that does not fit whole is left out whole.
+        (b"accents", &"é".repeat(5_000).into_bytes()),
+        (b"escapes", &b"\xff".repeat(5_000)),
+        (b"tab", b"\"1\t\\x41\n2\""),
+    ] {
+        file.extend([id, b",", amount, b",x\n"].concat());
     }
+    project.write("days/2024-03-01.csv", file);
+    let ran = project.succeed(&["load", "2024-03-01"]);
+    assert!(ran.stdout.ends_with("1 loaded\n"), "{}", ran.stdout);
+    let kept = database.lines("select value, reason from rejected_rows order by line");
+    let not_utf8 = "is not valid UTF-8";
+    let expected = [
+        format!("\\xFF\\xFE12\\xC3|{not_utf8}"),
+        "1\\x002|holds a NUL byte".to_owned(),
+        format!("{}…|is out of range for a bigint", "9".repeat(2_048)),
+        format!("{}…|is not a bigint", "é".repeat(1_024)),
+        format!("{}…|{not_utf8}", "\\xFF".repeat(512)),
+        "1\t\\x41\n2|is not a bigint".to_owned(),
+    ];
+    assert_eq!(kept, expected);
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::goldens::masked;
+use crate::readme::first_transcript;
 use crate::support::Database;
 use crate::support::project::Ran;
 use crate::support::sqlite::SqliteDatabase;
@@ -45,11 +47,8 @@ fn the_first_command_loads_six_days_and_waits_for_one() {
     let sample = Sample::new();
     let ran = sample.run(DAYFILL, &["catch-up"]);
     assert_eq!(ran.code, 0, "{ran:#?}");
-    assert!(ran.stdout.ends_with("6 loaded, 1 waiting for a file: shopify_config 2019-04-03\n"), "{}", ran.stdout);
-    let days: Vec<String> =
-        ran.stdout.lines().skip(1).map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(days[2], "shopify_config 2019-04-03 waiting");
-    assert_eq!(days.iter().filter(|line| line.ends_with(" loaded")).count(), 6);
+    // Only the times differ from what the README shows.
+    assert_eq!(masked(&ran.stdout), masked(&first_transcript()));
     // Made-up as they are, the rows have the quirks of the real ones, and none is rejected.
     assert_eq!(
         sample

@@ -1,5 +1,4 @@
 //! Reading days' files from real servers: local files, a web server, an S3 service, each with what goes wrong there.
-#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod local;
 mod signed;

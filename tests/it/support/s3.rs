@@ -2,7 +2,6 @@
 //!
 //! A program under test is pointed at it by `endpoint`, `allow_http = true`, `path_style = true` and, unless the server is
 //! public, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in its environment.
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test that asked for it")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
