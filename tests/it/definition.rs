@@ -41,5 +41,5 @@ fn the_hash_of_a_definition_stays_what_it_was() {
     let config = config::load(Some(&folder.path().join("dayfill.toml")), &Environment::from_pairs([]));
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
     let hash = config.datasets[0].definition_hash();
-    assert_eq!(hash, "236cfbff5350b72af6baea24d84ec1898c367680f723e72ace2b4c6604da14b1");
+    assert_eq!(hash, "7ae5722c055a36b61734aeefdb4fb17ceebec199270ec3d117cc5d9205d92406");
 }
