@@ -1,181 +1,30 @@
 //! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
 
-use std::io::Read;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod context;
+mod report;
 
-use tokio::task::AbortHandle;
+use std::io::Read;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::audit::{Passed, TooManyRejected, audit};
-use crate::dataset::Dataset;
 use crate::day::Day;
 use crate::db::attempts::{Measured, Trigger};
 use crate::db::claim::{self, Answer, Claim, Ended, Ending, Request};
 use crate::db::error::DbError;
-use crate::db::pool::{Conn, Database};
+use crate::db::pool::Conn;
 use crate::db::publish::{Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
-use crate::db::worker::Worker;
-use crate::plan::{Ask, Leave};
+use crate::plan::Ask;
 use crate::read_rows::{ReadError, RowReader, Taken};
-use crate::source::{Opened, Source, SourceFile};
-use crate::state::State;
+use crate::source::{Opened, SourceFile};
+
+pub use context::{Context, Job, Progress, Retry, Stop};
+pub use report::{Outcome, Report};
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
-
-/// What loading needs, whichever dataset and day.
-pub struct Context {
-    /// The database.
-    pub database: Arc<Database>,
-    /// This process, as the database knows it.
-    pub worker: Worker,
-    /// Where requests to sources run.
-    pub runtime: tokio::runtime::Handle,
-    /// Says when to stop.
-    pub stop: Stop,
-    /// When what did not load is tried again.
-    pub retry: Retry,
-    /// How far loads have come.
-    pub progress: Arc<Progress>,
-}
-
-/// When what did not load is tried again.
-#[derive(Debug, Clone, Copy)]
-pub struct Retry {
-    /// How many attempts a day has.
-    pub max_attempts: u32,
-    /// The pause after the first failed attempt; it doubles with each further one.
-    pub first_delay: Duration,
-    /// The longest pause.
-    pub max_delay: Duration,
-    /// When a file that is not there is looked for again.
-    pub look_again: Duration,
-}
-
-impl Retry {
-    /// The pause after that many failed attempts, a tenth longer or shorter at random so that days that failed together
-    /// do not come back together; `None` when attempts are used up.
-    fn delay(&self, attempts: u32) -> Option<Duration> {
-        let doubled = self.first_delay.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1)));
-        let jitter = 0.9 + 0.2 * fastrand::f64();
-        (attempts < self.max_attempts).then(|| doubled.min(self.max_delay).mul_f64(jitter))
-    }
-}
-
-/// Tells loads in flight to stop before they publish, and no further one to begin.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Stopping>);
-
-#[derive(Debug, Default)]
-struct Stopping {
-    asked: AtomicBool,
-    /// Downloads that a reader may be waiting for.
-    downloads: Mutex<Vec<AbortHandle>>,
-}
-
-impl Stop {
-    /// Asks for the stop.
-    pub fn ask(&self) {
-        self.0.asked.store(true, Ordering::SeqCst);
-        self.downloads().drain(..).for_each(|download| download.abort());
-    }
-
-    /// True when the stop was asked for.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::SeqCst)
-    }
-
-    /// Has the stop break a download off, so that nobody waits for a server that says nothing.
-    fn breaks_off(&self, download: Option<AbortHandle>) {
-        let mut downloads = self.downloads();
-        downloads.retain(|download| !download.is_finished());
-        downloads.extend(download);
-        drop(downloads);
-        if self.is_asked() {
-            self.ask();
-        }
-    }
-
-    fn downloads(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
-        self.0.downloads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How far the loads of this process have come.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Rows read.
-    pub rows: AtomicU64,
-    /// Bytes read, as stored.
-    pub bytes: AtomicU64,
-    /// Bytes of the files opened so far, as stored.
-    pub bytes_known: AtomicU64,
-}
-
-/// A dataset, ready to be loaded.
-pub struct Job {
-    /// The dataset.
-    pub dataset: Dataset,
-    /// Its source.
-    pub source: Source,
-    /// The hash of its definition.
-    pub definition_hash: String,
-}
-
-/// What became of a day.
-#[derive(Debug)]
-pub struct Report {
-    /// The day.
-    pub day: Day,
-    /// Which attempt it was, from 1; `None` where none began.
-    pub attempt: Option<u32>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// What was counted and timed.
-    pub measured: Measured,
-    /// How long it all took.
-    pub elapsed: Duration,
-}
-
-/// What came of asking for a day to be loaded.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It is loaded.
-    Loaded,
-    /// Its file is not there.
-    Waiting {
-        /// What was found instead.
-        why: String,
-    },
-    /// It failed.
-    Failed {
-        /// What went wrong.
-        error: String,
-        /// How many attempts are left.
-        left: u32,
-    },
-    /// A check said no.
-    Refused {
-        /// Which, and why.
-        error: String,
-        /// The first rejected row, where rejects are the reason. It holds a value of the file: not for logs.
-        first: Option<String>,
-    },
-    /// It was left alone.
-    Left(Leave),
-    /// Its process was gone with nothing more to try.
-    Settled(State),
-    /// Another process took it over meanwhile.
-    Lost,
-    /// It was stopped before it published.
-    Interrupted,
-    /// The database failed.
-    Database(DbError),
-}
 
 /// Why an attempt did not publish.
 enum Problem {
