@@ -59,6 +59,7 @@ pub fn reconcile(
             Decision::Leave(_) | Decision::Load(_) | Decision::Settle(_) => todo.push(day),
         }
     }
+    context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
     let broken = Stop::default();
     let take = || {

@@ -90,8 +90,7 @@ pub(super) fn run(
         },
         progress: Arc::new(Progress::default()),
     };
-    let days = orders.iter().map(|order| order.days.len()).sum();
-    let bar = Bar::start(&app.bars, days, Arc::clone(&context.progress));
+    let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
     let mut reports = Vec::new();
     for Order { dataset, days } in orders {
         let source = Source::new(&dataset.source, &app.environment.pairs())

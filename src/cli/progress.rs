@@ -22,18 +22,19 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// A bar over that many days; `None` where standard error is no terminal.
-    pub(super) fn start(bars: &MultiProgress, days: usize, progress: Arc<Progress>) -> Option<Self> {
-        if !io::stderr().is_terminal() || days == 0 {
+    /// A bar over the days to load; `None` where standard error is no terminal.
+    pub(super) fn start(bars: &MultiProgress, progress: Arc<Progress>) -> Option<Self> {
+        if !io::stderr().is_terminal() {
             return None;
         }
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} days  {msg}  {eta} left").ok()?;
-        let bar = bars.add(ProgressBar::new(days as u64).with_style(style));
+        let bar = bars.add(ProgressBar::new(0).with_style(style));
         let (end, ended) = mpsc::channel();
         let drawn = bar.clone();
         let began = Instant::now();
         let thread = std::thread::spawn(move || {
             while ended.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
+                drawn.set_length(progress.days.load(Ordering::Relaxed));
                 drawn.set_message(numbers(&progress, began.elapsed()));
             }
         });

@@ -93,6 +93,8 @@ impl Stop {
 /// How far the loads of this process have come.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Days to load, as far as they are known.
+    pub days: AtomicU64,
     /// Rows read.
     pub rows: AtomicU64,
     /// Bytes read, as stored.
