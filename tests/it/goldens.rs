@@ -88,7 +88,8 @@ fn masked_times(line: &str) -> String {
     line
 }
 
-/// ` 12 ms` and ` 1.2 s` become ` SPAN`, however wide the column is.
+/// ` 12 ms` and ` 1.2 s` become ` SPAN`, and columns stand two spaces apart: how wide a column of times is, and so what
+/// stands behind it, hangs on the machine.
 fn masked_spans(line: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in line.split(' ') {
@@ -104,7 +105,11 @@ fn masked_spans(line: &str) -> String {
             words.push(word.to_owned());
         }
     }
-    words.join(" ")
+    let mut line = words.join(" ");
+    while line.contains("   ") {
+        line = line.replace("   ", "  ");
+    }
+    line
 }
 
 fn project() -> (SqliteDatabase, Project) {
