@@ -155,9 +155,7 @@ impl ProcessedDay {
     /// What became of the process a running day belongs to. `now` is the database's.
     pub(super) fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
         let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
-        let lease = self.lease_until.zip(self.started_at).map(|(until, started)| until - started);
-        let beats = lease.and_then(|lease| lease.to_std().ok()).zip(worker::last_beat(conn, worker)?);
-        let leased = self.lease_until.is_some_and(|until| until > now) || beats.is_some_and(|(lease, ago)| ago < lease);
+        let leased = self.lease_until.is_some_and(|until| until > now) || worker::is_leased_by_file(conn, worker)?;
         let alive = leased && worker::is_alive(conn, worker)?;
         Ok(if alive { Owner::Alive } else { Owner::Gone })
     }

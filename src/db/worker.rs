@@ -168,9 +168,9 @@ impl Heartbeat {
     }
 
     fn beat(&mut self, tokens: &HashSet<String>) -> Result<(), DbError> {
-        // The file's time needs no lock of the database, which a long publish holds.
+        // The file's time is the end of the lease too: it needs no lock of the database, which a long publish holds.
         if let LifeLock::File { locked, .. } = &self.lock {
-            locked.set_modified(SystemTime::now()).map_err(|source| self.lock.error(source))?;
+            locked.set_modified(SystemTime::now() + self.database.lease()).map_err(|source| self.lock.error(source))?;
         }
         if self.conn.is_none() {
             // The session and its lock went with the connection; the file of SQLite is still locked.
@@ -273,12 +273,13 @@ pub(super) fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
     .doing("asking whether the worker lives")
 }
 
-/// How long ago a SQLite worker last beat, by its file: a long publish of another process keeps it from the database.
-pub(super) fn last_beat(conn: &mut Conn, id: &str) -> Result<Option<Duration>, DbError> {
-    let Conn::Sqlite(link) = conn else { return Ok(None) };
+/// True when a SQLite worker's file says that its leases hold: a long publish of another process keeps it from the
+/// database. Both clocks are this machine's.
+pub(super) fn is_leased_by_file(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
+    let Conn::Sqlite(link) = conn else { return Ok(false) };
     let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
-    let modified = std::fs::metadata(lock_file(Path::new(&database), id)).and_then(|file| file.modified());
-    Ok(modified.ok().map(|then| then.elapsed().unwrap_or_default()))
+    let until = std::fs::metadata(lock_file(Path::new(&database), id)).and_then(|file| file.modified());
+    Ok(until.is_ok_and(|until| until > SystemTime::now()))
 }
 
 fn forget_lock_file(conn: &mut Conn, id: &str) -> Result<(), DbError> {
