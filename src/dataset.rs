@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::column::{Column, Derived, Identifier, Sql, TableName};
 use crate::day::Day;
+use crate::policy::{OnChange, Policy};
 use crate::url_template::UrlTemplate;
 
 /// A dataset's name: its file's stem; `@table` is appended for days loaded into another table than its own.
@@ -60,6 +61,8 @@ pub struct Dataset {
     pub rows: Rows,
     /// How much may be wrong with a day.
     pub limits: Limits,
+    /// How its days are caught up with, tried again and waited for.
+    pub policy: Policy,
 }
 
 /// Where a dataset's files are and how they are reached.
@@ -81,6 +84,10 @@ pub struct SourceSpec {
     pub settle: Duration,
     /// What a 403 means.
     pub forbidden: Forbidden,
+    /// The files of loaded days among that many newest ones are looked at again at each tick.
+    pub recheck_days: u32,
+    /// What to do when such a file is another than the one that was loaded.
+    pub on_change: OnChange,
 }
 
 /// What a 403 means: some buckets answer it for a key that does not exist (S3 without `s3:ListBucket`).

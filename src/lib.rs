@@ -6,10 +6,10 @@
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
 //! | running | [`scheduler`], [`shutdown`] |
-//! | story | [`reconcile`], [`load_day`] |
+//! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`mod@column`], [`dataset`], [`url_template`], [`state`] |
+//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`] |
 
 pub mod audit;
 pub mod cli;
@@ -23,7 +23,10 @@ pub mod load_day;
 pub mod logging;
 pub mod parse;
 pub mod plan;
+pub mod policy;
 pub mod read_rows;
+pub mod ready;
+pub mod recheck;
 pub mod reconcile;
 pub mod scheduler;
 pub mod shutdown;

@@ -7,6 +7,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::dataset::Schedule;
 use crate::day::{Day, DayRange};
+use crate::policy::Policy;
 use crate::state::State;
 
 /// What is known of a day that has a row in the state table.
@@ -36,14 +37,26 @@ pub enum Owner {
 /// How a day is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// By the schedule at that instant (UTC): what is not done and due by then.
-    Due(NaiveDateTime),
-    /// By a person who wants all that is not done, due or not.
+    /// By a tick of the schedule: what is not done and due by now, and what was given up lately.
+    Tick,
+    /// By the day's own clock between ticks: what waits or failed and is due by now, or was left by its process.
+    Due,
+    /// By a person who wants all that is not done, due or not, and what was given up lately.
     NotDone,
     /// By a person who names the day: whatever it is, unless it is loaded.
     Named,
     /// By a person who insists: a loaded day too.
     Forced,
+    /// Because the file of a loaded day is another by now.
+    Changed,
+}
+
+impl Ask {
+    /// True when a person named the day.
+    #[must_use]
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Named | Self::Forced)
+    }
 }
 
 /// What to do with a day.
@@ -68,6 +81,10 @@ pub enum Reason {
     Failed(u32),
     /// Its process is gone.
     LeftRunning,
+    /// It was given up; look again.
+    Absent,
+    /// Its file is another than the one that was loaded.
+    Changed,
     /// A person asked, whatever the state.
     Asked(State),
 }
@@ -83,6 +100,10 @@ pub enum Leave {
     NotDue,
     /// Another process is loading it.
     Busy,
+    /// An older day failed or was refused, and the dataset stops on failure.
+    HeldBack(Day),
+    /// The tick takes no more of the backlog.
+    NextTick,
 }
 
 impl fmt::Display for Reason {
@@ -93,6 +114,8 @@ impl fmt::Display for Reason {
             Self::Failed(1) => f.write_str("failed 1 time"),
             Self::Failed(times) => write!(f, "failed {times} times"),
             Self::LeftRunning => f.write_str("left by a process that died or stalled"),
+            Self::Absent => f.write_str("its file never came; look again"),
+            Self::Changed => f.write_str("its file changed after it was loaded"),
             Self::Asked(state) => write!(f, "{state}, asked for"),
         }
     }
@@ -105,6 +128,8 @@ impl fmt::Display for Leave {
             Self::Exhausted => f.write_str("failed, its attempts are used up"),
             Self::NotDue => f.write_str("not due yet"),
             Self::Busy => f.write_str("being loaded by another process"),
+            Self::HeldBack(day) => write!(f, "held back by {day}, which failed or was refused"),
+            Self::NextTick => f.write_str("left for the next tick"),
         }
     }
 }
@@ -119,14 +144,19 @@ pub fn wanted(schedule: &Schedule, last_tick: Option<NaiveDate>) -> Vec<Day> {
     range.days().filter(|day| schedule.days.contains(day.weekday())).collect()
 }
 
-/// What to do with one day; `None` is a day without a row. `max_attempts` is how many attempts a day has.
+/// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how many
+/// attempts a day has.
 #[must_use]
-pub fn decide(known: Option<&Known>, ask: Ask, max_attempts: u32) -> Decision {
-    let Some(known) = known else { return Decision::Load(Reason::Missing) };
-    let named = matches!(ask, Ask::Named | Ask::Forced);
+pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts: u32) -> Decision {
+    let Some(known) = known else {
+        let looked_at_before = matches!(ask, Ask::Due | Ask::Changed);
+        return if looked_at_before { Decision::Leave(Leave::NotDue) } else { Decision::Load(Reason::Missing) };
+    };
+    let named = ask.is_named();
     let due = match ask {
-        Ask::Due(now) => known.next_look.is_none_or(|next| next <= now),
+        Ask::Tick | Ask::Due => known.next_look.is_none_or(|next| next <= now),
         Ask::NotDone | Ask::Named | Ask::Forced => true,
+        Ask::Changed => false,
     };
     match known.state {
         State::Running if known.owner == Owner::Alive => Decision::Leave(Leave::Busy),
@@ -135,20 +165,61 @@ pub fn decide(known: Option<&Known>, ask: Ask, max_attempts: u32) -> Decision {
         State::Running if known.attempts >= max_attempts => Decision::Settle(State::Failed),
         State::Running => Decision::Load(Reason::LeftRunning),
         State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
+        State::Loaded if ask == Ask::Changed => Decision::Load(Reason::Changed),
         State::Loaded => Decision::Leave(Leave::Done(State::Loaded)),
         state if named => Decision::Load(Reason::Asked(state)),
         State::Waiting if due => Decision::Load(Reason::Waiting),
         State::Failed if known.attempts >= max_attempts => Decision::Leave(Leave::Exhausted),
         State::Failed if due => Decision::Load(Reason::Failed(known.attempts)),
         State::Waiting | State::Failed => Decision::Leave(Leave::NotDue),
+        State::Absent if matches!(ask, Ask::Tick | Ask::NotDone) => Decision::Load(Reason::Absent),
         state @ (State::Refused | State::Absent | State::Skipped) => Decision::Leave(Leave::Done(state)),
     }
 }
 
-/// Decides for each of `days`, in their order.
+/// Decides for each of `days`, in their order, which is oldest first; the last is the newest wanted day.
 #[must_use]
-pub fn plan(days: &[Day], known: &BTreeMap<Day, Known>, ask: Ask, max_attempts: u32) -> Vec<(Day, Decision)> {
-    days.iter().map(|day| (*day, decide(known.get(day), ask, max_attempts))).collect()
+pub fn plan(
+    days: &[Day],
+    known: &BTreeMap<Day, Known>,
+    ask: Ask,
+    now: NaiveDateTime,
+    policy: &Policy,
+) -> Vec<(Day, Decision)> {
+    let in_order = matches!(ask, Ask::Tick | Ask::NotDone);
+    let newest = days.last().copied();
+    let absent_from = newest.map(|day| day.minus(policy.waiting.absent_days));
+    let mut backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == Ask::Tick);
+    let mut held_by = None;
+    let mut one = |day: Day| {
+        let known = known.get(&day);
+        let decision = decide(known, ask, now, policy.retry.max_attempts);
+        match decision {
+            Decision::Leave(_) => {
+                let stopped = known.is_some_and(|known| matches!(known.state, State::Failed | State::Refused));
+                if held_by.is_none() && in_order && policy.catch_up.stop_on_failure && stopped {
+                    held_by = Some(day);
+                }
+                return decision;
+            }
+            Decision::Settle(_) => return decision,
+            Decision::Load(_) => {}
+        }
+        if decision == Decision::Load(Reason::Absent) && absent_from.is_some_and(|from| day <= from) {
+            return Decision::Leave(Leave::Done(State::Absent));
+        }
+        if let Some(older) = held_by {
+            return Decision::Leave(Leave::HeldBack(older));
+        }
+        match &mut backlog {
+            Some(0) if Some(day) != newest => return Decision::Leave(Leave::NextTick),
+            // Looking for a file that never came is no work worth counting.
+            Some(left) if Some(day) != newest && decision != Decision::Load(Reason::Absent) => *left -= 1,
+            _ => {}
+        }
+        decision
+    };
+    days.iter().map(|day| (*day, one(*day))).collect()
 }
 
 #[cfg(test)]
@@ -173,6 +244,8 @@ mod tests {
             days: if days.is_empty() { Weekdays::ALL } else { days.parse().unwrap() },
         }
     }
+
+    const NOW: NaiveDateTime = NaiveDate::from_ymd_opt(2019, 4, 2).unwrap().and_hms_opt(12, 0, 0).unwrap();
 
     fn known(state: State) -> Known {
         Known { state, attempts: 1, in_target: state == State::Loaded, next_look: None, owner: Owner::Gone }
@@ -200,46 +273,119 @@ mod tests {
 
     #[test]
     fn done_days_are_left() {
-        for state in [State::Loaded, State::Skipped, State::Refused, State::Absent] {
-            assert_eq!(decide(Some(&known(state)), Ask::NotDone, 5), Decision::Leave(Leave::Done(state)));
+        for state in [State::Loaded, State::Skipped, State::Refused] {
+            assert_eq!(decide(Some(&known(state)), Ask::NotDone, NOW, 5), Decision::Leave(Leave::Done(state)));
         }
         let exhausted = Known { attempts: 5, ..known(State::Failed) };
-        assert_eq!(decide(Some(&exhausted), Ask::NotDone, 5), Decision::Leave(Leave::Exhausted));
+        assert_eq!(decide(Some(&exhausted), Ask::NotDone, NOW, 5), Decision::Leave(Leave::Exhausted));
         let live = Known { owner: Owner::Alive, ..known(State::Running) };
-        assert_eq!(decide(Some(&live), Ask::Forced, 5), Decision::Leave(Leave::Busy));
+        assert_eq!(decide(Some(&live), Ask::Forced, NOW, 5), Decision::Leave(Leave::Busy));
     }
 
     #[test]
     fn the_schedule_waits_for_the_next_look_and_a_person_does_not() {
-        let noon = day("2019-04-02").date().and_hms_opt(12, 0, 0).unwrap();
-        let later = noon + chrono::TimeDelta::seconds(1);
+        let later = NOW + chrono::TimeDelta::seconds(1);
         for state in [State::Waiting, State::Failed] {
             let known = Known { next_look: Some(later), ..known(state) };
-            assert_eq!(decide(Some(&known), Ask::Due(noon), 5), Decision::Leave(Leave::NotDue));
-            assert!(matches!(decide(Some(&known), Ask::Due(later), 5), Decision::Load(_)));
-            assert!(matches!(decide(Some(&known), Ask::NotDone, 5), Decision::Load(_)));
+            for ask in [Ask::Tick, Ask::Due] {
+                assert_eq!(decide(Some(&known), ask, NOW, 5), Decision::Leave(Leave::NotDue));
+                assert!(matches!(decide(Some(&known), ask, later, 5), Decision::Load(_)));
+            }
+            assert!(matches!(decide(Some(&known), Ask::NotDone, NOW, 5), Decision::Load(_)));
         }
     }
 
     #[test]
     fn a_day_left_running_is_tried_again_until_its_attempts_run_out() {
         let left = known(State::Running);
-        assert_eq!(decide(Some(&left), Ask::NotDone, 5), Decision::Load(Reason::LeftRunning));
-        assert_eq!(decide(Some(&left), Ask::NotDone, 1), Decision::Settle(State::Failed));
+        assert_eq!(decide(Some(&left), Ask::NotDone, NOW, 5), Decision::Load(Reason::LeftRunning));
+        assert_eq!(decide(Some(&left), Ask::NotDone, NOW, 1), Decision::Settle(State::Failed));
         let reload = Known { in_target: true, ..left };
-        assert_eq!(decide(Some(&reload), Ask::NotDone, 5), Decision::Settle(State::Loaded));
-        assert_eq!(decide(Some(&reload), Ask::Forced, 1), Decision::Load(Reason::LeftRunning));
-        assert_eq!(decide(Some(&reload), Ask::Named, 5), Decision::Settle(State::Loaded), "only force reloads");
-        assert_eq!(decide(Some(&left), Ask::Named, 1), Decision::Load(Reason::LeftRunning));
+        assert_eq!(decide(Some(&reload), Ask::NotDone, NOW, 5), Decision::Settle(State::Loaded));
+        assert_eq!(decide(Some(&reload), Ask::Forced, NOW, 1), Decision::Load(Reason::LeftRunning));
+        assert_eq!(decide(Some(&reload), Ask::Named, NOW, 5), Decision::Settle(State::Loaded), "only force reloads");
+        assert_eq!(decide(Some(&left), Ask::Named, NOW, 1), Decision::Load(Reason::LeftRunning));
     }
 
     #[test]
     fn naming_a_day_loads_it_unless_it_is_loaded() {
         for state in [State::Waiting, State::Failed, State::Refused, State::Absent, State::Skipped] {
-            assert_eq!(decide(Some(&known(state)), Ask::Named, 1), Decision::Load(Reason::Asked(state)));
+            assert_eq!(decide(Some(&known(state)), Ask::Named, NOW, 1), Decision::Load(Reason::Asked(state)));
         }
-        assert_eq!(decide(Some(&known(State::Loaded)), Ask::Named, 1), Decision::Leave(Leave::Done(State::Loaded)));
-        assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, 1), Decision::Load(_)));
+        assert_eq!(
+            decide(Some(&known(State::Loaded)), Ask::Named, NOW, 1),
+            Decision::Leave(Leave::Done(State::Loaded))
+        );
+        assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, NOW, 1), Decision::Load(_)));
+    }
+
+    /// The days of a plan that are loaded, for April 2019 with these states from its first day on.
+    fn loaded(states: &[Option<State>], ask: Ask, policy: &Policy) -> Vec<String> {
+        let days: Vec<Day> = schedule_days(states.len());
+        let rows = days.iter().zip(states).filter_map(|(day, state)| Some((*day, known((*state)?)))).collect();
+        let plan = plan(&days, &rows, ask, NOW, policy);
+        plan.into_iter().filter(|(_, d)| matches!(d, Decision::Load(_))).map(|(day, _)| day.to_string()).collect()
+    }
+
+    fn schedule_days(number: usize) -> Vec<Day> {
+        let tick = day("2019-04-01").date() + chrono::TimeDelta::days(i64::try_from(number).unwrap() - 1);
+        wanted(&schedule("2019-04-01", None, 0, ""), Some(tick))
+    }
+
+    #[test]
+    fn between_ticks_only_days_that_were_looked_at_are_due() {
+        assert_eq!(decide(None, Ask::Due, NOW, 5), Decision::Leave(Leave::NotDue));
+        assert_eq!(decide(Some(&known(State::Absent)), Ask::Due, NOW, 5), Decision::Leave(Leave::Done(State::Absent)));
+        assert_eq!(decide(Some(&known(State::Running)), Ask::Due, NOW, 5), Decision::Load(Reason::LeftRunning));
+    }
+
+    #[test]
+    fn a_changed_file_concerns_loaded_days_alone() {
+        assert_eq!(decide(Some(&known(State::Loaded)), Ask::Changed, NOW, 5), Decision::Load(Reason::Changed));
+        assert_eq!(decide(None, Ask::Changed, NOW, 5), Decision::Leave(Leave::NotDue));
+        for state in [State::Waiting, State::Failed, State::Refused, State::Absent, State::Skipped] {
+            assert!(matches!(decide(Some(&known(state)), Ask::Changed, NOW, 5), Decision::Leave(_)), "{state}");
+        }
+    }
+
+    #[test]
+    fn absent_days_are_looked_for_while_they_are_new() {
+        let mut policy = Policy::default();
+        policy.waiting.absent_days = 2;
+        let absent = [Some(State::Absent); 4];
+        assert_eq!(loaded(&absent, Ask::Tick, &policy), ["2019-04-03", "2019-04-04"]);
+        policy.waiting.absent_days = 0;
+        assert_eq!(loaded(&absent, Ask::Tick, &policy), [""; 0]);
+    }
+
+    #[test]
+    fn a_tick_takes_so_much_of_the_backlog_and_always_the_newest_day() {
+        let mut policy = Policy::default();
+        policy.catch_up.max_days_per_tick = Some(1);
+        let states = [None, Some(State::Loaded), None, None];
+        assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01", "2019-04-04"]);
+        assert_eq!(loaded(&states, Ask::NotDone, &policy), ["2019-04-01", "2019-04-03", "2019-04-04"]);
+        policy.catch_up.max_days_per_tick = Some(0);
+        assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-04"]);
+    }
+
+    #[test]
+    fn an_older_day_that_failed_or_was_refused_holds_back_newer_ones_where_that_is_asked_for() {
+        let mut policy = Policy::default();
+        let states = [None, Some(State::Refused), None];
+        assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01", "2019-04-03"]);
+        policy.catch_up.stop_on_failure = true;
+        assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01"]);
+        let held = plan(
+            &schedule_days(3),
+            &BTreeMap::from([(day("2019-04-02"), known(State::Refused))]),
+            Ask::Tick,
+            NOW,
+            &policy,
+        );
+        assert_eq!(held[2].1, Decision::Leave(Leave::HeldBack(day("2019-04-02"))));
+        // One that is tried again now does not, until it fails again.
+        assert_eq!(loaded(&[Some(State::Failed), None], Ask::Tick, &policy), ["2019-04-01", "2019-04-02"]);
     }
 
     fn any_state() -> impl Strategy<Value = State> {
@@ -263,11 +409,15 @@ mod tests {
                 .iter()
                 .map(|(offset, state)| (Day::new(first + chrono::TimeDelta::days(i64::from(*offset))), known(*state)))
                 .collect();
-            let plan = plan(&wanted, &rows, Ask::NotDone, 5);
+            let plan = plan(&wanted, &rows, Ask::NotDone, NOW, &Policy::default());
+            let wanted_last = wanted.last().copied();
             prop_assert_eq!(plan.iter().map(|(day, _)| *day).collect::<Vec<_>>(), wanted);
             for (day, decision) in plan {
-                let done = rows.get(&day).is_some_and(|known| {
-                    matches!(known.state, State::Loaded | State::Skipped | State::Refused | State::Absent)
+                let lately = wanted_last.is_some_and(|last| day > last.minus(30));
+                let done = rows.get(&day).is_some_and(|known| match known.state {
+                    State::Loaded | State::Skipped | State::Refused => true,
+                    State::Absent => !lately,
+                    _ => false,
                 });
                 prop_assert_eq!(matches!(decision, Decision::Load(_)), !done);
             }

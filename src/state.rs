@@ -15,7 +15,7 @@ pub enum State {
     Failed,
     /// A check or too many rejects said no. Left by a person only.
     Refused,
-    /// The file never came in time. Left by a person only.
+    /// The file never came in time. Left when a look finds it after all, or by a person.
     Absent,
     /// A person decided that the day is not loaded. Left by a person only.
     Skipped,
@@ -114,7 +114,9 @@ pub fn after(state: Option<State>, event: Event, in_target: bool) -> Result<Opti
         (Some(S::Running), E::FileMissing) => Some(S::Waiting),
         (Some(S::Running), E::Failed) => Some(S::Failed),
         (Some(S::Running), E::Refused) => Some(S::Refused),
+        (Some(S::Waiting), E::FileMissing) => Some(S::Waiting),
         (Some(S::Waiting), E::GaveUp) => Some(S::Absent),
+        (Some(S::Absent), E::FileMissing) => Some(S::Absent),
         (None | Some(S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Skipped) => Some(S::Skipped),
         (None | Some(S::Loaded | S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Forgotten) => None,
         (state, event) => return Err(IllegalMove { state, event }),

@@ -45,7 +45,7 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
 }
 
 pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {
-    asked.unwrap_or(app.config.settings.catch_up.concurrency)
+    asked.unwrap_or(app.config.settings.policy.catch_up.concurrency)
 }
 
 /// Prints the table of days and the summary.
@@ -75,10 +75,7 @@ fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)
     for dataset in app.datasets(&args.dataset)? {
         let days = wanted(dataset, args.from, args.to);
         let decided = match &mut conn {
-            Some(conn) => {
-                let most = app.config.settings.retry.max_attempts;
-                reconcile::decide(conn, &dataset.name, &days, Ask::NotDone, most)?
-            }
+            Some(conn) => reconcile::decide(conn, dataset, &days, Ask::NotDone)?,
             None => days.into_iter().map(|day| (day, Decision::Load(Reason::Missing))).collect(),
         };
         all.extend(decided.into_iter().map(|(day, decision)| (dataset.name.clone(), day, decision)));

@@ -1,9 +1,10 @@
 //! Loading from the command line: what every command that loads has in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
@@ -12,14 +13,13 @@ use crate::cli::table::{Table, count, milliseconds};
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
-use crate::db::target::{self, TargetError};
 use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
-use crate::load_day::{Context, Job, Outcome, Progress, Report, Retry, Stop};
+use crate::load_day::{Context, Job, Outcome, Progress, Report, Stop};
 use crate::plan::{Ask, Leave};
-use crate::reconcile::reconcile;
+use crate::ready;
+use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
@@ -51,17 +51,8 @@ pub(super) fn ready<'a>(
     connections: u32,
 ) -> Result<(Arc<Database>, Conn), Failure> {
     let database = app.database(connections);
-    let mut conn = database.connect()?;
-    database.warm_up();
-    migrate::migrate(&mut conn)?;
-    let mut unfit = Vec::new();
-    for dataset in datasets {
-        match target::prepare(&mut conn, dataset) {
-            Ok(()) => {}
-            Err(TargetError::Db(error)) => return Err(error.into()),
-            Err(error) => unfit.push(error.to_string()),
-        }
-    }
+    let mut conn = ready::connect(&database)?;
+    let unfit = ready::targets(&mut conn, datasets)?;
     if unfit.is_empty() { Ok((database, conn)) } else { Err(Failure::new(ExitCode::Configuration, unfit.join("\n"))) }
 }
 
@@ -76,19 +67,14 @@ pub(super) fn run(
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
-    let settings = &app.config.settings;
     let context = Context {
-        worker: Worker::start(&database, conn)?,
+        worker: Arc::new(Worker::start(&database, conn)?),
         database,
         runtime: runtime.handle().clone(),
         stop: stop.clone(),
-        retry: Retry {
-            max_attempts: settings.retry.max_attempts,
-            first_delay: settings.retry.first_delay,
-            max_delay: settings.retry.max_delay,
-            look_again: settings.waiting.poll,
-        },
+        slots: Arc::new(Semaphore::new(how.concurrency as usize)),
         progress: Arc::new(Progress::default()),
+        untold: Mutex::default(),
     };
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
     let mut reports = Vec::new();
@@ -96,7 +82,8 @@ pub(super) fn run(
         let source = Source::new(&dataset.source, &app.environment.pairs())
             .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
         let job = Job { definition_hash: dataset.definition_hash(), source, dataset };
-        reconcile(&context, &job, &days, how.ask, how.trigger, how.concurrency as usize, &mut |report| {
+        let task = Task { days, ask: how.ask, trigger: how.trigger, concurrency: how.concurrency };
+        reconcile(&context, &job, &task, &mut |report| {
             each(&job.dataset, &report);
             bar.iter().for_each(Bar::day_ended);
             reports.push((job.dataset.name.clone(), report));
@@ -202,7 +189,9 @@ fn is_left(report: &Report) -> bool {
 fn told(outcome: &Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::Loaded => ("loaded", String::new()),
-        Outcome::Waiting { why } => ("waiting", why.clone()),
+        Outcome::Waiting { why, .. } => ("waiting", why.clone()),
+        Outcome::Absent { why, .. } => ("absent", why.clone()),
+        Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
         Outcome::Failed { error, left } => ("failed", format!("{error} ({left} attempts left)")),
         Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
         Outcome::Left(Leave::Done(State::Loaded)) => {
@@ -210,7 +199,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         }
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
-        Outcome::Left(leave @ (Leave::Exhausted | Leave::NotDue)) => ("failed", leave.to_string()),
+        Outcome::Left(leave) => ("failed", leave.to_string()),
         Outcome::Settled(state) => (state.name(), "its process died or stalled".to_owned()),
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),

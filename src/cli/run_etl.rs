@@ -59,11 +59,12 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
             let table = &dataset.target.table;
             format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
-        Outcome::Waiting { why } => format!("No file for {day} yet: {why}"),
+        Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
         Outcome::Refused { error, first } => format!("Refused {day}: {}", with_first(error, first.as_deref())),
         Outcome::Failed { error, .. } => format!("Failed {day}: {error}"),
         Outcome::Database(error) => format!("Failed {day}: {error}"),
         Outcome::Left(leave) => format!("Left {day}: {leave}"),
+        Outcome::Unchanged => format!("Left {day}: its file is the one that was loaded"),
         Outcome::Settled(_) | Outcome::Lost => format!("Left {day}: another process took it over"),
         Outcome::Interrupted => format!("Interrupted before {day} was loaded"),
     };

@@ -1,4 +1,5 @@
-//! A dataset's file: `[source]`, `[schedule]`, `[csv]`, `[target]` and `[limits]`; `rows` has a file of its own.
+//! A dataset's file: `[source]`, `[schedule]`, `[csv]`, `[target]` and `[limits]`; `rows` and the policy have files of their
+//! own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use config::{Map, Value, ValueKind};
 
 use super::checks;
 use super::nearest::did_you_mean;
+use super::policy;
 use super::report::Report;
 use super::rows;
 use super::section::{Section, boolean, choice, duration, integer, parsed, some_text, text, texts};
@@ -17,14 +19,24 @@ use crate::dataset::{
     CsvFormat, Dataset, DatasetName, Forbidden, Limits, MaxRejected, Mode, Schedule, SourceSpec, Target, Weekdays,
 };
 use crate::day::Day;
+use crate::policy::{OnChange, Policy};
 use crate::scheduler;
 
 /// The column of the day unless the dataset names another.
 const DAY_COLUMN: &str = "file_date";
 
-/// Reads a dataset. `folder` is the main file's, made absolute: plain paths are relative to it. `None` when something is
-/// wrong; the report says what.
-pub(super) fn read(path: &Path, table: Map<String, Value>, folder: &Path, report: &Report) -> Option<Dataset> {
+/// How many days back the files of loaded days are looked at again unless the dataset says.
+const RECHECK_DAYS: u32 = 7;
+
+/// Reads a dataset. `folder` is the main file's, made absolute: plain paths are relative to it; `policy` is the main
+/// file's. `None` when something is wrong; the report says what.
+pub(super) fn read(
+    path: &Path,
+    table: Map<String, Value>,
+    folder: &Path,
+    policy: &Policy,
+    report: &Report,
+) -> Option<Dataset> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name =
         stem.parse::<DatasetName>().map_err(|message| report.file(format!("its name, {stem:?}, {message}"))).ok();
@@ -40,9 +52,19 @@ pub(super) fn read(path: &Path, table: Map<String, Value>, folder: &Path, report
     target_section.finish();
     rows_section.finish();
     let limits = limits(file.section("limits"));
+    let policy = policy::read(&mut file, policy.clone());
     file.finish();
     let (rows, _) = rows;
-    Some(Dataset { name: name?, source: source?, schedule: schedule?, csv: csv?, target: target?, rows, limits })
+    Some(Dataset {
+        name: name?,
+        source: source?,
+        schedule: schedule?,
+        csv: csv?,
+        target: target?,
+        rows,
+        limits,
+        policy,
+    })
 }
 
 /// The keys that mean something for some kinds of source only.
@@ -86,8 +108,22 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
     let settle = section.read("settle", duration("0s", "30d")).unwrap_or(Duration::ZERO);
     let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
     let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
+    let recheck_days = section.read("recheck_days", integer(0, 3650)).unwrap_or(RECHECK_DAYS);
+    let on_change = [("warn", OnChange::Warn), ("reload", OnChange::Reload), ("ignore", OnChange::Ignore)];
+    let on_change = section.read("on_change", choice(&on_change)).unwrap_or(OnChange::Warn);
     section.finish();
-    Some(SourceSpec { url: url?, anonymous, region, endpoint, allow_http, path_style, settle, forbidden })
+    Some(SourceSpec {
+        url: url?,
+        anonymous,
+        region,
+        endpoint,
+        allow_http,
+        path_style,
+        settle,
+        forbidden,
+        recheck_days,
+        on_change,
+    })
 }
 
 fn schedule(mut section: Section) -> Option<Schedule> {

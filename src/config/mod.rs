@@ -12,6 +12,7 @@ mod duration;
 mod environment;
 mod locate;
 mod nearest;
+mod policy;
 mod problem;
 mod report;
 mod rows;
@@ -22,7 +23,7 @@ mod toml;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
-pub use settings::{CatchUp, Claim, Database, Log, Retry, Settings, Waiting};
+pub use settings::{Claim, Database, Log, Reload, Settings, Shutdown};
 
 use report::Report;
 use section::Section;
@@ -93,7 +94,7 @@ fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &En
 fn dataset(path: &Path, folder: &Path, settings: &Settings, earlier: &[Dataset], report: &Report) -> Option<Dataset> {
     let table = toml::dataset_file(path).map_err(|message| report.file(message)).ok()?;
     let folder = absolute(folder).map_err(|error| report.file(format!("has no folder ({error})"))).ok()?;
-    let dataset = dataset_file::read(path, table, &folder, report)?;
+    let dataset = dataset_file::read(path, table, &folder, &settings.policy, report)?;
     checks::between(&dataset, earlier, &settings.database.url, report);
     Some(dataset)
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::section::{Section, choice, duration, integer, some_text};
+use super::policy;
+use super::section::{Section, boolean, choice, duration, integer, some_text};
 use crate::db::url::DatabaseUrl;
 use crate::logging::LogFormat;
+use crate::policy::Policy;
 
 /// The main file. `config/dayfill.toml` explains each key; `Default` is what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +20,14 @@ pub struct Settings {
     pub database: Database,
     /// How days are claimed.
     pub claim: Claim,
-    /// How many days are loaded at once.
-    pub catch_up: CatchUp,
-    /// How failed days are tried again.
-    pub retry: Retry,
-    /// How days are looked for whose file is not there.
-    pub waiting: Waiting,
+    /// How many days of all datasets the daemon loads at once.
+    pub max_parallel_loads: u32,
+    /// How days are caught up with, tried again and waited for where the dataset does not say.
+    pub policy: Policy,
+    /// How the daemon stops.
+    pub shutdown: Shutdown,
+    /// When the daemon reads its configuration again.
+    pub reload: Reload,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -42,29 +46,18 @@ pub struct Claim {
     pub lease: Duration,
 }
 
-/// How days are caught up with.
+/// How the daemon stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatchUp {
-    /// How many days are loaded at once.
-    pub concurrency: u32,
+pub struct Shutdown {
+    /// How long loads in flight may go on before they are abandoned.
+    pub grace: Duration,
 }
 
-/// How failed days are tried again.
+/// When the daemon reads its configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
-    /// How often a day is tried before a person has to look at it.
-    pub max_attempts: u32,
-    /// The delay after the first attempt; it doubles with each further one.
-    pub first_delay: Duration,
-    /// The longest delay.
-    pub max_delay: Duration,
-}
-
-/// How days are looked for whose file is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// The time between two looks.
-    pub poll: Duration,
+pub struct Reload {
+    /// When the files change, not only when it is told to.
+    pub watch: bool,
 }
 
 /// What is logged, and how.
@@ -93,9 +86,10 @@ impl Default for Settings {
             datasets: "datasets".into(),
             database: Database { url: DatabaseUrl::Sqlite("dayfill.db".into()) },
             claim: Claim { lease: Duration::from_mins(1) },
-            catch_up: CatchUp { concurrency: 1 },
-            retry: Retry { max_attempts: 5, first_delay: Duration::from_mins(1), max_delay: Duration::from_hours(1) },
-            waiting: Waiting { poll: Duration::from_mins(15) },
+            max_parallel_loads: 4,
+            policy: Policy::default(),
+            shutdown: Shutdown { grace: Duration::from_secs(30) },
+            reload: Reload { watch: true },
             log: Log { level: LevelFilter::Info, format: LogFormat::Text },
         }
     }
@@ -109,9 +103,10 @@ impl Settings {
             datasets: main.read("datasets", some_text).map_or(default.datasets, PathBuf::from),
             database: Database { url },
             claim: default.claim.read(main.section("claim")),
-            catch_up: default.catch_up.read(main.section("catch_up")),
-            retry: default.retry.read(main.section("retry")),
-            waiting: default.waiting.read(main.section("waiting")),
+            max_parallel_loads: main.read("max_parallel_loads", integer(1, 64)).unwrap_or(default.max_parallel_loads),
+            policy: policy::read(main, default.policy),
+            shutdown: default.shutdown.read(main.section("shutdown")),
+            reload: default.reload.read(main.section("reload")),
             log: default.log.read(main.section("log")),
         }
     }
@@ -126,38 +121,19 @@ impl Claim {
     }
 }
 
-impl CatchUp {
+impl Shutdown {
     fn read(self, mut section: Section) -> Self {
-        let concurrency = section.read("concurrency", integer(1, 64)).unwrap_or(self.concurrency);
+        let grace = section.read("grace", duration("0s", "1d")).unwrap_or(self.grace);
         section.finish();
-        Self { concurrency }
+        Self { grace }
     }
 }
 
-impl Retry {
+impl Reload {
     fn read(self, mut section: Section) -> Self {
-        let max_attempts = section.read("max_attempts", integer(1, 1000)).unwrap_or(self.max_attempts);
-        let first = section.read_or("first_delay", self.first_delay, duration("0s", "30d"));
-        let max = section.read_or("max_delay", self.max_delay, duration("0s", "30d"));
-        if let (Some(first), Some(max)) = (first, max)
-            && first > max
-        {
-            if section.was_given("first_delay") {
-                section.wrong("first_delay", format!("is longer than max_delay, {max:?}"));
-            } else {
-                section.wrong("max_delay", format!("is shorter than first_delay, {first:?}"));
-            }
-        }
+        let watch = section.read("watch", boolean).unwrap_or(self.watch);
         section.finish();
-        Self { max_attempts, first_delay: first.unwrap_or(self.first_delay), max_delay: max.unwrap_or(self.max_delay) }
-    }
-}
-
-impl Waiting {
-    fn read(self, mut section: Section) -> Self {
-        let poll = section.read("poll", duration("1s", "30d")).unwrap_or(self.poll);
-        section.finish();
-        Self { poll }
+        Self { watch }
     }
 }
 

@@ -67,7 +67,9 @@ fn the_shipped_main_file_names_every_key() {
     let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dayfill.toml");
     let text = fs::read_to_string(main).unwrap();
     // An unknown key makes each section name the ones it knows.
-    let sections = ["", "[database]", "[claim]", "[catch_up]", "[retry]", "[waiting]", "[log]"];
+    let sections =
+        ["", "[database]", "[claim]", "[catch_up]", "[retry]", "[waiting]", "[shutdown]", "[reload]", "[log]"];
+    let top_level = ["datasets", "max_parallel_loads"];
     for section in sections {
         let problems = Folder::new(&format!("{section}\nxxxxxxxxxxxx = 1")).write("datasets/a.toml", GOOD).problems([]);
         let known = problems.split_once("known here: ").unwrap().1;
@@ -75,7 +77,7 @@ fn the_shipped_main_file_names_every_key() {
             let (line, commented, head) = (format!("\n{key} = "), format!("\n# {key} = "), format!("\n[{key}]\n"));
             assert!([line, commented, head].iter().any(|form| text.contains(form)), "{section} {key}");
             assert!(
-                !section.is_empty() || key == "datasets" || sections.contains(&format!("[{key}]").as_str()),
+                !section.is_empty() || top_level.contains(&key) || sections.contains(&format!("[{key}]").as_str()),
                 "{key}"
             );
         }
@@ -112,10 +114,26 @@ fn the_environment_overrides_the_file() {
         .unwrap()
         .settings;
     assert_eq!(settings.log.level, log::LevelFilter::Debug);
-    assert_eq!(settings.catch_up.concurrency, 4);
-    assert_eq!(settings.retry.first_delay, Duration::from_secs(30));
+    assert_eq!(settings.policy.catch_up.concurrency, 4);
+    assert_eq!(settings.policy.retry.first_delay, Duration::from_secs(30));
     assert_eq!(settings.claim.lease, Duration::from_secs(5));
-    assert_eq!(settings.waiting, Settings::default().waiting);
+    assert_eq!(settings.policy.waiting, Settings::default().policy.waiting);
+}
+
+#[test]
+fn a_datasets_own_policy_comes_before_the_main_files() {
+    let main = "[waiting]\npoll = \"5m\"\ndeadline = \"07:30\"\n[catch_up]\nmax_days_per_tick = 3\n";
+    let own = format!("{GOOD}\n[waiting]\npoll = \"1m\"\n[catch_up]\nmax_days_per_tick = \"all\"\n");
+    let config = Folder::new(main)
+        .write("datasets/a.toml", GOOD)
+        .write("datasets/b.toml", &own.replace("table = \"t\"", "table = \"u\""))
+        .load([])
+        .unwrap();
+    let [a, b] = config.datasets.as_slice() else { panic!("two datasets") };
+    assert_eq!((a.policy.waiting.poll, b.policy.waiting.poll), (Duration::from_mins(5), Duration::from_mins(1)));
+    assert_eq!(b.policy.waiting.deadline, chrono::NaiveTime::from_hms_opt(7, 30, 0));
+    assert_eq!((a.policy.catch_up.max_days_per_tick, b.policy.catch_up.max_days_per_tick), (Some(3), None));
+    assert!(a.policy.catch_up.on_start && !a.policy.catch_up.stop_on_failure);
 }
 
 #[test]

@@ -23,6 +23,14 @@ pub enum Trigger {
     Retry,
     /// The `run-etl` command.
     RunEtl,
+    /// A tick of the schedule.
+    Tick,
+    /// The start of the daemon.
+    Start,
+    /// The day's own clock: its file is looked for again, or it is tried again.
+    Due,
+    /// Its file changed after it was loaded.
+    Change,
 }
 
 impl Trigger {
@@ -34,6 +42,10 @@ impl Trigger {
             Self::Load => "load",
             Self::Retry => "retry",
             Self::RunEtl => "run-etl",
+            Self::Tick => "tick",
+            Self::Start => "start",
+            Self::Due => "due",
+            Self::Change => "change",
         }
     }
 }

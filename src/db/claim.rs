@@ -14,7 +14,7 @@ use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
-use crate::plan::{self, Ask, Decision, Leave, Owner};
+use crate::plan::{self, Ask, Decision, Leave, Reason};
 use crate::state::{Event, State, after};
 
 /// What is wanted of a day.
@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub ask: Ask,
     /// How many attempts a day has.
     pub max_attempts: u32,
+    /// The file was just seen to be there: a day that waited for it need not look again.
+    pub file_seen: bool,
 }
 
 /// What a request came to.
@@ -41,6 +43,8 @@ pub struct Request<'a> {
 pub enum Answer {
     /// The day is ours.
     Claimed(Box<Claim>),
+    /// The day waits for its file, or was given up: look whether it is there before asking again.
+    LookFirst,
     /// It is left alone, and why.
     Left(Leave),
     /// Its process was gone with nothing more to try; it moved to that state.
@@ -61,6 +65,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// SHA-256 of the file that the target's rows came from, where it holds any.
+    #[must_use]
+    pub fn loaded_hash(&self) -> Option<&str> {
+        self.prior.as_ref().and_then(|prior| prior.source_hash.as_deref())
+    }
+
     /// True when the target holds the day's rows from an earlier load.
     #[must_use]
     pub fn is_reload(&self) -> bool {
@@ -81,10 +91,14 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             if days::exists(conn, dataset.as_str(), day.date())? {
                 return Ok(Answer::Left(Leave::Busy));
             }
+            if let Decision::Leave(leave) = plan::decide(None, ask, now, max_attempts) {
+                return Ok(Answer::Left(leave));
+            }
             return claim_missing(conn, request, now);
         };
-        let owner = if row.state.0 == State::Running { row.owner(conn, now)? } else { Owner::Gone };
-        match plan::decide(Some(&row.known(owner)), ask, max_attempts) {
+        let known = row.known(conn, now)?;
+        match plan::decide(Some(&known), ask, now, max_attempts) {
+            Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
             Decision::Settle(state) => {
                 attempts::lost(conn, &row, now)?;
@@ -134,6 +148,7 @@ impl Claim {
             next_attempt_at: None,
             started_at: Some(now),
             finished_at: None,
+            waiting_since: None,
             ..row
         };
         Self { token, attempt: row.attempts.unsigned_abs(), row, prior }
@@ -163,8 +178,15 @@ pub enum Ending {
     Refused {
         /// Which, and why.
         error: String,
+        /// The tag of the file that was refused.
+        tag: Option<String>,
     },
-    /// A person stopped it. Costs no attempt.
+    /// The file is the one that was loaded, under this tag by now. Costs no attempt.
+    Unchanged {
+        /// Its tag.
+        tag: Option<String>,
+    },
+    /// It was stopped. Costs no attempt.
     Interrupted,
     /// The database failed. Costs no attempt.
     Database {
@@ -212,9 +234,9 @@ pub fn end(
         match ending {
             // A reload whose file is gone leaves the day as it was; only the attempt tells of it.
             Ending::Waiting { why, .. } if claim.is_reload() => end(conn, Outcome::Failed, Some(why.as_str()))?,
-            Ending::Waiting { .. } => attempts::take_back(conn, &claim.token)?,
+            Ending::Waiting { .. } | Ending::Unchanged { .. } => attempts::take_back(conn, &claim.token)?,
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
-            Ending::Refused { error } => end(conn, Outcome::Refused, Some(error.as_str()))?,
+            Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
             Ending::Database { error } => end(conn, Outcome::Database, Some(error.as_str()))?,
         }
@@ -233,33 +255,98 @@ pub fn end(
 fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
     let event = match ending {
         Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
+        Ending::Unchanged { tag } => {
+            return claim.prior.clone().map(|prior| ProcessedDay {
+                source_etag: tag.clone(),
+                newer_etag: None,
+                ..prior
+            });
+        }
         Ending::Waiting { .. } => Event::FileMissing,
         Ending::Failed { .. } => Event::Failed,
         Ending::Refused { .. } => Event::Refused,
     };
     let state = after(Some(State::Running), event, claim.is_reload()).ok().flatten()?;
     if state == State::Loaded {
-        return claim.prior.clone();
+        return claim.prior.clone().map(|prior| match ending {
+            // So that the same file is not tried again by itself.
+            Ending::Refused { tag: Some(tag), .. } => ProcessedDay { newer_etag: Some(tag.clone()), ..prior },
+            _ => prior,
+        });
     }
     let row = ProcessedDay { finished_at: Some(now), ..claim.row.clone().unclaimed(state) };
     Some(match ending {
-        Ending::Waiting { url, why, look_again } => ProcessedDay {
-            attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
-            next_attempt_at: Some(now + *look_again),
-            source_url: Some(url.clone()),
-            error: Some(why.clone()),
-            ..row
-        },
+        Ending::Waiting { url, why, look_again } => {
+            let waited = claim.prior.as_ref().filter(|prior| prior.state.0 == State::Waiting);
+            ProcessedDay {
+                attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
+                next_attempt_at: Some(now + *look_again),
+                source_url: Some(url.clone()),
+                error: Some(why.clone()),
+                waiting_since: waited.and_then(|prior| prior.waiting_since).or(Some(now)),
+                ..row
+            }
+        }
         Ending::Failed { error, try_again } => {
             ProcessedDay { next_attempt_at: try_again.map(|delay| now + delay), error: Some(error.clone()), ..row }
         }
-        Ending::Refused { error } => ProcessedDay {
+        Ending::Refused { error, .. } => ProcessedDay {
             rows_read: measured.rows_read,
             rows_rejected: measured.rows_rejected,
             error: Some(error.clone()),
             ..row
         },
-        Ending::Interrupted | Ending::Database { .. } => row,
+        Ending::Interrupted | Ending::Database { .. } | Ending::Unchanged { .. } => row,
+    })
+}
+
+/// A look at a waiting or absent day's file that found none.
+#[derive(Debug, Clone, Copy)]
+pub struct FoundNone<'a> {
+    /// Where it was looked for.
+    pub url: &'a str,
+    /// What was found instead.
+    pub why: &'a str,
+    /// When a waiting day is looked for again.
+    pub look_again: Duration,
+    /// How long after the first look a day is given up.
+    pub give_up_after: Duration,
+}
+
+/// Notes that the file of a waiting or absent day is still not there; the states it was in before and is in then: a day
+/// that waited too long is absent. `None` when it neither waits nor is absent any more: another process was faster.
+///
+/// # Errors
+/// A [`DbError`]; nothing is noted then.
+pub fn note_none(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    found: FoundNone<'_>,
+) -> Result<Option<(State, State)>, DbError> {
+    conn.transaction(|conn| {
+        let now = conn.now()?;
+        let Some(row) = days::lock(conn, dataset.as_str(), day.date(), true)? else { return Ok(None) };
+        let since = row.waiting_since.unwrap_or(now);
+        let event = if now >= since + found.give_up_after { Event::GaveUp } else { Event::FileMissing };
+        let event = if row.state.0 == State::Absent { Event::FileMissing } else { event };
+        let before = row.state.0;
+        let state = match before {
+            State::Waiting | State::Absent => after(Some(before), event, false).ok().flatten(),
+            _ => None,
+        };
+        let Some(state) = state else { return Ok(None) };
+        let waits = state == State::Waiting;
+        let row = ProcessedDay {
+            state: Stored(state),
+            next_attempt_at: waits.then(|| now + found.look_again),
+            waiting_since: waits.then_some(since),
+            source_url: Some(found.url.to_owned()),
+            error: Some(found.why.to_owned()),
+            ..row
+        };
+        days::save(conn, &row)?;
+        Ok(Some((before, state)))
     })
 }
 

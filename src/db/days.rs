@@ -97,6 +97,10 @@ pub struct ProcessedDay {
     pub error: Option<String>,
     /// What a person said.
     pub note: Option<String>,
+    /// When the file of a waiting day was first looked for.
+    pub waiting_since: Option<NaiveDateTime>,
+    /// The `ETag` of a newer file that was seen and is not loaded.
+    pub newer_etag: Option<String>,
 }
 
 impl ProcessedDay {
@@ -126,6 +130,8 @@ impl ProcessedDay {
             finished_at: None,
             error: None,
             note: None,
+            waiting_since: None,
+            newer_etag: None,
         }
     }
 
@@ -140,20 +146,48 @@ impl ProcessedDay {
         Self { state: Stored(state), worker: None, claim: None, lease_until: None, ..self }
     }
 
-    /// What the plan wants to know of the row, given what became of the process it belongs to.
-    #[must_use]
-    pub fn known(&self, owner: Owner) -> Known {
-        Known {
+    /// What the plan wants to know of the row. `now` is the database's.
+    pub(super) fn known(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Known, DbError> {
+        let brief = Brief {
+            day: self.day,
+            state: self.state,
+            attempts: self.attempts,
+            worker: self.worker.clone(),
+            lease_until: self.lease_until,
+            next_attempt_at: self.next_attempt_at,
+            loaded_at: self.loaded_at,
+        };
+        brief.known(conn, now)
+    }
+}
+
+/// What the plan wants to know of a row, as the table holds it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = processed_days)]
+struct Brief {
+    day: NaiveDate,
+    state: Stored,
+    attempts: i32,
+    worker: Option<String>,
+    lease_until: Option<NaiveDateTime>,
+    next_attempt_at: Option<NaiveDateTime>,
+    loaded_at: Option<NaiveDateTime>,
+}
+
+impl Brief {
+    fn known(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Known, DbError> {
+        let running = self.state.0 == State::Running;
+        Ok(Known {
             state: self.state.0,
             attempts: u32::try_from(self.attempts).unwrap_or(0),
-            in_target: self.in_target(),
+            in_target: self.loaded_at.is_some(),
             next_look: self.next_attempt_at,
-            owner,
-        }
+            owner: if running { self.owner(conn, now)? } else { Owner::Gone },
+        })
     }
 
-    /// What became of the process a running day belongs to. `now` is the database's.
-    pub(super) fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
+    /// What became of the process a running day belongs to.
+    fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
         let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
         let leased = self.lease_until.is_some_and(|until| until > now) || worker::is_leased_by_file(conn, worker)?;
         let alive = leased && worker::is_alive(conn, worker)?;
@@ -176,19 +210,123 @@ pub fn list(conn: &mut Conn, dataset: &str, range: Option<DayRange>) -> Result<V
     .doing("reading the processed days")
 }
 
-/// What the plan wants to know of a dataset's days within a range.
+/// What the plan wants to know of a dataset's days within a range, and the database's clock when it was read.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn known(conn: &mut Conn, dataset: &DatasetName, range: Option<DayRange>) -> Result<BTreeMap<Day, Known>, DbError> {
-    let rows = list(conn, dataset.as_str(), range)?;
+pub fn known(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    DayRange { from, to }: DayRange,
+) -> Result<(BTreeMap<Day, Known>, NaiveDateTime), DbError> {
+    let rows: Vec<Brief> = on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.as_str()))
+        .filter(processed_days::day.between(from.date(), to.date()))
+        .select(Brief::as_select())
+        .load(c))
+    .doing("reading the processed days")?;
     let now = conn.now()?;
-    rows.into_iter()
-        .map(|row| {
-            let owner = if row.state.0 == State::Running { row.owner(conn, now)? } else { Owner::Gone };
-            Ok((Day::new(row.day), row.known(owner)))
-        })
-        .collect()
+    let known: Result<_, DbError> = rows.iter().map(|row| Ok((Day::new(row.day), row.known(conn, now)?))).collect();
+    Ok((known?, now))
+}
+
+/// A day that a process is loading, that waits, or that failed.
+#[derive(Debug)]
+pub struct OpenDay {
+    /// The dataset's name, as the table has it.
+    pub dataset: String,
+    /// The day.
+    pub day: Day,
+    /// What the plan wants to know of it.
+    pub known: Known,
+}
+
+/// The days of all datasets that are running, waiting or failed, and the database's clock when they were read.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
+    // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
+    let is_open = diesel::dsl::sql::<diesel::sql_types::Bool>("state in ('running', 'waiting', 'failed')");
+    let rows: Vec<(String, Brief)> = on!(conn, c => processed_days::table
+        .filter(is_open)
+        .select((processed_days::dataset, Brief::as_select()))
+        .order((processed_days::dataset, processed_days::day))
+        .load(c))
+    .doing("reading the open days")?;
+    let now = conn.now()?;
+    let open: Result<_, DbError> = rows
+        .into_iter()
+        .map(|(dataset, row)| Ok(OpenDay { dataset, day: Day::new(row.day), known: row.known(conn, now)? }))
+        .collect();
+    Ok((open?, now))
+}
+
+/// The file a loaded day came from, as far as it tells whether the source's file is still that one.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = processed_days)]
+pub struct LoadedFile {
+    /// The day.
+    pub day: NaiveDate,
+    /// The file's `ETag`.
+    pub source_etag: Option<String>,
+    /// Its size, bytes as stored.
+    pub source_bytes: Option<i64>,
+    /// When it was last changed.
+    pub source_modified: Option<NaiveDateTime>,
+    /// SHA-256 of its stored bytes.
+    pub source_hash: Option<String>,
+    /// The `ETag` of a newer one that was seen and is not loaded.
+    pub newer_etag: Option<String>,
+}
+
+/// The files of a dataset's loaded days within a range, oldest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn loaded_files(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    DayRange { from, to }: DayRange,
+) -> Result<Vec<LoadedFile>, DbError> {
+    on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.as_str()))
+        .filter(processed_days::day.between(from.date(), to.date()))
+        .filter(processed_days::state.eq(Stored(State::Loaded)))
+        .order(processed_days::day)
+        .select(LoadedFile::as_select())
+        .load(c))
+    .doing("reading the files of loaded days")
+}
+
+/// What a look at the file of a loaded day found.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// The file that was loaded, under this tag by now.
+    Same(&'a str),
+    /// Another file, with this tag, which is not loaded.
+    Newer(&'a str),
+}
+
+/// Notes what a look at the file of a loaded day found; nothing when the day is not loaded from that file any more.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &LoadedFile, seen: Seen<'_>) -> Result<(), DbError> {
+    use processed_days as pd;
+    conn.transaction(|conn| {
+        let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };
+        if row.state.0 != State::Loaded || row.source_hash != file.source_hash {
+            return Ok(());
+        }
+        let (etag, newer) = match seen {
+            Seen::Same(etag) => (Some(etag.to_owned()), None),
+            Seen::Newer(etag) => (row.source_etag, Some(etag.to_owned())),
+        };
+        let noted = (pd::source_etag.eq(etag), pd::newer_etag.eq(newer));
+        let same = pd::table.find((dataset.as_str(), file.day));
+        on!(conn, c => diesel::update(same).set(noted).execute(c)).doing("noting what the source has").map(drop)
+    })
 }
 
 /// Reads a day's row and holds it against other transactions until this one ends. PostgreSQL: with `wait` it waits for
@@ -283,7 +421,8 @@ pub fn order(conn: &mut Conn, dataset: &DatasetName, day: Day, order: Order<'_>)
                 let fresh = row.is_none();
                 let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
                 let note = reason.map(ToOwned::to_owned);
-                let row = ProcessedDay { note, next_attempt_at: None, ..row.unclaimed(State::Skipped) };
+                let row =
+                    ProcessedDay { note, next_attempt_at: None, waiting_since: None, ..row.unclaimed(State::Skipped) };
                 if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
             }
             Order::Forget => {
@@ -304,7 +443,7 @@ fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<Pro
     if row.state.0 != State::Running {
         return Ok(row);
     }
-    if row.owner(conn, now)? == Owner::Alive {
+    if row.known(conn, now)?.owner == Owner::Alive {
         return Err(OrderError::Busy);
     }
     attempts::lost(conn, &row, now)?;

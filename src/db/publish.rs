@@ -103,6 +103,7 @@ fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: NaiveDat
         finished_at: Some(now),
         error: None,
         note: None,
+        newer_etag: None,
         ..claim.row.clone().unclaimed(state.unwrap_or(State::Loaded))
     }
 }

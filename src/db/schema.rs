@@ -29,6 +29,8 @@ diesel::table! {
         finished_at -> Nullable<Timestamp>,
         error -> Nullable<Text>,
         note -> Nullable<Text>,
+        waiting_since -> Nullable<Timestamp>,
+        newer_etag -> Nullable<Text>,
     }
 }
 
@@ -77,5 +79,6 @@ diesel::table! {
         version -> Text,
         started_at -> Timestamp,
         heartbeat_at -> Timestamp,
+        refused_config -> Nullable<Text>,
     }
 }

@@ -35,8 +35,13 @@ struct Shared {
     wake: Condvar,
 }
 
+#[derive(Default)]
 struct Beats {
     tokens: HashSet<String>,
+    /// What is wrong with the configuration that this process refused.
+    refused_config: Option<String>,
+    /// A beat is wanted now, not at its time.
+    at_once: bool,
     stopped: bool,
 }
 
@@ -81,10 +86,7 @@ impl Worker {
         let id = uuid::Uuid::new_v4().to_string();
         let lock = lock_for_life(&mut conn, &id)?;
         register(&mut conn, &id)?;
-        let shared = Arc::new(Shared {
-            beats: Mutex::new(Beats { tokens: HashSet::new(), stopped: false }),
-            wake: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { beats: Mutex::default(), wake: Condvar::new() });
         let (database, lock_pending) = (Arc::clone(database), false);
         let heartbeat = Heartbeat { database, conn: Some(conn), id: id.clone(), lock, lock_pending };
         let thread = std::thread::spawn({
@@ -98,6 +100,15 @@ impl Worker {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Notes, for all to see, what is wrong with the configuration that this process refused; `None` when it took the last
+    /// one.
+    pub fn note_refused_config(&self, problems: Option<String>) {
+        let mut beats = self.shared.lock();
+        beats.refused_config = problems;
+        beats.at_once = true;
+        self.shared.wake.notify_all();
     }
 
     /// Extends a claim's lease until the guard is dropped, which waits for a beat under way. It must be dropped before
@@ -146,12 +157,16 @@ impl Heartbeat {
         let every = self.database.lease() / 3;
         let mut beats = shared.lock();
         while !beats.stopped {
-            let (guard, wait) = shared.wake.wait_timeout(beats, every).unwrap_or_else(PoisonError::into_inner);
+            let quiet = |beats: &mut Beats| !beats.stopped && !beats.at_once;
+            let (guard, _) =
+                shared.wake.wait_timeout_while(beats, every, quiet).unwrap_or_else(PoisonError::into_inner);
             beats = guard;
-            if wait.timed_out() && !beats.stopped {
+            if !beats.stopped {
+                beats.at_once = false;
                 // The lock on the tokens is held meanwhile, so that a claim that is let go sees no later beat.
-                if let Err(error) = self.beat(&beats.tokens) {
-                    log::warn!("heartbeat of worker {}: {error}; trying again in {every:?}", self.id);
+                if let Err(error) = self.beat(&beats) {
+                    // Who works with the database says what is wrong with it.
+                    log::debug!("heartbeat of worker {}: {error}; trying again in {every:?}", self.id);
                     self.conn = None;
                 }
             }
@@ -167,7 +182,7 @@ impl Heartbeat {
         }
     }
 
-    fn beat(&mut self, tokens: &HashSet<String>) -> Result<(), DbError> {
+    fn beat(&mut self, beats: &Beats) -> Result<(), DbError> {
         // The file's time is the end of the lease too: it needs no lock of the database, which a long publish holds.
         if let LifeLock::File { locked, .. } = &self.lock {
             locked.set_modified(SystemTime::now() + self.database.lease()).map_err(|source| self.lock.error(source))?;
@@ -185,21 +200,59 @@ impl Heartbeat {
             let locked = super::postgres::try_lock_worker(link.get(), &self.id).doing("locking the worker's id")?;
             self.lock_pending = !locked;
         }
-        beat(conn, &self.id, tokens, self.database.lease())
+        beat(conn, &self.id, beats, self.database.lease())
     }
 }
 
 /// Extends the leases of the tokens that are still claims, and notes that the worker lives.
-fn beat(conn: &mut Conn, id: &str, tokens: &HashSet<String>, lease: Duration) -> Result<(), DbError> {
+fn beat(conn: &mut Conn, id: &str, beats: &Beats, lease: Duration) -> Result<(), DbError> {
     let now = conn.now()?;
-    if !tokens.is_empty() {
-        let ours = processed_days::table.filter(processed_days::claim.eq_any(tokens));
+    if !beats.tokens.is_empty() {
+        let ours = processed_days::table.filter(processed_days::claim.eq_any(&beats.tokens));
         on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
             .doing("extending the lease")?;
     }
-    on!(conn, c => diesel::update(workers::table.find(id)).set(workers::heartbeat_at.eq(now)).execute(c))
-        .doing("noting the heartbeat")
-        .map(drop)
+    let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(&beats.refused_config));
+    on!(conn, c => diesel::update(workers::table.find(id)).set(seen).execute(c)).doing("noting the heartbeat").map(drop)
+}
+
+/// A process as the database knows it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = workers)]
+pub struct Registered {
+    /// Its id, as claims hold it.
+    pub id: String,
+    /// The machine or container it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: i64,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: NaiveDateTime,
+    /// Its last sign of life.
+    pub heartbeat_at: NaiveDateTime,
+    /// What is wrong with the configuration it refused.
+    pub refused_config: Option<String>,
+}
+
+/// The processes that are alive now, by the time they started.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn alive(conn: &mut Conn) -> Result<Vec<Registered>, DbError> {
+    let all: Vec<Registered> = on!(conn, c => workers::table
+        .order((workers::started_at, workers::id))
+        .select(Registered::as_select())
+        .load(c))
+    .doing("reading the workers")?;
+    let mut alive = Vec::new();
+    for worker in all {
+        if is_alive(conn, &worker.id)? {
+            alive.push(worker);
+        }
+    }
+    Ok(alive)
 }
 
 fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {

@@ -1,13 +1,16 @@
-//! What loading needs: the database and this process in it, when to stop and to try again, and a dataset made ready.
+//! What loading needs: the database and this process in it, when to stop, and a dataset made ready.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::dataset::Dataset;
-use crate::db::pool::Database;
+use crate::db::attempts::Measured;
+use crate::db::claim::{self, Claim, Ending};
+use crate::db::error::DbError;
+use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
 use crate::source::Source;
 
@@ -16,66 +19,94 @@ pub struct Context {
     /// The database.
     pub database: Arc<Database>,
     /// This process, as the database knows it.
-    pub worker: Worker,
+    pub worker: Arc<Worker>,
     /// Where requests to sources run.
     pub runtime: tokio::runtime::Handle,
     /// Says when to stop.
     pub stop: Stop,
-    /// When what did not load is tried again.
-    pub retry: Retry,
+    /// As many days are loaded at once as there are permits, whichever dataset they are of.
+    pub slots: Arc<Semaphore>,
     /// How far loads have come.
     pub progress: Arc<Progress>,
+    /// Ends of attempts that the database was not there to be told of.
+    pub untold: Mutex<Vec<Untold>>,
 }
 
-/// When what did not load is tried again.
-#[derive(Debug, Clone, Copy)]
-pub struct Retry {
-    /// How many attempts a day has.
-    pub max_attempts: u32,
-    /// The pause after the first failed attempt; it doubles with each further one.
-    pub first_delay: Duration,
-    /// The longest pause.
-    pub max_delay: Duration,
-    /// When a file that is not there is looked for again.
-    pub look_again: Duration,
-}
+impl Context {
+    /// Waits for a slot to load a day in; `None` when no further day may begin.
+    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if self.stop.is_halted() {
+            return None;
+        }
+        self.runtime.block_on(Arc::clone(&self.slots).acquire_owned()).ok().filter(|_| !self.stop.is_halted())
+    }
 
-impl Retry {
-    /// The pause after that many failed attempts, a tenth longer or shorter at random so that days that failed together
-    /// do not come back together; `None` when attempts are used up.
-    pub(super) fn delay(&self, attempts: u32) -> Option<Duration> {
-        let doubled = self.first_delay.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1)));
-        let jitter = 0.9 + 0.2 * fastrand::f64();
-        (attempts < self.max_attempts).then(|| doubled.min(self.max_delay).mul_f64(jitter))
+    /// Tells the database how attempts ended that it was not there to be told of, so that they cost none.
+    ///
+    /// # Errors
+    /// A [`DbError`] when it is still not there; what is left is told next time.
+    pub fn tell(&self, conn: &mut Conn) -> Result<(), DbError> {
+        loop {
+            let Some(untold) = self.untold().pop() else { return Ok(()) };
+            let told = claim::end(conn, &untold.claim, &untold.ending, &untold.measured, None);
+            if let Err(error) = told {
+                self.untold().push(untold);
+                return Err(error);
+            }
+        }
+    }
+
+    pub(super) fn untold(&self) -> MutexGuard<'_, Vec<Untold>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells loads in flight to stop before they publish, and no further one to begin.
+/// The end of an attempt that the database was not there to be told of.
+pub struct Untold {
+    pub(super) claim: Claim,
+    pub(super) ending: Ending,
+    pub(super) measured: Measured,
+}
+
+/// Tells loads to stop: first that no further one begins, then those in flight before they publish.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Stopping>);
 
 #[derive(Debug, Default)]
 struct Stopping {
+    halted: AtomicBool,
     asked: AtomicBool,
     /// Downloads that a reader may be waiting for.
     downloads: Mutex<Vec<AbortHandle>>,
 }
 
 impl Stop {
-    /// Asks for the stop.
+    /// Lets no further load begin; those in flight go on.
+    pub fn halt(&self) {
+        self.0.halted.store(true, Ordering::SeqCst);
+    }
+
+    /// True when no further load may begin.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.0.halted.load(Ordering::SeqCst)
+    }
+
+    /// Stops the loads in flight too.
     pub fn ask(&self) {
+        self.halt();
         self.0.asked.store(true, Ordering::SeqCst);
         self.downloads().drain(..).for_each(|download| download.abort());
     }
 
-    /// True when the stop was asked for.
+    /// True when loads in flight are to stop.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)
     }
 
     /// Has the stop break a download off, so that nobody waits for a server that says nothing.
-    pub(super) fn breaks_off(&self, download: Option<AbortHandle>) {
+    pub(crate) fn breaks_off(&self, download: Option<AbortHandle>) {
         let mut downloads = self.downloads();
         downloads.retain(|download| !download.is_finished());
         downloads.extend(download);

@@ -10,17 +10,18 @@ use std::time::Instant;
 use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
 use crate::db::attempts::{Measured, Trigger};
-use crate::db::claim::{self, Answer, Claim, Ended, Ending, Request};
+use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, Request};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::publish::{Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
-use crate::plan::Ask;
+use crate::plan::{Ask, Leave};
 use crate::read_rows::{ReadError, RowReader, Taken};
-use crate::source::{Opened, SourceFile};
+use crate::source::{Looked, Opened, SourceFile};
+use crate::state::State;
 
-pub use context::{Context, Job, Progress, Retry, Stop};
+pub use context::{Context, Job, Progress, Stop, Untold};
 pub use report::{Outcome, Report};
 
 /// How much of a file is read at once.
@@ -31,6 +32,7 @@ enum Problem {
     NotThere { url: String, why: String },
     Failed(String),
     Refused { error: String, first: Option<String> },
+    Unchanged,
     Lost,
     Interrupted,
     Db(DbError),
@@ -65,8 +67,8 @@ impl From<ReadError<Self>> for Problem {
 #[must_use]
 pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigger) -> Report {
     let began = Instant::now();
-    let mut load = Load { context, job, day, measured: Measured::default(), attempt: None };
-    let outcome = load.run(ask, trigger).unwrap_or_else(Outcome::Database);
+    let mut load = Load { context, job, day, ask, measured: Measured::default(), attempt: None, tag: None };
+    let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
     Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
 }
 
@@ -74,34 +76,67 @@ struct Load<'a> {
     context: &'a Context,
     job: &'a Job,
     day: Day,
+    ask: Ask,
     measured: Measured,
     attempt: Option<u32>,
+    /// The tag of the file that was opened.
+    tag: Option<String>,
 }
 
 impl<'a> Load<'a> {
-    fn run(&mut self, ask: Ask, trigger: Trigger) -> Result<Outcome, DbError> {
-        let Context { database, worker, retry, .. } = self.context;
-        let mut conn = database.conn()?;
-        let request = Request {
-            dataset: &self.job.dataset.name,
-            day: self.day,
-            worker: worker.id(),
-            lease: database.lease(),
-            trigger,
-            ask,
-            max_attempts: retry.max_attempts,
-        };
-        let claim = match claim::claim(&mut conn, request)? {
+    fn run(&mut self, trigger: Trigger) -> Result<Outcome, DbError> {
+        let mut conn = self.context.database.conn()?;
+        let mut answer = self.claim(&mut conn, trigger, false)?;
+        if matches!(answer, Answer::LookFirst) {
+            if let Some(outcome) = self.look(&mut conn)? {
+                return Ok(outcome);
+            }
+            answer = self.claim(&mut conn, trigger, true)?;
+        }
+        let claim = match answer {
             Answer::Claimed(claim) => claim,
             Answer::Left(leave) => return Ok(Outcome::Left(leave)),
             Answer::Settled(state) => return Ok(Outcome::Settled(state)),
+            Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
         };
         self.attempt = Some(claim.attempt);
         let mut staged = StagedDay::new(&self.job.dataset);
         match self.attempt(&mut conn, &claim, &mut staged) {
             Ok(()) => Ok(Outcome::Loaded),
-            Err(problem) => self.end(conn, &claim, staged, problem),
+            Err(problem) => self.end(conn, *claim, staged, problem),
         }
+    }
+
+    fn claim(&self, conn: &mut Conn, trigger: Trigger, file_seen: bool) -> Result<Answer, DbError> {
+        let request = Request {
+            dataset: &self.job.dataset.name,
+            day: self.day,
+            worker: self.context.worker.id(),
+            lease: self.context.database.lease(),
+            trigger,
+            ask: self.ask,
+            max_attempts: self.job.dataset.policy.retry.max_attempts,
+            file_seen,
+        };
+        claim::claim(conn, request)
+    }
+
+    /// Looks whether the file of a day that waits, or was given up, is there by now, without claiming the day. `None` when
+    /// it is; and when that cannot be told, for the attempt to say why.
+    fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
+        let Job { dataset, source, .. } = self.job;
+        let Ok(Looked::NotThere { url, why }) = source.look(self.day, &self.context.runtime) else { return Ok(None) };
+        let waiting = &dataset.policy.waiting;
+        let stored = storable(&why);
+        let none =
+            FoundNone { url: &url, why: &stored, look_again: waiting.poll, give_up_after: waiting.give_up_after };
+        let noted = claim::note_none(conn, &dataset.name, self.day, none)?;
+        Ok(Some(match noted {
+            Some((State::Waiting, State::Absent)) => Outcome::Absent { why, still: false },
+            Some((_, State::Absent)) => Outcome::Absent { why, still: true },
+            Some(_) => Outcome::Waiting { why, still: true },
+            None => Outcome::Left(Leave::NotDue),
+        }))
     }
 
     /// The way of a claimed day from its file to the target.
@@ -112,6 +147,9 @@ impl<'a> Load<'a> {
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
         self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
         let origin = origin?;
+        if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
+            return Err(Problem::Unchanged);
+        }
         let passed: Passed = self.timed(
             |measured| &mut measured.audit_ms,
             |load| audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| too_many(&refusal, staged)),
@@ -145,6 +183,7 @@ impl<'a> Load<'a> {
         match self.job.source.open(self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
                 self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
+                self.tag = Some(file.info().tag());
                 Ok(file)
             }
             Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
@@ -221,42 +260,56 @@ impl<'a> Load<'a> {
     fn end(
         &mut self,
         conn: Conn,
-        claim: &Claim,
+        claim: Claim,
         mut staged: StagedDay<'_>,
         problem: Problem,
     ) -> Result<Outcome, DbError> {
-        let retry = &self.context.retry;
         // Publishing may have found doubled keys before it refused.
         self.measured.rows_rejected =
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
-        let failed = |error: String| {
-            let left = retry.max_attempts.saturating_sub(claim.attempt);
-            let ending = Ending::Failed { error: storable(&error), try_again: retry.delay(claim.attempt) };
-            (ending, Outcome::Failed { error, left })
-        };
-        let (ending, outcome) = match problem {
-            Problem::Lost => return Ok(Outcome::Lost),
-            Problem::NotThere { url, why } => {
-                (Ending::Waiting { url, why: storable(&why), look_again: retry.look_again }, Outcome::Waiting { why })
+        let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
+        let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
+        match self.write_end(conn, &claim, &ending, rejects) {
+            Ok(Ended::AsAsked) => Ok(outcome),
+            Ok(Ended::Published) => Ok(Outcome::Loaded),
+            Ok(Ended::Lost) => Ok(Outcome::Lost),
+            Err(error) => {
+                if error.is_the_databases_own() {
+                    self.context.untold().push(Untold { claim, ending, measured: self.measured });
+                }
+                Err(error)
             }
+        }
+    }
+
+    /// What a problem means for the day, in the state table and in the report; `None` when the day is not ours any more.
+    fn ending(&self, claim: &Claim, problem: Problem) -> Option<(Ending, Outcome)> {
+        let policy = &self.job.dataset.policy;
+        let failed = |error: String| {
+            let left = policy.retry.max_attempts.saturating_sub(claim.attempt);
+            let try_again = policy.retry.delay(claim.attempt, fastrand::f64());
+            (Ending::Failed { error: storable(&error), try_again }, Outcome::Failed { error, left })
+        };
+        Some(match problem {
+            Problem::Lost => return None,
+            Problem::NotThere { url, why } => (
+                Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
+                Outcome::Waiting { why, still: false },
+            ),
             Problem::Failed(error) => failed(error),
             Problem::Refused { error, first } => {
                 let shown = first.iter().fold(error.clone(), |shown, first| format!("{shown}; the first: {first}"));
-                (Ending::Refused { error: storable(&shown) }, Outcome::Refused { error, first })
+                let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };
+                (ending, Outcome::Refused { error, first })
             }
+            Problem::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
             Problem::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
             Problem::Db(error) if error.is_the_databases_own() => {
                 (Ending::Database { error: error.to_string() }, Outcome::Database(error))
             }
             Problem::Db(error) => failed(error.to_string()),
-        };
-        let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
-        Ok(match self.write_end(conn, claim, &ending, rejects)? {
-            Ended::AsAsked => outcome,
-            Ended::Published => Outcome::Loaded,
-            Ended::Lost => Outcome::Lost,
         })
     }
 

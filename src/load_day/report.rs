@@ -32,6 +32,15 @@ pub enum Outcome {
     Waiting {
         /// What was found instead.
         why: String,
+        /// It waited before.
+        still: bool,
+    },
+    /// Its file is not there, and it waited long enough: it is absent by now, or was before.
+    Absent {
+        /// What was found instead.
+        why: String,
+        /// It was absent before.
+        still: bool,
     },
     /// It failed.
     Failed {
@@ -47,6 +56,8 @@ pub enum Outcome {
         /// The first rejected row, where rejects are the reason. It holds a value of the file: not for logs.
         first: Option<String>,
     },
+    /// It was loaded from the very same file before.
+    Unchanged,
     /// It was left alone.
     Left(Leave),
     /// Its process was gone with nothing more to try.

@@ -76,6 +76,20 @@ pub struct FileInfo {
     pub modified: DateTime<Utc>,
 }
 
+impl FileInfo {
+    /// What tells this version of the file from others: its `ETag`, or its size and time where the server gives none.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        self.etag.clone().unwrap_or_else(|| tag_without_etag(self.bytes, self.modified))
+    }
+}
+
+/// What tells versions of a file apart whose server gives no `ETag`.
+#[must_use]
+pub fn tag_without_etag(bytes: u64, modified: DateTime<Utc>) -> String {
+    format!("{bytes}-{}", modified.timestamp_micros())
+}
+
 /// The SHA-256 of a file as it is stored: what `sha256sum` prints for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentHash(String);

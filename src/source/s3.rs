@@ -190,6 +190,8 @@ mod tests {
                 path_style,
                 settle: Duration::ZERO,
                 forbidden: Forbidden::Failed,
+                recheck_days: 0,
+                on_change: crate::policy::OnChange::Ignore,
             };
             assert_eq!(address(&spec, bucket), expected, "{bucket} {endpoint:?} {path_style}");
         }

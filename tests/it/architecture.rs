@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up. A module may use modules of lower floors, and its neighbours.
 const FLOORS: [(&str, &[&str]); 6] = [
-    ("words", &["day", "column", "dataset", "url_template", "state"]),
+    ("words", &["day", "column", "dataset", "policy", "url_template", "state"]),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
-    ("story", &["reconcile", "load_day"]),
+    ("story", &["ready", "reconcile", "recheck", "load_day"]),
     ("running", &["scheduler", "shutdown"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];

@@ -29,6 +29,8 @@ fn spec(url: &str) -> SourceSpec {
         path_style: false,
         settle: Duration::ZERO,
         forbidden: Forbidden::Failed,
+        recheck_days: 0,
+        on_change: dayfill::policy::OnChange::Ignore,
     }
 }
 

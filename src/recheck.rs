@@ -1,0 +1,88 @@
+//! Rechecking: whether the files of days loaded lately are still the ones that were loaded.
+//!
+//! An `ETag` alone does not tell: a local file's changes with its inode, a bucket's with how it was uploaded. Where it
+//! differs, the content's hash decides.
+
+use log::{debug, warn};
+
+use crate::day::{Day, DayRange};
+use crate::db::attempts::Trigger;
+use crate::db::days::{self, LoadedFile, Seen};
+use crate::db::error::DbError;
+use crate::load_day::{Context, Job, Report};
+use crate::plan::Ask;
+use crate::policy::OnChange;
+use crate::reconcile::{Task, reconcile};
+use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
+
+/// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones what
+/// the dataset says. Days that are loaded again are reported.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn recheck(context: &Context, job: &Job, newest: Day, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
+    let spec = &job.dataset.source;
+    if spec.on_change == OnChange::Ignore || spec.recheck_days == 0 {
+        return Ok(());
+    }
+    let range = DayRange { from: newest.minus(spec.recheck_days - 1), to: newest };
+    let files = days::loaded_files(&mut context.database.conn()?, &job.dataset.name, range)?;
+    for file in files {
+        if context.stop.is_halted() {
+            return Ok(());
+        }
+        let day = Day::new(file.day);
+        match job.source.look(day, &context.runtime) {
+            Ok(Looked::File(info)) if differs(&file, &info) => changed(context, job, &file, &info, report)?,
+            Ok(Looked::File(_)) => {}
+            Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
+            Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
+        }
+    }
+    Ok(())
+}
+
+/// True when the source's file looks other than the one that was loaded, and was not seen before.
+fn differs(file: &LoadedFile, info: &FileInfo) -> bool {
+    let loaded = file.source_etag.clone().unwrap_or_else(|| {
+        let modified = file.source_modified.unwrap_or_default().and_utc();
+        tag_without_etag(file.source_bytes.unwrap_or_default().unsigned_abs(), modified)
+    });
+    let tag = info.tag();
+    tag != loaded && Some(tag) != file.newer_etag
+}
+
+fn changed(
+    context: &Context,
+    job: &Job,
+    file: &LoadedFile,
+    info: &FileInfo,
+    report: &mut dyn FnMut(Report),
+) -> Result<(), DbError> {
+    let (name, day) = (&job.dataset.name, Day::new(file.day));
+    if job.dataset.source.on_change == OnChange::Reload {
+        let task = Task { days: vec![day], ask: Ask::Changed, trigger: Trigger::Change, concurrency: 1 };
+        return reconcile(context, job, &task, report);
+    }
+    let tag = info.tag();
+    let seen = match hash(context, job, day) {
+        Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => Seen::Same(&tag),
+        Ok(Some(_)) => {
+            warn!("{name} {day}: its file changed after it was loaded; `dayfill load --force {day}` loads it again");
+            Seen::Newer(&tag)
+        }
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            warn!("{name} {day}: whether its file changed cannot be told: {error}");
+            return Ok(());
+        }
+    };
+    days::note_seen(&mut context.database.conn()?, name, file, seen)
+}
+
+/// SHA-256 of the stored bytes of a day's file as it is now; `None` when it is gone.
+fn hash(context: &Context, job: &Job, day: Day) -> Result<Option<String>, SourceError> {
+    let Opened::File(file) = job.source.open(day, &context.runtime)? else { return Ok(None) };
+    context.stop.breaks_off(file.download());
+    file.finish().map(|hash| Some(hash.to_string()))
+}
