@@ -9,6 +9,9 @@
 //! with several times or with intervals (`*/20 * * * *`) follows the hands of the clock: no ticks in the gap, two passes
 //! through the overlap. To days that makes no difference, since all of these ticks fall on one date.
 
+mod clock;
+mod waker;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
@@ -16,6 +19,9 @@ use croner::errors::CronError;
 use croner::parser::{CronParser, Year};
 
 use crate::dataset::Schedule;
+
+pub use clock::{ClockWatch, Clocks, Jump};
+pub use waker::{Waker, WakerError};
 
 /// A cron expression that was read and does tick.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
 const ROOMS: [(&[&str], &str); 6] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "flate2", "zstd"], "source"),
-    (&["croner"], "scheduler"),
+    (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "notify"),
     (&["csv_core"], "parse"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif"], "cli"),
