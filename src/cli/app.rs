@@ -32,7 +32,8 @@ impl App {
         let bars = MultiProgress::new();
         let config = config::load(global.config.as_deref(), &environment)?;
         let log = &config.settings.log;
-        logging::start(level(log.level, global), global.log_format.unwrap_or(log.format), &bars);
+        let reader = logging::Reader::of_stderr(environment.get("JOURNAL_STREAM"));
+        logging::start(level(log.level, global), global.log_format.unwrap_or(log.format), reader, &bars);
         Ok(Self { config, environment, bars })
     }
 

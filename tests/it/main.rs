@@ -11,6 +11,7 @@ mod exit_codes;
 mod found;
 mod goldens;
 mod limits;
+mod logging;
 mod readme;
 mod s3_load;
 mod sample;
