@@ -5,7 +5,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`notify`], [`scheduler`], [`shutdown`] |
+//! | running | [`daemon`], [`notify`], [`scheduler`], [`shutdown`] |
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
@@ -15,6 +15,7 @@ pub mod audit;
 pub mod cli;
 pub mod column;
 pub mod config;
+pub mod daemon;
 pub mod dataset;
 pub mod day;
 pub mod db;

@@ -144,6 +144,14 @@ pub fn wanted(schedule: &Schedule, last_tick: Option<NaiveDate>) -> Vec<Day> {
     range.days().filter(|day| schedule.days.contains(day.weekday())).collect()
 }
 
+/// True when the schedule wants the day: when it is one of its [`wanted`] days.
+#[must_use]
+pub fn is_wanted(schedule: &Schedule, last_tick: Option<NaiveDate>, day: Day) -> bool {
+    let newest = last_tick.map(|date| Day::new(date).minus(schedule.lag_days));
+    newest.is_some_and(|newest| schedule.start <= day && day <= schedule.end.map_or(newest, |end| end.min(newest)))
+        && schedule.days.contains(day.weekday())
+}
+
 /// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how many
 /// attempts a day has.
 #[must_use]
@@ -404,6 +412,10 @@ mod tests {
             let tick = NaiveDate::from_num_days_from_ce_opt(first.num_days_from_ce() + length).unwrap();
             let wanted = wanted(&schedule, Some(tick));
             prop_assert_eq!(wanted.len(), usize::try_from((length - i32::try_from(lag).unwrap() + 1).max(0)).unwrap());
+            for days in -3..length + 3 {
+                let day = Day::new(first + chrono::TimeDelta::days(i64::from(days)));
+                prop_assert_eq!(is_wanted(&schedule, Some(tick), day), wanted.contains(&day), "{}", day);
+            }
             prop_assert!(wanted.windows(2).all(|pair| pair[0].next() == pair[1]));
             let rows: BTreeMap<Day, Known> = holes
                 .iter()

@@ -33,7 +33,8 @@ impl App {
         let config = config::load(global.config.as_deref(), &environment)?;
         let log = &config.settings.log;
         let reader = logging::Reader::of_stderr(environment.get("JOURNAL_STREAM"));
-        logging::start(level(log.level, global), global.log_format.unwrap_or(log.format), reader, &bars);
+        let level = level(log.level, (global.verbose, global.quiet));
+        logging::start(level, global.log_format.unwrap_or(log.format), reader, &bars);
         Ok(Self { config, environment, bars })
     }
 
@@ -110,8 +111,9 @@ pub(super) fn days_of(ranges: &[DayRange]) -> Vec<Day> {
     days
 }
 
-fn level(configured: LevelFilter, global: &Global) -> LevelFilter {
-    match (global.verbose, global.quiet) {
+/// The level that so many -v and -q make of the configured one.
+pub(super) fn level(configured: LevelFilter, verbosity: (u8, u8)) -> LevelFilter {
+    match verbosity {
         (0, 0) => configured,
         (0, 1) => LevelFilter::Warn,
         (0, 2) => LevelFilter::Error,

@@ -53,11 +53,17 @@ pub struct Global {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run as a daemon: load each day when it is due, and what is missing before it
+    ///
+    /// Wakes at the ticks of each dataset's schedule and loads every wanted day that is not done, oldest first, today
+    /// last; tries failed days again and looks for late files on their own clocks. SIGHUP reads the configuration again,
+    /// SIGTERM and Ctrl-C end it once loads in flight are done.
+    Run(Run),
     /// Load every wanted day that is not done, oldest first, today last
     ///
     /// Wanted are the days from the dataset's start to its last tick before now, minus its lag. Done are days that are
-    /// loaded, skipped, refused or absent, and failed days whose attempts are used up. A day that fails does not stop
-    /// the others.
+    /// loaded, skipped or refused, days given up long ago, and failed days whose attempts are used up. A day that fails
+    /// does not stop the others, unless `catch_up.stop_on_failure` is set.
     CatchUp(CatchUp),
     /// Load the days named, now, whatever their state
     ///
@@ -97,6 +103,17 @@ pub enum Command {
 pub enum AlgoliaCommand {
     /// Load a range of days
     RunEtl(RunEtl),
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Catch up at the start, whatever `catch_up.on_start` says
+    #[arg(long, conflicts_with = "no_catch_up")]
+    pub catch_up: bool,
+    /// Wait for the next tick, whatever `catch_up.on_start` says
+    #[arg(long)]
+    pub no_catch_up: bool,
 }
 
 /// `catch-up`

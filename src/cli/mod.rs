@@ -9,6 +9,7 @@ mod failure;
 mod loads;
 mod migrate;
 mod progress;
+mod run;
 mod run_etl;
 mod status;
 mod table;
@@ -40,6 +41,7 @@ pub fn algolia_etl(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run(args) => run::run(&App::open(global)?, global, &args),
         Command::CatchUp(args) => catch_up::catch_up(&App::open(global)?, &args),
         Command::Load(args) => catch_up::load(&App::open(global)?, &args),
         Command::RunEtl(args) => run_etl::run_etl(&App::open(global)?, &args),

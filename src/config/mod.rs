@@ -10,6 +10,7 @@ mod database;
 mod dataset_file;
 mod duration;
 mod environment;
+mod keys;
 mod locate;
 mod nearest;
 mod policy;
@@ -22,6 +23,7 @@ mod source_url;
 mod toml;
 
 pub use environment::Environment;
+pub use keys::Keys;
 pub use problem::{Problem, Problems};
 pub use settings::{Claim, Database, Log, Reload, Settings, Shutdown};
 
@@ -37,6 +39,17 @@ pub struct Config {
     pub settings: Settings,
     /// The datasets, by name.
     pub datasets: Vec<Dataset>,
+    /// Every key that was given.
+    pub keys: Keys,
+}
+
+impl Config {
+    /// The folders whose files it was read from.
+    #[must_use]
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let folder = locate::folder_of(&self.file);
+        vec![folder.to_owned(), folder.join(&self.settings.datasets)]
+    }
 }
 
 /// Finds the main file (`flag` is the command line's `--config`) and reads it and all dataset files.
@@ -47,7 +60,8 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
     let file = locate::main_file(flag, environment).map_err(|problem| Problems(vec![problem]))?;
     let folder = locate::folder_of(&file);
     let report = Report::new(&file, environment);
-    let settings = settings(&file, folder, environment, &report);
+    let mut keys = Keys::new();
+    let settings = settings(&file, folder, environment, &report, &mut keys);
     // A main file that cannot be read at all should not hide what is wrong with the others: they are looked for where
     // they usually are.
     let assumed = settings.clone().unwrap_or_default();
@@ -61,18 +75,25 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
     let mut datasets = Vec::new();
     for path in &files {
         let report = Report::new(path, environment);
-        datasets.extend(dataset(path, folder, &assumed, &datasets, &report));
+        datasets.extend(dataset(path, folder, &assumed, &datasets, &report, &mut keys));
         problems.extend(report.into_problems());
     }
     datasets.sort_by(|left, right| left.name.cmp(&right.name));
     match settings {
-        Some(settings) if problems.is_empty() => Ok(Config { file, settings, datasets }),
+        Some(settings) if problems.is_empty() => Ok(Config { file, settings, datasets, keys }),
         _ => Err(Problems(problems)),
     }
 }
 
-fn settings(file: &Path, folder: &Path, environment: &Environment, report: &Report) -> Option<Settings> {
+fn settings(
+    file: &Path,
+    folder: &Path,
+    environment: &Environment,
+    report: &Report,
+    keys: &mut Keys,
+) -> Option<Settings> {
     let table = toml::main_file(file, environment).map_err(|message| report.file(message)).ok()?;
+    keys::gather(keys, "", &table);
     let mut main = Section::root(report, table);
     let url = database::read(main.section("database"), report, environment, folder);
     let settings = Settings::read(&mut main, url);
@@ -91,8 +112,17 @@ fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &En
     }
 }
 
-fn dataset(path: &Path, folder: &Path, settings: &Settings, earlier: &[Dataset], report: &Report) -> Option<Dataset> {
+fn dataset(
+    path: &Path,
+    folder: &Path,
+    settings: &Settings,
+    earlier: &[Dataset],
+    report: &Report,
+    keys: &mut Keys,
+) -> Option<Dataset> {
     let table = toml::dataset_file(path).map_err(|message| report.file(message)).ok()?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    keys::gather(keys, &format!("datasets/{name} "), &table);
     let folder = absolute(folder).map_err(|error| report.file(format!("has no folder ({error})"))).ok()?;
     let dataset = dataset_file::read(path, table, &folder, &settings.policy, report)?;
     checks::between(&dataset, earlier, &settings.database.url, report);

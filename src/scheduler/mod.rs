@@ -10,6 +10,7 @@
 //! through the overlap. To days that makes no difference, since all of these ticks fall on one date.
 
 mod clock;
+mod deadline;
 mod waker;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
@@ -21,6 +22,7 @@ use croner::parser::{CronParser, Year};
 use crate::dataset::Schedule;
 
 pub use clock::{ClockWatch, Clocks, Jump};
+pub use deadline::{deadline, first_time_after};
 pub use waker::{Waker, WakerError};
 
 /// A cron expression that was read and does tick.

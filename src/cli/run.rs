@@ -1,0 +1,80 @@
+//! `run`: the daemon, told what the files say.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::app::{App, level};
+use crate::cli::args::{Global, Run};
+use crate::cli::failure::Failure;
+use crate::config::{self, Config, Environment};
+use crate::daemon::{self, Configuration, Start};
+use crate::exit_code::ExitCode;
+use crate::load_day::Job;
+use crate::logging::{self, LogFormat};
+use crate::notify::Notify;
+use crate::source::Source;
+
+pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Failure> {
+    let files = Files {
+        named: global.config.clone(),
+        environment: app.environment.clone(),
+        verbosity: (global.verbose, global.quiet),
+        format: global.log_format,
+    };
+    let configuration =
+        files.told(&app.config).map_err(|problems| Failure::new(ExitCode::Configuration, problems.join("\n")))?;
+    let notify = Notify::new(|name| app.environment.get(name));
+    let catch_up = if args.catch_up { Some(true) } else { args.no_catch_up.then_some(false) };
+    // The loop and requests to sources; loads have threads of their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let read = Arc::new(move || files.read());
+    let start = Start { configuration, read, catch_up, notify };
+    let started = runtime.block_on(daemon::run(start));
+    started.map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;
+    Ok(ExitCode::Success)
+}
+
+/// Where the configuration comes from, each time it is read.
+struct Files {
+    named: Option<PathBuf>,
+    environment: Environment,
+    verbosity: (u8, u8),
+    format: Option<LogFormat>,
+}
+
+impl Files {
+    fn read(&self) -> Result<Configuration, Vec<String>> {
+        let config = config::load(self.named.as_deref(), &self.environment)
+            .map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        self.told(&config)
+    }
+
+    /// What the daemon is told of it.
+    fn told(&self, config: &Config) -> Result<Configuration, Vec<String>> {
+        let settings = &config.settings;
+        let (mut jobs, mut problems) = (Vec::new(), Vec::new());
+        for dataset in &config.datasets {
+            match Source::new(&dataset.source, &self.environment.pairs()) {
+                Ok(source) => {
+                    let definition_hash = dataset.definition_hash();
+                    jobs.push(Arc::new(Job { dataset: dataset.clone(), source, definition_hash }));
+                }
+                Err(error) => problems.push(format!("{}: {error}", dataset.name)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (level, format) = (level(settings.log.level, self.verbosity), self.format.unwrap_or(settings.log.format));
+        Ok(Configuration {
+            jobs,
+            database: settings.database.url.clone(),
+            lease: settings.claim.lease,
+            max_parallel_loads: settings.max_parallel_loads,
+            grace: settings.shutdown.grace,
+            watched: if settings.reload.watch { config.folders() } else { Vec::new() },
+            keys: config.keys.clone(),
+            in_force: Box::new(move || logging::set(level, format)),
+        })
+    }
+}

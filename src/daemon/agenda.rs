@@ -1,0 +1,201 @@
+//! The agenda: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says what
+//! to begin. A tick only means "look again", so that a tick lost, doubled or early changes nothing but the hour.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, Utc};
+
+use crate::dataset::{Dataset, DatasetName, Schedule};
+use crate::day::Day;
+use crate::db::attempts::Trigger;
+use crate::policy::Policy;
+use crate::scheduler;
+
+/// So many lanes work at a time. Each is a thread; the days they load have slots of their own, which are fewer.
+const MOST_LANES: usize = 64;
+
+/// Work on one dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// See that the target fits, load what the schedule wants where a trigger is named, and see which days are late.
+    Look(Option<Trigger>),
+    /// Try these days, whose own clock says so.
+    Due(Vec<Day>),
+}
+
+/// How work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was done, whatever came of the days.
+    Done,
+    /// The database cannot be reached; all datasets wait for it.
+    Unreachable,
+    /// Something else stood in the way; the dataset waits until then.
+    Troubled(DateTime<Utc>),
+}
+
+/// The work of one dataset that goes on side by side: what is wanted next, and whether it works now.
+#[derive(Debug, Default)]
+struct Lane {
+    wanted: Option<Work>,
+    working: Option<Work>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    schedule: Schedule,
+    policy: Policy,
+    next_tick: Option<DateTime<Utc>>,
+    next_deadline: Option<DateTime<Utc>>,
+    /// What the schedule wants.
+    looks: Lane,
+    /// What the clocks of days want. It need not wait until a long catch-up is over.
+    dues: Lane,
+    not_before: Option<DateTime<Utc>>,
+}
+
+/// Which dataset is to be looked at when.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    entries: BTreeMap<DatasetName, Entry>,
+}
+
+impl Agenda {
+    /// Puts a dataset on the agenda, or changes it there; work under way goes on.
+    pub(super) fn put(&mut self, dataset: &Dataset, now: DateTime<Utc>) {
+        let Dataset { name, schedule, policy, .. } = dataset;
+        let old = self.entries.remove(name);
+        let (looks, dues) = old.map(|old| (old.looks, old.dues)).unwrap_or_default();
+        let mut entry = Entry {
+            schedule: schedule.clone(),
+            policy: policy.clone(),
+            next_tick: None,
+            next_deadline: None,
+            looks,
+            dues,
+            not_before: None,
+        };
+        entry.aim(now);
+        self.entries.insert(name.clone(), entry);
+    }
+
+    /// Takes a dataset off; work under way goes on.
+    pub(super) fn remove(&mut self, name: &DatasetName) {
+        self.entries.remove(name);
+    }
+
+    /// Wants a dataset looked at, by the schedule where a trigger is named. While it is being looked at, once more after
+    /// that.
+    pub(super) fn look(&mut self, name: &DatasetName, trigger: Option<Trigger>) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.look(trigger);
+        }
+    }
+
+    /// Wants these days of a dataset tried. What was wanted so before is forgotten: it is among them, or done.
+    pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.dues.wanted = (!days.is_empty()).then_some(Work::Due(days));
+        }
+    }
+
+    /// Wants looked at what has its tick or its deadline by now.
+    pub(super) fn pass(&mut self, now: DateTime<Utc>) {
+        for entry in self.entries.values_mut() {
+            let ticked = entry.next_tick.is_some_and(|tick| tick <= now);
+            let late = entry.next_deadline.is_some_and(|deadline| deadline <= now);
+            if ticked {
+                entry.look(Some(Trigger::Tick));
+            } else if late {
+                entry.look(None);
+            }
+            if ticked || late {
+                entry.aim(now);
+            }
+        }
+    }
+
+    /// Aims anew after the wall clock was set: ticks to come may lie before those that were aimed at.
+    pub(super) fn aim(&mut self, now: DateTime<Utc>) {
+        self.pass(now);
+        self.entries.values_mut().for_each(|entry| entry.aim(now));
+    }
+
+    /// The next tick or deadline of any dataset.
+    pub(super) fn next(&self) -> Option<DateTime<Utc>> {
+        self.entries.values().flat_map(|entry| [entry.next_tick, entry.next_deadline]).flatten().min()
+    }
+
+    /// The next tick of a dataset.
+    pub(super) fn next_tick(&self, name: &DatasetName) -> Option<DateTime<Utc>> {
+        self.entries.get(name)?.next_tick
+    }
+
+    /// What can begin now; it is under way from here on.
+    pub(super) fn begin(&mut self, now: DateTime<Utc>) -> Vec<(DatasetName, Work)> {
+        let mut free = MOST_LANES.saturating_sub(self.working());
+        let mut begun = Vec::new();
+        for (name, entry) in &mut self.entries {
+            if entry.not_before.is_some_and(|until| now < until) {
+                continue;
+            }
+            for lane in [&mut entry.looks, &mut entry.dues] {
+                if free > 0 && lane.working.is_none() && lane.wanted.is_some() {
+                    lane.working = lane.wanted.take();
+                    begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
+                    free -= 1;
+                }
+            }
+        }
+        begun
+    }
+
+    /// Notes that work ended. What could not be done is wanted again.
+    pub(super) fn end(&mut self, name: &DatasetName, work: &Work, ended: Ended) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let lane = if matches!(work, Work::Look(_)) { &mut entry.looks } else { &mut entry.dues };
+        lane.working = None;
+        entry.not_before = match ended {
+            Ended::Troubled(until) => Some(until),
+            Ended::Done | Ended::Unreachable => None,
+        };
+        match (work, ended) {
+            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_)) => entry.look(*trigger),
+            // What was held back by a day that is tried again may go on now.
+            (Work::Due(_), Ended::Done) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
+            // Days that are still due are found by the next look at all open days.
+            _ => {}
+        }
+    }
+
+    /// When the first dataset that waits for its trouble to pass may go on.
+    pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
+        let waits = |entry: &&Entry| entry.looks.wanted.is_some() || entry.dues.wanted.is_some();
+        self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
+    }
+
+    fn working(&self) -> usize {
+        let lanes = self.entries.values().flat_map(|entry| [&entry.looks, &entry.dues]);
+        lanes.filter(|lane| lane.working.is_some()).count()
+    }
+}
+
+impl Entry {
+    fn aim(&mut self, now: DateTime<Utc>) {
+        // Every schedule ticks again; where the calendar leaves a date out (Apia, 2011) the search may not see beyond it.
+        self.next_tick = scheduler::next_tick(&self.schedule, now).or_else(|| now.checked_add_days(Days::new(1)));
+        let last = scheduler::last_tick_at(&self.schedule, now);
+        let deadline = self.policy.waiting.deadline.zip(last);
+        self.next_deadline = deadline
+            .and_then(|(time, last)| scheduler::first_time_after(self.schedule.timezone, time, last))
+            .filter(|deadline| *deadline > now);
+    }
+
+    fn look(&mut self, trigger: Option<Trigger>) {
+        let trigger = match (trigger, &self.looks.wanted) {
+            (None, Some(Work::Look(wanted))) => *wanted,
+            _ => trigger,
+        };
+        self.looks.wanted = Some(Work::Look(trigger));
+    }
+}

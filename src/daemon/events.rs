@@ -1,0 +1,69 @@
+//! What the daemon's loop hears of.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::agenda::Work;
+use super::lane::{Came, Hindrance};
+use super::pulse::Open;
+use super::reload::NewConfiguration;
+use crate::dataset::DatasetName;
+use crate::load_day::Context;
+
+/// What the daemon's loop hears of.
+pub(super) enum Event {
+    /// A signal came.
+    Signal(Signal),
+    /// A file of the configuration may be another.
+    FilesChanged,
+    /// The database was connected to, or not.
+    Connected(Result<Arc<Context>, String>),
+    /// The open days were looked at.
+    Pulsed(Result<Open, Hindrance>),
+    /// Work on a dataset ended.
+    Worked {
+        /// The dataset.
+        name: DatasetName,
+        /// The work.
+        work: Work,
+        /// What it came to.
+        came: Result<Came, Hindrance>,
+    },
+    /// The configuration was read; or what is wrong with it.
+    Read(Box<Result<NewConfiguration, Vec<String>>>),
+    /// A thread did not end as threads should.
+    Broke(&'static str, String),
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// SIGTERM and Ctrl-C.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Has signals heard of.
+///
+/// # Errors
+/// The system's error when the signals cannot be listened for.
+pub(super) fn forward_signals(send: &UnboundedSender<Event>) -> std::io::Result<()> {
+    let kinds = [
+        (SignalKind::interrupt(), Signal::Stop),
+        (SignalKind::terminate(), Signal::Stop),
+        (SignalKind::hangup(), Signal::Reload),
+    ];
+    for (kind, asked) in kinds {
+        let mut signals = signal(kind)?;
+        let send = send.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                drop(send.send(Event::Signal(asked)));
+            }
+        });
+    }
+    Ok(())
+}

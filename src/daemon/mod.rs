@@ -1,0 +1,454 @@
+//! The daemon: it decides *when* days are looked at, and leaves the rest to `reconcile`.
+//!
+//! One loop owns all that changes. It is woken by the next tick, by an event, or after a nap, and then does the same each
+//! time: passes ticks that are due to the agenda, begins what can begin, and aims at what comes next. Everything that
+//! blocks runs on a thread of its own and answers with an event, so that the loop always turns; the service manager's
+//! watchdog is fed by the loop and by nothing else.
+//!
+//! Between ticks a *pulse* looks at the open days of all datasets: those that wait or failed and are due by their own
+//! clock, and those whose process is gone. The state table is the only thing daemons share, and all that outlives one.
+
+mod agenda;
+mod configuration;
+mod events;
+mod lane;
+mod pulse;
+mod reload;
+mod trouble;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use self::agenda::{Agenda, Ended, Work};
+pub use self::configuration::{Configuration, Given, Read};
+use self::events::{Event, Signal};
+use self::lane::{Came, Hindrance, Member};
+use self::pulse::Pulse;
+use self::reload::Reload;
+use self::trouble::Trouble;
+use self::watch::Watch;
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::attempts::Trigger;
+use crate::load_day::{Context, Stop};
+use crate::notify::Notify;
+use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
+
+/// The longest nap: after it the loop looks at the clock whatever was or was not to wake it.
+const LONGEST_NAP: Duration = Duration::from_secs(15);
+
+/// The daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Signals cannot be listened for.
+    #[error("listening for signals: {0}")]
+    Signals(std::io::Error),
+    /// The scheduler did not start.
+    #[error(transparent)]
+    Waker(#[from] WakerError),
+}
+
+/// How the daemon begins.
+pub struct Start {
+    /// What it is told to do at first.
+    pub configuration: Configuration,
+    /// How it is told anew.
+    pub read: Arc<Read>,
+    /// Whether it catches up at once, whatever the datasets say.
+    pub catch_up: Option<bool>,
+    /// The service manager.
+    pub notify: Notify,
+}
+
+/// Runs until a signal stops it. Must be called inside the runtime that sources are to use.
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn run(start: Start) -> Result<(), StartError> {
+    let (send, events) = unbounded_channel();
+    events::forward_signals(&send).map_err(StartError::Signals)?;
+    let waker = Waker::start().await?;
+    Daemon::new(start, send, waker).run(events).await;
+    Ok(())
+}
+
+struct Daemon {
+    configuration: Configuration,
+    members: BTreeMap<DatasetName, Arc<Member>>,
+    agenda: Agenda,
+    /// The database, once it was reached.
+    context: Option<Arc<Context>>,
+    connecting: bool,
+    /// The database cannot be reached.
+    unreachable: Option<Trouble>,
+    /// What else stands in the way, by dataset.
+    troubles: BTreeMap<DatasetName, Trouble>,
+    pulse: Pulse,
+    reload: Reload,
+    stop: Stop,
+    /// When loads in flight are abandoned; set by the first signal.
+    stopping: Option<Instant>,
+    /// Threads that will still answer.
+    threads: usize,
+    /// Late days that were said.
+    late: BTreeMap<DatasetName, BTreeSet<Day>>,
+    ready: bool,
+    watch: Watch,
+    clock: ClockWatch,
+    waker: Waker,
+    notify: Notify,
+    fed: Instant,
+    send: UnboundedSender<Event>,
+}
+
+impl Daemon {
+    fn new(start: Start, send: UnboundedSender<Event>, waker: Waker) -> Self {
+        let Start { configuration, read, catch_up, notify } = start;
+        let now = Utc::now();
+        let mut daemon = Self {
+            members: BTreeMap::new(),
+            agenda: Agenda::default(),
+            context: None,
+            connecting: false,
+            unreachable: None,
+            troubles: BTreeMap::new(),
+            pulse: Pulse::new(now),
+            reload: Reload::new(read),
+            stop: Stop::default(),
+            stopping: None,
+            threads: 0,
+            late: BTreeMap::new(),
+            ready: false,
+            watch: watch(&configuration, &send),
+            clock: ClockWatch::new(Clocks::read()),
+            waker,
+            notify,
+            fed: Instant::now(),
+            send,
+            configuration,
+        };
+        for job in daemon.configuration.jobs.clone() {
+            let name = job.dataset.name.clone();
+            let catch_up = catch_up.unwrap_or(job.dataset.policy.catch_up.on_start);
+            daemon.agenda.put(&job.dataset, now);
+            daemon.agenda.look(&name, catch_up.then_some(Trigger::Start));
+            daemon.members.insert(name, Arc::new(Member { job, fits: AtomicBool::new(false) }));
+        }
+        daemon
+    }
+
+    async fn run(mut self, mut events: UnboundedReceiver<Event>) {
+        let datasets = self.members.len();
+        log::info!(
+            "dayfill {} starts: {datasets} datasets, {}",
+            env!("CARGO_PKG_VERSION"),
+            self.configuration.database
+        );
+        self.connect();
+        while !self.is_over() {
+            self.turn();
+            if let Some(at) = self.agenda.next()
+                && let Err(error) = self.waker.arm(at).await
+            {
+                // The naps are short enough to notice the tick all the same.
+                log::debug!("{error}");
+            }
+            let nap = self.nap();
+            tokio::select! {
+                () = self.waker.rung() => {}
+                event = events.recv() => self.hear(event),
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+        log::info!("dayfill stopped");
+    }
+
+    /// What is done each time the loop turns.
+    fn turn(&mut self) {
+        let now = Utc::now();
+        self.feed_watchdog();
+        if let Some(jump) = self.clock.look(Clocks::read()) {
+            log::info!("{jump}: looking at the schedules anew");
+            self.agenda.aim(now);
+            self.pulse.soon(now);
+        }
+        if let Some(abandon_at) = self.stopping {
+            if Instant::now() >= abandon_at && !self.stop.is_asked() {
+                self.abandon();
+            }
+            return;
+        }
+        self.agenda.pass(now);
+        self.reload_if_due();
+        if self.unreachable.as_ref().is_some_and(|trouble| now < trouble.until()) {
+            return;
+        }
+        let Some(context) = self.context.clone() else {
+            self.connect();
+            return;
+        };
+        let doubtful = self.unreachable.is_some();
+        if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
+            self.pulse.begun(now);
+            let context = Arc::clone(&context);
+            self.thread("pulse", move || Event::Pulsed(pulse::look(&context, doubtful)));
+        }
+        if self.unreachable.is_none() {
+            self.begin_work(&context, now);
+        }
+    }
+
+    fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
+        for (name, work) in self.agenda.begin(now) {
+            let Some(member) = self.members.get(&name).cloned() else { continue };
+            let context = Arc::clone(context);
+            self.thread("lane", move || {
+                let came = lane::work(&context, &member, &work);
+                Event::Worked { name, work, came }
+            });
+        }
+    }
+
+    /// How long the loop may sleep when nothing wakes it.
+    fn nap(&self) -> Duration {
+        let now = Utc::now();
+        let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
+        let mut naps = vec![LONGEST_NAP];
+        naps.extend(self.notify.watchdog_interval().map(|interval| interval / 2));
+        naps.extend(self.reload.due_in());
+        match self.stopping {
+            Some(_) if self.stop.is_asked() => {}
+            Some(abandon_at) => naps.push(abandon_at.saturating_duration_since(Instant::now())),
+            None => {
+                let blocked = self.unreachable.as_ref().map(Trouble::until);
+                naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
+                if blocked.is_none() {
+                    naps.extend(self.pulse.next().map(until));
+                    naps.extend(self.agenda.next_try().map(until));
+                }
+            }
+        }
+        naps.into_iter().min().unwrap_or(LONGEST_NAP)
+    }
+
+    fn hear(&mut self, event: Option<Event>) {
+        match event {
+            // The sender is ours, so that there is always one.
+            None => {}
+            Some(Event::Signal(Signal::Stop)) => self.stop_signal(),
+            Some(Event::Signal(Signal::Reload)) => self.reload.now(),
+            Some(Event::FilesChanged) => self.reload.soon(),
+            Some(Event::Connected(connected)) => self.connected(connected),
+            Some(Event::Pulsed(pulsed)) => self.pulsed(pulsed),
+            Some(Event::Worked { name, work, came }) => self.worked(&name, &work, came),
+            Some(Event::Read(read)) => self.read(*read),
+            Some(Event::Broke(what, panic)) => {
+                // The loop cannot know what the thread left undone; a new process can.
+                log::error!("{what}: {panic}; the daemon ends, to be started again");
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// Runs what blocks on a thread of its own; its event comes to [`Self::hear`].
+    fn thread(&mut self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
+        let send = self.send.clone();
+        self.threads += 1;
+        let thread = move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let event = done.unwrap_or_else(|panic| Event::Broke(what, lane::panicked(panic.as_ref())));
+            // Nobody listens only when the daemon is over.
+            drop(send.send(event));
+        };
+        if let Err(error) = std::thread::Builder::new().name(what.to_owned()).spawn(thread) {
+            drop(self.send.send(Event::Broke(what, error.to_string())));
+        }
+    }
+
+    fn connect(&mut self) {
+        if self.connecting {
+            return;
+        }
+        self.connecting = true;
+        let connect = pulse::Connect::new(&self.configuration, &self.stop);
+        self.thread("connect", move || Event::Connected(connect.connect()));
+    }
+
+    fn connected(&mut self, connected: Result<Arc<Context>, String>) {
+        self.threads -= 1;
+        self.connecting = false;
+        match connected {
+            Ok(context) => {
+                self.reached();
+                context.worker.note_refused_config(self.reload.refused());
+                self.context = Some(context);
+            }
+            Err(error) => self.lost(&error),
+        }
+        if !self.ready {
+            self.ready = true;
+            (self.configuration.in_force)();
+            self.notify.ready(&self.status_text(None));
+        }
+    }
+
+    fn pulsed(&mut self, pulsed: Result<pulse::Open, Hindrance>) {
+        self.threads -= 1;
+        let now = Utc::now();
+        let lease = self.configuration.lease;
+        match pulsed {
+            Ok(open) => {
+                self.reached();
+                let due = open.due(&self.members);
+                for name in self.members.keys() {
+                    self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());
+                }
+                self.pulse.ended(now, lease, due.next_in);
+            }
+            Err(Hindrance::Unreachable(error)) => {
+                self.lost(&error);
+                self.pulse.ended(now, lease, None);
+            }
+            Err(Hindrance::Other(error)) => {
+                log::error!("looking at the open days: {error}");
+                self.pulse.ended(now, lease, None);
+            }
+        }
+    }
+
+    fn worked(&mut self, name: &DatasetName, work: &Work, came: Result<Came, Hindrance>) {
+        self.threads -= 1;
+        let now = Utc::now();
+        // What waited or failed just now has a clock of its own.
+        self.pulse.soon(now);
+        let ended = match came {
+            Ok(came) => {
+                if let Some(trouble) = self.troubles.remove(name) {
+                    log::info!("{name}: goes on after {} s", trouble.lasted(now).num_seconds());
+                }
+                self.say_late(name, &came.late);
+                if let Some(last) = &came.last {
+                    self.notify.status(&self.status_text(Some((name, last))));
+                }
+                Ended::Done
+            }
+            Err(Hindrance::Unreachable(error)) => {
+                self.lost(&error);
+                Ended::Unreachable
+            }
+            Err(Hindrance::Other(error)) => {
+                let trouble = Trouble::again(self.troubles.get(name), now, fastrand::f64());
+                if self.troubles.contains_key(name) {
+                    log::debug!("{name}: {error}");
+                } else {
+                    log::error!("{name}: {error}; trying again until it passes, the attempt does not count");
+                }
+                let until = trouble.until();
+                self.troubles.insert(name.clone(), trouble);
+                Ended::Troubled(until)
+            }
+        };
+        self.agenda.end(name, work, ended);
+    }
+
+    /// Says which days are late, each once.
+    fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
+        let said = self.late.entry(name.clone()).or_default();
+        said.retain(|day| late.contains(day));
+        let news: Vec<String> = late.iter().filter(|day| said.insert(**day)).map(ToString::to_string).collect();
+        let deadline = self.members.get(name).and_then(|member| member.job.dataset.policy.waiting.deadline);
+        if let (false, Some(deadline)) = (news.is_empty(), deadline) {
+            log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), news.join(", "));
+        }
+    }
+
+    /// The database cannot be reached: said once.
+    fn lost(&mut self, error: &str) {
+        let now = Utc::now();
+        if self.unreachable.is_none() {
+            log::error!("{error}; trying again until it is back, no attempt is counted");
+            self.notify.status("waiting for the database");
+        } else {
+            log::debug!("{error}");
+        }
+        self.unreachable = Some(Trouble::again(self.unreachable.as_ref(), now, fastrand::f64()));
+    }
+
+    /// The database answers.
+    fn reached(&mut self) {
+        if let Some(trouble) = self.unreachable.take() {
+            let now = Utc::now();
+            log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());
+            self.notify.status(&self.status_text(None));
+            self.pulse.soon(now);
+        }
+    }
+
+    /// One line for people who look at the service.
+    fn status_text(&self, last: Option<(&DatasetName, &str)>) -> String {
+        let next = last.map_or_else(|| self.agenda.next(), |(name, _)| self.agenda.next_tick(name));
+        let next = next.map_or_else(|| "no tick to come".to_owned(), |at| format!("next tick {}", short(at)));
+        let datasets = self.members.len();
+        match last {
+            Some((_, last)) => format!("{last}; {next}"),
+            None if self.unreachable.is_some() => "waiting for the database".to_owned(),
+            None => format!("{datasets} datasets; {next}"),
+        }
+    }
+
+    fn stop_signal(&mut self) {
+        if self.stop.is_asked() {
+            log::warn!("ended at once by a further signal");
+            std::process::exit(130);
+        }
+        if self.stopping.is_some() {
+            self.abandon();
+            return;
+        }
+        self.stop.halt();
+        let grace = self.configuration.grace;
+        self.stopping = Some(Instant::now() + grace);
+        self.notify.stopping();
+        if self.threads > 0 {
+            log::info!(
+                "stopping: no further day begins; loads in flight have {} s, once more abandons them",
+                grace.as_secs()
+            );
+        }
+    }
+
+    /// Has loads in flight end before they publish.
+    fn abandon(&mut self) {
+        self.stop.ask();
+        log::warn!("abandoning the loads in flight; their days are as they were before");
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopping.is_some() && self.threads == 0
+    }
+
+    fn feed_watchdog(&mut self) {
+        let Some(interval) = self.notify.watchdog_interval() else { return };
+        if self.fed.elapsed() >= interval / 4 {
+            self.notify.watchdog();
+            self.fed = Instant::now();
+        }
+    }
+}
+
+/// The time of a tick, with its date when it is not within a day.
+fn short(at: DateTime<Utc>) -> String {
+    let soon = (at - Utc::now()).num_hours() < 24;
+    at.format(if soon { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
+}
+
+fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch {
+    let send = send.clone();
+    Watch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
+}

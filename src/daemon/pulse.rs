@@ -1,0 +1,161 @@
+//! The pulse: between ticks, a look at the days that are open in the state table, whoever left them there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::configuration::Configuration;
+use super::lane::{Hindrance, Member};
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::days::{self, OpenDay};
+use crate::db::pool::Database;
+use crate::db::worker::Worker;
+use crate::load_day::{Context, Progress, Stop};
+use crate::plan::{self, Ask, Decision};
+use crate::ready;
+use crate::scheduler;
+
+/// Connections beyond those that load: for looking.
+const LOOKING: u32 = 2;
+
+/// When the open days are looked at.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    last: DateTime<Utc>,
+    next: DateTime<Utc>,
+    out: bool,
+    /// Asked for while a look was under way.
+    again: bool,
+}
+
+impl Pulse {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self { last: DateTime::UNIX_EPOCH, next: now, out: false, again: false }
+    }
+
+    /// Looks as soon as can be, though not more often than each second.
+    pub(super) fn soon(&mut self, now: DateTime<Utc>) {
+        self.next = self.next.min(now.max(self.last + TimeDelta::seconds(1)));
+        self.again = self.out;
+    }
+
+    pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
+        !self.out && self.next <= now
+    }
+
+    /// True while a look is under way.
+    pub(super) fn is_out(&self) -> bool {
+        self.out
+    }
+
+    /// When the next look is due, if none is under way.
+    pub(super) fn next(&self) -> Option<DateTime<Utc>> {
+        (!self.out).then_some(self.next)
+    }
+
+    pub(super) fn begun(&mut self, now: DateTime<Utc>) {
+        self.last = now;
+        self.out = true;
+    }
+
+    /// Aims at the next look: when the next day is due, and in time to take a dead worker's days within a lease.
+    pub(super) fn ended(&mut self, now: DateTime<Utc>, lease: Duration, next_in: Option<Duration>) {
+        let third = (lease / 3).clamp(Duration::from_millis(300), Duration::from_secs(30));
+        self.out = false;
+        let pause = next_in.map_or(third, |next| next.min(third));
+        self.next = now + pause;
+        if std::mem::take(&mut self.again) {
+            self.soon(now);
+        }
+    }
+}
+
+/// The open days, and the database's clock when they were read.
+pub(super) struct Open {
+    days: Vec<OpenDay>,
+    now: NaiveDateTime,
+}
+
+/// Tells the database what it was not there to be told, then reads the open days. `doubtful`: the database did not answer
+/// the last time; a connection of its own then fails at once where the pool would try for long.
+pub(super) fn look(context: &Context, doubtful: bool) -> Result<Open, Hindrance> {
+    if doubtful {
+        drop(context.database.connect()?);
+    }
+    let mut conn = context.database.conn()?;
+    context.tell(&mut conn)?;
+    let (days, now) = days::open(&mut conn)?;
+    Ok(Open { days, now })
+}
+
+/// The days that are due, by dataset, and how long until the next one is.
+pub(super) struct Due {
+    pub(super) days: BTreeMap<DatasetName, Vec<Day>>,
+    pub(super) next_in: Option<Duration>,
+}
+
+impl Open {
+    /// Which of the open days are due. Days that no schedule wants are a person's alone.
+    pub(super) fn due(&self, members: &BTreeMap<DatasetName, Arc<Member>>) -> Due {
+        let mut days: BTreeMap<DatasetName, Vec<Day>> = BTreeMap::new();
+        let mut next_in: Option<TimeDelta> = None;
+        for open in &self.days {
+            let Some(member) = open.dataset.parse().ok().and_then(|name: DatasetName| members.get(&name)) else {
+                continue;
+            };
+            let dataset = &member.job.dataset;
+            let last_tick = scheduler::last_tick(&dataset.schedule, Utc::now());
+            if !plan::is_wanted(&dataset.schedule, last_tick, open.day) {
+                continue;
+            }
+            match plan::decide(Some(&open.known), Ask::Due, self.now, dataset.policy.retry.max_attempts) {
+                Decision::Load(_) | Decision::Settle(_) => {
+                    days.entry(dataset.name.clone()).or_default().push(open.day);
+                }
+                Decision::Leave(_) => {
+                    let left =
+                        open.known.next_look.map(|next| next - self.now).filter(|left| *left > TimeDelta::zero());
+                    next_in = next_in.into_iter().chain(left).min();
+                }
+            }
+        }
+        Due { days, next_in: next_in.and_then(|left| left.to_std().ok()) }
+    }
+}
+
+/// Everything that connecting to the database needs.
+pub(super) struct Connect {
+    database: Arc<Database>,
+    runtime: Handle,
+    stop: Stop,
+    loads: u32,
+}
+
+impl Connect {
+    /// To the database of a configuration. Must be called inside the runtime.
+    pub(super) fn new(configuration: &Configuration, stop: &Stop) -> Self {
+        let loads = configuration.max_parallel_loads;
+        let database = Database::new(configuration.database.clone(), configuration.lease, loads + LOOKING);
+        Self { database: Arc::new(database), runtime: Handle::current(), stop: stop.clone(), loads }
+    }
+
+    /// Connects, brings the state tables up to date and registers this process.
+    pub(super) fn connect(self) -> Result<Arc<Context>, String> {
+        let connected = ready::connect(&self.database).and_then(|conn| Worker::start(&self.database, conn));
+        let worker = connected.map_err(|error| error.to_string())?;
+        Ok(Arc::new(Context {
+            database: self.database,
+            worker: Arc::new(worker),
+            runtime: self.runtime,
+            stop: self.stop,
+            slots: Arc::new(Semaphore::new(self.loads as usize)),
+            progress: Arc::new(Progress::default()),
+            untold: Mutex::default(),
+        }))
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading the configuration again: a valid one takes effect, a bad one is refused whole and the old one goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use super::configuration::{Configuration, Read};
+use super::events::Event;
+use super::lane::Member;
+use super::pulse::Connect;
+use super::{Daemon, watch};
+use crate::db::attempts::Trigger;
+use crate::load_day::{Context, Job, Stop};
+use crate::ready;
+
+/// How long files must have rested before they are read: who writes one often writes several.
+const REST: Duration = Duration::from_millis(500);
+
+/// When the configuration is read again, and what came of the last time.
+pub(super) struct Reload {
+    read: Arc<Read>,
+    at: Option<Instant>,
+    /// Somebody asked for it, and wants to know that nothing changed.
+    asked: bool,
+    out: bool,
+    refused: Option<String>,
+}
+
+/// A configuration that was read and can be obeyed.
+pub(super) struct NewConfiguration {
+    configuration: Configuration,
+    /// The database it names, where that is another than before.
+    context: Option<Arc<Context>>,
+}
+
+impl Reload {
+    pub(super) fn new(read: Arc<Read>) -> Self {
+        Self { read, at: None, asked: false, out: false, refused: None }
+    }
+
+    /// Reads at the loop's next turn.
+    pub(super) fn now(&mut self) {
+        self.at = Some(Instant::now());
+        self.asked = true;
+    }
+
+    /// Reads when the files have rested.
+    pub(super) fn soon(&mut self) {
+        if !self.asked {
+            self.at = Some(Instant::now() + REST);
+        }
+    }
+
+    /// How long until it is due.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        self.at.filter(|_| !self.out).map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// What is wrong with the configuration that was refused last, and since then none taken.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused.clone()
+    }
+}
+
+impl Daemon {
+    pub(super) fn reload_if_due(&mut self) {
+        if self.reload.out || self.reload.at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.reload.at = None;
+        self.reload.out = true;
+        self.notify.reloading();
+        let reading = Reading {
+            read: Arc::clone(&self.reload.read),
+            old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
+            context: self.context.clone(),
+            connection: (
+                self.configuration.database.clone(),
+                self.configuration.lease,
+                self.configuration.max_parallel_loads,
+            ),
+            stop: self.stop.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        self.thread("reload", move || Event::Read(Box::new(reading.read())));
+    }
+
+    pub(super) fn read(&mut self, read: Result<NewConfiguration, Vec<String>>) {
+        self.threads -= 1;
+        self.reload.out = false;
+        let asked = std::mem::take(&mut self.reload.asked);
+        let refused = match read {
+            Ok(new) => {
+                self.obey(new, asked);
+                None
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    log::error!("configuration refused: {problem}");
+                }
+                log::warn!("the configuration was refused, {} problems; the one before goes on", problems.len());
+                Some(problems.join("\n"))
+            }
+        };
+        if self.reload.refused != refused {
+            self.reload.refused.clone_from(&refused);
+            if let Some(context) = &self.context {
+                context.worker.note_refused_config(refused.clone());
+            }
+        }
+        let said = refused.map(|_| "the configuration was refused, see the log; the one before goes on".to_owned());
+        self.notify.ready(&said.unwrap_or_else(|| self.status_text(None)));
+    }
+
+    fn obey(&mut self, new: NewConfiguration, asked: bool) {
+        let NewConfiguration { mut configuration, context } = new;
+        let changes = configuration.changes(&self.configuration);
+        if changes.is_empty() {
+            let level = if asked || self.reload.refused.is_some() { log::Level::Info } else { log::Level::Debug };
+            log::log!(level, "the configuration was read again: nothing changed");
+            return;
+        }
+        for change in &changes {
+            log::info!("configuration: {change}");
+        }
+        self.take_datasets(&mut configuration, &changes);
+        if context.is_some() {
+            self.context = context;
+        } else if !configuration.connects_as(&self.configuration) {
+            // There was no connection yet; the next try is by the new settings.
+            self.context = None;
+        }
+        (configuration.in_force)();
+        self.configuration = configuration;
+        self.watch = watch(&self.configuration, &self.send);
+        self.pulse.soon(Utc::now());
+    }
+
+    /// Datasets come, go and change. Those that stay as they are keep their connections.
+    fn take_datasets(&mut self, configuration: &mut Configuration, changes: &[String]) {
+        let now = Utc::now();
+        self.members.retain(|name, _| {
+            let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
+            if !stays {
+                self.agenda.remove(name);
+                self.late.remove(name);
+                self.troubles.remove(name);
+            }
+            stays
+        });
+        for job in &configuration.jobs {
+            let Job { dataset, .. } = job.as_ref();
+            let known = self.members.get(&dataset.name);
+            // The main file's policy is every dataset's.
+            let same = known.is_some_and(|known| known.job.dataset.policy == dataset.policy)
+                && !changes.iter().any(|change| change.starts_with(&format!("datasets/{}.toml ", dataset.name)));
+            if same {
+                continue;
+            }
+            let member = Member { job: Arc::clone(job), fits: AtomicBool::new(false) };
+            self.members.insert(dataset.name.clone(), Arc::new(member));
+            self.agenda.put(dataset, now);
+            self.troubles.remove(&dataset.name);
+            self.agenda.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
+        }
+    }
+}
+
+/// What reading needs, on a thread of its own.
+struct Reading {
+    read: Arc<Read>,
+    old: Vec<Arc<Job>>,
+    context: Option<Arc<Context>>,
+    connection: (crate::db::url::DatabaseUrl, Duration, u32),
+    stop: Stop,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Reading {
+    /// Reads the files, and holds what they say against the database.
+    fn read(self) -> Result<NewConfiguration, Vec<String>> {
+        let configuration = (self.read)()?;
+        let _inside = self.runtime.enter();
+        let (database, lease, loads) = &self.connection;
+        let same = configuration.database == *database
+            && configuration.lease == *lease
+            && configuration.max_parallel_loads == *loads;
+        let context = if same || self.context.is_none() {
+            None
+        } else {
+            Some(Connect::new(&configuration, &self.stop).connect().map_err(|error| vec![error])?)
+        };
+        if let Some(context) = context.as_ref().or(self.context.as_ref()) {
+            self.check_targets(context, &configuration)?;
+        }
+        Ok(NewConfiguration { configuration, context })
+    }
+
+    /// Checks the datasets whose rows would be others than before. A database that is gone says nothing against them:
+    /// they are checked again before they are loaded.
+    fn check_targets(&self, context: &Context, configuration: &Configuration) -> Result<(), Vec<String>> {
+        let known = |job: &Job| {
+            self.old
+                .iter()
+                .any(|old| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash)
+        };
+        let new = configuration.jobs.iter().filter(|job| !known(job)).map(|job| &job.dataset);
+        let checked = context.database.conn().and_then(|mut conn| ready::targets(&mut conn, new));
+        match checked {
+            Ok(unfit) if unfit.is_empty() => Ok(()),
+            Ok(unfit) => Err(unfit),
+            Err(error) => {
+                log::debug!("the targets were not looked at: {error}");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Trouble that passes by itself: said once, tried again later each time, and said once more when it is over.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::policy::doubled;
+
+/// The first pause after trouble, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Trouble that lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    since: DateTime<Utc>,
+    failures: u32,
+    until: DateTime<Utc>,
+}
+
+impl Trouble {
+    /// Trouble once more, or for the first time. `chance` is from 0 to 1.
+    pub(super) fn again(before: Option<&Self>, now: DateTime<Utc>, chance: f64) -> Self {
+        let failures = before.map_or(1, |trouble| trouble.failures + 1);
+        let pause = doubled(PAUSES.0, failures, PAUSES.1, chance);
+        Self { since: before.map_or(now, |trouble| trouble.since), failures, until: now + pause }
+    }
+
+    /// When to try again.
+    pub(super) fn until(&self) -> DateTime<Utc> {
+        self.until
+    }
+
+    /// How long it has lasted, in whole seconds.
+    pub(super) fn lasted(&self, now: DateTime<Utc>) -> TimeDelta {
+        TimeDelta::seconds((now - self.since).num_seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute_and_the_beginning_is_kept() {
+        let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
+        let mut trouble = Trouble::again(None, now, 0.5);
+        let mut pauses = vec![(trouble.until() - now).num_seconds()];
+        for _ in 0..6 {
+            trouble = Trouble::again(Some(&trouble), now, 0.5);
+            pauses.push((trouble.until() - now).num_seconds());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(trouble.lasted(now + TimeDelta::milliseconds(61_900)), TimeDelta::seconds(61));
+    }
+}
