@@ -1,6 +1,10 @@
 # The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test bench doc deny install-test-tools
+.PHONY: help fmt lint test bench doc deny install-test-tools install uninstall deb deb-check
+
+# The folder of the built programs, for `install`. What is installed are release programs unless it says otherwise.
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+BINARIES ?= $(RELEASE)
 
 DENY_WARNINGS := $(if $(CI),-D warnings)
 LOCKED := $(if $(CI),--locked)
@@ -30,15 +34,18 @@ test: install-test-tools ## runs the whole suite, on SQLite and PostgreSQL
 	fi
 
 # The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
-# (tests/it/support/postgres.rs), and make certificates (tests/it/tls.rs). They only need the programs.
-install-test-tools: ## installs PostgreSQL's server and openssl where they are missing
+# (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs) and ask systemd about the unit
+# (tests/it/packaging.rs). They only need the programs.
+install-test-tools: ## installs PostgreSQL's server, openssl and systemd's tools where they are missing
 	@missing=; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing$${missing:+ }openssl"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing$${missing:+ }systemd"; \
 	if [ -z "$$missing" ]; then exit 0; \
 	elif ! command -v apt-get >/dev/null; then \
 	  echo "The tests need, and cannot find: $$missing." >&2; \
-	  echo "Install PostgreSQL's server so that initdb, pg_ctl and postgres are in PATH, and the openssl command." >&2; exit 1; \
+	  echo "Install PostgreSQL's server so that initdb, pg_ctl and postgres are in PATH, openssl, and systemd-analyze." >&2; \
+	  exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then root=; \
 	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
 	else \
@@ -56,3 +63,20 @@ bench: install-test-tools ## measures parse and validate, then whole loads again
 deny: ## checks the dependencies' licences and sources, and that none is banned
 	@cargo deny --version >/dev/null 2>&1 || { set -ex; cargo install --locked cargo-deny; } # takes minutes, once
 	cargo deny check bans licenses sources
+
+# DESTDIR= and PREFIX=/usr as usual. An edited configuration is never overwritten.
+install: ## installs programs, unit, configuration, manual and completions under PREFIX (/usr/local)
+	@test -x "$(BINARIES)/dayfill" || cargo build --release $(LOCKED)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" deploy/install install "$(BINARIES)"
+
+uninstall: ## takes away what `install` put there, and leaves /etc/dayfill and /var/lib/dayfill
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" deploy/install uninstall
+
+deb: ## builds the Debian package into target/debian
+	@cargo deb --version >/dev/null 2>&1 || { set -ex; cargo install --locked cargo-deb; } # takes minutes, once
+	cargo build --release $(LOCKED)
+	deploy/package-files "$(RELEASE)" target/package
+	cargo deb --no-build $(LOCKED)
+
+deb-check: ## builds the Debian package and, as root, installs it, looks and removes it
+	.ci/deb
