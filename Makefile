@@ -44,7 +44,7 @@ install-test-tools: ## installs PostgreSQL's server, openssl and systemd's tools
 	if [ -z "$$missing" ]; then exit 0; \
 	elif ! command -v apt-get >/dev/null; then \
 	  echo "The tests need, and cannot find: $$missing." >&2; \
-	  echo "Install PostgreSQL's server so that initdb, pg_ctl and postgres are in PATH, openssl, and systemd-analyze." >&2; \
+	  echo "Install PostgreSQL's server (initdb, pg_ctl and postgres in PATH), openssl and systemd-analyze." >&2; \
 	  exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then root=; \
 	elif sudo -n true 2>/dev/null; then root="sudo -n"; \

@@ -12,6 +12,7 @@ mod found;
 mod goldens;
 mod limits;
 mod logging;
+mod packaging;
 mod readme;
 mod s3_load;
 mod sample;
