@@ -91,7 +91,15 @@ impl App {
             return Ok(None);
         }
         let mut conn = self.database(1).connect_to_look()?;
-        Ok(migrate::has_state_tables(&mut conn)?.then_some(conn))
+        if !migrate::has_state_tables(&mut conn)? {
+            return Ok(None);
+        }
+        if !migrate::pending(&mut conn)?.is_empty() {
+            let message = "the state tables are of an older version: `dayfill migrate` brings them up to date, and so \
+                           does every command that loads";
+            return Err(Failure::new(ExitCode::Failed, message));
+        }
+        Ok(Some(conn))
     }
 }
 

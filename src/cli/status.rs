@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, SecondsFormat, Utc};
 
 use crate::cli::app::{App, wanted};
 use crate::cli::args::Status;
@@ -14,7 +14,9 @@ use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::days::{self, ProcessedDay};
 use crate::db::pool::Conn;
+use crate::db::worker;
 use crate::exit_code::ExitCode;
+use crate::scheduler;
 
 /// What is known of a dataset. Field names are a documented contract (docs/operations.md): they are added to, never
 /// renamed.
@@ -22,6 +24,8 @@ use crate::exit_code::ExitCode;
 struct DatasetStatus {
     dataset: String,
     table: String,
+    /// When the schedule ticks next.
+    next_tick: Option<String>,
     /// How many of the days below are in each state; `missing` counts wanted days without a row.
     counts: BTreeMap<&'static str, u64>,
     days: Vec<DayStatus>,
@@ -49,10 +53,27 @@ struct DayStatus {
     duration_ms: Option<i64>,
     /// Loaded by another definition of the dataset than the one in force.
     older_definition: bool,
+    /// Its source has a newer file than the one that was loaded.
+    newer_file: bool,
+    /// Wanted, not loaded, and past its deadline.
+    late: bool,
     error: Option<String>,
     note: Option<String>,
     #[serde(skip)]
     span: (Option<NaiveDateTime>, Option<NaiveDateTime>),
+}
+
+/// A process that works with the database now.
+#[derive(serde::Serialize)]
+struct WorkerStatus {
+    id: String,
+    host: String,
+    pid: i64,
+    version: String,
+    started_at: String,
+    heartbeat_at: String,
+    /// What is wrong with the configuration it refused; it goes on with the one before.
+    refused_config: Option<String>,
 }
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
@@ -62,9 +83,10 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     for dataset in &datasets {
         all.push(of(conn.as_mut(), dataset, args.from, args.to)?);
     }
+    let workers = workers(conn.as_mut())?;
     if args.json {
         let database = app.config.settings.database.url.to_string();
-        let json = serde_json::json!({ "database": database, "datasets": all });
+        let json = serde_json::json!({ "database": database, "workers": workers, "datasets": all });
         let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::from)?;
         return super::print(&format!("{text}\n"));
     }
@@ -73,9 +95,32 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
         let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url);
     }
     for status in &all {
-        text.push_str(&render(status));
+        text.push_str(&render(status, !workers.is_empty()));
     }
+    text.push_str(&render_workers(&workers));
     super::print(&super::coloured(&text))
+}
+
+/// The processes that work with the database now. A database of before the daemons has nothing to say of them.
+fn workers(conn: Option<&mut Conn>) -> Result<Vec<WorkerStatus>, Failure> {
+    let Some(conn) = conn else { return Ok(Vec::new()) };
+    Ok(worker::alive(conn)?
+        .into_iter()
+        .map(|worker| WorkerStatus {
+            id: worker.id,
+            host: worker.host,
+            pid: worker.pid,
+            version: worker.version,
+            started_at: time(worker.started_at),
+            heartbeat_at: time(worker.heartbeat_at),
+            refused_config: worker.refused_config,
+        })
+        .collect())
+}
+
+/// A time of the state table, UTC, RFC 3339.
+fn time(time: NaiveDateTime) -> String {
+    time.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The datasets of these names, or all.
@@ -99,10 +144,19 @@ fn of(
     let rows = conn.map(|conn| days::list(conn, dataset.name.as_str(), Some(range))).transpose()?.unwrap_or_default();
     // Another table's days are wanted by nobody's schedule.
     let wanted = if dataset.name.as_str().contains('@') { Vec::new() } else { wanted(dataset, from, to) };
+    let now = Utc::now();
+    let deadline = dataset.policy.waiting.deadline;
+    let is_late = |day: Day| {
+        let at = deadline.and_then(|time| scheduler::deadline(&dataset.schedule, time, day));
+        wanted.binary_search(&day).is_ok() && at.is_some_and(|at| at <= now)
+    };
     let mut by_day: BTreeMap<Day, DayStatus> = wanted.iter().map(|day| (*day, missing(*day))).collect();
     for row in rows {
         let day = Day::new(row.day);
         by_day.insert(day, of_row(row, wanted.binary_search(&day).is_ok(), &definition));
+    }
+    for day in by_day.values_mut() {
+        day.late = !matches!(day.state, "loaded" | "skipped" | "absent") && is_late(day.day);
     }
     let mut counts = BTreeMap::new();
     for day in by_day.values() {
@@ -111,6 +165,7 @@ fn of(
     Ok(DatasetStatus {
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
+        next_tick: scheduler::next_tick(&dataset.schedule, now).map(|tick| time(tick.naive_utc())),
         counts,
         days: by_day.into_values().collect(),
     })
@@ -136,6 +191,8 @@ fn missing(day: Day) -> DayStatus {
         next_attempt_at: None,
         duration_ms: None,
         older_definition: false,
+        newer_file: false,
+        late: false,
         error: None,
         note: None,
         span: (None, None),
@@ -143,9 +200,6 @@ fn missing(day: Day) -> DayStatus {
 }
 
 fn of_row(row: ProcessedDay, wanted: bool, definition: &str) -> DayStatus {
-    let time = |time: Option<NaiveDateTime>| {
-        time.map(|time| time.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
-    };
     let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
     DayStatus {
         day: Day::new(row.day),
@@ -157,14 +211,16 @@ fn of_row(row: ProcessedDay, wanted: bool, definition: &str) -> DayStatus {
         rows_rejected: row.rows_rejected,
         rows_loaded: row.rows_loaded,
         older_definition: row.in_target() && row.definition_hash.as_deref() != Some(definition),
+        newer_file: row.newer_etag.is_some(),
+        late: false,
         source_url: row.source_url,
         source_etag: row.source_etag,
         source_bytes: row.source_bytes,
         source_hash: row.source_hash,
-        started_at: time(row.started_at),
-        finished_at: time(row.finished_at),
-        loaded_at: time(row.loaded_at),
-        next_attempt_at: time(row.next_attempt_at),
+        started_at: row.started_at.map(time),
+        finished_at: row.finished_at.map(time),
+        loaded_at: row.loaded_at.map(time),
+        next_attempt_at: row.next_attempt_at.map(time),
         duration_ms: spent,
         error: row.error,
         note: row.note,
@@ -172,12 +228,15 @@ fn of_row(row: ProcessedDay, wanted: bool, definition: &str) -> DayStatus {
     }
 }
 
-fn render(status: &DatasetStatus) -> String {
+fn render(status: &DatasetStatus, at_work: bool) -> String {
     let counts: Vec<String> = status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let last = status.days.iter().rev().find(|day| day.state == "loaded");
     let last = last.map_or_else(String::new, |last| format!("; last loaded {}", last.day));
     let counts = if counts.is_empty() { "no days wanted yet".to_owned() } else { counts.join(", ") };
-    let mut text = format!("{} into {}: {counts}{last}\n", status.dataset, status.table);
+    // Nobody wakes at ticks while nobody is at work.
+    let next = status.next_tick.as_ref().filter(|_| at_work);
+    let next = next.map_or_else(String::new, |next| format!("; next tick {next}"));
+    let mut text = format!("{} into {}: {counts}{last}{next}\n", status.dataset, status.table);
     let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
     for day in &status.days {
         table.row(vec![
@@ -208,6 +267,23 @@ fn render(status: &DatasetStatus) -> String {
 }
 
 fn detail(day: &DayStatus) -> String {
+    let late = day.late.then(|| "late".to_owned());
+    let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
     let next = day.next_attempt_at.as_ref().map(|next| format!("next look {next}"));
-    [day.error.clone(), day.note.clone(), next].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [late, day.error.clone(), day.note.clone(), newer, next].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn render_workers(workers: &[WorkerStatus]) -> String {
+    let mut text = String::new();
+    for worker in workers {
+        let WorkerStatus { host, pid, version, started_at, heartbeat_at, refused_config, .. } = worker;
+        let _ = writeln!(
+            text,
+            "at work: {host} pid {pid}, dayfill {version}, since {started_at}, heartbeat {heartbeat_at}"
+        );
+        for problem in refused_config.iter().flat_map(|problems| problems.lines()) {
+            let _ = writeln!(text, "  refused configuration: {problem}");
+        }
+    }
+    text
 }

@@ -136,9 +136,20 @@ fn help() {
     transcript.run(&project, &["-h"]).run(&project, &["--help"]).run(&project, &["-V"]);
     transcript.is_golden("help");
     let mut transcript = Transcript::default();
-    for command in
-        ["catch-up", "load", "run-etl", "status", "retry", "skip", "forget", "check", "migrate", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "catch-up",
+        "load",
+        "run-etl",
+        "status",
+        "retry",
+        "skip",
+        "forget",
+        "check",
+        "migrate",
+        "completions",
+        "man",
+    ] {
         transcript.run(&project, &[command, "--help"]);
     }
     transcript.is_golden("help_of_commands");
