@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use log::Level;
 
@@ -45,9 +46,11 @@ pub fn decide(conn: &mut Conn, dataset: &Dataset, days: &[Day], ask: Ask) -> Res
 /// A [`DbError`] when the state table cannot be read.
 pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
     let mut conn = context.database.conn()?;
+    let begun = Instant::now();
     let decided = decide(&mut conn, &job.dataset, &task.days, task.ask)?;
     drop(conn);
     let todo = to_do(job, task.ask, decided);
+    log_plan(job, task, &todo, begun.elapsed());
     context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
@@ -96,12 +99,20 @@ fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
             // What a person named is answered for, whatever comes of it; and so is what another process is loading now,
             // since it is not done. The claim decides again, with the day's row in its hands.
             Decision::Leave(leave) if !ask.is_named() && leave != Leave::Busy => {
-                log::debug!("{} {day}: {leave}", job.dataset.name);
+                // Years of days that are long done are of no interest but to who looks for one of them.
+                let level = if matches!(leave, Leave::Done(_)) { Level::Trace } else { Level::Debug };
+                log::log!(level, "{} {day}: {leave}", job.dataset.name);
             }
             Decision::Leave(_) | Decision::Load(_) | Decision::Settle(_) => todo.push(day),
         }
     }
     todo
+}
+
+fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
+    let (dataset, days, elapsed_ms) = (job.dataset.name.as_str(), task.days.len(), elapsed.as_millis());
+    let message = format!("looked at {days} days in {elapsed_ms} ms, {} to load", todo.len());
+    log::debug!(dataset, days, elapsed_ms; "{dataset}: {message}");
 }
 
 fn log_report(job: &Job, ask: Ask, report: &Report) {
