@@ -55,9 +55,10 @@ install-test-tools: ## installs PostgreSQL's server, openssl and systemd's tools
 	set -ex; $$root apt-get update -q; \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
-bench: install-test-tools ## measures parse and validate, then whole loads against psql (takes long)
+bench: install-test-tools ## measures parse and validate, whole loads against psql, and the daemon (takes long)
 	cargo bench $(LOCKED) --bench rows
 	python3 benches/load.py
+	python3 benches/daemon.py
 
 # What the outside world says today (advisories) is CI's to ask, beside this.
 deny: ## checks the dependencies' licences and sources, and that none is banned

@@ -25,6 +25,12 @@ pub struct Known {
     pub owner: Owner,
 }
 
+impl Known {
+    /// A loaded day. However many attempts it took, nothing hangs on them any more.
+    pub const LOADED: Self =
+        Self { state: State::Loaded, attempts: 0, in_target: true, next_look: None, owner: Owner::Gone };
+}
+
 /// What became of the process that a running day belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
