@@ -55,8 +55,9 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
     let take = || {
+        let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted())?;
-        Some((slot, *todo.get(next.fetch_add(1, Ordering::Relaxed))?))
+        Some((slot, day))
     };
     let in_order = job.dataset.policy.catch_up.stop_on_failure && matches!(task.ask, Ask::Tick | Ask::NotDone);
     let (send, reports) = mpsc::channel();
@@ -113,6 +114,10 @@ fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
     let (dataset, days, elapsed_ms) = (job.dataset.name.as_str(), task.days.len(), elapsed.as_millis());
     let message = format!("looked at {days} days in {elapsed_ms} ms, {} to load", todo.len());
     log::debug!(dataset, days, elapsed_ms; "{dataset}: {message}");
+    // A backlog takes its time; who watches wants to know how much of it there is.
+    if let ([first, .., last], Ask::Tick) = (todo, task.ask) {
+        log::info!(dataset; "{dataset}: {} days to load, {first} to {last}", todo.len());
+    }
 }
 
 fn log_report(job: &Job, ask: Ask, report: &Report) {

@@ -19,7 +19,12 @@ pub(super) enum Event {
     /// A file of the configuration may be another.
     FilesChanged,
     /// The database was connected to, or not.
-    Connected(Result<Arc<Context>, String>),
+    Connected {
+        /// Which of the databases it was told of.
+        told: u32,
+        /// The connection.
+        connected: Result<Arc<Context>, String>,
+    },
     /// The open days were looked at.
     Pulsed(Result<Open, Hindrance>),
     /// Work on a dataset ended.

@@ -85,6 +85,8 @@ struct Daemon {
     /// The database, once it was reached.
     context: Option<Arc<Context>>,
     connecting: bool,
+    /// Counts the databases it was told of, to tell a connection to an earlier one.
+    told: u32,
     /// The database cannot be reached.
     unreachable: Option<Trouble>,
     /// What else stands in the way, by dataset.
@@ -116,6 +118,7 @@ impl Daemon {
             agenda: Agenda::default(),
             context: None,
             connecting: false,
+            told: 0,
             unreachable: None,
             troubles: BTreeMap::new(),
             pulse: Pulse::new(now),
@@ -244,7 +247,7 @@ impl Daemon {
             Some(Event::Signal(Signal::Stop)) => self.stop_signal(),
             Some(Event::Signal(Signal::Reload)) => self.reload.now(),
             Some(Event::FilesChanged) => self.reload.soon(),
-            Some(Event::Connected(connected)) => self.connected(connected),
+            Some(Event::Connected { told, connected }) => self.connected(told, connected),
             Some(Event::Pulsed(pulsed)) => self.pulsed(pulsed),
             Some(Event::Worked { name, work, came }) => self.worked(&name, &work, came),
             Some(Event::Read(read)) => self.read(*read),
@@ -276,13 +279,16 @@ impl Daemon {
             return;
         }
         self.connecting = true;
-        let connect = pulse::Connect::new(&self.configuration, &self.stop);
-        self.thread("connect", move || Event::Connected(connect.connect()));
+        let (connect, told) = (pulse::Connect::new(&self.configuration, &self.stop), self.told);
+        self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
     }
 
-    fn connected(&mut self, connected: Result<Arc<Context>, String>) {
+    fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
         self.threads -= 1;
         self.connecting = false;
+        if told != self.told {
+            return;
+        }
         match connected {
             Ok(context) => {
                 self.reached();
@@ -394,12 +400,16 @@ impl Daemon {
     fn status_text(&self, last: Option<(&DatasetName, &str)>) -> String {
         let next = last.map_or_else(|| self.agenda.next(), |(name, _)| self.agenda.next_tick(name));
         let next = next.map_or_else(|| "no tick to come".to_owned(), |at| format!("next tick {}", short(at)));
-        let datasets = self.members.len();
         match last {
             Some((_, last)) => format!("{last}; {next}"),
             None if self.unreachable.is_some() => "waiting for the database".to_owned(),
-            None => format!("{datasets} datasets; {next}"),
+            None => format!("{}; {next}", self.counted()),
         }
+    }
+
+    fn counted(&self) -> String {
+        let datasets = self.members.len();
+        format!("{datasets} dataset{}", if datasets == 1 { "" } else { "s" })
     }
 
     fn stop_signal(&mut self) {

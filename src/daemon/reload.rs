@@ -90,6 +90,9 @@ impl Daemon {
     pub(super) fn read(&mut self, read: Result<NewConfiguration, Vec<String>>) {
         self.threads -= 1;
         self.reload.out = false;
+        if self.stopping.is_some() {
+            return;
+        }
         let asked = std::mem::take(&mut self.reload.asked);
         let refused = match read {
             Ok(new) => {
@@ -126,11 +129,10 @@ impl Daemon {
             log::info!("configuration: {change}");
         }
         self.take_datasets(&mut configuration, &changes);
-        if context.is_some() {
+        if !configuration.connects_as(&self.configuration) {
+            // Without a connection there was none before either: the next try is by the new settings.
+            self.told += 1;
             self.context = context;
-        } else if !configuration.connects_as(&self.configuration) {
-            // There was no connection yet; the next try is by the new settings.
-            self.context = None;
         }
         (configuration.in_force)();
         self.configuration = configuration;
