@@ -11,9 +11,12 @@
 mod agenda;
 mod configuration;
 mod events;
+mod hear;
 mod lane;
 mod pulse;
 mod reload;
+mod status;
+mod stopping;
 mod trouble;
 mod watch;
 
@@ -25,10 +28,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use self::agenda::{Agenda, Ended, Work};
+use self::agenda::Agenda;
 pub use self::configuration::{Configuration, Given, Read};
-use self::events::{Event, Signal};
-use self::lane::{Came, Hindrance, Member};
+use self::events::Event;
+use self::lane::Member;
 use self::pulse::Pulse;
 use self::reload::Reload;
 use self::trouble::Trouble;
@@ -101,6 +104,8 @@ struct Daemon {
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
     ready: bool,
+    /// The dataset that came to something last, and what to say of it.
+    last: Option<(DatasetName, String)>,
     watch: Watch,
     clock: ClockWatch,
     waker: Waker,
@@ -128,6 +133,7 @@ impl Daemon {
             threads: 0,
             late: BTreeMap::new(),
             ready: false,
+            last: None,
             watch: watch(&configuration, &send),
             clock: ClockWatch::new(Clocks::read()),
             waker,
@@ -147,12 +153,8 @@ impl Daemon {
     }
 
     async fn run(mut self, mut events: UnboundedReceiver<Event>) {
-        let datasets = self.members.len();
-        log::info!(
-            "dayfill {} starts: {datasets} datasets, {}",
-            env!("CARGO_PKG_VERSION"),
-            self.configuration.database
-        );
+        let version = env!("CARGO_PKG_VERSION");
+        log::info!("dayfill {version} starts: {}, {}", self.counted(), self.configuration.database);
         self.connect();
         while !self.is_over() {
             self.turn();
@@ -240,25 +242,6 @@ impl Daemon {
         naps.into_iter().min().unwrap_or(LONGEST_NAP)
     }
 
-    fn hear(&mut self, event: Option<Event>) {
-        match event {
-            // The sender is ours, so that there is always one.
-            None => {}
-            Some(Event::Signal(Signal::Stop)) => self.stop_signal(),
-            Some(Event::Signal(Signal::Reload)) => self.reload.now(),
-            Some(Event::FilesChanged) => self.reload.soon(),
-            Some(Event::Connected { told, connected }) => self.connected(told, connected),
-            Some(Event::Pulsed(pulsed)) => self.pulsed(pulsed),
-            Some(Event::Worked { name, work, came }) => self.worked(&name, &work, came),
-            Some(Event::Read(read)) => self.read(*read),
-            Some(Event::Broke(what, panic)) => {
-                // The loop cannot know what the thread left undone; a new process can.
-                log::error!("{what}: {panic}; the daemon ends, to be started again");
-                std::process::exit(1);
-            }
-        }
-    }
-
     /// Runs what blocks on a thread of its own; its event comes to [`Self::hear`].
     fn thread(&mut self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
         let send = self.send.clone();
@@ -283,166 +266,6 @@ impl Daemon {
         self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
     }
 
-    fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
-        self.threads -= 1;
-        self.connecting = false;
-        if told != self.told {
-            return;
-        }
-        match connected {
-            Ok(context) => {
-                self.reached();
-                context.worker.note_refused_config(self.reload.refused());
-                self.context = Some(context);
-            }
-            Err(error) => self.lost(&error),
-        }
-        if !self.ready {
-            self.ready = true;
-            (self.configuration.in_force)();
-            self.notify.ready(&self.status_text(None));
-        }
-    }
-
-    fn pulsed(&mut self, pulsed: Result<pulse::Open, Hindrance>) {
-        self.threads -= 1;
-        let now = Utc::now();
-        let lease = self.configuration.lease;
-        match pulsed {
-            Ok(open) => {
-                self.reached();
-                let due = open.due(&self.members);
-                for name in self.members.keys() {
-                    self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());
-                }
-                self.pulse.ended(now, lease, due.next_in);
-            }
-            Err(Hindrance::Unreachable(error)) => {
-                self.lost(&error);
-                self.pulse.ended(now, lease, None);
-            }
-            Err(Hindrance::Other(error)) => {
-                log::error!("looking at the open days: {error}");
-                self.pulse.ended(now, lease, None);
-            }
-        }
-    }
-
-    fn worked(&mut self, name: &DatasetName, work: &Work, came: Result<Came, Hindrance>) {
-        self.threads -= 1;
-        let now = Utc::now();
-        // What waited or failed just now has a clock of its own.
-        self.pulse.soon(now);
-        let ended = match came {
-            Ok(came) => {
-                if let Some(trouble) = self.troubles.remove(name) {
-                    log::info!("{name}: goes on after {} s", trouble.lasted(now).num_seconds());
-                }
-                self.say_late(name, &came.late);
-                if let Some(last) = &came.last {
-                    self.notify.status(&self.status_text(Some((name, last))));
-                }
-                Ended::Done
-            }
-            Err(Hindrance::Unreachable(error)) => {
-                self.lost(&error);
-                Ended::Unreachable
-            }
-            Err(Hindrance::Other(error)) => {
-                let trouble = Trouble::again(self.troubles.get(name), now, fastrand::f64());
-                if self.troubles.contains_key(name) {
-                    log::debug!("{name}: {error}");
-                } else {
-                    log::error!("{name}: {error}; trying again until it passes, the attempt does not count");
-                }
-                let until = trouble.until();
-                self.troubles.insert(name.clone(), trouble);
-                Ended::Troubled(until)
-            }
-        };
-        self.agenda.end(name, work, ended);
-    }
-
-    /// Says which days are late, each once.
-    fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
-        let said = self.late.entry(name.clone()).or_default();
-        said.retain(|day| late.contains(day));
-        let news: Vec<String> = late.iter().filter(|day| said.insert(**day)).map(ToString::to_string).collect();
-        let deadline = self.members.get(name).and_then(|member| member.job.dataset.policy.waiting.deadline);
-        if let (false, Some(deadline)) = (news.is_empty(), deadline) {
-            log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), news.join(", "));
-        }
-    }
-
-    /// The database cannot be reached: said once.
-    fn lost(&mut self, error: &str) {
-        let now = Utc::now();
-        if self.unreachable.is_none() {
-            log::error!("{error}; trying again until it is back, no attempt is counted");
-            self.notify.status("waiting for the database");
-        } else {
-            log::debug!("{error}");
-        }
-        self.unreachable = Some(Trouble::again(self.unreachable.as_ref(), now, fastrand::f64()));
-    }
-
-    /// The database answers.
-    fn reached(&mut self) {
-        if let Some(trouble) = self.unreachable.take() {
-            let now = Utc::now();
-            log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());
-            self.notify.status(&self.status_text(None));
-            self.pulse.soon(now);
-        }
-    }
-
-    /// One line for people who look at the service.
-    fn status_text(&self, last: Option<(&DatasetName, &str)>) -> String {
-        let next = last.map_or_else(|| self.agenda.next(), |(name, _)| self.agenda.next_tick(name));
-        let next = next.map_or_else(|| "no tick to come".to_owned(), |at| format!("next tick {}", short(at)));
-        match last {
-            Some((_, last)) => format!("{last}; {next}"),
-            None if self.unreachable.is_some() => "waiting for the database".to_owned(),
-            None => format!("{}; {next}", self.counted()),
-        }
-    }
-
-    fn counted(&self) -> String {
-        let datasets = self.members.len();
-        format!("{datasets} dataset{}", if datasets == 1 { "" } else { "s" })
-    }
-
-    fn stop_signal(&mut self) {
-        if self.stop.is_asked() {
-            log::warn!("ended at once by a further signal");
-            std::process::exit(130);
-        }
-        if self.stopping.is_some() {
-            self.abandon();
-            return;
-        }
-        self.stop.halt();
-        let grace = self.configuration.grace;
-        self.stopping = Some(Instant::now() + grace);
-        self.notify.stopping();
-        if self.threads > 0 {
-            log::info!(
-                "stopping: no further day begins; loads in flight have {} s, once more abandons them",
-                grace.as_secs()
-            );
-        }
-    }
-
-    /// Has loads in flight end before they publish.
-    fn abandon(&mut self) {
-        self.stop.ask();
-        log::warn!("abandoning the loads in flight; their days are as they were before");
-    }
-
-    fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.threads == 0
-    }
-
     fn feed_watchdog(&mut self) {
         let Some(interval) = self.notify.watchdog_interval() else { return };
         if self.fed.elapsed() >= interval / 4 {
@@ -450,12 +273,6 @@ impl Daemon {
             self.fed = Instant::now();
         }
     }
-}
-
-/// The time of a tick, with its date when it is not within a day.
-fn short(at: DateTime<Utc>) -> String {
-    let soon = (at - Utc::now()).num_hours() < 24;
-    at.format(if soon { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
 }
 
 fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch {

@@ -114,7 +114,7 @@ impl Daemon {
             }
         }
         let said = refused.map(|_| "the configuration was refused, see the log; the one before goes on".to_owned());
-        self.notify.ready(&said.unwrap_or_else(|| self.status_text(None)));
+        self.notify.ready(&said.unwrap_or_else(|| self.status_text()));
     }
 
     fn obey(&mut self, new: NewConfiguration, asked: bool) {
