@@ -58,6 +58,12 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// True when a person asks, and waits for the answer.
+    #[must_use]
+    pub fn is_a_persons(self) -> bool {
+        matches!(self, Self::NotDone | Self::Named | Self::Forced)
+    }
+
     /// True when a person named the day.
     #[must_use]
     pub fn is_named(self) -> bool {

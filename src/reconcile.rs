@@ -140,7 +140,9 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
         Outcome::Settled(state) => (Level::Warn, format!("its process died or stalled; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
         Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),
-        Outcome::Database(error) => (Level::Error, error.to_string()),
+        // The daemon says it once, however many days meet it.
+        Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
+        Outcome::Database(error) => (Level::Debug, error.to_string()),
     };
     log::log!(level, dataset, day = day.as_str(), attempt, rows, elapsed_ms; "{dataset} {day}: {message}");
 }

@@ -105,7 +105,7 @@ impl Daemon {
                 if self.troubles.contains_key(name) {
                     log::debug!("{name}: {error}");
                 } else {
-                    log::error!("{name}: {error}; trying again until it passes, the attempt does not count");
+                    log::error!("{name}: {error}; trying again until it passes, no attempt is counted");
                 }
                 let until = trouble.until();
                 self.troubles.insert(name.clone(), trouble);
