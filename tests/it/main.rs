@@ -6,6 +6,7 @@ mod architecture;
 mod conformance;
 mod crash;
 mod cut_off;
+mod daemon;
 mod definition;
 mod exit_codes;
 mod found;

@@ -69,18 +69,6 @@ fn the_heartbeat_keeps_the_day_of_a_slow_load(database: &dyn Database) {
     assert_eq!(outcomes(database), ["1|loaded"]);
 }
 
-/// Stops a process at an instant when it does not hold what all writers need, as a beat of `SQLite` does for a moment.
-fn stop(process: &Process, database: &dyn Database) {
-    wait_until("the process can be stopped", || {
-        process.stop();
-        let free = database.is_free();
-        if !free {
-            process.signal(Signal::CONT);
-        }
-        free
-    });
-}
-
 fn a_process_stopped_while_staging_does_not_publish_when_continued(database: &dyn Database) {
     let server = SlowHttp::start();
     let project = slow_project(database, &server, "1s", 5);
@@ -88,7 +76,7 @@ fn a_process_stopped_while_staging_does_not_publish_when_continued(database: &dy
     server.hold_next(FIRST);
     let stopped = Process::start(&project, &["catch-up", "--to", FIRST]);
     server.wait_until_held(FIRST);
-    stop(&stopped, database);
+    stopped.stop_between_writes(database);
     wait_for_the_lease_to_end(database);
 
     server.day(FIRST, &rows_of(50, 2));

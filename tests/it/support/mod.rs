@@ -1,6 +1,7 @@
 //! What the tests stand on: databases of their own, and little else.
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
+pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod postgres;
 pub(crate) mod process;

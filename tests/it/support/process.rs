@@ -1,7 +1,7 @@
 //! The program as a process that runs beside the test: signalled, stopped, killed, and never left behind.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::project::{Project, Ran};
-use super::wait_until;
+use super::{Database, wait_until};
 
 /// The program, running. Dropping it kills it.
 pub(crate) struct Process {
@@ -23,7 +23,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program with these arguments.
     pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
-        let mut child = project.start(arguments);
+        Self::of(&mut project.command(arguments))
+    }
+
+    /// Starts a command whose output is piped.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let mut stdout = child.stdout.take().expect("it is piped");
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
@@ -62,6 +67,11 @@ impl Process {
         panic!("it ended without a line with {text:?}:\n{}", self.stderr);
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// True when it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("it was started here").is_some()
@@ -80,6 +90,18 @@ impl Process {
         wait_until("the process stands still", || {
             let stopped = waitid(pid.clone(), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
             stopped.expect("it was started here").is_some()
+        });
+    }
+
+    /// Stops it at an instant when it does not hold what all writers need, as a beat of `SQLite` does for a moment.
+    pub(crate) fn stop_between_writes(&self, database: &dyn Database) {
+        wait_until("the process can be stopped", || {
+            self.stop();
+            let free = database.is_free();
+            if !free {
+                self.signal(Signal::CONT);
+            }
+            free
         });
     }
 

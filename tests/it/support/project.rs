@@ -25,6 +25,9 @@ pub(crate) struct Ran {
 /// The dataset `orders`: `id,amount,note`, rows with a negative amount filtered out, `has_note` derived.
 #[derive(Debug, Clone)]
 pub(crate) struct Orders {
+    pub(crate) cron: &'static str,
+    /// The first wanted day and the last.
+    pub(crate) days: (&'static str, &'static str),
     pub(crate) mode: &'static str,
     pub(crate) max_rejected: &'static str,
     pub(crate) source: String,
@@ -39,6 +42,8 @@ pub(crate) struct Orders {
 impl Default for Orders {
     fn default() -> Self {
         Self {
+            cron: "0 2 * * *",
+            days: (FIRST, "2024-03-07"),
             mode: "replace_day",
             max_rejected: "10%",
             source: "url = \"days/{day}.csv\"".to_owned(),
@@ -53,14 +58,14 @@ impl Default for Orders {
 
 impl Orders {
     fn toml(&self) -> String {
-        let Self { mode, max_rejected, source, columns, filter, derive, table, csv } = self;
+        let Self { cron, days: (start, end), mode, max_rejected, source, columns, filter, derive, table, csv } = self;
         format!(
             r#"[source]
 {source}
 [schedule]
-cron = "0 2 * * *"
-start = {FIRST}
-end = 2024-03-07
+cron = "{cron}"
+start = {start}
+end = {end}
 [csv]
 null = ["", "N/A"]
 {csv}
@@ -99,7 +104,12 @@ impl Project {
 
     /// Writes the dataset anew.
     pub(crate) fn orders(&self, orders: &Orders) {
-        self.write("datasets/orders.toml", orders.toml());
+        self.dataset("orders", orders);
+    }
+
+    /// Writes a dataset of that name, in all else like `orders`.
+    pub(crate) fn dataset(&self, name: &str, like: &Orders) {
+        self.write(&format!("datasets/{name}.toml"), like.toml());
     }
 
     /// A file of the project.

@@ -1,0 +1,6 @@
+//! `dayfill run`, as a process among others.
+
+mod process;
+mod reload;
+mod several;
+mod systemd;
