@@ -128,7 +128,8 @@ impl Daemon {
         for change in &changes {
             log::info!("configuration: {change}");
         }
-        self.take_datasets(&mut configuration, &changes);
+        let moved = configuration.database != self.configuration.database;
+        self.take_datasets(&mut configuration, &changes, moved);
         if !configuration.connects_as(&self.configuration) {
             // Without a connection there was none before either: the next try is by the new settings.
             self.told += 1;
@@ -140,8 +141,9 @@ impl Daemon {
         self.pulse.soon(Utc::now());
     }
 
-    /// Datasets come, go and change. Those that stay as they are keep their connections.
-    fn take_datasets(&mut self, configuration: &mut Configuration, changes: &[String]) {
+    /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all are
+    /// looked at anew.
+    fn take_datasets(&mut self, configuration: &mut Configuration, changes: &[String], moved: bool) {
         let now = Utc::now();
         self.members.retain(|name, _| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
@@ -156,7 +158,8 @@ impl Daemon {
             let Job { dataset, .. } = job.as_ref();
             let known = self.members.get(&dataset.name);
             // The main file's policy is every dataset's.
-            let same = known.is_some_and(|known| known.job.dataset.policy == dataset.policy)
+            let same = !moved
+                && known.is_some_and(|known| known.job.dataset.policy == dataset.policy)
                 && !changes.iter().any(|change| change.starts_with(&format!("datasets/{}.toml ", dataset.name)));
             if same {
                 continue;
