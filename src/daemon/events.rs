@@ -1,6 +1,7 @@
 //! What the daemon's loop hears of.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -33,6 +34,8 @@ pub(super) enum Event {
         name: DatasetName,
         /// The work.
         work: Work,
+        /// When it began.
+        began: Instant,
         /// What it came to.
         came: Result<Came, Hindrance>,
     },

@@ -1,6 +1,7 @@
 //! What the daemon makes of the events it hears of.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::Utc;
 
@@ -24,7 +25,7 @@ impl Daemon {
             Some(Event::FilesChanged) => self.reload.soon(),
             Some(Event::Connected { told, connected }) => self.connected(told, connected),
             Some(Event::Pulsed(pulsed)) => self.pulsed(pulsed),
-            Some(Event::Worked { name, work, came }) => self.worked(&name, &work, came),
+            Some(Event::Worked { name, work, began, came }) => self.worked(&name, &work, began, came),
             Some(Event::Read(read)) => self.read(*read),
             Some(Event::Broke(what, panic)) => {
                 // The loop cannot know what the thread left undone; a new process can.
@@ -79,7 +80,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn worked(&mut self, name: &DatasetName, work: &Work, came: Result<Came, Hindrance>) {
+    pub(super) fn worked(&mut self, name: &DatasetName, work: &Work, began: Instant, came: Result<Came, Hindrance>) {
         self.threads -= 1;
         let now = Utc::now();
         // What waited or failed just now has a clock of its own.
@@ -95,6 +96,11 @@ impl Daemon {
                 }
                 self.notify.status(&self.status_text());
                 Ended::Done
+            }
+            // It met the trouble that is over by now.
+            Err(Hindrance::Unreachable(error)) if self.back_at.is_some_and(|back| began < back) => {
+                log::debug!("{name}: {error}");
+                Ended::Unreachable
             }
             Err(Hindrance::Unreachable(error)) => {
                 self.lost(&error);
@@ -143,6 +149,7 @@ impl Daemon {
         if let Some(trouble) = self.unreachable.take() {
             let now = Utc::now();
             log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());
+            self.back_at = Some(Instant::now());
             self.notify.status(&self.status_text());
             self.pulse.soon(now);
         }

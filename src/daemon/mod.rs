@@ -92,6 +92,8 @@ struct Daemon {
     told: u32,
     /// The database cannot be reached.
     unreachable: Option<Trouble>,
+    /// When it was last reached again.
+    back_at: Option<Instant>,
     /// What else stands in the way, by dataset.
     troubles: BTreeMap<DatasetName, Trouble>,
     pulse: Pulse,
@@ -125,6 +127,7 @@ impl Daemon {
             connecting: false,
             told: 0,
             unreachable: None,
+            back_at: None,
             troubles: BTreeMap::new(),
             pulse: Pulse::new(now),
             reload: Reload::new(read),
@@ -202,7 +205,7 @@ impl Daemon {
         if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
             self.pulse.begun(now);
             let context = Arc::clone(&context);
-            self.thread("pulse", move || Event::Pulsed(pulse::look(&context, doubtful)));
+            self.thread("pulse", move || Event::Pulsed(pulse::look(&context)));
         }
         if self.unreachable.is_none() {
             self.begin_work(&context, now);
@@ -214,8 +217,9 @@ impl Daemon {
             let Some(member) = self.members.get(&name).cloned() else { continue };
             let context = Arc::clone(context);
             self.thread("lane", move || {
+                let began = Instant::now();
                 let came = lane::work(&context, &member, &work);
-                Event::Worked { name, work, came }
+                Event::Worked { name, work, began, came }
             });
         }
     }

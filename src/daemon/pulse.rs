@@ -81,13 +81,10 @@ pub(super) struct Open {
     now: NaiveDateTime,
 }
 
-/// Tells the database what it was not there to be told, then reads the open days. `doubtful`: the database did not answer
-/// the last time; a connection of its own then fails at once where the pool would try for long.
-pub(super) fn look(context: &Context, doubtful: bool) -> Result<Open, Hindrance> {
-    if doubtful {
-        drop(context.database.connect()?);
-    }
-    let mut conn = context.database.conn()?;
+/// Tells the database what it was not there to be told, then reads the open days. It is the first to find out that the
+/// database is gone, since it does not wait for the pool, which tries for long.
+pub(super) fn look(context: &Context) -> Result<Open, Hindrance> {
+    let mut conn = context.database.conn_at_once()?;
     context.tell(&mut conn)?;
     let (days, now) = days::open(&mut conn)?;
     Ok(Open { days, now })

@@ -154,6 +154,19 @@ impl Database {
         }
     }
 
+    /// A connection on loan from the pool when one is free, else one of its own: nobody waits, and what is wrong is said
+    /// at once.
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`].
+    pub fn conn_at_once(&self) -> Result<Conn, DbError> {
+        let free = match self.pool() {
+            Connections::Postgres(pool) => pool.try_get().map(|conn| Conn::Postgres(Link::Pooled(Box::new(conn)))),
+            Connections::Sqlite(pool) => pool.try_get().map(|conn| Conn::Sqlite(Link::Pooled(Box::new(conn)))),
+        };
+        free.map_or_else(|| self.connect(), Ok)
+    }
+
     /// A connection on loan from the pool.
     ///
     /// # Errors
