@@ -199,3 +199,6 @@ impl Entry {
         self.looks.wanted = Some(Work::Look(trigger));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! The agenda under a clock that the tests set.
+
+use super::*;
+use crate::config::{self, Environment};
+
+/// Ticks each hour.
+const HOURLY: &str = "0 * * * *";
+/// Ticks once a day.
+const DAILY: &str = "0 2 * * *";
+
+/// A dataset `orders` with that schedule and further sections.
+fn dataset(cron: &str, sections: &str) -> Dataset {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("datasets")).unwrap();
+    write("dayfill.toml", "");
+    write(
+        "datasets/orders.toml",
+        &format!(
+            r#"{sections}
+[source]
+url = "days/{{day}}.csv"
+[schedule]
+cron = "{cron}"
+start = 2019-04-01
+[target]
+table = "orders"
+key = ["id"]
+[rows]
+columns = [{{ name = "id", type = "text" }}]
+"#
+        ),
+    );
+    let config = config::load(Some(&folder.path().join("dayfill.toml")), &Environment::default());
+    config.unwrap_or_else(|problems| panic!("{problems}")).datasets.remove(0)
+}
+
+fn orders() -> DatasetName {
+    "orders".parse().unwrap()
+}
+
+/// A time on 2019-04-02.
+fn at(time: &str) -> DateTime<Utc> {
+    format!("2019-04-02T{time}Z").parse().unwrap()
+}
+
+/// An agenda with one dataset, put there at that time.
+fn agenda(cron: &str, sections: &str, now: &str) -> Agenda {
+    let mut agenda = Agenda::default();
+    agenda.put(&dataset(cron, sections), at(now));
+    agenda
+}
+
+/// What begins at a time after the clock was looked at.
+fn begun(agenda: &mut Agenda, now: &str) -> Vec<Work> {
+    agenda.pass(at(now));
+    agenda.begin(at(now)).into_iter().map(|(_, work)| work).collect()
+}
+
+fn look(trigger: Trigger) -> Work {
+    Work::Look(Some(trigger))
+}
+
+fn due(days: &[&str]) -> Work {
+    Work::Due(days.iter().map(|day| day.parse().unwrap()).collect())
+}
+
+#[test]
+fn a_tick_asks_for_a_look_when_its_time_has_come_and_not_before() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(agenda.next(), Some(at("01:00:00")));
+    assert_eq!(agenda.next_tick(&orders()), Some(at("01:00:00")));
+    assert_eq!(begun(&mut agenda, "00:59:59"), []);
+    assert_eq!(begun(&mut agenda, "01:00:00"), [look(Trigger::Tick)]);
+    assert_eq!(agenda.next(), Some(at("02:00:00")));
+    assert_eq!(begun(&mut agenda, "01:00:00"), [], "it is under way");
+}
+
+#[test]
+fn a_clock_set_forward_over_ticks_gives_one_look() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.aim(at("05:30:00"));
+    assert_eq!(begun(&mut agenda, "05:30:00"), [look(Trigger::Tick)]);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "05:30:01"), []);
+    assert_eq!(agenda.next(), Some(at("06:00:00")));
+}
+
+#[test]
+fn a_clock_set_back_brings_the_ticks_back_that_lie_before_the_next_one() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    agenda.aim(at("03:30:00"));
+    assert_eq!(begun(&mut agenda, "03:30:00"), [], "being set back is no tick");
+    assert_eq!(agenda.next(), Some(at("04:00:00")));
+    assert_eq!(begun(&mut agenda, "04:00:00"), [look(Trigger::Tick)]);
+}
+
+#[test]
+fn a_suspend_over_three_ticks_gives_one_look() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "03:10:00"), [look(Trigger::Tick)]);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "03:10:00"), []);
+    assert_eq!(agenda.next(), Some(at("04:00:00")));
+}
+
+#[test]
+fn ticks_while_working_give_exactly_one_more_look() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    for tick in ["02:00:00", "03:00:00", "04:00:00"] {
+        assert_eq!(begun(&mut agenda, tick), [], "the one before still works");
+    }
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "04:10:00"), [look(Trigger::Tick)]);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "04:20:00"), []);
+}
+
+#[test]
+fn a_look_that_found_no_database_is_wanted_again() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.look(&orders(), Some(Trigger::Start));
+    assert_eq!(begun(&mut agenda, "00:30:00"), [look(Trigger::Start)]);
+    agenda.end(&orders(), &look(Trigger::Start), Ended::Unreachable);
+    assert_eq!(agenda.next_try(), None, "when the database is tried again is another's matter");
+    assert_eq!(begun(&mut agenda, "00:30:00"), [look(Trigger::Start)]);
+}
+
+#[test]
+fn a_look_in_trouble_is_wanted_again_when_its_pause_is_over() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Troubled(at("01:00:08")));
+    assert_eq!(agenda.next_try(), Some(at("01:00:08")));
+    assert_eq!(begun(&mut agenda, "01:00:07"), []);
+    assert_eq!(begun(&mut agenda, "01:00:08"), [look(Trigger::Tick)]);
+    assert_eq!(agenda.next_try(), None);
+}
+
+#[test]
+fn due_days_wait_for_the_trouble_of_their_dataset_to_pass() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.look(&orders(), Some(Trigger::Start));
+    assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Start), Ended::Troubled(at("00:30:05")));
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:04"), []);
+    assert_eq!(begun(&mut agenda, "00:30:05"), [look(Trigger::Start), due(&["2019-04-01"])]);
+}
+
+#[test]
+fn due_days_that_could_not_be_tried_are_left_to_the_next_look_at_open_days() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:00"), [due(&["2019-04-01"])]);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Unreachable);
+    assert_eq!(begun(&mut agenda, "00:30:01"), []);
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:02"), [due(&["2019-04-01"])]);
+}
+
+#[test]
+fn due_days_begin_while_a_look_is_under_way() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00"), [look(Trigger::Tick)]);
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "01:00:01"), [due(&["2019-04-01"])]);
+    // And the other way round.
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "02:00:00"), [look(Trigger::Tick)]);
+}
+
+#[test]
+fn days_that_are_due_no_more_are_not_tried() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    agenda.due(&orders(), Vec::new());
+    assert_eq!(begun(&mut agenda, "00:30:00"), []);
+}
+
+#[test]
+fn at_most_64_lanes_work_at_a_time() {
+    let one = dataset(HOURLY, "");
+    let mut agenda = Agenda::default();
+    for number in 0..70 {
+        let name = format!("orders_{number:02}").parse().unwrap();
+        agenda.put(&Dataset { name, ..one.clone() }, at("00:30:00"));
+    }
+    agenda.pass(at("01:00:00"));
+    let begun = agenda.begin(at("01:00:00"));
+    assert_eq!(begun.len(), 64);
+    assert_eq!(agenda.begin(at("01:00:00")), []);
+    for (name, work) in &begun[..4] {
+        agenda.end(name, work, Ended::Done);
+    }
+    assert_eq!(agenda.begin(at("01:00:01")).len(), 4, "as many as ended");
+    for (name, work) in &begun[4..] {
+        agenda.end(name, work, Ended::Done);
+    }
+    assert_eq!(agenda.begin(at("01:00:02")).len(), 2, "the rest");
+}
+
+#[test]
+fn a_deadline_asks_for_a_look_that_loads_nothing() {
+    let mut agenda = agenda(DAILY, "[waiting]\ndeadline = \"07:30\"", "03:00:00");
+    assert_eq!(agenda.next(), Some(at("07:30:00")));
+    assert_eq!(begun(&mut agenda, "07:30:00"), [Work::Look(None)]);
+    agenda.end(&orders(), &Work::Look(None), Ended::Done);
+    assert_eq!(begun(&mut agenda, "07:30:01"), [], "once");
+    assert_eq!(agenda.next(), Some("2019-04-03T02:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn a_deadline_does_not_take_the_trigger_from_a_tick() {
+    let mut agenda = agenda(DAILY, "[waiting]\ndeadline = \"07:30\"", "00:30:00");
+    // Both have passed while the machine slept.
+    assert_eq!(begun(&mut agenda, "08:00:00"), [look(Trigger::Tick)]);
+    agenda.look(&orders(), Some(Trigger::Tick));
+    agenda.look(&orders(), None);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "08:00:01"), [look(Trigger::Tick)]);
+}
+
+#[test]
+fn what_a_due_day_held_back_is_looked_for_once_the_day_was_tried() {
+    let mut agenda = agenda(HOURLY, "[catch_up]\nstop_on_failure = true", "00:30:00");
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "00:30:01"), [look(Trigger::Due)]);
+}
+
+#[test]
+fn a_due_day_asks_for_nothing_more_where_it_held_nothing_back() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "00:30:01"), []);
+}
+
+#[test]
+fn a_dataset_that_changes_while_it_is_looked_at_is_not_looked_at_twice_at_a_time() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.put(&dataset(DAILY, ""), at("01:30:00"));
+    agenda.look(&orders(), Some(Trigger::Start));
+    assert_eq!(begun(&mut agenda, "01:30:00"), [], "work under way goes on");
+    assert_eq!(agenda.next(), Some(at("02:00:00")));
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Done);
+    assert_eq!(begun(&mut agenda, "01:30:01"), [look(Trigger::Start)]);
+}
+
+#[test]
+fn a_dataset_that_was_removed_is_not_begun_again_when_its_work_ends() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.remove(&orders());
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Unreachable);
+    assert_eq!(begun(&mut agenda, "09:00:00"), []);
+    assert_eq!(agenda.next(), None);
+}
