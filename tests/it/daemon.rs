@@ -1,6 +1,9 @@
 //! `dayfill run`, as a process among others.
 
+mod policy;
 mod process;
 mod reload;
+mod schedule;
 mod several;
+mod states;
 mod systemd;

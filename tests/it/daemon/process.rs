@@ -7,7 +7,7 @@ use crate::support::daemon::{
 };
 use crate::support::postgres::{DedicatedPostgres, TestDatabase, TestPostgres};
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Orders, Project};
+use crate::support::project::{FIRST, Orders, Project, nightly};
 use crate::support::slow_http::SlowHttp;
 use crate::support::{Database, on_both, wait_until};
 
@@ -115,7 +115,7 @@ fn make_room(database: &dyn Database) {
 
 fn a_full_disk_costs_no_attempt_and_is_tried_until_it_passes(database: &dyn Database) {
     let settings = &Settings { max_attempts: 1, ..Settings::default() };
-    let project = project(database, settings, &Orders { days: (FIRST, SECOND), ..Orders::default() });
+    let project = project(database, settings, &Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() });
     project.day(FIRST, "a,1,x\n");
     project.day(SECOND, "a,2,x\n");
     project.succeed(&["load", FIRST]);

@@ -7,7 +7,7 @@ use crate::support::daemon::{Settings, attempts, days, from, one_day, project, r
 use crate::support::http::{Server, status, whole};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Orders, Project};
+use crate::support::project::{FIRST, Orders, Project, nightly, scheduled};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
@@ -60,7 +60,7 @@ fn a_dataset_that_comes_is_loaded(database: &dyn Database) {
 }
 
 fn an_earlier_start_has_older_days_loaded(database: &dyn Database) {
-    let orders = Orders { days: (THIRD, THIRD), ..Orders::default() };
+    let orders = Orders { schedule: nightly(THIRD, THIRD), ..Orders::default() };
     let project = project(database, &Settings::default(), &orders);
     for day in [FIRST, SECOND, THIRD] {
         project.day(day, "a,1,x\n");
@@ -68,7 +68,7 @@ fn an_earlier_start_has_older_days_loaded(database: &dyn Database) {
     let mut daemon = run(&project);
     daemon.wait_for("orders 2024-03-03: loaded 1 rows");
     assert_eq!(days(database), [format!("orders|{THIRD}|loaded|1")]);
-    project.orders(&Orders { days: (FIRST, THIRD), ..orders });
+    project.orders(&Orders { schedule: nightly(FIRST, THIRD), ..orders });
     daemon.signal(Signal::HUP);
     daemon.wait_for("configuration: datasets/orders.toml schedule.start: \"2024-03-03\" is now \"2024-03-01\"");
     daemon.wait_for("orders 2024-03-02: loaded 1 rows");
@@ -115,7 +115,7 @@ fn wait_until_taken(database: &dyn Database) {
 }
 
 fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Database) {
-    let orders = Orders { days: (FIRST, SECOND), ..Orders::default() };
+    let orders = Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() };
     let project = project(database, &Settings::default(), &orders);
     project.day(FIRST, "a,1,x\n");
     let mut daemon = run(&project);
@@ -123,7 +123,7 @@ fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Da
 
     // One problem in each file, and a good dataset that must not come alone.
     Settings { concurrency: 65, ..Settings::default() }.write(&project);
-    project.orders(&Orders { cron: "at night", ..orders.clone() });
+    project.orders(&Orders { schedule: scheduled("at night", FIRST, SECOND), ..orders.clone() });
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));
     daemon.signal(Signal::HUP);
     daemon.wait_for("the configuration was refused, 2 problems; the one before goes on");
@@ -247,7 +247,7 @@ fn a_change_of_the_files_is_enough() {
     project.day(SECOND, "a,2,x\n");
     let mut daemon = run(&project);
     daemon.wait_for("orders 2024-03-01: loaded 1 rows");
-    project.orders(&Orders { days: (FIRST, SECOND), ..Orders::default() });
+    project.orders(&Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() });
     daemon.wait_for("orders 2024-03-02: loaded 1 rows");
     // So is a file that comes, and the main file.
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));

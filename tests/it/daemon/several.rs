@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use crate::support::daemon::{Settings, amounts, attempts, from, project, rows_of, run, wait_for_day};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Orders};
+use crate::support::project::{FIRST, Orders, scheduled};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, wait_until};
@@ -98,7 +98,7 @@ fn the_day_of_a_killed_daemon_is_loaded_by_another_without_waiting_for_its_lease
 fn commands_work_beside_a_daemon_on_one_sqlite_file() {
     let database = SqliteDatabase::new();
     // A tick each second, so that the daemon is at it all the time.
-    let orders = Orders { cron: "* * * * * *", days: (FIRST, "2024-03-09"), ..Orders::default() };
+    let orders = Orders { schedule: scheduled("* * * * * *", FIRST, "2024-03-09"), ..Orders::default() };
     let project = project(&database, &Settings { concurrency: 2, ..Settings::default() }, &orders);
     let daemon = run(&project);
     let mut said = String::new();

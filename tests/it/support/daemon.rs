@@ -1,7 +1,7 @@
 //! The daemon, with settings under which nothing waits for long, and what it left in the database.
 
 use super::process::Process;
-use super::project::{FIRST, Orders, Project};
+use super::project::{FIRST, Orders, Project, nightly};
 use super::slow_http::SlowHttp;
 use super::{Database, wait_until};
 
@@ -75,13 +75,13 @@ pub(crate) fn project(database: &dyn Database, settings: &Settings, orders: &Ord
 }
 
 /// The dataset `orders` with days from a web server.
-pub(crate) fn from(server: &SlowHttp, days: (&'static str, &'static str)) -> Orders {
-    Orders { source: server.source(), days, ..Orders::default() }
+pub(crate) fn from(server: &SlowHttp, days: (&str, &str)) -> Orders {
+    Orders { source: server.source(), schedule: nightly(days.0, days.1), ..Orders::default() }
 }
 
 /// The dataset `orders` with one day.
 pub(crate) fn one_day() -> Orders {
-    Orders { days: (FIRST, FIRST), ..Orders::default() }
+    Orders { schedule: nightly(FIRST, FIRST), ..Orders::default() }
 }
 
 /// Starts the daemon.

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
 pub(crate) mod daemon;
+pub(crate) mod daily;
 pub(crate) mod http;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -25,9 +25,8 @@ pub(crate) struct Ran {
 /// The dataset `orders`: `id,amount,note`, rows with a negative amount filtered out, `has_note` derived.
 #[derive(Debug, Clone)]
 pub(crate) struct Orders {
-    pub(crate) cron: &'static str,
-    /// The first wanted day and the last.
-    pub(crate) days: (&'static str, &'static str),
+    /// The keys of `[schedule]`.
+    pub(crate) schedule: String,
     pub(crate) mode: &'static str,
     pub(crate) max_rejected: &'static str,
     pub(crate) source: String,
@@ -37,13 +36,24 @@ pub(crate) struct Orders {
     pub(crate) derive: &'static str,
     pub(crate) table: &'static str,
     pub(crate) csv: &'static str,
+    /// Further sections.
+    pub(crate) sections: &'static str,
+}
+
+/// The keys of a schedule with these ticks, a first wanted day and a last.
+pub(crate) fn scheduled(cron: &str, first: &str, last: &str) -> String {
+    format!("cron = \"{cron}\"\nstart = {first}\nend = {last}")
+}
+
+/// The same with a tick each night.
+pub(crate) fn nightly(first: &str, last: &str) -> String {
+    scheduled("0 2 * * *", first, last)
 }
 
 impl Default for Orders {
     fn default() -> Self {
         Self {
-            cron: "0 2 * * *",
-            days: (FIRST, "2024-03-07"),
+            schedule: nightly(FIRST, "2024-03-07"),
             mode: "replace_day",
             max_rejected: "10%",
             source: "url = \"days/{day}.csv\"".to_owned(),
@@ -52,20 +62,31 @@ impl Default for Orders {
             derive: "note is not null",
             table: "orders",
             csv: "",
+            sections: "",
         }
     }
 }
 
 impl Orders {
     fn toml(&self) -> String {
-        let Self { cron, days: (start, end), mode, max_rejected, source, columns, filter, derive, table, csv } = self;
+        let Self {
+            cron,
+            days: (start, end),
+            mode,
+            max_rejected,
+            source,
+            columns,
+            filter,
+            derive,
+            table,
+            csv,
+            sections,
+        } = self;
         format!(
             r#"[source]
 {source}
 [schedule]
-cron = "{cron}"
-start = {start}
-end = {end}
+{schedule}
 [csv]
 null = ["", "N/A"]
 {csv}
@@ -85,6 +106,7 @@ columns = [
 derive = [{{ name = "has_note", type = "boolean", sql = "{derive}" }}]
 [limits]
 max_rejected = "{max_rejected}"
+{sections}
 "#
         )
     }
@@ -120,6 +142,13 @@ impl Project {
     /// Writes a file of the project.
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), text).expect("the file is written");
+    }
+
+    /// Writes a file of the project that nobody sees half written: another file takes its name.
+    pub(crate) fn replace(&self, name: &str, text: impl AsRef<[u8]>) {
+        let new = format!("{name}.new");
+        self.write(&new, text);
+        std::fs::rename(self.path(&new), self.path(name)).expect("the file takes its name");
     }
 
     /// Writes the file of a day, under the header `id,amount,note`.

@@ -32,6 +32,9 @@ struct Files {
     to_hold: HashMap<String, Hold>,
     /// The paths of which an answer is held.
     held: HashSet<String>,
+    /// How many answers were under way at once, at most. One is over before its last half is sent.
+    most: usize,
+    under_way: usize,
     /// The server ends; nothing is held any more.
     over: bool,
 }
@@ -93,6 +96,25 @@ impl SlowHttp {
         assert!(!timeout.timed_out(), "nobody asked for {day} within {PATIENCE:?}");
     }
 
+    /// Waits until that many answers are held.
+    pub(crate) fn wait_until_so_many_are_held(&self, number: usize) {
+        let files = self.shared.files();
+        let waited = self.shared.changed.wait_timeout_while(files, PATIENCE, |files| files.held.len() < number);
+        let (files, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "not {number} within {PATIENCE:?}: {:?}", files.held);
+    }
+
+    /// Lets every held answer go on.
+    pub(crate) fn release_all(&self) {
+        self.shared.files().held.clear();
+        self.shared.changed.notify_all();
+    }
+
+    /// How many answers were under way at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.shared.files().most
+    }
+
     /// Lets the held answer for that day go on.
     pub(crate) fn release(&self, day: &str) {
         assert!(self.shared.files().held.remove(&path(day)), "no answer for {day} is held");
@@ -126,9 +148,12 @@ impl Shared {
 
         let (text, hold) = {
             let mut files = self.files();
+            files.under_way += 1;
+            files.most = files.most.max(files.under_way);
             (files.texts.get(&path).cloned(), files.to_hold.remove(&path))
         };
         let Some(text) = text else {
+            self.files().under_way -= 1;
             return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", text.len());
@@ -137,10 +162,13 @@ impl Shared {
             Some(Hold::Nothing) => 0,
             Some(Hold::Half) | None => head.len() + text.len() / 2,
         });
-        stream.write_all(first)?;
+        // A client that was killed is noticed below.
+        let begun = stream.write_all(first);
         if hold.is_some() {
             self.wait_for_release(&path);
         }
+        self.files().under_way -= 1;
+        begun?;
         stream.write_all(second)
     }
 
