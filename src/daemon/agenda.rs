@@ -115,10 +115,14 @@ impl Agenda {
         }
     }
 
-    /// Aims anew after the wall clock was set: ticks to come may lie before those that were aimed at.
+    /// Aims anew after the wall clock was set: ticks to come may lie before those that were aimed at, and pauses end at a
+    /// time that may be far away by now.
     pub(super) fn aim(&mut self, now: DateTime<Utc>) {
         self.pass(now);
-        self.entries.values_mut().for_each(|entry| entry.aim(now));
+        for entry in self.entries.values_mut() {
+            entry.aim(now);
+            entry.not_before = None;
+        }
     }
 
     /// The next tick or deadline of any dataset.

@@ -185,6 +185,9 @@ impl Daemon {
             log::info!("{jump}: looking at the schedules anew");
             self.agenda.aim(now);
             self.pulse.soon(now);
+            if let Some(trouble) = &mut self.unreachable {
+                trouble.try_now(now);
+            }
         }
         if let Some(abandon_at) = self.stopping {
             if Instant::now() >= abandon_at && !self.stop.is_asked() {

@@ -40,6 +40,8 @@ impl Pulse {
 
     /// Looks as soon as can be, though not more often than each second.
     pub(super) fn soon(&mut self, now: DateTime<Utc>) {
+        // Where the clock was set back, the last look seems to be yet to come.
+        self.last = self.last.min(now);
         self.next = self.next.min(now.max(self.last + TimeDelta::seconds(1)));
         self.again = self.out;
     }
@@ -154,5 +156,60 @@ impl Connect {
             progress: Arc::new(Progress::default()),
             untold: Mutex::default(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_mins(1);
+
+    fn at(time: &str) -> DateTime<Utc> {
+        format!("2019-04-02T{time}Z").parse().unwrap()
+    }
+
+    /// A pulse whose last look began and ended at that time.
+    fn looked(now: &str) -> Pulse {
+        let mut pulse = Pulse::new(at(now));
+        pulse.begun(at(now));
+        pulse.ended(at(now), LEASE, None);
+        pulse
+    }
+
+    #[test]
+    fn it_looks_within_a_third_of_a_lease_and_when_the_next_day_is_due() {
+        let mut pulse = looked("12:00:00");
+        assert_eq!(pulse.next(), Some(at("12:00:20")));
+        pulse.begun(at("12:00:20"));
+        pulse.ended(at("12:00:20"), LEASE, Some(Duration::from_secs(5)));
+        assert_eq!(pulse.next(), Some(at("12:00:25")));
+    }
+
+    #[test]
+    fn it_looks_soon_when_asked_to_but_not_twice_within_a_second() {
+        let mut pulse = looked("12:00:00");
+        pulse.soon(at("12:00:00"));
+        assert!(!pulse.is_due(at("12:00:00")));
+        assert!(pulse.is_due(at("12:00:01")));
+        pulse.soon(at("12:00:10"));
+        assert_eq!(pulse.next(), Some(at("12:00:01")), "the sooner of the two");
+    }
+
+    #[test]
+    fn what_is_asked_for_while_it_looks_is_looked_for_next() {
+        let mut pulse = looked("12:00:00");
+        pulse.begun(at("12:00:20"));
+        pulse.soon(at("12:00:21"));
+        assert_eq!(pulse.next(), None, "it is out");
+        pulse.ended(at("12:00:22"), LEASE, None);
+        assert_eq!(pulse.next(), Some(at("12:00:22")));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_make_it_wait_for_the_old_time() {
+        let mut pulse = looked("12:00:00");
+        pulse.soon(at("03:00:00"));
+        assert!(pulse.next().is_some_and(|next| next <= at("03:00:01")), "{pulse:?}");
     }
 }

@@ -30,6 +30,12 @@ impl Trouble {
         self.until
     }
 
+    /// Ends the pause, after the clock was set: it may end at a time that is far away by now.
+    pub(super) fn try_now(&mut self, now: DateTime<Utc>) {
+        self.until = now;
+        self.since = self.since.min(now);
+    }
+
     /// How long it has lasted, in whole seconds.
     pub(super) fn lasted(&self, now: DateTime<Utc>) -> TimeDelta {
         TimeDelta::seconds((now - self.since).num_seconds())
@@ -51,5 +57,15 @@ mod tests {
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(trouble.lasted(now + TimeDelta::milliseconds(61_900)), TimeDelta::seconds(61));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_make_the_pause_longer() {
+        let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
+        let mut trouble = Trouble::again(None, now, 0.5);
+        let earlier = now - TimeDelta::hours(1);
+        trouble.try_now(earlier);
+        assert_eq!(trouble.until(), earlier);
+        assert_eq!(trouble.lasted(earlier + TimeDelta::seconds(5)), TimeDelta::seconds(5));
     }
 }

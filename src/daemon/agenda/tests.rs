@@ -96,6 +96,15 @@ fn a_clock_set_back_brings_the_ticks_back_that_lie_before_the_next_one() {
 }
 
 #[test]
+fn a_clock_set_back_does_not_make_a_pause_longer() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Troubled(at("13:00:08")));
+    agenda.aim(at("03:30:00"));
+    assert_eq!(begun(&mut agenda, "03:30:00"), [look(Trigger::Tick)]);
+}
+
+#[test]
 fn a_suspend_over_three_ticks_gives_one_look() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut agenda, "03:10:00"), [look(Trigger::Tick)]);
