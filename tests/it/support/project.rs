@@ -69,19 +69,7 @@ impl Default for Orders {
 
 impl Orders {
     fn toml(&self) -> String {
-        let Self {
-            cron,
-            days: (start, end),
-            mode,
-            max_rejected,
-            source,
-            columns,
-            filter,
-            derive,
-            table,
-            csv,
-            sections,
-        } = self;
+        let Self { schedule, mode, max_rejected, source, columns, filter, derive, table, csv, sections } = self;
         format!(
             r#"[source]
 {source}
