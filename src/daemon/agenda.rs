@@ -196,8 +196,9 @@ impl Entry {
     }
 
     fn look(&mut self, trigger: Option<Trigger>) {
-        let trigger = match (trigger, &self.looks.wanted) {
-            (None, Some(Work::Look(wanted))) => *wanted,
+        // What was wanted first says why.
+        let trigger = match &self.looks.wanted {
+            Some(Work::Look(first)) => first.or(trigger),
             _ => trigger,
         };
         self.looks.wanted = Some(Work::Look(trigger));

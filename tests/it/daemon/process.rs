@@ -121,7 +121,7 @@ fn a_full_disk_costs_no_attempt_and_is_tried_until_it_passes(database: &dyn Data
     project.succeed(&["load", FIRST]);
     fill_the_disk(database);
     let mut daemon = run(&project);
-    daemon.wait_for("trying again until it passes, the attempt does not count");
+    daemon.wait_for("trying again until it passes, no attempt is counted");
     wait_until("it is tried again", || attempts(database).len() >= 3);
     make_room(database);
     daemon.wait_for("orders 2024-03-02: loaded 1 rows");

@@ -83,7 +83,7 @@ fn the_whole_conversation(manager: &Manager) {
     let (_database, project) = a_project();
     let daemon = manager.start(&project, &[]);
     let started = manager.message();
-    assert_eq!(started, "READY=1\nSTATUS=1 datasets; next tick 02:00 UTC\n");
+    assert_eq!(started, "READY=1\nSTATUS=1 dataset; next tick 02:00 UTC\n");
     assert_eq!(manager.message(), STATUS);
 
     daemon.signal(Signal::HUP);
@@ -147,7 +147,7 @@ fn a_daemon_that_hangs_does_not_feed_the_watchdog() {
     let (_database, project) = a_project();
     let manager = Manager::with_an_abstract_name();
     let daemon = manager.start(&project, &WATCHED);
-    assert_eq!(manager.message_but("WATCHDOG=1\n"), "READY=1\nSTATUS=1 datasets; next tick 02:00 UTC\n");
+    assert_eq!(manager.message_but("WATCHDOG=1\n"), "READY=1\nSTATUS=1 dataset; next tick 02:00 UTC\n");
     assert_eq!(manager.message_but("WATCHDOG=1\n"), STATUS);
     daemon.stop();
     manager.drain();
