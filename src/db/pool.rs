@@ -226,10 +226,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSessio
         wait_for_locks(conn)
             .and_then(|()| use_wal(conn))
             .and_then(|()| {
-                conn.batch_execute(
-                    "pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file; \
-                     pragma cache_size = -16384",
-                )
+                conn.batch_execute("pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file")
             })
             .map_err(diesel::r2d2::Error::QueryError)
     }
@@ -289,6 +286,14 @@ impl Conn {
                 drop(on!(self, c => AnsiTransactionManager::rollback_transaction(c)));
                 Err(error)
             }
+        }
+    }
+
+    /// Has SQLite keep that much of the file in memory. PostgreSQL keeps its tables in the server's.
+    pub(super) fn keep_pages(&mut self, kib: u32) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => Ok(()),
+            Self::Sqlite(_) => self.batch(&format!("pragma cache_size = -{kib}"), "setting the size of SQLite's cache"),
         }
     }
 

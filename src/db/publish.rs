@@ -49,6 +49,11 @@ pub enum PublishError {
     Db(#[from] DbError),
 }
 
+/// How much of a SQLite file publishing keeps in memory, since the rows of a day go all over the key's index, and how much
+/// everything else does, which is SQLite's default: a daemon has many connections, each with memory of its own.
+const PUBLISHING_KIB: u32 = 16_384;
+const USUAL_KIB: u32 = 2_000;
+
 /// Publishes a staged day: proves the claim and holds its row, writes the target, and last makes the day loaded and the
 /// attempt complete. All of it is durable when this returns, or none.
 ///
@@ -67,7 +72,8 @@ pub fn publish(
     measured: &mut Measured,
 ) -> Result<(), PublishError> {
     let began = std::time::Instant::now();
-    conn.transaction(|conn| {
+    conn.keep_pages(PUBLISHING_KIB)?;
+    let published = conn.transaction(|conn| {
         let held = days::lock(conn, &claim.row.dataset, claim.row.day, true)?;
         if held.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
             return Err(PublishError::Lost);
@@ -83,7 +89,10 @@ pub fn publish(
         attempts::end(conn, &claim.token, Outcome::Loaded, measured, None, now)?;
         days::save(conn, &loaded_row(claim, origin, measured, now))?;
         Ok(())
-    })
+    });
+    // What was published stays so, whatever becomes of the cache.
+    drop(conn.keep_pages(USUAL_KIB));
+    published
 }
 
 fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: NaiveDateTime) -> ProcessedDay {

@@ -90,7 +90,7 @@ fn the_whole_conversation(manager: &Manager) {
     let reloading = manager.message();
     let since = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|rest| rest.strip_suffix('\n'));
     assert!(since.is_some_and(|since| since.parse::<u64>().is_ok()), "{reloading}");
-    assert_eq!(manager.message(), started, "the end of the reload");
+    assert_eq!(manager.message(), format!("READY=1\n{STATUS}"), "the end of the reload");
 
     daemon.signal(Signal::TERM);
     assert_eq!(manager.message(), "STOPPING=1\n");
