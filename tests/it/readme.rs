@@ -1,11 +1,18 @@
 //! The documentation says what is true: its commands parse, and so does its TOML.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use dayfill::cli::args::{AlgoliaEtl, Cli};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::goldens::masked;
 
 /// A fenced block of a Markdown file.
 struct Block {
@@ -157,6 +164,63 @@ fn the_readme_begins_with_the_command_that_loads_the_sample() {
     assert_eq!(first.as_deref(), Some(&words[..]));
     let text = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(text.contains("make test"), "the other command");
+}
+
+/// What the README says a command on the sample prints: the text behind the block that has it.
+fn transcript_of(command: &str) -> String {
+    let words = ["dayfill", "--config", "sample/dayfill.toml", command].map(str::to_owned);
+    let has_it = |block: &Block| commands(block).iter().any(|line| our_arguments(line).as_deref() == Some(&words[..]));
+    let mut readme = blocks(&root().join("README.md")).into_iter().skip_while(|block| !has_it(block));
+    readme.find(|block| block.language == "text").unwrap().text
+}
+
+/// The daemon; dropping it kills it.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn the_daemon_on_the_sample_logs_what_the_readme_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["sample", "sample/datasets"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+        for entry in fs::read_dir(root().join(part)).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), folder.path().join(part).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let dayfill = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dayfill"));
+        // The README's reader has more time.
+        command.env_clear().env("DAYFILL__WAITING__POLL", "1s").current_dir(folder.path());
+        command.args(["--config", "sample/dayfill.toml"]).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    assert!(dayfill(&["catch-up"]).output().unwrap().status.success());
+
+    let mut daemon = Daemon(dayfill(&["run"]).spawn().unwrap());
+    let stderr = BufReader::new(daemon.0.stderr.take().unwrap());
+    let (send, lines) = channel();
+    std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
+    // Only so that a failing test ends.
+    let next = || lines.recv_timeout(Duration::from_secs(30)).unwrap() + "\n";
+    let mut said = next();
+    let days = folder.path().join("sample");
+    let late = fs::read_to_string(days.join("2019-04-02.csv")).unwrap().replace("2019-04-02", "2019-04-03");
+    fs::write(days.join("arriving"), late).unwrap();
+    fs::rename(days.join("arriving"), days.join("2019-04-03.csv")).unwrap();
+    said += &next();
+    kill_process(Pid::from_child(&daemon.0), Signal::INT).unwrap();
+    said += &next();
+    assert_eq!(masked(&said), masked(&transcript_of("run")));
+    assert!(daemon.0.wait().unwrap().success());
+    assert!(lines.recv().is_err(), "not a line more");
 }
 
 #[test]
