@@ -32,10 +32,11 @@ pub fn recheck(context: &Context, job: &Job, newest: Day, report: &mut dyn FnMut
             return Ok(());
         }
         let day = Day::new(file.day);
-        match job.source.look(day, &context.runtime) {
+        match job.source.look_until(context.stop.wait(), day, &context.runtime) {
             Ok(Looked::File(info)) if differs(&file, &info) => changed(context, job, &file, &info, report)?,
             Ok(Looked::File(_)) => {}
             Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
+            Err(SourceError::BrokenOff) => {}
             Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
         }
     }
@@ -72,6 +73,7 @@ fn changed(
             Seen::Newer(&tag)
         }
         Ok(None) => return Ok(()),
+        Err(SourceError::BrokenOff) => return Ok(()),
         Err(error) => {
             warn!("{name} {day}: whether its file changed cannot be told: {error}");
             return Ok(());
@@ -82,7 +84,9 @@ fn changed(
 
 /// SHA-256 of the stored bytes of a day's file as it is now; `None` when it is gone.
 fn hash(context: &Context, job: &Job, day: Day) -> Result<Option<String>, SourceError> {
-    let Opened::File(file) = job.source.open(day, &context.runtime)? else { return Ok(None) };
+    let Opened::File(file) = job.source.open_until(context.stop.wait(), day, &context.runtime)? else {
+        return Ok(None);
+    };
     context.stop.breaks_off(file.download());
     file.finish().map(|hash| Some(hash.to_string()))
 }

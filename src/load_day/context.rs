@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::dataset::Dataset;
@@ -76,6 +76,8 @@ pub struct Stop(Arc<Stopping>);
 struct Stopping {
     halted: AtomicBool,
     asked: AtomicBool,
+    /// Wakes those who wait for `asked`.
+    told: Notify,
     /// Downloads that a reader may be waiting for.
     downloads: Mutex<Vec<AbortHandle>>,
 }
@@ -96,6 +98,7 @@ impl Stop {
     pub fn ask(&self) {
         self.halt();
         self.0.asked.store(true, Ordering::SeqCst);
+        self.0.told.notify_waiters();
         self.downloads().drain(..).for_each(|download| download.abort());
     }
 
@@ -103,6 +106,15 @@ impl Stop {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)
+    }
+
+    /// Waits until loads in flight are to stop.
+    pub(crate) async fn wait(&self) {
+        // Made before the look, so that nothing is missed between the two.
+        let told = self.0.told.notified();
+        if !self.is_asked() {
+            told.await;
+        }
     }
 
     /// Has the stop break a download off, so that nobody waits for a server that says nothing.

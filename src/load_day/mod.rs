@@ -125,7 +125,11 @@ impl<'a> Load<'a> {
     /// it is; and when that cannot be told, for the attempt to say why.
     fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
         let Job { dataset, source, .. } = self.job;
-        let Ok(Looked::NotThere { url, why }) = source.look(self.day, &self.context.runtime) else { return Ok(None) };
+        let Ok(Looked::NotThere { url, why }) =
+            source.look_until(self.context.stop.wait(), self.day, &self.context.runtime)
+        else {
+            return Ok(None);
+        };
         let waiting = &dataset.policy.waiting;
         let stored = storable(&why);
         let none =
@@ -180,7 +184,7 @@ impl<'a> Load<'a> {
     }
 
     fn open(&mut self) -> Result<SourceFile, Problem> {
-        match self.job.source.open(self.day, &self.context.runtime) {
+        match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
                 self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
                 self.tag = Some(file.info().tag());

@@ -8,6 +8,9 @@ use super::s3::NoCredentials;
 /// A day's file could not be found out about, opened or read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// Nobody waits for the answer any more.
+    #[error("given up before an answer came")]
+    BrokenOff,
     /// The URL cannot be understood.
     #[error("{url}: {why}")]
     BadUrl {

@@ -154,18 +154,39 @@ impl Source {
 
     /// Opens the file of a day. Blocks: not to be called from async code.
     pub fn open(&self, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
+        self.open_until(std::future::pending(), day, runtime)
+    }
+
+    /// The same, but no answer is waited for any more when `end` comes.
+    pub fn open_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
             Location::File(path, url) => local::open(&path, url, self.spec.settle),
-            location => self.objects.open(&location, runtime),
+            location => self.objects.open(&location, runtime, end),
         }
     }
 
     /// Looks whether the file of a day is there, without reading it. Blocks: not to be called from async code.
     pub fn look(&self, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
+        self.look_until(std::future::pending(), day, runtime)
+    }
+
+    /// The same, but no answer is waited for any more when `end` comes.
+    pub fn look_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
             Location::File(path, url) => local::look(&path, url, self.spec.settle),
-            location => runtime.block_on(self.objects.look(&location)),
+            location => runtime.block_on(until(end, self.objects.look(&location))),
         }
+    }
+}
+
+/// The work's result, or that `end` came before.
+async fn until<T>(
+    end: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    tokio::select! {
+        done = work => done,
+        () = end => Err(SourceError::BrokenOff),
     }
 }
 

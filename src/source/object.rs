@@ -53,14 +53,19 @@ impl Objects {
         Self { spec, environment, patience, buckets: Mutex::default(), web: SharedClient::default() }
     }
 
-    /// Opens a file; a task on `runtime` receives it until the file is dropped.
-    pub(super) fn open(&self, location: &Location, runtime: &Handle) -> Result<Opened, SourceError> {
+    /// Opens a file, unless `end` comes first; a task on `runtime` receives it until the file is dropped.
+    pub(super) fn open(
+        &self,
+        location: &Location,
+        runtime: &Handle,
+        end: impl Future<Output = ()>,
+    ) -> Result<Opened, SourceError> {
         let url = location.shown();
-        let (place, got) = runtime.block_on(async {
+        let (place, got) = runtime.block_on(super::until(end, async {
             let place = self.place(location).await?;
             let got = place.0.get_opts(&place.1, GetOptions::default()).await;
             Ok((place, got))
-        })?;
+        }))?;
         let got = match got {
             Ok(got) => got,
             Err(error) => return self.not_there(location, &error).map(|why| Opened::NotThere { url, why }),

@@ -19,6 +19,7 @@ on_both! {
     sigterm_ends_an_idle_daemon
     sigterm_lets_the_load_in_flight_publish_and_begins_no_further_day
     a_load_that_outlasts_the_grace_is_abandoned
+    a_source_that_never_answers_does_not_hold_up_the_end
     a_second_sigterm_abandons_the_load_in_flight
     a_full_disk_costs_no_attempt_and_is_tried_until_it_passes
     a_day_is_loaded_once_though_its_daemon_was_killed_and_started_again
@@ -80,6 +81,21 @@ fn a_load_that_outlasts_the_grace_is_abandoned(database: &dyn Database) {
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stderr.contains(ABANDONING), "{}", ran.stderr);
+    assert_abandoned(database, &project);
+}
+
+fn a_source_that_never_answers_does_not_hold_up_the_end(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let settings = &Settings { grace: "0s", ..Settings::default() };
+    let project = project(database, settings, &from(&server, (FIRST, SECOND)));
+    server.day(FIRST, &rows_of(100, 1));
+    server.day(SECOND, &rows_of(100, 2));
+    server.hold_next_unanswered(FIRST);
+    let daemon = run(&project);
+    server.wait_until_held(FIRST);
+    daemon.signal(Signal::TERM);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
     assert_abandoned(database, &project);
 }
 
