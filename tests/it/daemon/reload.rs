@@ -318,3 +318,26 @@ fn a_database_that_cannot_be_reached_is_not_moved_to() {
     wait_until("everybody can see it", || refused_config(&database).contains("cannot be reached"));
     assert!(!log_of(daemon).contains("SESAME"));
 }
+
+#[test]
+fn another_log_level_takes_effect() {
+    let database = SqliteDatabase::new();
+    let settings = |log| Settings { log, ..Settings::default() };
+    let project = project(&database, &settings("warn"), &Orders { days: (FIRST, SECOND), ..Orders::default() });
+    project.day(FIRST, "a,1,x\n");
+    let mut daemon = run(&project);
+    wait_for_day(&database, "orders", SECOND, "waiting");
+    settings("info").write(&project);
+    daemon.signal(Signal::HUP);
+    // What changed may be said before the new level holds.
+    wait_for_a_reload(&mut daemon);
+    project.day(SECOND, "a,2,x\n");
+    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    let log = log_of(daemon);
+    assert!(!log.contains("2024-03-01"), "{log}");
+}
+
+fn wait_for_a_reload(daemon: &mut Process) {
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("nothing changed");
+}
