@@ -64,6 +64,12 @@ impl Ask {
         matches!(self, Self::NotDone | Self::Named | Self::Forced)
     }
 
+    /// True when an older day that failed or was refused may hold this one back.
+    #[must_use]
+    pub fn keeps_order(self) -> bool {
+        matches!(self, Self::Tick | Self::Due | Self::NotDone)
+    }
+
     /// True when a person named the day.
     #[must_use]
     pub fn is_named(self) -> bool {
@@ -206,7 +212,7 @@ pub fn plan(
     now: NaiveDateTime,
     policy: &Policy,
 ) -> Vec<(Day, Decision)> {
-    let in_order = matches!(ask, Ask::Tick | Ask::NotDone);
+    let in_order = policy.catch_up.stop_on_failure && ask.keeps_order();
     let newest = days.last().copied();
     let absent_from = newest.map(|day| day.minus(policy.waiting.absent_days));
     let mut backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == Ask::Tick);
@@ -217,7 +223,7 @@ pub fn plan(
         match decision {
             Decision::Leave(_) => {
                 let stopped = known.is_some_and(|known| matches!(known.state, State::Failed | State::Refused));
-                if held_by.is_none() && in_order && policy.catch_up.stop_on_failure && stopped {
+                if held_by.is_none() && in_order && stopped {
                     held_by = Some(day);
                 }
                 return decision;

@@ -59,7 +59,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
         let slot = context.slot().filter(|_| !enough.is_halted())?;
         Some((slot, day))
     };
-    let in_order = job.dataset.policy.catch_up.stop_on_failure && matches!(task.ask, Ask::Tick | Ask::NotDone);
+    let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();
     let (send, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..todo.len().min(task.concurrency as usize) {

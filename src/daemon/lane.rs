@@ -67,6 +67,10 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
         Work::Look(None) => {}
+        // Where order counts, the days before them count too.
+        Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
+            run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
+        }
         Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due)?,
     }
     if let Some(hindrance) = run.broke {

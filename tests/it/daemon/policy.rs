@@ -14,6 +14,7 @@ on_both! {
     a_tick_may_take_the_newest_day_only
     a_failed_day_does_not_hold_newer_ones_back
     a_failed_day_holds_newer_ones_back_until_its_retry_succeeds
+    a_refused_day_holds_back_newer_ones_that_wait_for_their_files
     a_datasets_own_policy_comes_before_that_of_all
     a_dataset_loads_no_more_days_at_a_time_than_it_may
     all_datasets_together_load_no_more_days_at_a_time_than_they_may
@@ -100,6 +101,20 @@ fn a_failed_day_holds_newer_ones_back_until_its_retry_succeeds(database: &dyn Da
     let attempts = attempts(database);
     assert_eq!(attempts[attempts.len() - 2..], ["2024-03-03|1|due|loaded", "2024-03-04|1|due|loaded"]);
     assert!(attempts[attempts.len() - 3].ends_with("|due|loaded"), "{attempts:?}");
+}
+
+fn a_refused_day_holds_back_newer_ones_that_wait_for_their_files(database: &dyn Database) {
+    let settings = "[waiting]\npoll = \"1s\"\n[catch_up]\nstop_on_failure = true\n";
+    let project = project(database, &still(SECOND), settings);
+    add_clock(&project);
+    let daemon = daemon(&project);
+    wait_for_state(database, SECOND, "waiting");
+    replace_day(&project, FIRST, "a,no number,x\n");
+    wait_for_state(database, FIRST, "refused");
+    replace_day(&project, SECOND, "a,1,x\n");
+    let_time_pass(database);
+    stop(daemon);
+    assert_eq!(states(database), ["2024-03-01|refused", "2024-03-02|waiting"]);
 }
 
 fn a_datasets_own_policy_comes_before_that_of_all(database: &dyn Database) {
