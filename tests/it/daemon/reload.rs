@@ -323,7 +323,8 @@ fn a_database_that_cannot_be_reached_is_not_moved_to() {
 fn another_log_level_takes_effect() {
     let database = SqliteDatabase::new();
     let settings = |log| Settings { log, ..Settings::default() };
-    let project = project(&database, &settings("warn"), &Orders { days: (FIRST, SECOND), ..Orders::default() });
+    let project =
+        project(&database, &settings("warn"), &Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() });
     project.day(FIRST, "a,1,x\n");
     let mut daemon = run(&project);
     wait_for_day(&database, "orders", SECOND, "waiting");
