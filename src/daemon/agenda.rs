@@ -178,7 +178,8 @@ impl Agenda {
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
-    fn working(&self) -> usize {
+    /// How many lanes work now.
+    pub(super) fn working(&self) -> usize {
         let lanes = self.entries.values().flat_map(|entry| [&entry.looks, &entry.dues]);
         lanes.filter(|lane| lane.working.is_some()).count()
     }

@@ -125,6 +125,8 @@ impl Daemon {
             log::log!(level, "the configuration was read again: nothing changed");
             return;
         }
+        // First, so that a level that shows more shows this.
+        (configuration.in_force)();
         for change in &changes {
             log::info!("configuration: {change}");
         }
@@ -135,7 +137,6 @@ impl Daemon {
             self.told += 1;
             self.context = context;
         }
-        (configuration.in_force)();
         self.configuration = configuration;
         self.watch = watch(&self.configuration, &self.send);
         self.pulse.soon(Utc::now());

@@ -18,7 +18,7 @@ impl Daemon {
         let grace = self.configuration.grace;
         self.stopping = Some(Instant::now() + grace);
         self.notify.stopping();
-        if self.threads > 0 {
+        if self.agenda.working() > 0 {
             log::info!(
                 "stopping: no further day begins; loads in flight have {} s, once more abandons them",
                 grace.as_secs()

@@ -64,14 +64,16 @@ fn two_signals(database: &dyn Database, signal: Signal) {
     let server = SlowHttp::start();
     let project = slow_project(database, &server, "1h", 5);
     server.day(FIRST, &rows_of(100, 1));
-    server.hold_next_unanswered(FIRST);
+    server.hold_next(FIRST);
     let mut process = Process::start(&project, &["catch-up", "--to", FIRST]);
     server.wait_until_held(FIRST);
+    // The first signal breaks the download off; releasing the day then waits.
+    let held = database.hold();
     process.signal(signal);
     process.wait_for(STOPPING);
     process.signal(signal);
-    // The answer is still held.
     let ran = process.end();
+    drop(held);
     assert_eq!(ran.code, 130, "{ran:#?}");
     assert_eq!(first_day(database), ["running|1"], "there was no time to release it");
     server.release(FIRST);

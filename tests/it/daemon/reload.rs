@@ -330,15 +330,9 @@ fn another_log_level_takes_effect() {
     wait_for_day(&database, "orders", SECOND, "waiting");
     settings("info").write(&project);
     daemon.signal(Signal::HUP);
-    // What changed may be said before the new level holds.
-    wait_for_a_reload(&mut daemon);
+    daemon.wait_for("configuration: log.level");
     project.day(SECOND, "a,2,x\n");
     daemon.wait_for("orders 2024-03-02: loaded 1 rows");
     let log = log_of(daemon);
     assert!(!log.contains("2024-03-01"), "{log}");
-}
-
-fn wait_for_a_reload(daemon: &mut Process) {
-    daemon.signal(Signal::HUP);
-    daemon.wait_for("nothing changed");
 }

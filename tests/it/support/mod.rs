@@ -43,6 +43,9 @@ pub(crate) trait Database {
         true
     }
 
+    /// Keeps everybody from writing the state tables until it is dropped; they can still be read.
+    fn hold(&self) -> Box<dyn std::any::Any>;
+
     /// The one line of a query with one row.
     fn line(&self, query: &str) -> String {
         let mut lines = self.lines(query);

@@ -96,6 +96,12 @@ impl Database for TestDatabase {
         self.connect().batch_execute(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 
+    fn hold(&self) -> Box<dyn std::any::Any> {
+        let mut conn = self.connect();
+        conn.batch_execute("begin; lock table processed_days in exclusive mode").expect("the lock");
+        Box::new(conn)
+    }
+
     fn lines(&self, query: &str) -> Vec<String> {
         #[derive(QueryableByName)]
         struct Line {

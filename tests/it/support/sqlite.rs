@@ -53,6 +53,12 @@ impl Database for SqliteDatabase {
         self.connect().batch_execute("pragma busy_timeout = 100; begin immediate; rollback").is_ok()
     }
 
+    fn hold(&self) -> Box<dyn std::any::Any> {
+        let mut conn = self.connect();
+        conn.batch_execute("begin immediate").expect("the lock");
+        Box::new(conn)
+    }
+
     fn lines(&self, query: &str) -> Vec<String> {
         let lines = diesel::sql_query(query).load::<Line>(&mut self.connect());
         lines.unwrap_or_else(|error| panic!("{error}: {query}")).into_iter().map(|line| line.0).collect()
