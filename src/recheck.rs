@@ -34,9 +34,8 @@ pub fn recheck(context: &Context, job: &Job, newest: Day, report: &mut dyn FnMut
         let day = Day::new(file.day);
         match job.source.look_until(context.stop.wait(), day, &context.runtime) {
             Ok(Looked::File(info)) if differs(&file, &info) => changed(context, job, &file, &info, report)?,
-            Ok(Looked::File(_)) => {}
             Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
-            Err(SourceError::BrokenOff) => {}
+            Ok(Looked::File(_)) | Err(SourceError::BrokenOff) => {}
             Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
         }
     }
@@ -72,8 +71,7 @@ fn changed(
             warn!("{name} {day}: its file changed after it was loaded; `dayfill load --force {day}` loads it again");
             Seen::Newer(&tag)
         }
-        Ok(None) => return Ok(()),
-        Err(SourceError::BrokenOff) => return Ok(()),
+        Ok(None) | Err(SourceError::BrokenOff) => return Ok(()),
         Err(error) => {
             warn!("{name} {day}: whether its file changed cannot be told: {error}");
             return Ok(());

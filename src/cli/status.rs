@@ -33,6 +33,7 @@ struct DatasetStatus {
 
 /// What is known of a day. Times are UTC, RFC 3339.
 #[derive(serde::Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of a documented contract")]
 struct DayStatus {
     day: Day,
     state: &'static str,

@@ -52,7 +52,7 @@ pub(super) fn read(
     target_section.finish();
     rows_section.finish();
     let limits = limits(file.section("limits"));
-    let policy = policy::read(&mut file, policy.clone());
+    let policy = policy::read(&mut file, policy);
     file.finish();
     let (rows, _) = rows;
     Some(Dataset {

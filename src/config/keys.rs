@@ -24,7 +24,9 @@ pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>) {
 fn add(keys: &mut Keys, place: &str, key: &str, value: &Value) {
     match &value.kind {
         ValueKind::Table(table) => {
-            table.iter().for_each(|(name, value)| add(keys, place, &format!("{key}.{name}"), value))
+            for (name, value) in table {
+                add(keys, place, &format!("{key}.{name}"), value);
+            }
         }
         ValueKind::Array(values) if values.iter().any(|value| matches!(value.kind, ValueKind::Table(_))) => {
             for (number, value) in values.iter().enumerate() {

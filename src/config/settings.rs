@@ -104,7 +104,7 @@ impl Settings {
             database: Database { url },
             claim: default.claim.read(main.section("claim")),
             max_parallel_loads: main.read("max_parallel_loads", integer(1, 64)).unwrap_or(default.max_parallel_loads),
-            policy: policy::read(main, default.policy),
+            policy: policy::read(main, &default.policy),
             shutdown: default.shutdown.read(main.section("shutdown")),
             reload: default.reload.read(main.section("reload")),
             log: default.log.read(main.section("log")),

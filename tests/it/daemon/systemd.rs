@@ -49,7 +49,7 @@ impl Manager {
     }
 
     fn message(&self) -> String {
-        self.message_within(PATIENCE).expect("the daemon sends a message")
+        self.message_within(PATIENCE).unwrap()
     }
 
     /// The next message but for that one, which may come at any time.
