@@ -143,6 +143,8 @@ impl Agenda {
             if entry.not_before.is_some_and(|until| now < until) {
                 continue;
             }
+            // Over: what is wanted from here on waits for a lane, not for a time that is past.
+            entry.not_before = None;
             for lane in [&mut entry.looks, &mut entry.dues] {
                 if free > 0 && lane.working.is_none() && lane.wanted.is_some() {
                     lane.working = lane.wanted.take();

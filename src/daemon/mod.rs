@@ -233,11 +233,11 @@ impl Daemon {
         let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
         let mut naps = vec![LONGEST_NAP];
         naps.extend(self.notify.watchdog_interval().map(|interval| interval / 2));
-        naps.extend(self.reload.due_in());
         match self.stopping {
             Some(_) if self.stop.is_asked() => {}
             Some(abandon_at) => naps.push(abandon_at.saturating_duration_since(Instant::now())),
             None => {
+                naps.extend(self.reload.due_in());
                 let blocked = self.unreachable.as_ref().map(Trouble::until);
                 naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
                 if blocked.is_none() {

@@ -270,3 +270,15 @@ fn a_dataset_that_was_removed_is_not_begun_again_when_its_work_ends() {
     assert_eq!(begun(&mut agenda, "09:00:00"), []);
     assert_eq!(agenda.next(), None);
 }
+
+#[test]
+fn a_pause_that_is_over_wakes_nobody_while_the_dataset_works() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Troubled(at("13:00:08")));
+    assert_eq!(agenda.next_try(), Some(at("13:00:08")));
+    assert_eq!(begun(&mut agenda, "13:00:08"), [look(Trigger::Tick)]);
+    // The next tick comes while it still works: there is nothing to wake for before it ends.
+    assert_eq!(begun(&mut agenda, "14:00:00"), []);
+    assert_eq!(agenda.next_try(), None);
+}
