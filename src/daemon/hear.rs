@@ -90,7 +90,9 @@ impl Daemon {
                 if let Some(trouble) = self.troubles.remove(name) {
                     log::info!("{name}: goes on after {} s", trouble.lasted(now).num_seconds());
                 }
-                self.say_late(name, &came.late);
+                if let Some(late) = &came.late {
+                    self.say_late(name, late);
+                }
                 if let Some(last) = came.last {
                     self.last = Some((name.clone(), last));
                 }

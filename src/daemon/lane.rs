@@ -32,8 +32,8 @@ pub(super) struct Member {
 pub(super) struct Came {
     /// What to say of the last day that came to something.
     pub(super) last: Option<String>,
-    /// The days that are wanted, not done, and past their deadline.
-    pub(super) late: Vec<Day>,
+    /// The days that are wanted, not done, and past their deadline; where the work was to see which.
+    pub(super) late: Option<Vec<Day>>,
 }
 
 /// Why work could not be done.
@@ -78,8 +78,8 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     }
     let last = run.last;
     let late = match work {
-        Work::Look(_) => late(context, &job.dataset, &wanted)?,
-        Work::Due(_) => Vec::new(),
+        Work::Look(_) => Some(late(context, &job.dataset, &wanted)?),
+        Work::Due(_) => None,
     };
     Ok(Came { last, late })
 }

@@ -103,7 +103,8 @@ impl Daemon {
                 for problem in &problems {
                     log::error!("configuration refused: {problem}");
                 }
-                log::warn!("the configuration was refused, {} problems; the one before goes on", problems.len());
+                let many = if problems.len() == 1 { "" } else { "s" };
+                log::warn!("the configuration was refused, {} problem{many}; the one before goes on", problems.len());
                 Some(problems.join("\n"))
             }
         };
