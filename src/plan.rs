@@ -170,6 +170,12 @@ pub fn is_wanted(schedule: &Schedule, last_tick: Option<NaiveDate>, day: Day) ->
         && schedule.days.contains(day.weekday())
 }
 
+/// True when the target still lacks a wanted day that nobody decided to leave out; past its deadline such a day is late.
+#[must_use]
+pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
+    !in_target && !matches!(state, Some(State::Loaded | State::Skipped | State::Absent))
+}
+
 /// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how many
 /// attempts a day has.
 #[must_use]

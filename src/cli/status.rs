@@ -16,7 +16,9 @@ use crate::db::days::{self, ProcessedDay};
 use crate::db::pool::Conn;
 use crate::db::worker;
 use crate::exit_code::ExitCode;
+use crate::plan;
 use crate::scheduler;
+use crate::state::State;
 
 /// What is known of a dataset. Field names are a documented contract (docs/operations.md): they are added to, never
 /// renamed.
@@ -157,7 +159,7 @@ fn of(
         by_day.insert(day, of_row(row, wanted.binary_search(&day).is_ok(), &definition));
     }
     for day in by_day.values_mut() {
-        day.late = !matches!(day.state, "loaded" | "skipped" | "absent") && is_late(day.day);
+        day.late = plan::is_awaited(State::by_name(day.state), day.loaded_at.is_some()) && is_late(day.day);
     }
     let mut counts = BTreeMap::new();
     for day in by_day.values() {

@@ -35,7 +35,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
+    fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
         self.threads -= 1;
         self.connecting = false;
         if told != self.told {
@@ -56,7 +56,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn pulsed(&mut self, pulsed: Result<Open, Hindrance>) {
+    fn pulsed(&mut self, pulsed: Result<Open, Hindrance>) {
         self.threads -= 1;
         let now = Utc::now();
         let lease = self.configuration.lease;
@@ -80,7 +80,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn worked(&mut self, name: &DatasetName, work: &Work, began: Instant, came: Result<Came, Hindrance>) {
+    fn worked(&mut self, name: &DatasetName, work: &Work, began: Instant, came: Result<Came, Hindrance>) {
         self.threads -= 1;
         let now = Utc::now();
         // What waited or failed just now has a clock of its own.
@@ -124,7 +124,7 @@ impl Daemon {
     }
 
     /// Says which days are late, each once.
-    pub(super) fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
+    fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
         let said = self.late.entry(name.clone()).or_default();
         said.retain(|day| late.contains(day));
         let news: Vec<String> = late.iter().filter(|day| said.insert(**day)).map(ToString::to_string).collect();
@@ -135,7 +135,7 @@ impl Daemon {
     }
 
     /// The database cannot be reached: said once.
-    pub(super) fn lost(&mut self, error: &str) {
+    fn lost(&mut self, error: &str) {
         let now = Utc::now();
         if self.unreachable.is_none() {
             log::error!("{error}; trying again until it is back, no attempt is counted");
@@ -147,7 +147,7 @@ impl Daemon {
     }
 
     /// The database answers.
-    pub(super) fn reached(&mut self) {
+    fn reached(&mut self) {
         if let Some(trouble) = self.unreachable.take() {
             let now = Utc::now();
             log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());

@@ -12,12 +12,11 @@ use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::load_day::{Context, Job, Outcome, Report};
-use crate::plan::{self, Ask, Known};
+use crate::plan::{self, Ask};
 use crate::ready;
 use crate::recheck::recheck;
 use crate::reconcile::{Task, reconcile};
 use crate::scheduler;
-use crate::state::State;
 
 /// A dataset at work in the daemon.
 pub(super) struct Member {
@@ -140,13 +139,12 @@ fn late(context: &Context, dataset: &Dataset, wanted: &[Day]) -> Result<Vec<Day>
     let range = DayRange { from: *first, to: *last };
     let (known, _) = days::known(&mut context.database.conn()?, &dataset.name, range)?;
     let now = Utc::now();
+    let awaited = |day: Day| {
+        let known = known.get(&day);
+        plan::is_awaited(known.map(|known| known.state), known.is_some_and(|known| known.in_target))
+    };
     let passed = |day: Day| scheduler::deadline(&dataset.schedule, deadline, day).is_some_and(|at| at <= now);
-    Ok(wanted.iter().copied().filter(|day| is_open(known.get(day)) && passed(*day)).collect())
-}
-
-/// True when a wanted day is still to be loaded.
-fn is_open(known: Option<&Known>) -> bool {
-    known.is_none_or(|known| !matches!(known.state, State::Loaded | State::Skipped | State::Absent) && !known.in_target)
+    Ok(wanted.iter().copied().filter(|day| awaited(*day) && passed(*day)).collect())
 }
 
 /// What a panic said.

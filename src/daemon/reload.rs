@@ -119,7 +119,7 @@ impl Daemon {
     }
 
     fn obey(&mut self, new: NewConfiguration, asked: bool) {
-        let NewConfiguration { mut configuration, context } = new;
+        let NewConfiguration { configuration, context } = new;
         let changes = configuration.changes(&self.configuration);
         if changes.is_empty() {
             let level = if asked || self.reload.refused.is_some() { log::Level::Info } else { log::Level::Debug };
@@ -132,7 +132,7 @@ impl Daemon {
             log::info!("configuration: {change}");
         }
         let moved = configuration.database != self.configuration.database;
-        self.take_datasets(&mut configuration, &changes, moved);
+        self.take_datasets(&configuration, &changes, moved);
         if !configuration.connects_as(&self.configuration) {
             // Without a connection there was none before either: the next try is by the new settings.
             self.told += 1;
@@ -145,7 +145,7 @@ impl Daemon {
 
     /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all are
     /// looked at anew.
-    fn take_datasets(&mut self, configuration: &mut Configuration, changes: &[String], moved: bool) {
+    fn take_datasets(&mut self, configuration: &Configuration, changes: &[String], moved: bool) {
         let now = Utc::now();
         self.members.retain(|name, _| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
