@@ -25,6 +25,7 @@ on_both! {
     a_refused_day_stays_refused_until_a_person_has_it_retried
     a_day_skipped_beside_the_daemon_is_left_out
     a_day_forgotten_beside_the_daemon_is_loaded_at_the_next_tick
+    days_are_skipped_and_forgotten_from_every_state_they_rest_in
     a_day_that_the_daemon_loads_is_neither_skipped_nor_forgotten_nor_loaded_by_others
     a_day_left_by_a_killed_process_is_taken_over
     a_day_left_by_a_killed_process_with_no_attempts_left_is_failed
@@ -238,6 +239,37 @@ fn a_day_forgotten_beside_the_daemon_is_loaded_at_the_next_tick(database: &dyn D
     wait_for_state(database, FIRST, "loaded");
     stop(daemon);
     assert_eq!(attempts(database), ["2024-03-01|1|start|loaded", "2024-03-01|1|tick|loaded"]);
+}
+
+/// The days of March that came to rest: loaded, refused, failed with no attempts left, waiting; the fifth is skipped.
+fn days_are_skipped_and_forgotten_from_every_state_they_rest_in(database: &dyn Database) {
+    let orders = still("2024-03-05");
+    let project = project(database, &orders, "[retry]\nmax_attempts = 1\n");
+    let day = |number: u32| format!("2024-03-0{number}");
+    project.day(&day(1), "a,1,x\n");
+    project.day(&day(2), "a,no number,x\n");
+    std::fs::create_dir(project.path("days/2024-03-03.csv")).unwrap();
+    project.succeed(&["skip", &day(5)]);
+    let daemon = daemon(&project);
+    wait_for_state(database, &day(4), "waiting");
+    let say = |command: &str, number: u32, was: &str| {
+        let ran = project.succeed(&[command, &day(number)]);
+        assert!(ran.stdout.ends_with(&format!("(it was {was})\n")), "{command} {number}: {}", ran.stdout);
+    };
+    assert_eq!(project.run(&["skip", &day(1)]).code, 1, "a loaded day is not skipped");
+    for (number, was) in [(2, "refused"), (3, "failed"), (4, "waiting"), (5, "skipped")] {
+        say("skip", number, was);
+        say("forget", number, "skipped");
+        say("skip", number, "missing");
+    }
+    project.succeed(&["forget", &day(5)]);
+    say("forget", 5, "missing");
+    say("forget", 1, "loaded");
+    for number in [2, 3, 4] {
+        say("forget", number, "skipped");
+    }
+    stop(daemon);
+    assert_eq!(states(database), [""; 0], "all are missing again");
 }
 
 fn a_day_that_the_daemon_loads_is_neither_skipped_nor_forgotten_nor_loaded_by_others(database: &dyn Database) {
