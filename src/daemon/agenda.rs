@@ -26,8 +26,10 @@ pub(super) enum Work {
 /// How work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// It was done, whatever came of the days.
+    /// It was done, and no day was loaded.
     Done,
+    /// It was done, and some day was loaded.
+    Loaded,
     /// The database cannot be reached; all datasets wait for it.
     Unreachable,
     /// Something else stood in the way; the dataset waits until then.
@@ -163,12 +165,12 @@ impl Agenda {
         lane.working = None;
         entry.not_before = match ended {
             Ended::Troubled(until) => Some(until),
-            Ended::Done | Ended::Unreachable => None,
+            Ended::Done | Ended::Loaded | Ended::Unreachable => None,
         };
         match (work, ended) {
             (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_)) => entry.look(*trigger),
             // What was held back by a day that is tried again may go on now.
-            (Work::Due(_), Ended::Done) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
+            (Work::Due(_), Ended::Loaded) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
             // Days that are still due are found by the next look at all open days.
             _ => {}
         }

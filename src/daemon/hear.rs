@@ -97,7 +97,7 @@ impl Daemon {
                     self.last = Some((name.clone(), last));
                 }
                 self.notify.status(&self.status_text());
-                Ended::Done
+                if came.loaded { Ended::Loaded } else { Ended::Done }
             }
             // It met the trouble that is over by now.
             Err(Hindrance::Unreachable(error)) if self.back_at.is_some_and(|back| began < back) => {

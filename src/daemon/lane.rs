@@ -31,6 +31,8 @@ pub(super) struct Member {
 pub(super) struct Came {
     /// What to say of the last day that came to something.
     pub(super) last: Option<String>,
+    /// Some day was loaded.
+    pub(super) loaded: bool,
     /// The days that are wanted, not done, and past their deadline; where the work was to see which.
     pub(super) late: Option<Vec<Day>>,
 }
@@ -61,7 +63,7 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
         }
         fits.store(true, Ordering::Relaxed);
     }
-    let mut run = Run { context, job, last: None, broke: None };
+    let mut run = Run { context, job, last: None, loaded: false, broke: None };
     let wanted = wanted(&job.dataset);
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
@@ -75,12 +77,12 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
     }
-    let last = run.last;
+    let (last, loaded) = (run.last, run.loaded);
     let late = match work {
         Work::Look(_) => Some(late(context, &job.dataset, &wanted)?),
         Work::Due(_) => None,
     };
-    Ok(Came { last, late })
+    Ok(Came { last, loaded, late })
 }
 
 /// The wanted days of a dataset as of now, oldest first.
@@ -92,6 +94,7 @@ struct Run<'a> {
     context: &'a Context,
     job: &'a Job,
     last: Option<String>,
+    loaded: bool,
     broke: Option<Hindrance>,
 }
 
@@ -110,6 +113,7 @@ impl Run<'_> {
     }
 
     fn note(&mut self, report: &Report) {
+        self.loaded |= matches!(report.outcome, Outcome::Loaded);
         let said = match &report.outcome {
             Outcome::Loaded => "loaded",
             Outcome::Waiting { .. } => "waiting for",

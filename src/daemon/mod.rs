@@ -240,7 +240,8 @@ impl Daemon {
                 naps.extend(self.reload.due_in());
                 let blocked = self.unreachable.as_ref().map(Trouble::until);
                 naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
-                if blocked.is_none() {
+                // Without a database there is nothing to begin, and its connection wakes the loop.
+                if blocked.is_none() && self.context.is_some() {
                     naps.extend(self.pulse.next().map(until));
                     naps.extend(self.agenda.next_try().map(until));
                 }

@@ -48,7 +48,7 @@ impl Reload {
 
     /// Reads when the files have rested.
     pub(super) fn soon(&mut self) {
-        if !self.asked {
+        if self.at.is_none() || !self.asked {
             self.at = Some(Instant::now() + REST);
         }
     }
@@ -132,6 +132,8 @@ impl Daemon {
             log::info!("configuration: {change}");
         }
         let moved = configuration.database != self.configuration.database;
+        // A tick that comes just now is still a tick of the old schedule.
+        self.agenda.pass(Utc::now());
         self.take_datasets(&configuration, &changes, moved);
         if !configuration.connects_as(&self.configuration) {
             // Without a connection there was none before either: the next try is by the new settings.
@@ -209,9 +211,10 @@ impl Reading {
     /// they are checked again before they are loaded.
     fn check_targets(&self, context: &Context, configuration: &Configuration) -> Result<(), Vec<String>> {
         let known = |job: &Job| {
-            self.old
-                .iter()
-                .any(|old| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash)
+            let same =
+                |old: &Arc<Job>| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash;
+            // Another database may have other tables of the same names.
+            self.connection.0 == configuration.database && self.old.iter().any(same)
         };
         let new = configuration.jobs.iter().filter(|job| !known(job)).map(|job| &job.dataset);
         let checked = context.database.conn().and_then(|mut conn| ready::targets(&mut conn, new));

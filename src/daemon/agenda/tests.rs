@@ -236,7 +236,7 @@ fn what_a_due_day_held_back_is_looked_for_once_the_day_was_tried() {
     let mut agenda = agenda(HOURLY, "[catch_up]\nstop_on_failure = true", "00:30:00");
     agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
-    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Done);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Loaded);
     assert_eq!(begun(&mut agenda, "00:30:01"), [look(Trigger::Due)]);
 }
 
@@ -245,7 +245,7 @@ fn a_due_day_asks_for_nothing_more_where_it_held_nothing_back() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
-    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Done);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Loaded);
     assert_eq!(begun(&mut agenda, "00:30:01"), []);
 }
 
