@@ -45,7 +45,7 @@ impl fmt::Display for DatasetName {
 }
 
 /// Everything known of a dataset before any of its days is looked at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Its name.
     pub name: DatasetName,
@@ -66,7 +66,7 @@ pub struct Dataset {
 }
 
 /// Where a dataset's files are and how they are reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceSpec {
     /// The file of a day; a plain path is absolute by now.
     pub url: UrlTemplate,
@@ -100,7 +100,7 @@ pub enum Forbidden {
 }
 
 /// When a dataset's days are wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Five or six cron fields, or a nickname such as `@daily`.
     pub cron: String,
@@ -168,7 +168,7 @@ pub struct CsvFormat {
 }
 
 /// The table a dataset's rows end up in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// The table.
     pub table: TableName,
@@ -209,7 +209,7 @@ impl Mode {
 }
 
 /// What a dataset's rows are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     /// The columns taken from the file, in the target's order.
     pub columns: Vec<Column>,

@@ -209,7 +209,18 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts:
     }
 }
 
-/// Decides for each of `days`, in their order, which is oldest first; the last is the newest wanted day.
+/// True when a day holds back newer ones where order counts: it failed or was refused, or failed before and is being tried
+/// once more.
+fn holds_back(known: &Known) -> bool {
+    match known.state {
+        State::Failed | State::Refused => true,
+        State::Running => known.attempts > 1 && !known.in_target,
+        State::Loaded | State::Waiting | State::Absent | State::Skipped => false,
+    }
+}
+
+/// Decides for each of `days`, in their order, which is oldest first; the last is the newest wanted day. `backlog` is how
+/// many are taken besides that one; `None` is all.
 #[must_use]
 pub fn plan(
     days: &[Day],
@@ -217,19 +228,18 @@ pub fn plan(
     ask: Ask,
     now: NaiveDateTime,
     policy: &Policy,
+    mut backlog: Option<u32>,
 ) -> Vec<(Day, Decision)> {
     let in_order = policy.catch_up.stop_on_failure && ask.keeps_order();
     let newest = days.last().copied();
     let absent_from = newest.map(|day| day.minus(policy.waiting.absent_days));
-    let mut backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == Ask::Tick);
     let mut held_by = None;
     let mut one = |day: Day| {
         let known = known.get(&day);
         let decision = decide(known, ask, now, policy.retry.max_attempts);
         match decision {
             Decision::Leave(_) => {
-                let stopped = known.is_some_and(|known| matches!(known.state, State::Failed | State::Refused));
-                if held_by.is_none() && in_order && stopped {
+                if held_by.is_none() && in_order && known.is_some_and(holds_back) {
                     held_by = Some(day);
                 }
                 return decision;
@@ -355,7 +365,8 @@ mod tests {
     fn loaded(states: &[Option<State>], ask: Ask, policy: &Policy) -> Vec<String> {
         let days: Vec<Day> = schedule_days(states.len());
         let rows = days.iter().zip(states).filter_map(|(day, state)| Some((*day, known((*state)?)))).collect();
-        let plan = plan(&days, &rows, ask, NOW, policy);
+        let backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == Ask::Tick);
+        let plan = plan(&days, &rows, ask, NOW, policy, backlog);
         plan.into_iter().filter(|(_, d)| matches!(d, Decision::Load(_))).map(|(day, _)| day.to_string()).collect()
     }
 
@@ -414,10 +425,25 @@ mod tests {
             Ask::Tick,
             NOW,
             &policy,
+            None,
         );
         assert_eq!(held[2].1, Decision::Leave(Leave::HeldBack(day("2019-04-02"))));
         // One that is tried again now does not, until it fails again.
         assert_eq!(loaded(&[Some(State::Failed), None], Ask::Tick, &policy), ["2019-04-01", "2019-04-02"]);
+    }
+
+    #[test]
+    fn a_day_that_failed_and_is_tried_again_elsewhere_holds_back_newer_ones() {
+        let mut policy = Policy::default();
+        policy.catch_up.stop_on_failure = true;
+        let planned = |attempts, in_target| {
+            let running = Known { attempts, in_target, owner: Owner::Alive, ..known(State::Running) };
+            let rows = BTreeMap::from([(day("2019-04-01"), running)]);
+            plan(&schedule_days(2), &rows, Ask::Tick, NOW, &policy, None)[1].1
+        };
+        assert_eq!(planned(2, false), Decision::Leave(Leave::HeldBack(day("2019-04-01"))));
+        assert_eq!(planned(1, false), Decision::Load(Reason::Missing), "it did not fail yet");
+        assert_eq!(planned(2, true), Decision::Load(Reason::Missing), "its rows are there");
     }
 
     fn any_state() -> impl Strategy<Value = State> {
@@ -445,7 +471,7 @@ mod tests {
                 .iter()
                 .map(|(offset, state)| (Day::new(first + chrono::TimeDelta::days(i64::from(*offset))), known(*state)))
                 .collect();
-            let plan = plan(&wanted, &rows, Ask::NotDone, NOW, &Policy::default());
+            let plan = plan(&wanted, &rows, Ask::NotDone, NOW, &Policy::default(), None);
             let wanted_last = wanted.last().copied();
             prop_assert_eq!(plan.iter().map(|(day, _)| *day).collect::<Vec<_>>(), wanted);
             for (day, decision) in plan {

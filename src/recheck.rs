@@ -9,18 +9,24 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days::{self, LoadedFile, Seen};
 use crate::db::error::DbError;
-use crate::load_day::{Context, Job, Report};
+use crate::load_day::{Context, Job, Report, Stop};
 use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
 use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
 
 /// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones what
-/// the dataset says. Days that are loaded again are reported.
+/// the dataset says, until it is to stop. Days that are loaded again are reported.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn recheck(context: &Context, job: &Job, newest: Day, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
+pub fn recheck(
+    context: &Context,
+    job: &Job,
+    newest: Day,
+    until: &Stop,
+    report: &mut dyn FnMut(Report),
+) -> Result<(), DbError> {
     let spec = &job.dataset.source;
     if spec.on_change == OnChange::Ignore || spec.recheck_days == 0 {
         return Ok(());
@@ -28,12 +34,14 @@ pub fn recheck(context: &Context, job: &Job, newest: Day, report: &mut dyn FnMut
     let range = DayRange { from: newest.minus(spec.recheck_days - 1), to: newest };
     let files = days::loaded_files(&mut context.database.conn()?, &job.dataset.name, range)?;
     for file in files {
-        if context.stop.is_halted() {
+        if context.stop.is_halted() || until.is_halted() {
             return Ok(());
         }
         let day = Day::new(file.day);
         match job.source.look_until(context.stop.wait(), day, &context.runtime) {
-            Ok(Looked::File(info)) if differs(&file, &info) => changed(context, job, &file, &info, report)?,
+            Ok(Looked::File(info)) if differs(&file, &info) => {
+                changed(context, job, &file, &info, until, report)?;
+            }
             Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
             Ok(Looked::File(_)) | Err(SourceError::BrokenOff) => {}
             Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
@@ -57,11 +65,19 @@ fn changed(
     job: &Job,
     file: &LoadedFile,
     info: &FileInfo,
+    until: &Stop,
     report: &mut dyn FnMut(Report),
 ) -> Result<(), DbError> {
     let (name, day) = (&job.dataset.name, Day::new(file.day));
     if job.dataset.source.on_change == OnChange::Reload {
-        let task = Task { days: vec![day], ask: Ask::Changed, trigger: Trigger::Change, concurrency: 1 };
+        let task = Task {
+            days: vec![day],
+            ask: Ask::Changed,
+            trigger: Trigger::Change,
+            concurrency: 1,
+            backlog: None,
+            until: until.clone(),
+        };
         return reconcile(context, job, &task, report);
     }
     let tag = info.tag();

@@ -26,16 +26,27 @@ pub struct Task {
     pub trigger: Trigger,
     /// How many are loaded at once.
     pub concurrency: u32,
+    /// How many days are taken besides the newest; `None` is all.
+    pub backlog: Option<u32>,
+    /// Says when no further day of them is to begin.
+    pub until: Stop,
 }
 
-/// What to do with each of `days` of a dataset, in their order, by what the state table says now.
+/// What to do with each of `days` of a dataset, in their order, by what the state table says now. `backlog` is how many of
+/// them are taken besides the newest; `None` is all.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn decide(conn: &mut Conn, dataset: &Dataset, days: &[Day], ask: Ask) -> Result<Vec<(Day, Decision)>, DbError> {
+pub fn decide(
+    conn: &mut Conn,
+    dataset: &Dataset,
+    days: &[Day],
+    ask: Ask,
+    backlog: Option<u32>,
+) -> Result<Vec<(Day, Decision)>, DbError> {
     let (Some(from), Some(to)) = (days.iter().min(), days.iter().max()) else { return Ok(Vec::new()) };
     let (known, now) = days::known(conn, &dataset.name, DayRange { from: *from, to: *to })?;
-    Ok(plan(days, &known, ask, now, &dataset.policy))
+    Ok(plan(days, &known, ask, now, &dataset.policy, backlog))
 }
 
 /// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those left
@@ -47,7 +58,7 @@ pub fn decide(conn: &mut Conn, dataset: &Dataset, days: &[Day], ask: Ask) -> Res
 pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
     let mut conn = context.database.conn()?;
     let begun = Instant::now();
-    let decided = decide(&mut conn, &job.dataset, &task.days, task.ask)?;
+    let decided = decide(&mut conn, &job.dataset, &task.days, task.ask, task.backlog)?;
     drop(conn);
     let todo = to_do(job, task.ask, decided);
     log_plan(job, task, &todo, begun.elapsed());
@@ -56,7 +67,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     let enough = Stop::default();
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
-        let slot = context.slot().filter(|_| !enough.is_halted())?;
+        let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
         Some((slot, day))
     };
     let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();

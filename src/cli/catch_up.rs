@@ -75,7 +75,7 @@ fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)
     for dataset in app.datasets(&args.dataset)? {
         let days = wanted(dataset, args.from, args.to);
         let decided = match &mut conn {
-            Some(conn) => reconcile::decide(conn, dataset, &days, Ask::NotDone)?,
+            Some(conn) => reconcile::decide(conn, dataset, &days, Ask::NotDone, None)?,
             None => days.into_iter().map(|day| (day, Decision::Load(Reason::Missing))).collect(),
         };
         all.extend(decided.into_iter().map(|(day, decision)| (dataset.name.clone(), day, decision)));

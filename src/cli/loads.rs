@@ -1,5 +1,6 @@
 //! Loading from the command line: what every command that loads has in common.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -74,6 +75,7 @@ pub(super) fn run(
         stop: stop.clone(),
         slots: Arc::new(Semaphore::new(how.concurrency as usize)),
         progress: Arc::new(Progress::default()),
+        in_flight: AtomicUsize::new(0),
         untold: Mutex::default(),
     };
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
@@ -82,7 +84,14 @@ pub(super) fn run(
         let source = Source::new(&dataset.source, &app.environment.pairs())
             .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
         let job = Job { definition_hash: dataset.definition_hash(), source, dataset };
-        let task = Task { days, ask: how.ask, trigger: how.trigger, concurrency: how.concurrency };
+        let task = Task {
+            days,
+            ask: how.ask,
+            trigger: how.trigger,
+            concurrency: how.concurrency,
+            backlog: None,
+            until: Stop::default(),
+        };
         reconcile(&context, &job, &task, &mut |report| {
             each(&job.dataset, &report);
             bar.iter().for_each(Bar::day_ended);

@@ -30,6 +30,8 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     let read = Arc::new(move || files.read());
     let start = Start { configuration, read, catch_up, notify };
     let started = runtime.block_on(daemon::run(start));
+    // What is still under way has nothing to lose, and may take long: a name server that does not answer.
+    runtime.shutdown_background();
     started.map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;
     Ok(ExitCode::Success)
 }

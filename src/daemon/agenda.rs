@@ -21,6 +21,8 @@ pub(super) enum Work {
     Look(Option<Trigger>),
     /// Try these days, whose own clock says so.
     Due(Vec<Day>),
+    /// See which days are late.
+    Late,
 }
 
 /// How work ended.
@@ -30,10 +32,14 @@ pub(super) enum Ended {
     Done,
     /// It was done, and some day was loaded.
     Loaded,
+    /// Nothing came of the days that were due: older ones hold them back. They need not be tried again before then.
+    Fruitless(DateTime<Utc>),
     /// The database cannot be reached; all datasets wait for it.
     Unreachable,
     /// Something else stood in the way; the dataset waits until then.
     Troubled(DateTime<Utc>),
+    /// The dataset became another meanwhile; what is left is for the new one.
+    CutShort,
 }
 
 /// The work of one dataset that goes on side by side: what is wanted next, and whether it works now.
@@ -53,6 +59,12 @@ struct Entry {
     looks: Lane,
     /// What the clocks of days want. It need not wait until a long catch-up is over.
     dues: Lane,
+    /// What deadlines want, which does not wait either.
+    lates: Lane,
+    /// Due days of which nothing came, and until when nothing else is expected.
+    fruitless: Option<(Work, DateTime<Utc>)>,
+    /// The dataset was taken off while it was worked on.
+    gone: bool,
     not_before: Option<DateTime<Utc>>,
 }
 
@@ -67,7 +79,7 @@ impl Agenda {
     pub(super) fn put(&mut self, dataset: &Dataset, now: DateTime<Utc>) {
         let Dataset { name, schedule, policy, .. } = dataset;
         let old = self.entries.remove(name);
-        let (looks, dues) = old.map(|old| (old.looks, old.dues)).unwrap_or_default();
+        let (looks, dues, lates) = old.map(|old| (old.looks, old.dues, old.lates)).unwrap_or_default();
         let mut entry = Entry {
             schedule: schedule.clone(),
             policy: policy.clone(),
@@ -75,28 +87,48 @@ impl Agenda {
             next_deadline: None,
             looks,
             dues,
+            lates,
+            fruitless: None,
+            gone: false,
             not_before: None,
         };
         entry.aim(now);
         self.entries.insert(name.clone(), entry);
     }
 
-    /// Takes a dataset off; work under way goes on.
+    /// Takes a dataset off; work under way goes on, and is known until it ends: a dataset of that name that comes
+    /// meanwhile is not worked on twice.
     pub(super) fn remove(&mut self, name: &DatasetName) {
-        self.entries.remove(name);
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        entry.gone = true;
+        (entry.next_tick, entry.next_deadline) = (None, None);
+        entry.lanes_mut().into_iter().for_each(|lane| lane.wanted = None);
+        self.forget_if_over(name);
+    }
+
+    fn forget_if_over(&mut self, name: &DatasetName) {
+        let over = |entry: &Entry| entry.gone && entry.lanes().iter().all(|lane| lane.working.is_none());
+        if self.entries.get(name).is_some_and(over) {
+            self.entries.remove(name);
+        }
+    }
+
+    /// The dataset's place, unless it was taken off.
+    fn entry(&mut self, name: &DatasetName) -> Option<&mut Entry> {
+        self.entries.get_mut(name).filter(|entry| !entry.gone)
     }
 
     /// Wants a dataset looked at, by the schedule where a trigger is named. While it is being looked at, once more after
     /// that.
     pub(super) fn look(&mut self, name: &DatasetName, trigger: Option<Trigger>) {
-        if let Some(entry) = self.entries.get_mut(name) {
+        if let Some(entry) = self.entry(name) {
             entry.look(trigger);
         }
     }
 
     /// Wants these days of a dataset tried. What was wanted so before is forgotten: it is among them, or done.
     pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
-        if let Some(entry) = self.entries.get_mut(name) {
+        if let Some(entry) = self.entry(name) {
             entry.dues.wanted = (!days.is_empty()).then_some(Work::Due(days));
         }
     }
@@ -108,8 +140,9 @@ impl Agenda {
             let late = entry.next_deadline.is_some_and(|deadline| deadline <= now);
             if ticked {
                 entry.look(Some(Trigger::Tick));
-            } else if late {
-                entry.look(None);
+            }
+            if late {
+                entry.lates.wanted = Some(Work::Late);
             }
             if ticked || late {
                 entry.aim(now);
@@ -121,9 +154,10 @@ impl Agenda {
     /// time that may be far away by now.
     pub(super) fn aim(&mut self, now: DateTime<Utc>) {
         self.pass(now);
-        for entry in self.entries.values_mut() {
+        for entry in self.entries.values_mut().filter(|entry| !entry.gone) {
             entry.aim(now);
             entry.not_before = None;
+            entry.fruitless = None;
         }
     }
 
@@ -147,7 +181,8 @@ impl Agenda {
             }
             // Over: what is wanted from here on waits for a lane, not for a time that is past.
             entry.not_before = None;
-            for lane in [&mut entry.looks, &mut entry.dues] {
+            entry.leave_fruitless(now);
+            for lane in entry.lanes_mut() {
                 if free > 0 && lane.working.is_none() && lane.wanted.is_some() {
                     lane.working = lane.wanted.take();
                     begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
@@ -161,14 +196,19 @@ impl Agenda {
     /// Notes that work ended. What could not be done is wanted again.
     pub(super) fn end(&mut self, name: &DatasetName, work: &Work, ended: Ended) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        let lane = if matches!(work, Work::Look(_)) { &mut entry.looks } else { &mut entry.dues };
-        lane.working = None;
-        entry.not_before = match ended {
-            Ended::Troubled(until) => Some(until),
-            Ended::Done | Ended::Loaded | Ended::Unreachable => None,
-        };
+        entry.lane_of(work).working = None;
+        if entry.gone {
+            return self.forget_if_over(name);
+        }
+        entry.not_before = if let Ended::Troubled(until) = ended { Some(until) } else { None };
+        if let (Work::Due(_), Ended::Fruitless(until)) = (work, ended) {
+            entry.fruitless = Some((work.clone(), until));
+        }
         match (work, ended) {
-            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_)) => entry.look(*trigger),
+            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => entry.look(*trigger),
+            (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
+                entry.lates.wanted = Some(Work::Late);
+            }
             // What was held back by a day that is tried again may go on now.
             (Work::Due(_), Ended::Loaded) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
             // Days that are still due are found by the next look at all open days.
@@ -178,18 +218,33 @@ impl Agenda {
 
     /// When the first dataset that waits for its trouble to pass may go on.
     pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
-        let waits = |entry: &&Entry| entry.looks.wanted.is_some() || entry.dues.wanted.is_some();
+        let waits = |entry: &&Entry| entry.lanes().iter().any(|lane| lane.wanted.is_some());
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
     /// How many lanes work now.
     pub(super) fn working(&self) -> usize {
-        let lanes = self.entries.values().flat_map(|entry| [&entry.looks, &entry.dues]);
-        lanes.filter(|lane| lane.working.is_some()).count()
+        self.entries.values().flat_map(Entry::lanes).filter(|lane| lane.working.is_some()).count()
     }
 }
 
 impl Entry {
+    fn lanes(&self) -> [&Lane; 3] {
+        [&self.looks, &self.dues, &self.lates]
+    }
+
+    fn lanes_mut(&mut self) -> [&mut Lane; 3] {
+        [&mut self.looks, &mut self.dues, &mut self.lates]
+    }
+
+    fn lane_of(&mut self, work: &Work) -> &mut Lane {
+        match work {
+            Work::Look(_) => &mut self.looks,
+            Work::Due(_) => &mut self.dues,
+            Work::Late => &mut self.lates,
+        }
+    }
+
     fn aim(&mut self, now: DateTime<Utc>) {
         // Every schedule ticks again; where the calendar leaves a date out (Apia, 2011) the search may not see beyond it.
         self.next_tick = scheduler::next_tick(&self.schedule, now).or_else(|| now.checked_add_days(Days::new(1)));
@@ -198,6 +253,17 @@ impl Entry {
         self.next_deadline = deadline
             .and_then(|(time, last)| scheduler::first_time_after(self.schedule.timezone, time, last))
             .filter(|deadline| *deadline > now);
+    }
+
+    /// Takes due days off that were tried for nothing a moment ago. Other days may be due at any time.
+    fn leave_fruitless(&mut self, now: DateTime<Utc>) {
+        if let Some((days, until)) = &self.fruitless {
+            if now >= *until {
+                self.fruitless = None;
+            } else if self.dues.wanted.as_ref() == Some(days) {
+                self.dues.wanted = None;
+            }
+        }
     }
 
     fn look(&mut self, trigger: Option<Trigger>) {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::agenda::Work;
 use super::lane::{Came, Hindrance};
-use super::pulse::Open;
+use super::pulse::Pulsed;
 use super::reload::NewConfiguration;
 use crate::dataset::DatasetName;
 use crate::load_day::Context;
@@ -27,9 +27,16 @@ pub(super) enum Event {
         connected: Result<Arc<Context>, String>,
     },
     /// The open days were looked at.
-    Pulsed(Result<Open, Hindrance>),
+    Pulsed {
+        /// Which of the databases it was told of.
+        told: u32,
+        /// What the look came to.
+        pulsed: Box<Pulsed>,
+    },
     /// Work on a dataset ended.
     Worked {
+        /// Which of the databases it was told of.
+        told: u32,
         /// The dataset.
         name: DatasetName,
         /// The work.

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 
 use super::Daemon;
 use super::agenda::{Ended, Work};
 use super::events::{Event, Signal};
 use super::lane::{Came, Hindrance};
-use super::pulse::Open;
+use super::pulse::Pulsed;
+use super::stopping::set_aside;
 use super::trouble::Trouble;
 use crate::dataset::DatasetName;
 use crate::day::Day;
-use crate::load_day::Context;
+use crate::db::attempts::Trigger;
+use crate::load_day::{Context, Told};
+
+/// What trouble may be with, beside datasets.
+const LOOKING: &str = "looking at the open days";
+const TELLING: &str = "noting how attempts ended";
+
+/// How long due days are left of which nothing came: what holds them back takes its time.
+const FRUITLESS: TimeDelta = TimeDelta::seconds(30);
 
 impl Daemon {
     pub(super) fn hear(&mut self, event: Option<Event>) {
@@ -24,8 +33,11 @@ impl Daemon {
             Some(Event::Signal(Signal::Reload)) => self.reload.now(),
             Some(Event::FilesChanged) => self.reload.soon(),
             Some(Event::Connected { told, connected }) => self.connected(told, connected),
-            Some(Event::Pulsed(pulsed)) => self.pulsed(pulsed),
-            Some(Event::Worked { name, work, began, came }) => self.worked(&name, &work, began, came),
+            Some(Event::Pulsed { told, pulsed }) => self.pulsed(told, *pulsed),
+            Some(Event::Worked { told, name, work, began, came }) => {
+                let came = if told == self.told { came } else { came.or_else(Hindrance::elsewhere) };
+                self.worked(&name, &work, began, came);
+            }
             Some(Event::Read(read)) => self.read(*read),
             Some(Event::Broke(what, panic)) => {
                 // The loop cannot know what the thread left undone; a new process can.
@@ -36,10 +48,9 @@ impl Daemon {
     }
 
     fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
-        self.threads -= 1;
         self.connecting = false;
         if told != self.told {
-            return;
+            return connected.into_iter().for_each(set_aside);
         }
         match connected {
             Ok(context) => {
@@ -56,13 +67,21 @@ impl Daemon {
         }
     }
 
-    fn pulsed(&mut self, pulsed: Result<Open, Hindrance>) {
-        self.threads -= 1;
+    fn pulsed(&mut self, of: u32, pulsed: Pulsed) {
         let now = Utc::now();
         let lease = self.configuration.lease;
-        match pulsed {
+        let Pulsed { open, told } = pulsed;
+        self.told_ends(told);
+        self.let_go_of_older();
+        if of != self.told {
+            // It says nothing about the database that is in force by now.
+            self.pulse.ended(now, lease, None);
+            return self.pulse.soon(now);
+        }
+        match open {
             Ok(open) => {
                 self.reached();
+                self.troubles.passed(LOOKING);
                 let due = open.due(&self.members);
                 for name in self.members.keys() {
                     self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());
@@ -74,31 +93,33 @@ impl Daemon {
                 self.pulse.ended(now, lease, None);
             }
             Err(Hindrance::Other(error)) => {
-                log::error!("looking at the open days: {error}");
+                self.troubles.met(LOOKING, &error);
                 self.pulse.ended(now, lease, None);
             }
         }
     }
 
+    /// Days whose attempts the database was told the end of only now are as before them, and wanted again.
+    fn told_ends(&mut self, told: Told) {
+        for name in &told.datasets {
+            self.agenda.look(name, Some(Trigger::Due));
+        }
+        match told.error {
+            None => self.troubles.passed(TELLING),
+            // That is said of the database, once.
+            Some(error) if error.is_unreachable() => log::debug!("{TELLING}: {error}"),
+            Some(error) => drop(self.troubles.met(TELLING, &error.to_string())),
+        }
+    }
+
     fn worked(&mut self, name: &DatasetName, work: &Work, began: Instant, came: Result<Came, Hindrance>) {
-        self.threads -= 1;
-        let now = Utc::now();
+        let is_member = self.members.contains_key(name);
         // What waited or failed just now has a clock of its own.
-        self.pulse.soon(now);
+        if came.as_ref().map_or(true, |came| came.last.is_some()) {
+            self.pulse.soon(Utc::now());
+        }
         let ended = match came {
-            Ok(came) => {
-                if let Some(trouble) = self.troubles.remove(name) {
-                    log::info!("{name}: goes on after {} s", trouble.lasted(now).num_seconds());
-                }
-                if let Some(late) = &came.late {
-                    self.say_late(name, late);
-                }
-                if let Some(last) = came.last {
-                    self.last = Some((name.clone(), last));
-                }
-                self.notify.status(&self.status_text());
-                if came.loaded { Ended::Loaded } else { Ended::Done }
-            }
+            Ok(came) => self.done(name, work, &came),
             // It met the trouble that is over by now.
             Err(Hindrance::Unreachable(error)) if self.back_at.is_some_and(|back| began < back) => {
                 log::debug!("{name}: {error}");
@@ -108,23 +129,42 @@ impl Daemon {
                 self.lost(&error);
                 Ended::Unreachable
             }
+            Err(Hindrance::Other(error)) if is_member => Ended::Troubled(self.troubles.met(name.as_str(), &error)),
+            // Nobody waits for a dataset that is gone.
             Err(Hindrance::Other(error)) => {
-                let trouble = Trouble::again(self.troubles.get(name), now, fastrand::f64());
-                if self.troubles.contains_key(name) {
-                    log::debug!("{name}: {error}");
-                } else {
-                    log::error!("{name}: {error}; trying again until it passes, no attempt is counted");
-                }
-                let until = trouble.until();
-                self.troubles.insert(name.clone(), trouble);
-                Ended::Troubled(until)
+                log::debug!("{name}: {error}");
+                Ended::CutShort
             }
         };
         self.agenda.end(name, work, ended);
     }
 
+    fn done(&mut self, name: &DatasetName, work: &Work, came: &Came) -> Ended {
+        let fruitless = matches!(work, Work::Due(_)) && came.last.is_none();
+        self.troubles.passed(name.as_str());
+        if let Some(late) = &came.late {
+            self.say_late(name, late);
+        }
+        if let Some(last) = &came.last {
+            self.last = Some((name.clone(), last.clone()));
+            self.notify.status(&self.status_text());
+        }
+        if came.told {
+            self.agenda.look(name, Some(Trigger::Due));
+        }
+        match came {
+            Came { cut_short: true, .. } => Ended::CutShort,
+            Came { loaded: true, .. } => Ended::Loaded,
+            _ if fruitless => Ended::Fruitless(Utc::now() + FRUITLESS),
+            _ => Ended::Done,
+        }
+    }
+
     /// Says which days are late, each once.
     fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
+        if !self.members.contains_key(name) {
+            return;
+        }
         let said = self.late.entry(name.clone()).or_default();
         said.retain(|day| late.contains(day));
         let news: Vec<String> = late.iter().filter(|day| said.insert(**day)).map(ToString::to_string).collect();

@@ -1,17 +1,17 @@
 //! The work itself: what a thread does for a dataset, start to end. It blocks, and touches nothing of the daemon's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 
 use super::agenda::Work;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Context, Job, Outcome, Report};
+use crate::load_day::{Context, Job, Outcome, Report, Stop};
 use crate::plan::{self, Ask};
 use crate::ready;
 use crate::recheck::recheck;
@@ -23,7 +23,33 @@ pub(super) struct Member {
     /// The dataset, ready to be loaded.
     pub(super) job: Arc<Job>,
     /// Its target was seen to fit.
-    pub(super) fits: AtomicBool,
+    fits: AtomicBool,
+    /// It is another by now, or gone: no further day begins.
+    pub(super) retired: Stop,
+    /// How many older days may still be taken before the next tick.
+    backlog: Mutex<Option<u32>>,
+}
+
+impl Member {
+    /// A dataset that was not looked at yet.
+    pub(super) fn new(job: &Arc<Job>) -> Self {
+        let backlog = Mutex::new(job.dataset.policy.catch_up.max_days_per_tick);
+        Self { job: Arc::clone(job), fits: AtomicBool::new(false), retired: Stop::default(), backlog }
+    }
+
+    /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
+    fn backlog(&self, trigger: Trigger) -> Option<u32> {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(trigger, Trigger::Tick | Trigger::Start) {
+            *backlog = self.job.dataset.policy.catch_up.max_days_per_tick;
+        }
+        *backlog
+    }
+
+    fn took(&self, days: u32) {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        *backlog = backlog.map(|left| left.saturating_sub(days));
+    }
 }
 
 /// What work came to.
@@ -35,6 +61,10 @@ pub(super) struct Came {
     pub(super) loaded: bool,
     /// The days that are wanted, not done, and past their deadline; where the work was to see which.
     pub(super) late: Option<Vec<Day>>,
+    /// The database was told how attempts ended: their days are wanted again.
+    pub(super) told: bool,
+    /// The dataset became another meanwhile.
+    pub(super) cut_short: bool,
 }
 
 /// Why work could not be done.
@@ -46,6 +76,18 @@ pub(super) enum Hindrance {
     Other(String),
 }
 
+impl Hindrance {
+    /// What it is when it was met with a database that is no longer in force: nothing that others should wait for. What was
+    /// left is looked at in the new one.
+    pub(super) fn elsewhere(self) -> Result<Came, Self> {
+        match self {
+            Self::Unreachable(error) => log::debug!("of the database before: {error}"),
+            Self::Other(_) => return Err(self),
+        }
+        Ok(Came { cut_short: true, ..Came::default() })
+    }
+}
+
 impl From<DbError> for Hindrance {
     fn from(error: DbError) -> Self {
         let text = error.to_string();
@@ -55,19 +97,19 @@ impl From<DbError> for Hindrance {
 
 /// Does the work.
 pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Came, Hindrance> {
-    let Member { job, fits } = member;
-    if !fits.load(Ordering::Relaxed) {
-        let unfit = ready::targets(&mut context.database.conn()?, std::iter::once(&job.dataset))?;
-        if !unfit.is_empty() {
-            return Err(Hindrance::Other(unfit.join("; ")));
-        }
-        fits.store(true, Ordering::Relaxed);
-    }
-    let mut run = Run { context, job, last: None, loaded: false, broke: None };
+    let job = &member.job;
     let wanted = wanted(&job.dataset);
+    if *work == Work::Late {
+        let late = Some(late(context, &job.dataset, &wanted)?);
+        return Ok(Came { late, ..Came::default() });
+    }
+    let told = tell(context, &job.dataset.name)?;
+    check_target(context, member)?;
+    let mut run =
+        Run { context, member, newest: wanted.last().copied(), last: None, loaded: false, taken: 0, broke: None };
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
-        Work::Look(None) => {}
+        Work::Look(None) | Work::Late => {}
         // Where order counts, the days before them count too.
         Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
             run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
@@ -77,12 +119,33 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
     }
-    let (last, loaded) = (run.last, run.loaded);
+    let (last, loaded, cut_short) = (run.last, run.loaded, member.retired.is_halted());
     let late = match work {
         Work::Look(_) => Some(late(context, &job.dataset, &wanted)?),
-        Work::Due(_) => None,
+        Work::Due(_) | Work::Late => None,
     };
-    Ok(Came { last, loaded, late })
+    Ok(Came { last, loaded, late, told, cut_short })
+}
+
+/// Tells the database how the dataset's attempts ended that it was not there to be told of; true when there were any.
+fn tell(context: &Context, name: &DatasetName) -> Result<bool, Hindrance> {
+    if !context.has_untold() {
+        return Ok(false);
+    }
+    let told = context.tell(&mut context.database.conn()?, Some(name));
+    told.error.map_or(Ok(!told.datasets.is_empty()), |error| Err(error.into()))
+}
+
+fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
+    if member.fits.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let unfit = ready::targets(&mut context.database.conn()?, std::iter::once(&member.job.dataset))?;
+    if !unfit.is_empty() {
+        return Err(Hindrance::Other(unfit.join("; ")));
+    }
+    member.fits.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// The wanted days of a dataset as of now, oldest first.
@@ -92,24 +155,35 @@ fn wanted(dataset: &Dataset) -> Vec<Day> {
 
 struct Run<'a> {
     context: &'a Context,
-    job: &'a Job,
+    member: &'a Member,
+    newest: Option<Day>,
     last: Option<String>,
     loaded: bool,
+    /// How many days of the backlog came to something.
+    taken: u32,
     broke: Option<Hindrance>,
 }
 
 impl Run<'_> {
     fn look(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
-        let Some(newest) = wanted.last() else { return Ok(()) };
+        let Some(newest) = self.newest else { return Ok(()) };
         self.load(wanted.to_vec(), Ask::Tick, trigger)?;
-        let Self { context, job, .. } = *self;
-        recheck(context, job, *newest, &mut |report| self.note(&report))
+        let Self { context, member, .. } = *self;
+        member.took(self.taken);
+        recheck(context, &member.job, newest, &member.retired, &mut |report| self.note(&report))
     }
 
     fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger) -> Result<(), DbError> {
-        let Self { context, job, .. } = *self;
-        let task = Task { days, ask, trigger, concurrency: job.dataset.policy.catch_up.concurrency };
-        reconcile(context, job, &task, &mut |report| self.note(&report))
+        let Self { context, member, .. } = *self;
+        let task = Task {
+            days,
+            ask,
+            trigger,
+            concurrency: member.job.dataset.policy.catch_up.concurrency,
+            backlog: if ask == Ask::Tick { member.backlog(trigger) } else { None },
+            until: member.retired.clone(),
+        };
+        reconcile(context, &member.job, &task, &mut |report| self.note(&report))
     }
 
     fn note(&mut self, report: &Report) {
@@ -130,7 +204,10 @@ impl Run<'_> {
                 return;
             }
         };
-        self.last = Some(format!("{}: {said} {}", self.job.dataset.name, report.day));
+        // Looking for a file that never came is no work worth counting.
+        let absent = matches!(report.outcome, Outcome::Absent { .. });
+        self.taken += u32::from(!absent && Some(report.day) != self.newest);
+        self.last = Some(format!("{}: {said} {}", self.member.job.dataset.name, report.day));
     }
 }
 

@@ -22,7 +22,6 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -34,7 +33,7 @@ use self::events::Event;
 use self::lane::Member;
 use self::pulse::Pulse;
 use self::reload::Reload;
-use self::trouble::Trouble;
+use self::trouble::{Trouble, Troubles};
 use self::watch::Watch;
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -87,6 +86,8 @@ struct Daemon {
     agenda: Agenda,
     /// The database, once it was reached.
     context: Option<Arc<Context>>,
+    /// What loads that began before a reload still work with.
+    older: Vec<Arc<Context>>,
     connecting: bool,
     /// Counts the databases it was told of, to tell a connection to an earlier one.
     told: u32,
@@ -94,15 +95,13 @@ struct Daemon {
     unreachable: Option<Trouble>,
     /// When it was last reached again.
     back_at: Option<Instant>,
-    /// What else stands in the way, by dataset.
-    troubles: BTreeMap<DatasetName, Trouble>,
+    /// What else stands in the way.
+    troubles: Troubles,
     pulse: Pulse,
     reload: Reload,
     stop: Stop,
     /// When loads in flight are abandoned; set by the first signal.
     stopping: Option<Instant>,
-    /// Threads that will still answer.
-    threads: usize,
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
     ready: bool,
@@ -124,16 +123,16 @@ impl Daemon {
             members: BTreeMap::new(),
             agenda: Agenda::default(),
             context: None,
+            older: Vec::new(),
             connecting: false,
             told: 0,
             unreachable: None,
             back_at: None,
-            troubles: BTreeMap::new(),
+            troubles: Troubles::default(),
             pulse: Pulse::new(now),
             reload: Reload::new(read),
             stop: Stop::default(),
             stopping: None,
-            threads: 0,
             late: BTreeMap::new(),
             ready: false,
             last: None,
@@ -150,7 +149,7 @@ impl Daemon {
             let catch_up = catch_up.unwrap_or(job.dataset.policy.catch_up.on_start);
             daemon.agenda.put(&job.dataset, now);
             daemon.agenda.look(&name, catch_up.then_some(Trigger::Start));
-            daemon.members.insert(name, Arc::new(Member { job, fits: AtomicBool::new(false) }));
+            daemon.members.insert(name, Arc::new(Member::new(&job)));
         }
         daemon
     }
@@ -174,6 +173,7 @@ impl Daemon {
                 () = tokio::time::sleep(nap) => {}
             }
         }
+        self.last_words().await;
         log::info!("dayfill stopped");
     }
 
@@ -207,8 +207,8 @@ impl Daemon {
         let doubtful = self.unreachable.is_some();
         if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
             self.pulse.begun(now);
-            let context = Arc::clone(&context);
-            self.thread("pulse", move || Event::Pulsed(pulse::look(&context)));
+            let (context, older, told) = (Arc::clone(&context), self.older.clone(), self.told);
+            self.thread("pulse", move || Event::Pulsed { told, pulsed: Box::new(pulse::look(&context, &older)) });
         }
         if self.unreachable.is_none() {
             self.begin_work(&context, now);
@@ -218,11 +218,11 @@ impl Daemon {
     fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
         for (name, work) in self.agenda.begin(now) {
             let Some(member) = self.members.get(&name).cloned() else { continue };
-            let context = Arc::clone(context);
+            let (context, told) = (Arc::clone(context), self.told);
             self.thread("lane", move || {
                 let began = Instant::now();
                 let came = lane::work(&context, &member, &work);
-                Event::Worked { name, work, began, came }
+                Event::Worked { told, name, work, began, came }
             });
         }
     }
@@ -233,27 +233,24 @@ impl Daemon {
         let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
         let mut naps = vec![LONGEST_NAP];
         naps.extend(self.notify.watchdog_interval().map(|interval| interval / 2));
-        match self.stopping {
-            Some(_) if self.stop.is_asked() => {}
-            Some(abandon_at) => naps.push(abandon_at.saturating_duration_since(Instant::now())),
-            None => {
-                naps.extend(self.reload.due_in());
-                let blocked = self.unreachable.as_ref().map(Trouble::until);
-                naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
-                // Without a database there is nothing to begin, and its connection wakes the loop.
-                if blocked.is_none() && self.context.is_some() {
-                    naps.extend(self.pulse.next().map(until));
-                    naps.extend(self.agenda.next_try().map(until));
-                }
+        if self.stopping.is_some() {
+            naps.push(stopping::CHECK);
+        } else {
+            naps.extend(self.reload.due_in());
+            let blocked = self.unreachable.as_ref().map(Trouble::until);
+            naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
+            // Without a database there is nothing to begin, and its connection wakes the loop.
+            if blocked.is_none() && self.context.is_some() {
+                naps.extend(self.pulse.next().map(until));
+                naps.extend(self.agenda.next_try().map(until));
             }
         }
         naps.into_iter().min().unwrap_or(LONGEST_NAP)
     }
 
     /// Runs what blocks on a thread of its own; its event comes to [`Self::hear`].
-    fn thread(&mut self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
+    fn thread(&self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
         let send = self.send.clone();
-        self.threads += 1;
         let thread = move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             let event = done.unwrap_or_else(|panic| Event::Broke(what, lane::panicked(panic.as_ref())));

@@ -1,6 +1,7 @@
 //! The pulse: between ticks, a look at the days that are open in the state table, whoever left them there.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use super::lane::{Hindrance, Member};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
+use crate::db::error::DbError;
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
-use crate::load_day::{Context, Progress, Stop};
+use crate::load_day::{Context, Progress, Stop, Told};
 use crate::plan::{self, Ask, Decision};
 use crate::ready;
 use crate::scheduler;
@@ -83,12 +85,34 @@ pub(super) struct Open {
     now: NaiveDateTime,
 }
 
-/// Tells the database what it was not there to be told, then reads the open days. It is the first to find out that the
-/// database is gone, since it does not wait for the pool, which tries for long.
-pub(super) fn look(context: &Context) -> Result<Open, Hindrance> {
-    let mut conn = context.database.conn_at_once()?;
-    context.tell(&mut conn)?;
-    let (days, now) = days::open(&mut conn)?;
+/// What a look came to.
+pub(super) struct Pulsed {
+    /// The open days.
+    pub(super) open: Result<Open, Hindrance>,
+    /// How attempts ended that the database was not there to be told of.
+    pub(super) told: Told,
+}
+
+/// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is the
+/// first to find out that the database is gone, since it does not wait for the pool, which tries for long. `older` are
+/// what loads that began before a reload still work with.
+pub(super) fn look(context: &Context, older: &[Arc<Context>]) -> Pulsed {
+    let mut told = Told::default();
+    for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {
+        match context.database.conn_at_once() {
+            Ok(mut conn) => {
+                let Told { datasets, error } = context.tell(&mut conn, None);
+                told.datasets.extend(datasets);
+                told.error = told.error.or(error);
+            }
+            Err(error) => told.error = Some(error),
+        }
+    }
+    Pulsed { open: open(context).map_err(Hindrance::from), told }
+}
+
+fn open(context: &Context) -> Result<Open, DbError> {
+    let (days, now) = days::open(&mut context.database.conn_at_once()?)?;
     Ok(Open { days, now })
 }
 
@@ -154,6 +178,7 @@ impl Connect {
             stop: self.stop,
             slots: Arc::new(Semaphore::new(self.loads as usize)),
             progress: Arc::new(Progress::default()),
+            in_flight: AtomicUsize::new(0),
             untold: Mutex::default(),
         }))
     }

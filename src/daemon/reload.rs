@@ -1,7 +1,6 @@
 //! Reading the configuration again: a valid one takes effect, a bad one is refused whole and the old one goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -10,6 +9,7 @@ use super::configuration::{Configuration, Read};
 use super::events::Event;
 use super::lane::Member;
 use super::pulse::Connect;
+use super::stopping::set_aside;
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
 use crate::load_day::{Context, Job, Stop};
@@ -71,6 +71,8 @@ impl Daemon {
         }
         self.reload.at = None;
         self.reload.out = true;
+        // Anew, before the files are read: a folder that was replaced is another to the system.
+        self.watch = watch(&self.configuration, &self.send);
         self.notify.reloading();
         let reading = Reading {
             read: Arc::clone(&self.reload.read),
@@ -88,10 +90,9 @@ impl Daemon {
     }
 
     pub(super) fn read(&mut self, read: Result<NewConfiguration, Vec<String>>) {
-        self.threads -= 1;
         self.reload.out = false;
         if self.stopping.is_some() {
-            return;
+            return read.ok().and_then(|new| new.context).into_iter().for_each(set_aside);
         }
         let asked = std::mem::take(&mut self.reload.asked);
         let refused = match read {
@@ -122,56 +123,62 @@ impl Daemon {
         let NewConfiguration { configuration, context } = new;
         let changes = configuration.changes(&self.configuration);
         if changes.is_empty() {
+            context.into_iter().for_each(set_aside);
             let level = if asked || self.reload.refused.is_some() { log::Level::Info } else { log::Level::Debug };
             log::log!(level, "the configuration was read again: nothing changed");
             return;
         }
-        // First, so that a level that shows more shows this.
-        (configuration.in_force)();
-        for change in &changes {
-            log::info!("configuration: {change}");
-        }
         let moved = configuration.database != self.configuration.database;
         // A tick that comes just now is still a tick of the old schedule.
         self.agenda.pass(Utc::now());
-        self.take_datasets(&configuration, &changes, moved);
+        self.take_datasets(&configuration, moved);
         if !configuration.connects_as(&self.configuration) {
             // Without a connection there was none before either: the next try is by the new settings.
             self.told += 1;
-            self.context = context;
+            self.older.extend(std::mem::replace(&mut self.context, context));
+        }
+        if configuration.watched != self.configuration.watched {
+            self.watch = watch(&configuration, &self.send);
         }
         self.configuration = configuration;
-        self.watch = watch(&self.configuration, &self.send);
         self.pulse.soon(Utc::now());
+        // Said when it is so; and the level first, so that one that shows more shows this.
+        (self.configuration.in_force)();
+        for change in &changes {
+            log::info!("configuration: {change}");
+        }
+        if moved {
+            let database = &self.configuration.database;
+            log::warn!("the database is another now: wanted days that are not in {database} are loaded there");
+        }
     }
 
     /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all are
     /// looked at anew.
-    fn take_datasets(&mut self, configuration: &Configuration, changes: &[String], moved: bool) {
+    fn take_datasets(&mut self, configuration: &Configuration, moved: bool) {
         let now = Utc::now();
-        self.members.retain(|name, _| {
+        self.members.retain(|name, member| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
             if !stays {
+                member.retired.halt();
                 self.agenda.remove(name);
                 self.late.remove(name);
-                self.troubles.remove(name);
+                self.troubles.forget(name.as_str());
             }
             stays
         });
         for job in &configuration.jobs {
             let Job { dataset, .. } = job.as_ref();
             let known = self.members.get(&dataset.name);
-            // The main file's policy is every dataset's.
-            let same = !moved
-                && known.is_some_and(|known| known.job.dataset.policy == dataset.policy)
-                && !changes.iter().any(|change| change.starts_with(&format!("datasets/{}.toml ", dataset.name)));
-            if same {
+            if !moved && known.is_some_and(|known| known.job.dataset == *dataset) {
                 continue;
             }
-            let member = Member { job: Arc::clone(job), fits: AtomicBool::new(false) };
-            self.members.insert(dataset.name.clone(), Arc::new(member));
+            let old = self.members.insert(dataset.name.clone(), Arc::new(Member::new(job)));
+            if let Some(old) = old {
+                old.retired.halt();
+            }
             self.agenda.put(dataset, now);
-            self.troubles.remove(&dataset.name);
+            self.troubles.forget(dataset.name.as_str());
             self.agenda.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
         }
     }

@@ -1,8 +1,18 @@
-//! How the daemon ends: loads in flight get their time, and are then abandoned before they publish.
+//! How the daemon ends: loads in flight get their time, and are then abandoned before they publish. Nothing else is waited
+//! for: what only looks, connects or reads has nothing to lose.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::Daemon;
+use crate::load_day::Context;
+
+/// How long the last words to the database may take: ends of attempts, and that this process is gone.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often it is seen whether loads are still in flight.
+pub(super) const CHECK: Duration = Duration::from_millis(100);
 
 impl Daemon {
     pub(super) fn stop_signal(&mut self) {
@@ -18,7 +28,7 @@ impl Daemon {
         let grace = self.configuration.grace;
         self.stopping = Some(Instant::now() + grace);
         self.notify.stopping();
-        if self.agenda.working() > 0 {
+        if self.in_flight() > 0 {
             log::info!(
                 "stopping: no further day begins; loads in flight have {} s, once more abandons them",
                 grace.as_secs()
@@ -29,10 +39,53 @@ impl Daemon {
     /// Has loads in flight end before they publish.
     pub(super) fn abandon(&mut self) {
         self.stop.ask();
-        log::warn!("abandoning the loads in flight; their days are as they were before");
+        log::warn!(
+            "abandoning the loads in flight but for those that are publishing; their days are as they were before"
+        );
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.threads == 0
+        self.stopping.is_some() && self.in_flight() == 0
     }
+
+    /// How many days are being loaded, with what is in force and with what was before.
+    fn in_flight(&self) -> usize {
+        self.contexts().map(|context| context.in_flight.load(Ordering::SeqCst)).sum()
+    }
+
+    fn contexts(&self) -> impl Iterator<Item = &Arc<Context>> {
+        self.context.iter().chain(&self.older)
+    }
+
+    /// Lets go of what loads that are over by now worked with.
+    pub(super) fn let_go_of_older(&mut self) {
+        let over = |context: &mut Arc<Context>| Arc::strong_count(context) == 1 && !context.has_untold();
+        self.older.extract_if(.., over).for_each(set_aside);
+    }
+
+    /// Tells the database what it does not know yet, and signs off, as far as that can be done in short.
+    pub(super) async fn last_words(mut self) {
+        let contexts: Vec<Arc<Context>> = self.context.take().into_iter().chain(self.older.drain(..)).collect();
+        let (send, done) = tokio::sync::oneshot::channel();
+        let say = move || {
+            for context in contexts {
+                if context.has_untold()
+                    && let Ok(mut conn) = context.database.conn_at_once()
+                {
+                    drop(context.tell(&mut conn, None));
+                }
+                context.worker.sign_off();
+            }
+            let _ = send.send(());
+        };
+        if std::thread::Builder::new().name("last words".to_owned()).spawn(say).is_ok() {
+            drop(tokio::time::timeout(LAST_WORDS, done).await);
+        }
+    }
+}
+
+/// Drops it on a thread of its own: signing off waits for the database.
+pub(super) fn set_aside(context: Arc<Context>) {
+    // Without a thread it is dropped here.
+    drop(std::thread::Builder::new().name("sign off".to_owned()).spawn(move || drop(context)));
 }

@@ -1,5 +1,6 @@
 //! Trouble that passes by itself: said once, tried again later each time, and said once more when it is over.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,6 +40,38 @@ impl Trouble {
     /// How long it has lasted, in whole seconds.
     pub(super) fn lasted(&self, now: DateTime<Utc>) -> TimeDelta {
         TimeDelta::seconds((now - self.since).num_seconds())
+    }
+}
+
+/// Troubles of several kinds, each said once while it lasts. A subject is a dataset's name, or what was being done.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(BTreeMap<String, Trouble>);
+
+impl Troubles {
+    /// Trouble with a subject, once more or for the first time; when to try again.
+    pub(super) fn met(&mut self, subject: &str, error: &str) -> DateTime<Utc> {
+        let before = self.0.get(subject);
+        if before.is_some() {
+            log::debug!("{subject}: {error}");
+        } else {
+            log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
+        }
+        let trouble = Trouble::again(before, Utc::now(), fastrand::f64());
+        let until = trouble.until();
+        self.0.insert(subject.to_owned(), trouble);
+        until
+    }
+
+    /// The subject is out of trouble, if it was in any.
+    pub(super) fn passed(&mut self, subject: &str) {
+        if let Some(trouble) = self.0.remove(subject) {
+            log::info!("{subject}: goes on after {} s", trouble.lasted(Utc::now()).num_seconds());
+        }
+    }
+
+    /// Nothing more is to be said of the subject.
+    pub(super) fn forget(&mut self, subject: &str) {
+        self.0.remove(subject);
     }
 }
 

@@ -12,19 +12,23 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches these folders.
+    /// Watches these folders, and where each stands: a folder may be replaced as a whole.
     pub(super) fn start(folders: &[PathBuf], changed: impl Fn() + Send + 'static) -> Self {
         if folders.is_empty() {
             return Self { _watcher: None };
         }
+        let ours = folders.to_vec();
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| matters(&event)) {
+            if event.is_ok_and(|event| matters(&event, &ours)) {
                 changed();
             }
         })
         .and_then(|mut watcher| {
             for folder in folders {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+                let stands_in = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+                for watched in stands_in.into_iter().chain(folder.exists().then_some(folder.as_path())) {
+                    watcher.watch(watched, RecursiveMode::NonRecursive)?;
+                }
             }
             Ok(watcher)
         });
@@ -37,11 +41,13 @@ impl Watch {
 
 /// True when the configuration may be another after this. Databases and logs may be beside it, and being read changes
 /// nothing. A mounted volume changes its files by turning a link (`..data` in Kubernetes) to another folder.
-fn matters(event: &notify::Event) -> bool {
+fn matters(event: &notify::Event, folders: &[PathBuf]) -> bool {
     let read = matches!(event.kind, EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)));
     let ours = |path: &Path| {
-        path.extension().is_some_and(|extension| extension == "toml")
-            || path.file_name().is_some_and(|name| name == "..data")
+        let within = path.parent().is_some_and(|parent| folders.iter().any(|folder| folder == parent));
+        let file = path.extension().is_some_and(|extension| extension == "toml")
+            || path.file_name().is_some_and(|name| name == "..data");
+        (within && file) || folders.iter().any(|folder| folder == path)
     };
     !read && event.paths.iter().any(|path| ours(path))
 }

@@ -14,18 +14,19 @@ use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
-use crate::plan::{self, Ask, Decision, Leave, Reason};
+use crate::db::worker::Worker;
+use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
 use crate::state::{Event, State, after};
 
 /// What is wanted of a day.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The dataset.
     pub dataset: &'a DatasetName,
     /// The day.
     pub day: Day,
     /// The worker that asks.
-    pub worker: &'a str,
+    pub worker: &'a Worker,
     /// How long the claim holds without a heartbeat.
     pub lease: Duration,
     /// What made the load begin.
@@ -58,6 +59,8 @@ pub struct Claim {
     pub token: String,
     /// Which attempt of the series this is, from 1.
     pub attempt: u32,
+    /// It was another process's, which is gone.
+    pub taken_over: bool,
     /// The row as it was written with the claim.
     pub(super) row: ProcessedDay,
     /// The row to go back to when the attempt does not count; `None` when the day was missing.
@@ -97,6 +100,9 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             return claim_missing(conn, request, now);
         };
         let known = row.known(conn, now)?;
+        // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
+        let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
+        let known = Known { owner: if ours { Owner::Alive } else { known.owner }, ..known };
         match plan::decide(Some(&known), ask, now, max_attempts) {
             Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
@@ -122,7 +128,8 @@ fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> R
 }
 
 fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: NaiveDateTime) -> Result<Answer, DbError> {
-    let prior = if row.state.0 == State::Running {
+    let taken_over = row.state.0 == State::Running;
+    let prior = if taken_over {
         attempts::lost(conn, &row, now)?;
         days::abandoned(row)
     } else {
@@ -131,6 +138,7 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
     // A reload of a loaded day begins a new series of attempts.
     let begun = if prior.state.0 == State::Loaded { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
+    let claim = Claim { taken_over, ..claim };
     days::save(conn, &claim.row)?;
     attempts::begin(conn, &claim.row, request.trigger, now)?;
     Ok(Answer::Claimed(Box::new(claim)))
@@ -142,7 +150,7 @@ impl Claim {
         let row = ProcessedDay {
             state: Stored(State::Running),
             attempts: row.attempts + 1,
-            worker: Some(request.worker.to_owned()),
+            worker: Some(request.worker.id().to_owned()),
             claim: Some(token.clone()),
             lease_until: Some(now + request.lease),
             next_attempt_at: None,
@@ -151,7 +159,7 @@ impl Claim {
             waiting_since: None,
             ..row
         };
-        Self { token, attempt: row.attempts.unsigned_abs(), row, prior }
+        Self { token, attempt: row.attempts.unsigned_abs(), taken_over: false, row, prior }
     }
 }
 

@@ -190,7 +190,7 @@ impl Brief {
     fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
         let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
         let leased = self.lease_until.is_some_and(|until| until > now) || worker::is_leased_by_file(conn, worker)?;
-        let alive = leased && worker::is_alive(conn, worker)?;
+        let alive = leased && worker::may_be_alive(conn, worker)?;
         Ok(if alive { Owner::Alive } else { Owner::Gone })
     }
 }

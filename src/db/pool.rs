@@ -24,6 +24,8 @@ const SQLITE_BUSY_TIMEOUT_MS: u32 = 600_000;
 /// A database and the connections to it.
 pub struct Database {
     url: DatabaseUrl,
+    /// Names, for as long as this lives, whoever works through these connections.
+    worker: String,
     lease: Duration,
     connections: u32,
     pool: OnceLock<Connections>,
@@ -83,7 +85,17 @@ impl Database {
     /// that a stalled process cannot hold a day's row.
     #[must_use]
     pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
-        Self { url, lease, connections, pool: OnceLock::new() }
+        let worker = uuid::Uuid::new_v4().to_string();
+        Self { url, worker, lease, connections, pool: OnceLock::new() }
+    }
+
+    /// The id of the worker that these connections belong to. On PostgreSQL each of them holds its lock.
+    pub(super) fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    fn postgres_session(&self) -> PostgresSession {
+        PostgresSession { lease: self.lease, worker_key: super::postgres::worker_key(&self.worker) }
     }
 
     /// Lets the pool make its first connection, in the background, so that who needs it does not wait for it.
@@ -94,8 +106,7 @@ impl Database {
     fn pool(&self) -> &Connections {
         self.pool.get_or_init(|| match &self.url {
             DatabaseUrl::Postgres(postgres) => {
-                let session = PostgresSession { lease: self.lease };
-                Connections::Postgres(pool(&postgres.conninfo(), self.connections, session))
+                Connections::Postgres(pool(&postgres.conninfo(), self.connections, self.postgres_session()))
             }
             DatabaseUrl::Sqlite(path) => {
                 Connections::Sqlite(pool(&path.to_string_lossy(), self.connections, SqliteSession))
@@ -140,8 +151,7 @@ impl Database {
             DatabaseUrl::Postgres(postgres) => {
                 let mut conn =
                     PgConnection::establish(&postgres.conninfo()).map_err(|error| masked(error.to_string()))?;
-                let session = PostgresSession { lease: self.lease };
-                session.on_acquire(&mut conn).map_err(|error| masked(error.to_string()))?;
+                self.postgres_session().on_acquire(&mut conn).map_err(|error| masked(error.to_string()))?;
                 Ok(Conn::Postgres(Link::Own(Box::new(conn))))
             }
             DatabaseUrl::Sqlite(path) => {
@@ -198,9 +208,12 @@ where
 
 /// What every PostgreSQL session is told first. The time limits that a role or database may set would end a worker's
 /// session, which idles for life, or a long publish; compiling the insert takes longer than it saves.
+///
+/// Each session shares in the worker's lock: while any of them is there, the process is.
 #[derive(Debug)]
 struct PostgresSession {
     lease: Duration,
+    worker_key: i64,
 }
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
@@ -210,8 +223,10 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession 
              set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
              set idle_in_transaction_session_timeout = {}; set client_min_messages = warning; \
              set temp_buffers = '{STAGE_BUFFERS}'; set jit = off; \
-             select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
-            self.lease.as_millis()
+             select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout'); \
+             select pg_advisory_lock_shared({})",
+            self.lease.as_millis(),
+            self.worker_key
         ))
         .map_err(diesel::r2d2::Error::QueryError)
     }

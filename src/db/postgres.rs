@@ -69,20 +69,9 @@ pub(super) fn lock_for_ddl(conn: &mut PgConnection) -> QueryResult<()> {
 }
 
 /// The key of a worker's advisory lock: the first 64 bits of its random id.
-fn worker_key(id: &str) -> i64 {
+pub(super) fn worker_key(id: &str) -> i64 {
     let bits = uuid::Uuid::parse_str(id).map_or(0, |id| id.as_u64_pair().0);
     i64::from_ne_bytes(bits.to_ne_bytes())
-}
-
-pub(super) fn lock_worker(conn: &mut PgConnection, id: &str) -> QueryResult<()> {
-    diesel::sql_query("select pg_advisory_lock($1)").bind::<BigInt, _>(worker_key(id)).execute(conn).map(drop)
-}
-
-pub(super) fn try_lock_worker(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
-    let locked: Flag = diesel::sql_query("select pg_try_advisory_lock($1) as flag")
-        .bind::<BigInt, _>(worker_key(id))
-        .get_result(conn)?;
-    Ok(locked.flag)
 }
 
 /// Looks the lock up rather than tries to take it, so that two who ask at once do not take each other for the worker.
@@ -96,6 +85,17 @@ pub(super) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> QueryResul
     .bind::<BigInt, _>(worker_key(id))
     .get_result(conn)?;
     Ok(held.flag)
+}
+
+/// True when the server was started after the worker's last sign of life. Then nobody's lock outlived the start, and that
+/// a worker holds none says nothing about it.
+pub(super) fn restarted_since_heartbeat(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
+    let restarted: Flag = diesel::sql_query(
+        "select exists (select from workers where id = $1 and heartbeat_at < pg_postmaster_start_time()) as flag",
+    )
+    .bind::<Text, _>(id)
+    .get_result(conn)?;
+    Ok(restarted.flag)
 }
 
 /// The stage as a COPY target. diesel wants a table with columns; the statement names the stage alone, whose columns

@@ -1,8 +1,8 @@
 //! The worker: this process as the database knows it. It holds a lock for life, so that others can tell at once when it
 //! is dead, and a heartbeat that keeps its claims while it lives.
 //!
-//! The lock is a session advisory lock on PostgreSQL and a locked file beside the SQLite file. Lock and heartbeat share
-//! one connection that does nothing else; a pid would prove nothing across containers.
+//! The lock is an advisory lock in which all sessions of the process share on PostgreSQL, so that none of them is missed
+//! when it breaks, and a locked file beside the SQLite file; a pid would prove nothing across containers.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,33 +21,38 @@ use crate::db::schema::{processed_days, workers};
 /// How old the last heartbeat of a worker is when its row is cleared away.
 const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
 
-/// This process, registered. Dropping it ends the heartbeat and takes the registration back.
+/// This process, registered, until [`Worker::sign_off`] or its end.
 pub struct Worker {
-    id: String,
+    database: Arc<Database>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the heartbeat is told. Each lock is held for a moment only, but for `kept`: a beat holds that while it talks to the
+/// database, so that a claim that is let go sees no later beat.
+#[derive(Default)]
 struct Shared {
-    /// The tokens of the claims to keep, and whether the heartbeat goes on.
-    beats: Mutex<Beats>,
-    /// Wakes the heartbeat to end it.
+    signals: Mutex<Signals>,
+    /// Wakes the heartbeat for its signals.
     wake: Condvar,
+    /// The tokens of the claims that are this process's own, whether they are kept or not.
+    held: Mutex<HashSet<String>>,
+    /// The tokens of the claims whose leases are extended.
+    kept: Mutex<HashSet<String>>,
+    /// What is wrong with the configuration that this process refused.
+    refused_config: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
-struct Beats {
-    tokens: HashSet<String>,
-    /// What is wrong with the configuration that this process refused.
-    refused_config: Option<String>,
+struct Signals {
     /// A beat is wanted now, not at its time.
     at_once: bool,
     stopped: bool,
 }
 
-/// Keeps a claim while it lives; see [`Worker::keep`].
-pub struct Kept<'a> {
-    worker: &'a Worker,
+/// A claim in this process's hands; see [`Worker::hold`].
+pub struct Held {
+    shared: Arc<Shared>,
     token: String,
 }
 
@@ -64,8 +69,8 @@ struct NewWorker<'a> {
 
 /// What is held for life on behalf of a worker.
 enum LifeLock {
-    /// The session holds an advisory lock.
-    Session,
+    /// Every session of the process shares in an advisory lock (`pool`).
+    Sessions,
     /// The file is locked while it is open, and removed at the end.
     File { path: PathBuf, locked: File },
 }
@@ -78,141 +83,166 @@ impl LifeLock {
 }
 
 impl Worker {
-    /// Registers this process and starts its heartbeat, a third of the lease apart. `conn` is kept for both.
+    /// Registers this process and starts its heartbeat, a third of the lease apart. `conn` is kept for it.
     ///
     /// # Errors
     /// A [`DbError`] when the lock or the row cannot be written.
     pub fn start(database: &Arc<Database>, mut conn: Conn) -> Result<Self, DbError> {
-        let id = uuid::Uuid::new_v4().to_string();
-        let lock = lock_for_life(&mut conn, &id)?;
-        register(&mut conn, &id)?;
-        let shared = Arc::new(Shared { beats: Mutex::default(), wake: Condvar::new() });
-        let (database, lock_pending) = (Arc::clone(database), false);
-        let heartbeat = Heartbeat { database, conn: Some(conn), id: id.clone(), lock, lock_pending };
+        let lock = lock_for_life(&mut conn, database.worker())?;
+        register(&mut conn, database.worker())?;
+        let shared = Arc::new(Shared::default());
+        let heartbeat = Heartbeat { database: Arc::clone(database), conn: Some(conn), lock };
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || heartbeat.run(&shared)
         });
-        Ok(Self { id, shared, thread: Some(thread) })
+        Ok(Self { database: Arc::clone(database), shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// The worker's id, as claims hold it.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.database.worker()
     }
 
     /// Notes, for all to see, what is wrong with the configuration that this process refused; `None` when it took the last
-    /// one.
+    /// one. Does not wait for the database.
     pub fn note_refused_config(&self, problems: Option<String>) {
-        let mut beats = self.shared.lock();
-        beats.refused_config = problems;
-        beats.at_once = true;
+        *lock(&self.shared.refused_config) = problems;
+        lock(&self.shared.signals).at_once = true;
         self.shared.wake.notify_all();
     }
 
-    /// Extends a claim's lease until the guard is dropped, which waits for a beat under way. It must be dropped before
-    /// publishing: a beat would wait for the row that publishing holds.
+    /// Takes a claim into this process's hands until the guard is dropped, and extends its lease.
     #[must_use]
-    pub fn keep(&self, token: &str) -> Kept<'_> {
-        self.shared.lock().tokens.insert(token.to_owned());
-        Kept { worker: self, token: token.to_owned() }
+    pub fn hold(&self, token: &str) -> Held {
+        lock(&self.shared.held).insert(token.to_owned());
+        let held = Held { shared: Arc::clone(&self.shared), token: token.to_owned() };
+        held.keep();
+        held
+    }
+
+    /// Ends the heartbeat and takes the registration back; waits for the database.
+    pub fn sign_off(&self) {
+        lock(&self.shared.signals).stopped = true;
+        self.shared.wake.notify_all();
+        if let Some(thread) = lock(&self.thread).take() {
+            drop(thread.join());
+        }
+    }
+
+    /// True when the claim is in this process's hands: its owner lives, whatever became of the lease.
+    pub(super) fn holds(&self, token: &str) -> bool {
+        lock(&self.shared.held).contains(token)
     }
 }
 
-impl Drop for Kept<'_> {
+impl Held {
+    /// Has the lease extended, as from the beginning.
+    pub fn keep(&self) {
+        lock(&self.shared.kept).insert(self.token.clone());
+    }
+
+    /// Lets the lease be, and waits for a beat under way. It must be called before publishing: a beat would wait for the row
+    /// that publishing holds.
+    pub fn rest(&self) {
+        lock(&self.shared.kept).remove(&self.token);
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.worker.shared.lock().tokens.remove(&self.token);
+        self.rest();
+        lock(&self.shared.held).remove(&self.token);
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.shared.lock().stopped = true;
-        self.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
+        self.sign_off();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Beats> {
-        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread that beats, with the connection that holds the lock.
+/// The thread that beats, with a connection that does nothing else.
 struct Heartbeat {
     database: Arc<Database>,
     conn: Option<Conn>,
-    id: String,
     lock: LifeLock,
-    /// The session's lock is not ours yet: the server still holds it for the session that broke, which stands for us.
-    lock_pending: bool,
 }
 
 impl Heartbeat {
     fn run(mut self, shared: &Shared) {
         let every = self.database.lease() / 3;
-        let mut beats = shared.lock();
-        while !beats.stopped {
-            let quiet = |beats: &mut Beats| !beats.stopped && !beats.at_once;
-            let (guard, _) =
-                shared.wake.wait_timeout_while(beats, every, quiet).unwrap_or_else(PoisonError::into_inner);
-            beats = guard;
-            if !beats.stopped {
-                beats.at_once = false;
-                // The lock on the tokens is held meanwhile, so that a claim that is let go sees no later beat.
-                if let Err(error) = self.beat(&beats) {
-                    // Who works with the database says what is wrong with it.
-                    log::debug!("heartbeat of worker {}: {error}; trying again in {every:?}", self.id);
-                    self.conn = None;
-                }
+        loop {
+            let quiet = |signals: &mut Signals| !signals.stopped && !signals.at_once;
+            let (mut signals, _) = shared
+                .wake
+                .wait_timeout_while(lock(&shared.signals), every, quiet)
+                .unwrap_or_else(PoisonError::into_inner);
+            if signals.stopped {
+                break;
+            }
+            signals.at_once = false;
+            drop(signals);
+            // A session that broke tells of it only when it is used; a new one may do at once.
+            let broken = self.conn.is_some() && self.beat(shared).is_err();
+            if (broken || self.conn.is_none())
+                && let Err(error) = self.beat(shared)
+            {
+                // Who works with the database says what is wrong with it.
+                log::debug!("heartbeat of worker {}: {error}; trying again in {every:?}", self.database.worker());
             }
         }
-        drop(beats);
+        self.sign_off();
+    }
+
+    fn beat(&mut self, shared: &Shared) -> Result<(), DbError> {
+        // The file's time is the end of the lease too: it needs no lock of the database, which a long publish holds.
+        if let LifeLock::File { locked, .. } = &self.lock {
+            locked.set_modified(SystemTime::now() + self.database.lease()).map_err(|source| self.lock.error(source))?;
+        }
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.database.connect()?,
+        };
+        let refused = lock(&shared.refused_config).clone();
+        beat(&mut conn, self.database.worker(), &lock(&shared.kept), refused.as_deref(), self.database.lease())?;
+        self.conn = Some(conn);
+        Ok(())
+    }
+
+    fn sign_off(&mut self) {
+        let id = self.database.worker();
         if let Some(conn) = &mut self.conn
-            && let Err(error) = on!(conn, c => diesel::delete(workers::table.find(&self.id)).execute(c))
+            && let Err(error) = on!(conn, c => diesel::delete(workers::table.find(id)).execute(c))
         {
-            log::debug!("worker {} could not take its registration back: {error}", self.id);
+            log::debug!("worker {id} could not take its registration back: {error}");
         }
         if let LifeLock::File { path, .. } = &self.lock {
             drop(std::fs::remove_file(path));
         }
     }
-
-    fn beat(&mut self, beats: &Beats) -> Result<(), DbError> {
-        // The file's time is the end of the lease too: it needs no lock of the database, which a long publish holds.
-        if let LifeLock::File { locked, .. } = &self.lock {
-            locked.set_modified(SystemTime::now() + self.database.lease()).map_err(|source| self.lock.error(source))?;
-        }
-        if self.conn.is_none() {
-            // The session and its lock went with the connection; the file of SQLite is still locked.
-            self.conn = Some(self.database.connect()?);
-            self.lock_pending = matches!(self.lock, LifeLock::Session);
-        }
-        let Some(conn) = &mut self.conn else { return Ok(()) };
-        if self.lock_pending
-            && let Conn::Postgres(link) = conn
-        {
-            // Never waits: the server may take hours to notice that the old session is gone.
-            let locked = super::postgres::try_lock_worker(link.get(), &self.id).doing("locking the worker's id")?;
-            self.lock_pending = !locked;
-        }
-        beat(conn, &self.id, beats, self.database.lease())
-    }
 }
 
 /// Extends the leases of the tokens that are still claims, and notes that the worker lives.
-fn beat(conn: &mut Conn, id: &str, beats: &Beats, lease: Duration) -> Result<(), DbError> {
+fn beat(
+    conn: &mut Conn,
+    id: &str,
+    kept: &HashSet<String>,
+    refused_config: Option<&str>,
+    lease: Duration,
+) -> Result<(), DbError> {
     let now = conn.now()?;
-    if !beats.tokens.is_empty() {
-        let ours = processed_days::table.filter(processed_days::claim.eq_any(&beats.tokens));
+    if !kept.is_empty() {
+        let ours = processed_days::table.filter(processed_days::claim.eq_any(kept));
         on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
             .doing("extending the lease")?;
     }
-    let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(&beats.refused_config));
+    let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(refused_config));
     on!(conn, c => diesel::update(workers::table.find(id)).set(seen).execute(c)).doing("noting the heartbeat").map(drop)
 }
 
@@ -299,9 +329,8 @@ fn lock_for_life(conn: &mut Conn, id: &str) -> Result<LifeLock, DbError> {
                 Err(source) => Err(DbError::LockFile { path: path.display().to_string(), source }),
             }
         }
-        Conn::Postgres(link) => {
-            super::postgres::lock_worker(link.get(), id).doing("locking the worker's id").map(|()| LifeLock::Session)
-        }
+        // Its session holds the lock as all do.
+        Conn::Postgres(_) => Ok(LifeLock::Sessions),
     }
 }
 
@@ -312,8 +341,8 @@ fn lock_file(database: &Path, id: &str) -> PathBuf {
     Path::new(&folder).join(id)
 }
 
-/// True when the worker's lock is held, by a process that lives. What cannot be told counts as alive: the lease decides.
-pub(super) fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
+/// True when the worker's lock is held, by a process that lives.
+fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
     match conn {
         Conn::Postgres(link) => super::postgres::worker_holds_lock(link.get(), id),
         Conn::Sqlite(link) => super::sqlite::database_file(link.get()).map(|database| {
@@ -324,6 +353,15 @@ pub(super) fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
         }),
     }
     .doing("asking whether the worker lives")
+}
+
+/// True when the worker may be alive: it is, or it cannot be told. The lease decides then.
+pub(super) fn may_be_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
+    if is_alive(conn, id)? {
+        return Ok(true);
+    }
+    let Conn::Postgres(link) = conn else { return Ok(false) };
+    super::postgres::restarted_since_heartbeat(link.get(), id).doing("asking since when the server runs")
 }
 
 /// True when a SQLite worker's file says that its leases hold: a long publish of another process keeps it from the

@@ -1,17 +1,18 @@
 //! What loading needs: the database and this process in it, when to stop, and a dataset made ready.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DatasetName};
 use crate::db::attempts::Measured;
 use crate::db::claim::{self, Claim, Ending};
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
-use crate::db::worker::Worker;
+use crate::db::worker::{Held, Worker};
 use crate::source::Source;
 
 /// What loading needs, whichever dataset and day.
@@ -26,6 +27,8 @@ pub struct Context {
     pub stop: Stop,
     /// As many days are loaded at once as there are permits, whichever dataset they are of.
     pub slots: Arc<Semaphore>,
+    /// How many days are being loaded now.
+    pub in_flight: AtomicUsize,
     /// How far loads have come.
     pub progress: Arc<Progress>,
     /// Ends of attempts that the database was not there to be told of.
@@ -34,26 +37,41 @@ pub struct Context {
 
 impl Context {
     /// Waits for a slot to load a day in; `None` when no further day may begin.
-    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn slot(&self) -> Option<Slot<'_>> {
         if self.stop.is_halted() {
             return None;
         }
-        self.runtime.block_on(Arc::clone(&self.slots).acquire_owned()).ok().filter(|_| !self.stop.is_halted())
+        let permit = self.runtime.block_on(Arc::clone(&self.slots).acquire_owned()).ok()?;
+        // Counted before the look at the stop: who stops first and then counts misses no load.
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let slot = Slot { context: self, _permit: permit };
+        (!self.stop.is_halted()).then_some(slot)
     }
 
-    /// Tells the database how attempts ended that it was not there to be told of, so that they cost none.
-    ///
-    /// # Errors
-    /// A [`DbError`] when it is still not there; what is left is told next time.
-    pub fn tell(&self, conn: &mut Conn) -> Result<(), DbError> {
-        loop {
-            let Some(untold) = self.untold().pop() else { return Ok(()) };
-            let told = claim::end(conn, &untold.claim, &untold.ending, &untold.measured, None);
-            if let Err(error) = told {
-                self.untold().push(untold);
-                return Err(error);
+    /// Tells the database how attempts ended that it was not there to be told of, so that they cost none: those of one
+    /// dataset, or all.
+    pub fn tell(&self, conn: &mut Conn, dataset: Option<&DatasetName>) -> Told {
+        let of_it = |untold: &mut Untold| dataset.is_none_or(|dataset| *dataset == untold.dataset);
+        let mut told = Told::default();
+        let all: Vec<Untold> = self.untold().extract_if(.., of_it).collect();
+        for untold in all {
+            let gone = told.error.as_ref().is_some_and(DbError::is_unreachable);
+            let ended = (!gone).then(|| claim::end(conn, &untold.claim, &untold.ending, &untold.measured, None));
+            match ended {
+                Some(Ok(_)) => drop(told.datasets.insert(untold.dataset)),
+                Some(Err(error)) => {
+                    told.error = Some(error);
+                    self.untold().push(untold);
+                }
+                None => self.untold().push(untold),
             }
         }
+        told
+    }
+
+    /// True when there are ends of attempts that the database was not told of.
+    pub fn has_untold(&self) -> bool {
+        !self.untold().is_empty()
     }
 
     pub(super) fn untold(&self) -> MutexGuard<'_, Vec<Untold>> {
@@ -61,11 +79,34 @@ impl Context {
     }
 }
 
-/// The end of an attempt that the database was not there to be told of.
+/// Leave to load a day.
+pub(crate) struct Slot<'a> {
+    context: &'a Context,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.context.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The end of an attempt that the database was not there to be told of. The claim is held until it is.
 pub struct Untold {
+    pub(super) dataset: DatasetName,
     pub(super) claim: Claim,
     pub(super) ending: Ending,
     pub(super) measured: Measured,
+    pub(super) _held: Held,
+}
+
+/// What came of telling the database how attempts ended.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The datasets of which it was told something: days of theirs are as before the attempt.
+    pub datasets: BTreeSet<DatasetName>,
+    /// Why it could not be told of all; what is left is told next time.
+    pub error: Option<DbError>,
 }
 
 /// Tells loads to stop: first that no further one begins, then those in flight before they publish.

@@ -16,12 +16,13 @@ use crate::db::pool::Conn;
 use crate::db::publish::{Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
 
-pub use context::{Context, Job, Progress, Stop, Untold};
+pub use context::{Context, Job, Progress, Stop, Told, Untold};
 pub use report::{Outcome, Report};
 
 /// How much of a file is read at once.
@@ -72,6 +73,12 @@ pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigg
     Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
 }
 
+/// A claim, in this process's hands until it has ended.
+struct Ours {
+    claim: Claim,
+    held: Held,
+}
+
 struct Load<'a> {
     context: &'a Context,
     job: &'a Job,
@@ -100,10 +107,15 @@ impl<'a> Load<'a> {
             Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
         };
         self.attempt = Some(claim.attempt);
+        if claim.taken_over {
+            let name = &self.job.dataset.name;
+            log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
+        }
+        let ours = Ours { held: self.context.worker.hold(&claim.token), claim: *claim };
         let mut staged = StagedDay::new(&self.job.dataset);
-        match self.attempt(&mut conn, &claim, &mut staged) {
+        match self.attempt(&mut conn, &ours, &mut staged) {
             Ok(()) => Ok(Outcome::Loaded),
-            Err(problem) => self.end(conn, *claim, staged, problem),
+            Err(problem) => self.end(conn, ours, staged, problem),
         }
     }
 
@@ -111,7 +123,7 @@ impl<'a> Load<'a> {
         let request = Request {
             dataset: &self.job.dataset.name,
             day: self.day,
-            worker: self.context.worker.id(),
+            worker: &self.context.worker,
             lease: self.context.database.lease(),
             trigger,
             ask: self.ask,
@@ -144,8 +156,8 @@ impl<'a> Load<'a> {
     }
 
     /// The way of a claimed day from its file to the target.
-    fn attempt(&mut self, conn: &mut Conn, claim: &Claim, staged: &mut StagedDay<'a>) -> Result<(), Problem> {
-        let kept = self.context.worker.keep(&claim.token);
+    fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), Problem> {
+        let Ours { claim, held } = ours;
         let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
         let origin = self.timed(|measured| &mut measured.stage_ms, |load| load.stage(conn, staged, file));
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
@@ -160,7 +172,7 @@ impl<'a> Load<'a> {
         )?;
         self.may_go_on()?;
         // The heartbeat ends here: it would wait for the row that publishing locks.
-        drop(kept);
+        held.rest();
         publish(conn, claim, staged, passed, &origin, &mut self.measured).map_err(|error| match error {
             PublishError::Lost => Problem::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
@@ -261,18 +273,13 @@ impl<'a> Load<'a> {
     }
 
     /// Writes how the attempt ended.
-    fn end(
-        &mut self,
-        conn: Conn,
-        claim: Claim,
-        mut staged: StagedDay<'_>,
-        problem: Problem,
-    ) -> Result<Outcome, DbError> {
+    fn end(&mut self, conn: Conn, ours: Ours, mut staged: StagedDay<'_>, problem: Problem) -> Result<Outcome, DbError> {
         // Publishing may have found doubled keys before it refused.
         self.measured.rows_rejected =
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
+        let Ours { claim, held } = ours;
         let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
         let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
         match self.write_end(conn, &claim, &ending, rejects) {
@@ -281,7 +288,9 @@ impl<'a> Load<'a> {
             Ok(Ended::Lost) => Ok(Outcome::Lost),
             Err(error) => {
                 if error.is_the_databases_own() {
-                    self.context.untold().push(Untold { claim, ending, measured: self.measured });
+                    held.keep();
+                    let (dataset, measured) = (self.job.dataset.name.clone(), self.measured);
+                    self.context.untold().push(Untold { dataset, claim, ending, measured, _held: held });
                 }
                 Err(error)
             }
@@ -330,7 +339,9 @@ impl<'a> Load<'a> {
                 written => return written,
             }
         }
-        let mut conn = self.context.database.conn()?;
+        let database = &self.context.database;
+        // Who stops does not wait for a database that is gone.
+        let mut conn = if self.context.stop.is_asked() { database.conn_at_once()? } else { database.conn()? };
         claim::end(&mut conn, claim, ending, &self.measured, rejects)
     }
 }

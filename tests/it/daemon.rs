@@ -7,3 +7,4 @@ mod schedule;
 mod several;
 mod states;
 mod systemd;
+mod trouble;

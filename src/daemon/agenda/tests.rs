@@ -211,19 +211,28 @@ fn at_most_64_lanes_work_at_a_time() {
 }
 
 #[test]
-fn a_deadline_asks_for_a_look_that_loads_nothing() {
+fn a_deadline_asks_which_days_are_late() {
     let mut agenda = agenda(DAILY, "[waiting]\ndeadline = \"07:30\"", "03:00:00");
     assert_eq!(agenda.next(), Some(at("07:30:00")));
-    assert_eq!(begun(&mut agenda, "07:30:00"), [Work::Look(None)]);
-    agenda.end(&orders(), &Work::Look(None), Ended::Done);
+    assert_eq!(begun(&mut agenda, "07:30:00"), [Work::Late]);
+    agenda.end(&orders(), &Work::Late, Ended::Done);
     assert_eq!(begun(&mut agenda, "07:30:01"), [], "once");
     assert_eq!(agenda.next(), Some("2019-04-03T02:00:00Z".parse().unwrap()));
 }
 
 #[test]
-fn a_deadline_does_not_take_the_trigger_from_a_tick() {
+fn a_deadline_does_not_wait_for_a_catch_up_under_way() {
     let mut agenda = agenda(DAILY, "[waiting]\ndeadline = \"07:30\"", "00:30:00");
-    // Both have passed while the machine slept.
+    assert_eq!(begun(&mut agenda, "02:00:00"), [look(Trigger::Tick)]);
+    assert_eq!(begun(&mut agenda, "07:30:00"), [Work::Late]);
+    // What could not be seen is seen later.
+    agenda.end(&orders(), &Work::Late, Ended::Unreachable);
+    assert_eq!(begun(&mut agenda, "07:30:01"), [Work::Late]);
+}
+
+#[test]
+fn who_looks_without_a_trigger_does_not_take_it_from_a_tick() {
+    let mut agenda = agenda(DAILY, "", "00:30:00");
     assert_eq!(begun(&mut agenda, "08:00:00"), [look(Trigger::Tick)]);
     agenda.look(&orders(), Some(Trigger::Tick));
     agenda.look(&orders(), None);
@@ -238,6 +247,22 @@ fn what_a_due_day_held_back_is_looked_for_once_the_day_was_tried() {
     assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
     agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Loaded);
     assert_eq!(begun(&mut agenda, "00:30:01"), [look(Trigger::Due)]);
+}
+
+#[test]
+fn due_days_of_which_nothing_came_are_left_for_a_while_and_others_are_not() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    let first = || vec!["2019-04-01".parse().unwrap()];
+    agenda.due(&orders(), first());
+    assert_eq!(begun(&mut agenda, "00:30:00").len(), 1);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Fruitless(at("00:30:30")));
+    agenda.due(&orders(), first());
+    assert_eq!(begun(&mut agenda, "00:30:29"), []);
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap(), "2019-04-02".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "00:30:29"), [due(&["2019-04-01", "2019-04-02"])]);
+    agenda.end(&orders(), &due(&["2019-04-01", "2019-04-02"]), Ended::Done);
+    agenda.due(&orders(), first());
+    assert_eq!(begun(&mut agenda, "00:30:30"), [due(&["2019-04-01"])]);
 }
 
 #[test]
@@ -269,6 +294,31 @@ fn a_dataset_that_was_removed_is_not_begun_again_when_its_work_ends() {
     agenda.end(&orders(), &look(Trigger::Tick), Ended::Unreachable);
     assert_eq!(begun(&mut agenda, "09:00:00"), []);
     assert_eq!(agenda.next(), None);
+}
+
+#[test]
+fn a_dataset_that_comes_back_while_it_is_still_worked_on_is_not_worked_on_twice() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.remove(&orders());
+    assert_eq!(agenda.working(), 1);
+    agenda.put(&dataset(HOURLY, ""), at("01:10:00"));
+    agenda.look(&orders(), Some(Trigger::Start));
+    assert_eq!(begun(&mut agenda, "01:10:00"), []);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::CutShort);
+    assert_eq!(begun(&mut agenda, "01:10:01").len(), 1);
+    agenda.remove(&orders());
+    agenda.end(&orders(), &look(Trigger::Start), Ended::Done);
+    assert_eq!(agenda.working(), 0);
+}
+
+#[test]
+fn what_a_change_cut_short_is_wanted_again() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.put(&dataset(HOURLY, ""), at("01:10:00"));
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::CutShort);
+    assert_eq!(begun(&mut agenda, "01:10:01"), [look(Trigger::Tick)]);
 }
 
 #[test]

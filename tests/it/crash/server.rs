@@ -30,6 +30,9 @@ fn a_server_restarted_during_a_load_costs_no_attempt() {
     server.wait_until_held(FIRST);
     wait_until_it_stages(&database);
     cluster.restart();
+    // The process lives; that its lock went with the server says nothing.
+    let ran = project.run(&["load", FIRST]);
+    assert!(ran.stdout.contains("being loaded by another process"), "{ran:#?}");
     server.release(FIRST);
     let ran = process.end();
     assert_eq!(ran.code, 6, "{ran:#?}");
