@@ -17,7 +17,7 @@ use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
-use crate::load_day::{Context, Job, Outcome, Progress, Report, Stop};
+use crate::load_day::{Context, Flights, Job, Outcome, Progress, Report, Stop};
 use crate::plan::{Ask, Leave};
 use crate::ready;
 use crate::reconcile::{Task, reconcile};
@@ -76,6 +76,7 @@ pub(super) fn run(
         slots: Arc::new(Semaphore::new(how.concurrency as usize)),
         progress: Arc::new(Progress::default()),
         in_flight: AtomicUsize::new(0),
+        flights: Flights::default(),
         untold: Mutex::default(),
     };
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));

@@ -75,7 +75,7 @@ impl Files {
             max_parallel_loads: settings.max_parallel_loads,
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
-            keys: config.keys.clone(),
+            keys: Arc::new(config.keys.clone()),
             in_force: Box::new(move || logging::set(level, format)),
         })
     }

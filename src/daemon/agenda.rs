@@ -1,13 +1,14 @@
 //! The agenda: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says what
 //! to begin. A tick only means "look again", so that a tick lost, doubled or early changes nothing but the hour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, Days, Utc};
 
 use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
+use crate::plan::Ask;
 use crate::policy::Policy;
 use crate::scheduler;
 
@@ -23,6 +24,8 @@ pub(super) enum Work {
     Due(Vec<Day>),
     /// See which days are late.
     Late,
+    /// Load these days, which a person asked for on the page.
+    Asked(Vec<Day>, Ask),
 }
 
 /// How work ended.
@@ -61,6 +64,11 @@ struct Entry {
     dues: Lane,
     /// What deadlines want, which does not wait either.
     lates: Lane,
+    /// What persons ask for, and what waits for its turn there.
+    asked: Lane,
+    asked_next: VecDeque<Work>,
+    /// A person paused it: it begins nothing but what persons ask for.
+    paused: bool,
     /// Due days of which nothing came, and until when nothing else is expected.
     fruitless: Option<(Work, DateTime<Utc>)>,
     /// The dataset was taken off while it was worked on.
@@ -79,18 +87,14 @@ impl Agenda {
     pub(super) fn put(&mut self, dataset: &Dataset, now: DateTime<Utc>) {
         let Dataset { name, schedule, policy, .. } = dataset;
         let old = self.entries.remove(name);
-        let (looks, dues, lates) = old.map(|old| (old.looks, old.dues, old.lates)).unwrap_or_default();
+        let old = old.unwrap_or_else(|| Entry::new(schedule, policy));
         let mut entry = Entry {
             schedule: schedule.clone(),
             policy: policy.clone(),
-            next_tick: None,
-            next_deadline: None,
-            looks,
-            dues,
-            lates,
             fruitless: None,
             gone: false,
             not_before: None,
+            ..old
         };
         entry.aim(now);
         self.entries.insert(name.clone(), entry);
@@ -103,6 +107,7 @@ impl Agenda {
         entry.gone = true;
         (entry.next_tick, entry.next_deadline) = (None, None);
         entry.lanes_mut().into_iter().for_each(|lane| lane.wanted = None);
+        entry.asked_next.clear();
         self.forget_if_over(name);
     }
 
@@ -130,6 +135,23 @@ impl Agenda {
     pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
         if let Some(entry) = self.entry(name) {
             entry.dues.wanted = (!days.is_empty()).then_some(Work::Due(days));
+        }
+    }
+
+    /// Wants days of a dataset loaded that a person asked for.
+    pub(super) fn ask(&mut self, name: &DatasetName, days: Vec<Day>, ask: Ask) {
+        if let Some(entry) = self.entry(name) {
+            entry.asked_next.push_back(Work::Asked(days, ask));
+        }
+    }
+
+    /// Has these datasets begin nothing by themselves, and no others. One whose pause is over is looked at.
+    pub(super) fn pause(&mut self, paused: &BTreeSet<DatasetName>) {
+        for (name, entry) in &mut self.entries {
+            let before = std::mem::replace(&mut entry.paused, paused.contains(name));
+            if before && !entry.paused && !entry.gone {
+                entry.look(Some(Trigger::Page));
+            }
         }
     }
 
@@ -182,8 +204,13 @@ impl Agenda {
             // Over: what is wanted from here on waits for a lane, not for a time that is past.
             entry.not_before = None;
             entry.leave_fruitless(now);
+            if entry.asked.working.is_none() && entry.asked.wanted.is_none() {
+                entry.asked.wanted = entry.asked_next.pop_front();
+            }
+            let paused = entry.paused;
             for lane in entry.lanes_mut() {
-                if free > 0 && lane.working.is_none() && lane.wanted.is_some() {
+                let held = paused && matches!(lane.wanted, Some(Work::Look(Some(_)) | Work::Due(_)));
+                if !held && free > 0 && lane.working.is_none() && lane.wanted.is_some() {
                     lane.working = lane.wanted.take();
                     begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
                     free -= 1;
@@ -206,6 +233,9 @@ impl Agenda {
         }
         match (work, ended) {
             (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => entry.look(*trigger),
+            (Work::Asked(..), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
+                entry.asked_next.push_front(work.clone());
+            }
             (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
                 entry.lates.wanted = Some(Work::Late);
             }
@@ -218,7 +248,8 @@ impl Agenda {
 
     /// When the first dataset that waits for its trouble to pass may go on.
     pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
-        let waits = |entry: &&Entry| entry.lanes().iter().any(|lane| lane.wanted.is_some());
+        let waits =
+            |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.wanted.is_some());
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
@@ -229,12 +260,30 @@ impl Agenda {
 }
 
 impl Entry {
-    fn lanes(&self) -> [&Lane; 3] {
-        [&self.looks, &self.dues, &self.lates]
+    fn new(schedule: &Schedule, policy: &Policy) -> Self {
+        Self {
+            schedule: schedule.clone(),
+            policy: policy.clone(),
+            next_tick: None,
+            next_deadline: None,
+            looks: Lane::default(),
+            dues: Lane::default(),
+            lates: Lane::default(),
+            asked: Lane::default(),
+            asked_next: VecDeque::new(),
+            paused: false,
+            fruitless: None,
+            gone: false,
+            not_before: None,
+        }
     }
 
-    fn lanes_mut(&mut self) -> [&mut Lane; 3] {
-        [&mut self.looks, &mut self.dues, &mut self.lates]
+    fn lanes(&self) -> [&Lane; 4] {
+        [&self.looks, &self.dues, &self.lates, &self.asked]
+    }
+
+    fn lanes_mut(&mut self) -> [&mut Lane; 4] {
+        [&mut self.looks, &mut self.dues, &mut self.lates, &mut self.asked]
     }
 
     fn lane_of(&mut self, work: &Work) -> &mut Lane {
@@ -242,6 +291,7 @@ impl Entry {
             Work::Look(_) => &mut self.looks,
             Work::Due(_) => &mut self.dues,
             Work::Late => &mut self.lates,
+            Work::Asked(..) => &mut self.asked,
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Configuration {
     /// The folders whose files are watched; none when they are not to be.
     pub watched: Vec<PathBuf>,
     /// Every key that was given, by the place it stands in, as it may be shown: what a reload says of its changes.
-    pub keys: BTreeMap<String, Given>,
+    pub keys: Arc<BTreeMap<String, Given>>,
     /// What the shell does when this is in force.
     pub in_force: Box<dyn Fn() + Send + Sync>,
 }

@@ -1,17 +1,16 @@
 //! What the daemon's loop hears of.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::agenda::Work;
+use super::board::Asked;
 use super::lane::{Came, Hindrance};
-use super::pulse::Pulsed;
+use super::pulse::{Connected, Pulsed};
 use super::reload::NewConfiguration;
 use crate::dataset::DatasetName;
-use crate::load_day::Context;
 
 /// What the daemon's loop hears of.
 pub(super) enum Event {
@@ -23,8 +22,8 @@ pub(super) enum Event {
     Connected {
         /// Which of the databases it was told of.
         told: u32,
-        /// The connection.
-        connected: Result<Arc<Context>, String>,
+        /// The connection, and what is paused.
+        connected: Result<Connected, String>,
     },
     /// The open days were looked at.
     Pulsed {
@@ -46,6 +45,8 @@ pub(super) enum Event {
         /// What it came to.
         came: Result<Came, Hindrance>,
     },
+    /// Somebody asked for something on the page.
+    Asked(Asked),
     /// The configuration was read; or what is wrong with it.
     Read(Box<Result<NewConfiguration, Vec<String>>>),
     /// A thread did not end as threads should.

@@ -1,21 +1,23 @@
 //! What the daemon makes of the events it hears of.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
 
 use super::Daemon;
 use super::agenda::{Ended, Work};
+use super::board::{Asked, News};
 use super::events::{Event, Signal};
 use super::lane::{Came, Hindrance};
-use super::pulse::Pulsed;
+use super::pulse::{Connected, Pulsed};
 use super::stopping::set_aside;
 use super::trouble::Trouble;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::load_day::{Context, Told};
+use crate::db::paused::Paused;
+use crate::load_day::Told;
 
 /// What trouble may be with, beside datasets.
 const LOOKING: &str = "looking at the open days";
@@ -38,6 +40,7 @@ impl Daemon {
                 let came = if told == self.told { came } else { came.or_else(Hindrance::elsewhere) };
                 self.worked(&name, &work, began, came);
             }
+            Some(Event::Asked(asked)) => self.asked(asked),
             Some(Event::Read(read)) => self.read(*read),
             Some(Event::Broke(what, panic)) => {
                 // The loop cannot know what the thread left undone; a new process can.
@@ -47,14 +50,15 @@ impl Daemon {
         }
     }
 
-    fn connected(&mut self, told: u32, connected: Result<Arc<Context>, String>) {
+    fn connected(&mut self, told: u32, connected: Result<Connected, String>) {
         self.connecting = false;
         if told != self.told {
-            return connected.into_iter().for_each(set_aside);
+            return connected.into_iter().for_each(|connected| set_aside(connected.context));
         }
         match connected {
-            Ok(context) => {
+            Ok(Connected { context, paused }) => {
                 self.reached();
+                self.paused(paused);
                 context.worker.note_refused_config(self.reload.refused());
                 self.context = Some(context);
             }
@@ -82,6 +86,7 @@ impl Daemon {
             Ok(open) => {
                 self.reached();
                 self.troubles.passed(LOOKING);
+                self.paused(open.paused.clone());
                 let due = open.due(&self.members);
                 for name in self.members.keys() {
                     self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());
@@ -95,6 +100,35 @@ impl Daemon {
             Err(Hindrance::Other(error)) => {
                 self.troubles.met(LOOKING, &error);
                 self.pulse.ended(now, lease, None);
+            }
+        }
+    }
+
+    /// These datasets are paused, and no others.
+    pub(super) fn paused(&mut self, paused: Vec<Paused>) {
+        let now: BTreeMap<DatasetName, Paused> =
+            paused.into_iter().filter_map(|paused| Some((paused.dataset.parse().ok()?, paused))).collect();
+        if now == self.pauses {
+            return;
+        }
+        for name in now.keys().filter(|name| !self.pauses.contains_key(name) && self.members.contains_key(name)) {
+            log::info!("{name}: paused; no day begins by itself");
+        }
+        for name in self.pauses.keys().filter(|name| !now.contains_key(name) && self.members.contains_key(name)) {
+            log::info!("{name}: goes on after a pause");
+        }
+        self.agenda.pause(&now.keys().cloned().collect());
+        self.pauses = now;
+        self.board.tell(News::Daemon);
+    }
+
+    fn asked(&mut self, asked: Asked) {
+        match asked {
+            Asked::CatchUp(dataset) => self.agenda.look(&dataset, Some(Trigger::Page)),
+            Asked::Load { dataset, days, ask } => self.agenda.ask(&dataset, days, ask),
+            Asked::Look(dataset) => {
+                self.pulse.soon(Utc::now());
+                self.board.tell(News::Dataset(dataset));
             }
         }
     }
@@ -178,11 +212,12 @@ impl Daemon {
     fn lost(&mut self, error: &str) {
         let now = Utc::now();
         if self.unreachable.is_none() {
+            self.board.tell(News::Daemon);
             log::error!("{error}; trying again until it is back, no attempt is counted");
         } else {
             log::debug!("{error}");
         }
-        self.unreachable = Some(Trouble::again(self.unreachable.as_ref(), now, fastrand::f64()));
+        self.unreachable = Some(Trouble::again(self.unreachable.as_ref(), error, now, fastrand::f64()));
         self.notify.status(&self.status_text());
     }
 
@@ -191,6 +226,7 @@ impl Daemon {
         if let Some(trouble) = self.unreachable.take() {
             let now = Utc::now();
             log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());
+            self.board.tell(News::Daemon);
             self.back_at = Some(Instant::now());
             self.notify.status(&self.status_text());
             self.pulse.soon(now);

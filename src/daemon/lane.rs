@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 
 use super::agenda::Work;
+use super::board::Board;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
@@ -40,7 +41,7 @@ impl Member {
     /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
     fn backlog(&self, trigger: Trigger) -> Option<u32> {
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(trigger, Trigger::Tick | Trigger::Start) {
+        if matches!(trigger, Trigger::Tick | Trigger::Start | Trigger::Page) {
             *backlog = self.job.dataset.policy.catch_up.max_days_per_tick;
         }
         *backlog
@@ -96,7 +97,7 @@ impl From<DbError> for Hindrance {
 }
 
 /// Does the work.
-pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Came, Hindrance> {
+pub(super) fn work(context: &Context, member: &Member, work: &Work, board: &Board) -> Result<Came, Hindrance> {
     let job = &member.job;
     let wanted = wanted(&job.dataset);
     if *work == Work::Late {
@@ -105,11 +106,12 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     }
     let told = tell(context, &job.dataset.name)?;
     check_target(context, member)?;
-    let mut run =
-        Run { context, member, newest: wanted.last().copied(), last: None, loaded: false, taken: 0, broke: None };
+    let newest = wanted.last().copied();
+    let mut run = Run { context, member, board, newest, last: None, loaded: false, taken: 0, broke: None };
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
         Work::Look(None) | Work::Late => {}
+        Work::Asked(days, ask) => run.load(days.clone(), *ask, Trigger::Page)?,
         // Where order counts, the days before them count too.
         Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
             run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
@@ -122,7 +124,7 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work) -> Result<Ca
     let (last, loaded, cut_short) = (run.last, run.loaded, member.retired.is_halted());
     let late = match work {
         Work::Look(_) => Some(late(context, &job.dataset, &wanted)?),
-        Work::Due(_) | Work::Late => None,
+        Work::Due(_) | Work::Late | Work::Asked(..) => None,
     };
     Ok(Came { last, loaded, late, told, cut_short })
 }
@@ -156,6 +158,7 @@ fn wanted(dataset: &Dataset) -> Vec<Day> {
 struct Run<'a> {
     context: &'a Context,
     member: &'a Member,
+    board: &'a Board,
     newest: Option<Day>,
     last: Option<String>,
     loaded: bool,
@@ -187,6 +190,7 @@ impl Run<'_> {
     }
 
     fn note(&mut self, report: &Report) {
+        self.board.heard(&self.member.job.dataset.name, report);
         self.loaded |= matches!(report.outcome, Outcome::Loaded);
         let said = match &report.outcome {
             Outcome::Loaded => "loaded",

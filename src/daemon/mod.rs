@@ -9,6 +9,7 @@
 //! clock, and those whose process is gone. The state table is the only thing daemons share, and all that outlives one.
 
 mod agenda;
+mod board;
 mod configuration;
 mod events;
 mod hear;
@@ -28,6 +29,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::agenda::Agenda;
+pub use self::board::{Asked, Board, DatasetShown, News, Shown};
 pub use self::configuration::{Configuration, Given, Read};
 use self::events::Event;
 use self::lane::Member;
@@ -38,6 +40,7 @@ use self::watch::Watch;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
+use crate::db::paused::Paused;
 use crate::load_day::{Context, Stop};
 use crate::notify::Notify;
 use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
@@ -102,6 +105,9 @@ struct Daemon {
     stop: Stop,
     /// When loads in flight are abandoned; set by the first signal.
     stopping: Option<Instant>,
+    /// Datasets that are paused.
+    pauses: BTreeMap<DatasetName, Paused>,
+    board: Arc<Board>,
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
     ready: bool,
@@ -133,6 +139,8 @@ impl Daemon {
             reload: Reload::new(read),
             stop: Stop::default(),
             stopping: None,
+            pauses: BTreeMap::new(),
+            board: Arc::new(Board::new(send.clone())),
             late: BTreeMap::new(),
             ready: false,
             last: None,
@@ -160,6 +168,7 @@ impl Daemon {
         self.connect();
         while !self.is_over() {
             self.turn();
+            self.show();
             if let Some(at) = self.agenda.next()
                 && let Err(error) = self.waker.arm(at).await
             {
@@ -218,10 +227,10 @@ impl Daemon {
     fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
         for (name, work) in self.agenda.begin(now) {
             let Some(member) = self.members.get(&name).cloned() else { continue };
-            let (context, told) = (Arc::clone(context), self.told);
+            let (context, told, board) = (Arc::clone(context), self.told, Arc::clone(&self.board));
             self.thread("lane", move || {
                 let began = Instant::now();
-                let came = lane::work(&context, &member, &work);
+                let came = lane::work(&context, &member, &work, &board);
                 Event::Worked { told, name, work, began, came }
             });
         }
@@ -269,6 +278,29 @@ impl Daemon {
         self.connecting = true;
         let (connect, told) = (pulse::Connect::new(&self.configuration, &self.stop), self.told);
         self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
+    }
+
+    /// Shows what is to be seen now.
+    fn show(&self) {
+        let datasets = self.members.iter().map(|(name, member)| {
+            let shown = DatasetShown {
+                job: Arc::clone(&member.job),
+                next_tick: self.agenda.next_tick(name),
+                paused: self.pauses.get(name).cloned(),
+                trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
+                late: self.late.get(name).map_or(0, BTreeSet::len),
+            };
+            (name.clone(), shown)
+        });
+        let unreachable = self.unreachable.as_ref();
+        self.board.show(Shown {
+            context: self.context.clone(),
+            database: self.configuration.database.to_string(),
+            unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
+            datasets: datasets.collect(),
+            keys: Arc::clone(&self.configuration.keys),
+            refused: self.reload.refused(),
+        });
     }
 
     fn feed_watchdog(&mut self) {

@@ -15,9 +15,10 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
 use crate::db::error::DbError;
+use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
-use crate::load_day::{Context, Progress, Stop, Told};
+use crate::load_day::{Context, Flights, Progress, Stop, Told};
 use crate::plan::{self, Ask, Decision};
 use crate::ready;
 use crate::scheduler;
@@ -83,6 +84,8 @@ impl Pulse {
 pub(super) struct Open {
     days: Vec<OpenDay>,
     now: NaiveDateTime,
+    /// The datasets that are paused.
+    pub(super) paused: Vec<Paused>,
 }
 
 /// What a look came to.
@@ -112,8 +115,10 @@ pub(super) fn look(context: &Context, older: &[Arc<Context>]) -> Pulsed {
 }
 
 fn open(context: &Context) -> Result<Open, DbError> {
-    let (days, now) = days::open(&mut context.database.conn_at_once()?)?;
-    Ok(Open { days, now })
+    let mut conn = context.database.conn_at_once()?;
+    let (days, now) = days::open(&mut conn)?;
+    let paused = paused::list(&mut conn)?;
+    Ok(Open { days, now, paused })
 }
 
 /// The days that are due, by dataset, and how long until the next one is.
@@ -168,10 +173,13 @@ impl Connect {
     }
 
     /// Connects, brings the state tables up to date and registers this process.
-    pub(super) fn connect(self) -> Result<Arc<Context>, String> {
-        let connected = ready::connect(&self.database).and_then(|conn| Worker::start(&self.database, conn));
-        let worker = connected.map_err(|error| error.to_string())?;
-        Ok(Arc::new(Context {
+    pub(super) fn connect(self) -> Result<Connected, String> {
+        let connected = ready::connect(&self.database).and_then(|mut conn| {
+            let paused = paused::list(&mut conn)?;
+            Ok((Worker::start(&self.database, conn)?, paused))
+        });
+        let (worker, paused) = connected.map_err(|error| error.to_string())?;
+        let context = Arc::new(Context {
             database: self.database,
             worker: Arc::new(worker),
             runtime: self.runtime,
@@ -179,9 +187,18 @@ impl Connect {
             slots: Arc::new(Semaphore::new(self.loads as usize)),
             progress: Arc::new(Progress::default()),
             in_flight: AtomicUsize::new(0),
+            flights: Flights::default(),
             untold: Mutex::default(),
-        }))
+        });
+        Ok(Connected { context, paused })
     }
+}
+
+/// A connection to the database.
+pub(super) struct Connected {
+    pub(super) context: Arc<Context>,
+    /// The datasets that are paused.
+    pub(super) paused: Vec<Paused>,
 }
 
 #[cfg(test)]

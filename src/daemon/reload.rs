@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
+use super::board::News;
 use super::configuration::{Configuration, Read};
 use super::events::Event;
 use super::lane::Member;
-use super::pulse::Connect;
+use super::pulse::{Connect, Connected};
 use super::stopping::set_aside;
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
+use crate::db::paused::Paused;
 use crate::load_day::{Context, Job, Stop};
 use crate::ready;
 
@@ -33,6 +35,8 @@ pub(super) struct NewConfiguration {
     configuration: Configuration,
     /// The database it names, where that is another than before.
     context: Option<Arc<Context>>,
+    /// What is paused there.
+    paused: Option<Vec<Paused>>,
 }
 
 impl Reload {
@@ -109,6 +113,7 @@ impl Daemon {
                 Some(problems.join("\n"))
             }
         };
+        self.board.tell(News::Daemon);
         if self.reload.refused != refused {
             self.reload.refused.clone_from(&refused);
             if let Some(context) = &self.context {
@@ -120,7 +125,7 @@ impl Daemon {
     }
 
     fn obey(&mut self, new: NewConfiguration, asked: bool) {
-        let NewConfiguration { configuration, context } = new;
+        let NewConfiguration { configuration, context, paused } = new;
         let changes = configuration.changes(&self.configuration);
         if changes.is_empty() {
             context.into_iter().for_each(set_aside);
@@ -141,6 +146,11 @@ impl Daemon {
             self.watch = watch(&configuration, &self.send);
         }
         self.configuration = configuration;
+        if let Some(paused) = paused {
+            self.paused(paused);
+        }
+        // One that comes may have been paused when it went.
+        self.agenda.pause(&self.pauses.keys().cloned().collect());
         self.pulse.soon(Utc::now());
         // Said when it is so; and the level first, so that one that shows more shows this.
         (self.configuration.in_force)();
@@ -203,15 +213,16 @@ impl Reading {
         let same = configuration.database == *database
             && configuration.lease == *lease
             && configuration.max_parallel_loads == *loads;
-        let context = if same || self.context.is_none() {
+        let connected = if same || self.context.is_none() {
             None
         } else {
             Some(Connect::new(&configuration, &self.stop).connect().map_err(|error| vec![error])?)
         };
+        let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
         if let Some(context) = context.as_ref().or(self.context.as_ref()) {
             self.check_targets(context, &configuration)?;
         }
-        Ok(NewConfiguration { configuration, context })
+        Ok(NewConfiguration { configuration, context, paused })
     }
 
     /// Checks the datasets whose rows would be others than before. A database that is gone says nothing against them:

@@ -13,6 +13,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// Trouble that lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
+    error: String,
     since: DateTime<Utc>,
     failures: u32,
     until: DateTime<Utc>,
@@ -20,10 +21,21 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// Trouble once more, or for the first time. `chance` is from 0 to 1.
-    pub(super) fn again(before: Option<&Self>, now: DateTime<Utc>, chance: f64) -> Self {
+    pub(super) fn again(before: Option<&Self>, error: &str, now: DateTime<Utc>, chance: f64) -> Self {
         let failures = before.map_or(1, |trouble| trouble.failures + 1);
         let pause = doubled(PAUSES.0, failures, PAUSES.1, chance);
-        Self { since: before.map_or(now, |trouble| trouble.since), failures, until: now + pause }
+        let error = error.to_owned();
+        Self { error, since: before.map_or(now, |trouble| trouble.since), failures, until: now + pause }
+    }
+
+    /// What it is.
+    pub(super) fn error(&self) -> &str {
+        &self.error
+    }
+
+    /// Since when it lasts.
+    pub(super) fn since(&self) -> DateTime<Utc> {
+        self.since
     }
 
     /// When to try again.
@@ -56,7 +68,7 @@ impl Troubles {
         } else {
             log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
         }
-        let trouble = Trouble::again(before, Utc::now(), fastrand::f64());
+        let trouble = Trouble::again(before, error, Utc::now(), fastrand::f64());
         let until = trouble.until();
         self.0.insert(subject.to_owned(), trouble);
         until
@@ -67,6 +79,11 @@ impl Troubles {
         if let Some(trouble) = self.0.remove(subject) {
             log::info!("{subject}: goes on after {} s", trouble.lasted(Utc::now()).num_seconds());
         }
+    }
+
+    /// What the subject is in trouble with.
+    pub(super) fn of(&self, subject: &str) -> Option<&Trouble> {
+        self.0.get(subject)
     }
 
     /// Nothing more is to be said of the subject.
@@ -82,10 +99,10 @@ mod tests {
     #[test]
     fn pauses_double_up_to_half_a_minute_and_the_beginning_is_kept() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", now, 0.5);
         let mut pauses = vec![(trouble.until() - now).num_seconds()];
         for _ in 0..6 {
-            trouble = Trouble::again(Some(&trouble), now, 0.5);
+            trouble = Trouble::again(Some(&trouble), "gone", now, 0.5);
             pauses.push((trouble.until() - now).num_seconds());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
@@ -95,7 +112,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_make_the_pause_longer() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", now, 0.5);
         let earlier = now - TimeDelta::hours(1);
         trouble.try_now(earlier);
         assert_eq!(trouble.until(), earlier);

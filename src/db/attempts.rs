@@ -31,6 +31,8 @@ pub enum Trigger {
     Due,
     /// Its file changed after it was loaded.
     Change,
+    /// A person or a program, on the page or through its API.
+    Page,
 }
 
 impl Trigger {
@@ -46,6 +48,7 @@ impl Trigger {
             Self::Start => "start",
             Self::Due => "due",
             Self::Change => "change",
+            Self::Page => "page",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod claim;
 pub mod days;
 pub mod error;
 pub mod migrate;
+pub mod paused;
 pub mod pool;
 mod postgres;
 pub mod publish;

@@ -55,6 +55,31 @@ diesel::table! {
         rows_rejected -> Nullable<BigInt>,
         rows_loaded -> Nullable<BigInt>,
         error -> Nullable<Text>,
+        log -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// What a person did on the page or through its API.
+    audit_log (id) {
+        id -> BigInt,
+        at -> Timestamp,
+        who -> Text,
+        action -> Text,
+        dataset -> Nullable<Text>,
+        from_day -> Nullable<Date>,
+        to_day -> Nullable<Date>,
+        reason -> Nullable<Text>,
+        outcome -> Text,
+    }
+}
+
+diesel::table! {
+    /// Datasets of which the daemons begin no days by themselves.
+    paused_datasets (dataset) {
+        dataset -> Text,
+        at -> Timestamp,
+        who -> Text,
     }
 }
 

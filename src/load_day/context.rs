@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
+use super::flights::Flights;
 use crate::dataset::{Dataset, DatasetName};
 use crate::db::attempts::Measured;
 use crate::db::claim::{self, Claim, Ending};
@@ -27,8 +28,10 @@ pub struct Context {
     pub stop: Stop,
     /// As many days are loaded at once as there are permits, whichever dataset they are of.
     pub slots: Arc<Semaphore>,
-    /// How many days are being loaded now.
+    /// How many days are being loaded or looked at now.
     pub in_flight: AtomicUsize,
+    /// The loads in flight.
+    pub flights: Flights,
     /// How far loads have come.
     pub progress: Arc<Progress>,
     /// Ends of attempts that the database was not there to be told of.

@@ -1,6 +1,7 @@
 //! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
 
 mod context;
+mod flights;
 mod report;
 
 use std::io::Read;
@@ -23,7 +24,10 @@ use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
 
 pub use context::{Context, Job, Progress, Stop, Told, Untold};
+pub use flights::{Flight, Flights, Step};
 pub use report::{Outcome, Report};
+
+use flights::Airborne;
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
@@ -68,7 +72,8 @@ impl From<ReadError<Self>> for Problem {
 #[must_use]
 pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigger) -> Report {
     let began = Instant::now();
-    let mut load = Load { context, job, day, ask, measured: Measured::default(), attempt: None, tag: None };
+    let mut load =
+        Load { context, job, day, ask, measured: Measured::default(), attempt: None, tag: None, flight: None };
     let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
     Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
 }
@@ -88,6 +93,8 @@ struct Load<'a> {
     attempt: Option<u32>,
     /// The tag of the file that was opened.
     tag: Option<String>,
+    /// What is shown of it while it is loaded.
+    flight: Option<Airborne<'a>>,
 }
 
 impl<'a> Load<'a> {
@@ -112,6 +119,8 @@ impl<'a> Load<'a> {
             log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
         }
         let ours = Ours { held: self.context.worker.hold(&claim.token), claim: *claim };
+        let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt);
+        self.flight = Some(flight);
         let mut staged = StagedDay::new(&self.job.dataset);
         match self.attempt(&mut conn, &ours, &mut staged) {
             Ok(()) => Ok(Outcome::Loaded),
@@ -159,6 +168,7 @@ impl<'a> Load<'a> {
     fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), Problem> {
         let Ours { claim, held } = ours;
         let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
+        self.flight.iter().for_each(|flight| flight.at(Step::Stage));
         let origin = self.timed(|measured| &mut measured.stage_ms, |load| load.stage(conn, staged, file));
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
         self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
@@ -166,6 +176,7 @@ impl<'a> Load<'a> {
         if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
             return Err(Problem::Unchanged);
         }
+        self.flight.iter().for_each(|flight| flight.at(Step::Audit));
         let passed: Passed = self.timed(
             |measured| &mut measured.audit_ms,
             |load| audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| too_many(&refusal, staged)),
@@ -173,6 +184,7 @@ impl<'a> Load<'a> {
         self.may_go_on()?;
         // The heartbeat ends here: it would wait for the row that publishing locks.
         held.rest();
+        self.flight.iter().for_each(|flight| flight.at(Step::Publish));
         publish(conn, claim, staged, passed, &origin, &mut self.measured).map_err(|error| match error {
             PublishError::Lost => Problem::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
@@ -199,6 +211,7 @@ impl<'a> Load<'a> {
         match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
                 self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
+                self.flight.iter().for_each(|flight| flight.opened(file.info().bytes));
                 self.tag = Some(file.info().tag());
                 Ok(file)
             }
@@ -253,6 +266,7 @@ impl<'a> Load<'a> {
             progress.rows.fetch_add(rows_now - rows, Ordering::Relaxed);
             progress.bytes.fetch_add(bytes_now - bytes, Ordering::Relaxed);
             (rows, bytes) = (rows_now, bytes_now);
+            self.flight.iter().for_each(|flight| flight.read(rows, bytes));
         }
     }
 

@@ -332,3 +332,51 @@ fn a_pause_that_is_over_wakes_nobody_while_the_dataset_works() {
     assert_eq!(begun(&mut agenda, "14:00:00"), []);
     assert_eq!(agenda.next_try(), None);
 }
+
+fn asked(days: &[&str]) -> Work {
+    Work::Asked(days.iter().map(|day| day.parse().unwrap()).collect(), Ask::Forced)
+}
+
+#[test]
+fn a_paused_dataset_begins_nothing_but_what_a_person_asks_for() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.pause(&BTreeSet::from([orders()]));
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "01:00:00"), []);
+    agenda.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Forced);
+    assert_eq!(begun(&mut agenda, "01:00:01"), [asked(&["2019-04-01"])]);
+    agenda.pause(&BTreeSet::new());
+    assert_eq!(begun(&mut agenda, "01:00:02"), [look(Trigger::Tick), due(&["2019-04-01"])]);
+}
+
+#[test]
+fn a_dataset_whose_pause_is_over_is_looked_at_though_no_tick_came() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.pause(&BTreeSet::from([orders()]));
+    agenda.pause(&BTreeSet::new());
+    assert_eq!(begun(&mut agenda, "00:30:01"), [look(Trigger::Page)]);
+}
+
+#[test]
+fn a_pause_outlives_a_change_of_the_dataset() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.pause(&BTreeSet::from([orders()]));
+    agenda.put(&dataset(DAILY, ""), at("00:40:00"));
+    assert_eq!(begun(&mut agenda, "02:00:00"), []);
+}
+
+#[test]
+fn what_persons_ask_for_is_done_one_after_another_and_not_lost() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    for day in ["2019-04-01", "2019-04-02"] {
+        agenda.ask(&orders(), vec![day.parse().unwrap()], Ask::Forced);
+    }
+    assert_eq!(begun(&mut agenda, "00:30:00"), [asked(&["2019-04-01"])]);
+    assert_eq!(begun(&mut agenda, "00:30:01"), []);
+    agenda.end(&orders(), &asked(&["2019-04-01"]), Ended::Troubled(at("00:30:05")));
+    assert_eq!(begun(&mut agenda, "00:30:04"), []);
+    assert_eq!(agenda.next_try(), Some(at("00:30:05")));
+    assert_eq!(begun(&mut agenda, "00:30:05"), [asked(&["2019-04-01"])]);
+    agenda.end(&orders(), &asked(&["2019-04-01"]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "00:30:06"), [asked(&["2019-04-02"])]);
+}

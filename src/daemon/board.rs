@@ -1,0 +1,164 @@
+//! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes, everybody
+//! else reads; whoever asks for something is heard at the loop's next turn.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::broadcast;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::configuration::Given;
+use super::events::Event;
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::paused::Paused;
+use crate::load_day::{Context, Job, Outcome, Report};
+use crate::plan::Ask;
+use crate::state::State;
+
+/// How much news a listener may be behind before it misses some.
+const BEHIND: usize = 1024;
+
+/// What the daemon shows of itself.
+pub struct Board {
+    shown: RwLock<Arc<Shown>>,
+    turned: RwLock<Instant>,
+    news: broadcast::Sender<News>,
+    ask: UnboundedSender<Event>,
+}
+
+/// The daemon as it was at its loop's last turn.
+#[derive(Default)]
+pub struct Shown {
+    /// What loading needs, once the database was reached.
+    pub context: Option<Arc<Context>>,
+    /// Where the database is, safe to print.
+    pub database: String,
+    /// Since when the database cannot be reached, where it cannot, and why.
+    pub unreachable: Option<(DateTime<Utc>, String)>,
+    /// The datasets, by name.
+    pub datasets: BTreeMap<DatasetName, DatasetShown>,
+    /// Every key that was given, by the place it stands in.
+    pub keys: Arc<BTreeMap<String, Given>>,
+    /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.
+    pub refused: Option<String>,
+}
+
+/// A dataset as the daemon has it.
+#[derive(Clone)]
+pub struct DatasetShown {
+    /// The dataset, ready to be loaded.
+    pub job: Arc<Job>,
+    /// Its next tick.
+    pub next_tick: Option<DateTime<Utc>>,
+    /// Since when and by whom it is paused.
+    pub paused: Option<Paused>,
+    /// What keeps it from being loaded, where something does.
+    pub trouble: Option<String>,
+    /// How many of its wanted days were late when that was last looked at.
+    pub late: usize,
+}
+
+/// Something that happened, for those who watch.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// A day is in another state.
+    Day {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The day.
+        day: Day,
+        /// Its state by now.
+        state: State,
+        /// The rows that were loaded, where they were.
+        rows_loaded: Option<i64>,
+        /// What went wrong, for a person; it may hold a value of the file.
+        error: Option<String>,
+    },
+    /// Something else about a dataset: paused, resumed, days skipped or forgotten.
+    Dataset(DatasetName),
+    /// The database or the configuration is another, or came or went.
+    Daemon,
+}
+
+/// What the loop can be asked for.
+#[derive(Debug)]
+pub enum Asked {
+    /// To fill in the days that are missing, as at a tick.
+    CatchUp(DatasetName),
+    /// To load these days, oldest first.
+    Load {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The days.
+        days: Vec<Day>,
+        /// How: [`Ask::Named`] leaves loaded days, [`Ask::Forced`] loads them again.
+        ask: Ask,
+    },
+    /// To see what was changed in the state tables: days skipped or forgotten, datasets paused or resumed.
+    Look(DatasetName),
+}
+
+impl Board {
+    pub(super) fn new(ask: UnboundedSender<Event>) -> Self {
+        let (news, _) = broadcast::channel(BEHIND);
+        Self { shown: RwLock::default(), turned: RwLock::new(Instant::now()), news, ask }
+    }
+
+    /// The daemon as it was at its loop's last turn.
+    #[must_use]
+    pub fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How long ago the loop turned last. It does so at least every 15 seconds while it lives.
+    #[must_use]
+    pub fn turned_ago(&self) -> Duration {
+        self.turned.read().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// What happens from here on.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Asks for something. The loop hears it unless it is over.
+    pub fn ask(&self, asked: Asked) {
+        drop(self.ask.send(Event::Asked(asked)));
+    }
+
+    /// Tells those who watch; nobody may.
+    pub fn tell(&self, news: News) {
+        drop(self.news.send(news));
+    }
+
+    pub(super) fn show(&self, shown: Shown) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        self.turned();
+    }
+
+    pub(super) fn turned(&self) {
+        *self.turned.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Hears what became of a day.
+    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report) {
+        let (state, error) = match &report.outcome {
+            Outcome::Loaded | Outcome::Unchanged => (State::Loaded, None),
+            Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
+            Outcome::Absent { why, .. } => (State::Absent, Some(why.clone())),
+            Outcome::Failed { error, .. } => (State::Failed, Some(error.clone())),
+            Outcome::Refused { error, first } => {
+                let first = first.iter().map(|first| format!("; the first: {first}"));
+                (State::Refused, Some(first.fold(error.clone(), |error, first| error + &first)))
+            }
+            Outcome::Settled(state) => (*state, None),
+            Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
+        };
+        let rows_loaded = report.measured.rows_loaded;
+        self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, error });
+    }
+}

@@ -1,0 +1,144 @@
+//! The loads in flight: what a page shows of a day while it is loaded.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::dataset::DatasetName;
+use crate::day::Day;
+
+/// What a load is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Its file is being opened.
+    Source,
+    /// Its rows are read, validated and staged.
+    Stage,
+    /// The staged rows are checked.
+    Audit,
+    /// Its rows go to the target.
+    Publish,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::Source, Self::Stage, Self::Audit, Self::Publish];
+
+    /// The step's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Stage => "stage",
+            Self::Audit => "audit",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// A load in flight.
+#[derive(Debug)]
+pub struct Flight {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The day.
+    pub day: Day,
+    /// Which attempt of its series it is, from 1.
+    pub attempt: u32,
+    /// When it began, by this machine's clock.
+    pub began: DateTime<Utc>,
+    step: AtomicU8,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    bytes_total: AtomicU64,
+}
+
+impl Flight {
+    /// What it is about.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        Step::ALL[usize::from(self.step.load(Ordering::Relaxed)) % Step::ALL.len()]
+    }
+
+    /// Rows read so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read so far, as stored.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The file's size, bytes as stored; 0 before it is open.
+    #[must_use]
+    pub fn bytes_total(&self) -> u64 {
+        self.bytes_total.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn at(&self, step: Step) {
+        self.step.store(step as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn opened(&self, bytes: u64) {
+        self.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self, rows: u64, bytes: u64) {
+        self.rows.store(rows, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The loads in flight.
+#[derive(Debug, Default)]
+pub struct Flights(Mutex<Vec<Arc<Flight>>>);
+
+impl Flights {
+    /// Those of now, in the order they began.
+    #[must_use]
+    pub fn now(&self) -> Vec<Arc<Flight>> {
+        self.list().clone()
+    }
+
+    pub(super) fn begin(&self, dataset: &DatasetName, day: Day, attempt: u32) -> Airborne<'_> {
+        let flight = Arc::new(Flight {
+            dataset: dataset.clone(),
+            day,
+            attempt,
+            began: Utc::now(),
+            step: AtomicU8::new(0),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            bytes_total: AtomicU64::new(0),
+        });
+        self.list().push(Arc::clone(&flight));
+        Airborne { flights: self, flight }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<Flight>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flight that is listed until this is dropped.
+pub(super) struct Airborne<'a> {
+    flights: &'a Flights,
+    flight: Arc<Flight>,
+}
+
+impl std::ops::Deref for Airborne<'_> {
+    type Target = Flight;
+
+    fn deref(&self) -> &Flight {
+        &self.flight
+    }
+}
+
+impl Drop for Airborne<'_> {
+    fn drop(&mut self) {
+        self.flights.list().retain(|flight| !Arc::ptr_eq(flight, &self.flight));
+    }
+}
