@@ -14,6 +14,7 @@ use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
 use crate::plan::{Ask, Decision, Leave, plan};
+use crate::wording::counted;
 
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
@@ -112,7 +113,7 @@ fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
 
 fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
     let (dataset, days, elapsed_ms) = (job.dataset.name.as_str(), task.days.len(), elapsed.as_millis());
-    let message = format!("looked at {days} days in {elapsed_ms} ms, {} to load", todo.len());
+    let message = format!("looked at {} in {elapsed_ms} ms, {} to load", counted(days, "day"), todo.len());
     log::debug!(dataset, days, elapsed_ms; "{dataset}: {message}");
     // A backlog takes its time; who watches wants to know how much of it there is.
     if let ([first, .., last], Ask::Tick) = (todo, task.ask) {
@@ -128,12 +129,14 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
     // What was known before is no news, unless a person asks for it.
     let known = if ask.is_named() { Level::Info } else { Level::Debug };
     let (level, message) = match outcome {
-        Outcome::Loaded => (Level::Info, format!("loaded {rows} rows in {elapsed_ms} ms")),
+        Outcome::Loaded => (Level::Info, format!("loaded {} in {elapsed_ms} ms", counted(rows, "row"))),
         Outcome::Waiting { why, still: false } => (Level::Info, format!("waiting: {why}")),
         Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
         Outcome::Absent { why, still: false } => (Level::Warn, format!("waited long enough, now absent: {why}")),
         Outcome::Absent { why, still: true } => (known, format!("still absent: {why}")),
-        Outcome::Failed { error, left } => (Level::Error, format!("failed, {left} attempts left: {error}")),
+        Outcome::Failed { error, left } => {
+            (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
+        }
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {error}")),
         Outcome::Unchanged => (Level::Info, "the file is another, its content the one that was loaded".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),

@@ -13,6 +13,7 @@ use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Reason};
 use crate::reconcile;
+use crate::wording::counted;
 
 pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
@@ -65,7 +66,7 @@ fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
     let days: u64 = reasons.values().sum();
     let reasons: Vec<String> = reasons.iter().map(|(reason, days)| format!("{days} {reason}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    Ok(format!("nothing to do for {days} wanted days{reasons}\n"))
+    Ok(format!("nothing to do for {}{reasons}\n", counted(days, "wanted day")))
 }
 
 /// What a catch-up would do with each wanted day, by the state table as it is.

@@ -23,6 +23,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
+use crate::wording;
 
 /// Days of one dataset to load.
 pub(super) struct Order {
@@ -192,7 +193,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Waiting { why, .. } => ("waiting", why.clone()),
         Outcome::Absent { why, .. } => ("absent", why.clone()),
         Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
-        Outcome::Failed { error, left } => ("failed", format!("{error} ({left} attempts left)")),
+        Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", wording::counted(*left, "attempt"))),
         Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
         Outcome::Left(Leave::Done(State::Loaded)) => {
             ("loaded", "already loaded; `load --force` loads it again".to_owned())

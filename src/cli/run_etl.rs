@@ -57,6 +57,7 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
         Outcome::Loaded => {
             let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
             let table = &dataset.target.table;
+            // The original's words, which say "rows" of a single one too.
             format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
         Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
