@@ -1,5 +1,6 @@
 //! Loading from the command line: what every command that loads has in common.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -11,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::table::{Table, count, milliseconds};
 use crate::dataset::{Dataset, DatasetName};
-use crate::day::Day;
+use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
@@ -144,7 +145,7 @@ impl Loads {
         table.render()
     }
 
-    /// One line that counts the states; days that wait for their file are named.
+    /// One line that counts the states; days that wait for their file are listed, dataset by dataset.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
@@ -158,14 +159,17 @@ impl Loads {
         if left > 0 {
             parts.push(format!("{left} left alone"));
         }
-        let waiting: Vec<String> = self
-            .reports
-            .iter()
-            .filter(|(_, report)| matches!(report.outcome, Outcome::Waiting { .. }))
-            .map(|(dataset, report)| format!("{dataset} {}", report.day))
-            .collect();
+        let mut waiting: BTreeMap<&DatasetName, Vec<Day>> = BTreeMap::new();
+        for (dataset, report) in &self.reports {
+            if matches!(report.outcome, Outcome::Waiting { .. }) {
+                waiting.entry(dataset).or_default().push(report.day);
+            }
+        }
         if !waiting.is_empty() {
-            parts.push(format!("{} waiting for a file: {}", waiting.len(), waiting.join(", ")));
+            let number = waiting.values().map(Vec::len).sum::<usize>();
+            let named: Vec<String> =
+                waiting.iter().map(|(dataset, days)| format!("{dataset} {}", day::listed(days))).collect();
+            parts.push(format!("{number} waiting for a file: {}", named.join("; ")));
         }
         parts.join(", ")
     }

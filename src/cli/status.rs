@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::loads::span;
 use crate::cli::table::{Table, count};
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange};
+use crate::day::{self, Day, DayRange};
 use crate::db::days::{self, ProcessedDay};
 use crate::db::pool::Conn;
 use crate::db::worker;
@@ -256,13 +256,12 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
     if !table.is_empty() {
         text.push_str(&table.render());
     }
-    let older: Vec<String> =
-        status.days.iter().filter(|day| day.older_definition).map(|day| day.day.to_string()).collect();
+    let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
     if !older.is_empty() {
         let _ = writeln!(
             text,
             "loaded by an older definition of the dataset (`load --force` loads them again): {}",
-            older.join(", ")
+            day::listed(&older)
         );
     }
     text.push('\n');

@@ -114,6 +114,27 @@ fn a_misspelt_column_in_quotes_is_an_error(database: &dyn Database) {
 }
 
 #[test]
+fn many_days_are_listed_in_runs_dataset_by_dataset() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    let returns = Orders { source: "url = \"returns/{day}.csv\"".to_owned(), table: "returns", ..Orders::default() };
+    project.dataset("returns", &returns);
+    let loaded = ["2024-03-03", "2024-03-05", "2024-03-07", "2024-03-09", "2024-03-11", "2024-03-13", "2024-03-14"];
+    for day in loaded {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["catch-up"]);
+    let waiting = "3 loaded, 11 waiting for a file: orders 2024-03-01..2024-03-02, 2024-03-04, 2024-03-06; \
+                   returns 2024-03-01..2024-03-07\n";
+    assert!(ran.stdout.ends_with(waiting), "{}", ran.stdout);
+    project.succeed(&[&["load", "--dataset", "orders"], &loaded[3..]].concat());
+    project.orders(&Orders { filter: "amount > 0", ..Orders::default() });
+    let ran = project.succeed(&["status", "--dataset", "orders"]);
+    let older = "2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09, 2024-03-11 and 2 more days\n";
+    assert!(ran.stdout.contains(older), "{}", ran.stdout);
+}
+
+#[test]
 fn a_dry_run_leaves_the_journal_of_a_file_as_it_is() {
     let database = SqliteDatabase::new();
     database.execute("create table other (n)");
