@@ -1,4 +1,4 @@
-//! How counts are worded in messages.
+//! How counts and commands are worded in messages.
 
 use std::fmt::Display;
 
@@ -12,6 +12,13 @@ pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) 
 #[must_use]
 pub fn plural<N: Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     if number == N::from(1) { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// The command that loads days of a dataset again, as it can be pasted into a shell. Without its dataset it would load
+/// those days of every dataset.
+#[must_use]
+pub fn load_again(days: impl Display, dataset: impl Display) -> String {
+    format!("dayfill load --force {days} --dataset {dataset}")
 }
 
 #[cfg(test)]

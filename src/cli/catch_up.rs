@@ -35,11 +35,8 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
 
 pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days);
-    let orders = app
-        .datasets(&args.dataset)?
-        .into_iter()
-        .map(|dataset| Order { dataset: dataset.clone(), days: days.clone() })
-        .collect();
+    let datasets = app.datasets_or_copies(&args.dataset)?;
+    let orders = datasets.into_iter().map(|dataset| Order { dataset, days: days.clone() }).collect();
     let ask = if args.force { Ask::Forced } else { Ask::Named };
     let how = How { ask, trigger: Trigger::Load, concurrency: concurrency(app, None) };
     conclude(&loads::run(app, orders, how, &mut |_, _| {})?, args.strict)

@@ -24,7 +24,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording;
+use crate::wording::{counted, load_again};
 
 /// Days of one dataset to load.
 pub(super) struct Order {
@@ -128,7 +128,7 @@ impl Loads {
         let headings = ["DATASET", "DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPT>", "TIME>", "DETAIL"];
         let mut table = Table::new(&headings);
         for (dataset, report) in &self.reports {
-            let (state, detail) = told(&report.outcome);
+            let (state, detail) = told(dataset, report);
             let measured = &report.measured;
             table.row(vec![
                 dataset.to_string(),
@@ -137,7 +137,7 @@ impl Loads {
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
-                count(counted(report).map(i64::from)),
+                count(counted_attempt(report).map(i64::from)),
                 milliseconds(report.elapsed.as_millis()),
                 detail,
             ]);
@@ -149,8 +149,9 @@ impl Loads {
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
-            let in_state = |report: &Report| told(&report.outcome).0 == state && !is_left(report);
-            let number = self.reports.iter().filter(|(_, report)| in_state(report)).count();
+            let in_state =
+                |(dataset, report): &&(DatasetName, Report)| told(dataset, report).0 == state && !is_left(report);
+            let number = self.reports.iter().filter(in_state).count();
             if number > 0 {
                 parts.push(format!("{number} {state}"));
             }
@@ -181,7 +182,7 @@ pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
 }
 
 /// The attempt's number, unless it was given back.
-fn counted(report: &Report) -> Option<u32> {
+fn counted_attempt(report: &Report) -> Option<u32> {
     let given_back = matches!(report.outcome, Outcome::Waiting { .. } | Outcome::Interrupted | Outcome::Database(_));
     report.attempt.filter(|_| !given_back)
 }
@@ -191,16 +192,16 @@ fn is_left(report: &Report) -> bool {
 }
 
 /// The state a day is in after what came of it, and what there is to say beside.
-fn told(outcome: &Outcome) -> (&'static str, String) {
-    match outcome {
+fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
+    match &report.outcome {
         Outcome::Loaded => ("loaded", String::new()),
         Outcome::Waiting { why, .. } => ("waiting", why.clone()),
         Outcome::Absent { why, .. } => ("absent", why.clone()),
         Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
-        Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", wording::counted(*left, "attempt"))),
+        Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
         Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
         Outcome::Left(Leave::Done(State::Loaded)) => {
-            ("loaded", "already loaded; `load --force` loads it again".to_owned())
+            ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),

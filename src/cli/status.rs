@@ -19,6 +19,7 @@ use crate::exit_code::ExitCode;
 use crate::plan;
 use crate::scheduler;
 use crate::state::State;
+use crate::wording::load_again;
 
 /// What is known of a dataset. Field names are a documented contract (docs/operations.md): they are added to, never
 /// renamed.
@@ -81,7 +82,7 @@ struct WorkerStatus {
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
-    let datasets = status_datasets(app, &args.dataset)?;
+    let datasets = app.datasets_or_copies(&args.dataset)?;
     let mut all = Vec::new();
     for dataset in &datasets {
         all.push(of(conn.as_mut(), dataset, args.from, args.to)?);
@@ -124,14 +125,6 @@ fn workers(conn: Option<&mut Conn>) -> Result<Vec<WorkerStatus>, Failure> {
 /// A time of the state table, UTC, RFC 3339.
 fn time(time: NaiveDateTime) -> String {
     time.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// The datasets of these names, or all.
-fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure> {
-    if names.is_empty() {
-        return Ok(app.config.datasets.clone());
-    }
-    names.iter().map(|name| app.dataset_or_copy(name)).collect()
 }
 
 fn of(
@@ -258,14 +251,19 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
     }
     let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
     if !older.is_empty() {
-        let _ = writeln!(
-            text,
-            "loaded by an older definition of the dataset (`load --force` loads them again): {}",
-            day::listed(&older)
-        );
+        let _ = writeln!(text, "loaded by an older definition of the dataset: {}", day::listed(&older));
+        let _ = writeln!(text, "  {}", reload_of(&older, &status.dataset));
     }
     text.push('\n');
     text
+}
+
+/// How days are loaded again: all of them, or the first where there are too many to name.
+fn reload_of(days: &[Day], dataset: &str) -> String {
+    let runs = day::runs(days);
+    let named: Vec<String> = runs.iter().take(day::MOST_LISTED).map(ToString::to_string).collect();
+    let which = if named.len() < runs.len() { "the first of them" } else { "them" };
+    format!("`{}` loads {which} again", load_again(named.join(" "), dataset))
 }
 
 fn detail(day: &DayStatus) -> String {

@@ -131,7 +131,45 @@ fn many_days_are_listed_in_runs_dataset_by_dataset() {
     project.orders(&Orders { filter: "amount > 0", ..Orders::default() });
     let ran = project.succeed(&["status", "--dataset", "orders"]);
     let older = "2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09, 2024-03-11 and 2 more days\n";
-    assert!(ran.stdout.contains(older), "{}", ran.stdout);
+    assert!(ran.stdout.contains(older) && ran.stdout.contains("loads the first of them again"), "{}", ran.stdout);
+    project.succeed(&hinted(&ran.stdout)[0]);
+    let ran = project.succeed(&["status", "--dataset", "orders"]);
+    assert!(ran.stdout.contains("older definition of the dataset: 2024-03-13..2024-03-14\n"), "{}", ran.stdout);
+    project.succeed(&hinted(&ran.stdout)[0]);
+    assert!(!project.succeed(&["status"]).stdout.contains("older definition"));
+}
+
+/// The commands that a text names between backticks, as they would be pasted into a shell.
+fn hinted(text: &str) -> Vec<Vec<&str>> {
+    let commands = text.split('`').filter_map(|part| part.strip_prefix("dayfill "));
+    commands.map(|command| command.split(' ').collect()).collect()
+}
+
+#[test]
+fn the_hint_at_a_loaded_day_loads_it_again_and_no_other_datasets_day() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    project.dataset("returns", &Orders { table: "returns", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let copy = ["--dataset", "orders", "--table-name", "other"];
+    project.succeed(&[&["run-etl", "--start-date", "2024-03-01", "--end-date", "2024-03-01"], &copy[..]].concat());
+    let attempts =
+        || database.lines("select dataset, count(*) as n from load_attempts group by dataset order by dataset");
+    assert_eq!(attempts(), ["orders|1", "orders@other|1", "returns|1"]);
+    let both = project.succeed(&["load", "2024-03-01"]).stdout;
+    let other = project.succeed(&["load", "2024-03-01", "--dataset", "orders@other"]).stdout;
+    let [orders, returns] = &hinted(&both)[..] else { panic!("{both}") };
+    project.succeed(orders);
+    assert_eq!(attempts(), ["orders|2", "orders@other|1", "returns|1"]);
+    project.succeed(returns);
+    project.succeed(&hinted(&other)[0]);
+    assert_eq!(attempts(), ["orders|2", "orders@other|2", "returns|2"]);
+    // What is kept apart must not get into another dataset's table.
+    for command in ["load", "retry"] {
+        let ran = project.exit(2, &[command, "2024-03-02", "--dataset", "orders@returns"]);
+        assert_eq!(ran.stderr, "error: returns is the table of the dataset returns: the two would mix\n", "{command}");
+    }
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn a_changed_file_is_said_once_and_left(database: &dyn Database) {
     let_time_pass(database);
     let log = stop(daemon);
     assert_eq!(log.matches(CHANGED).count(), 1, "{log}");
-    assert!(log.contains("dayfill load --force 2024-03-01"), "{log}");
+    assert!(log.contains("`dayfill load --force 2024-03-01 --dataset orders`"), "{log}");
     assert_ne!(column(database, FIRST, "newer_etag"), "null");
     assert_eq!(attempts(database), ["2024-03-01|1|start|loaded"]);
     assert_eq!(amounts(database), ["1|1"]);
