@@ -77,6 +77,8 @@ pub enum Command {
     /// Show what is loaded, waiting, failed, refused or missing
     Status(Status),
     /// Give days a new series of attempts and load them now
+    ///
+    /// Loaded days are left as they are.
     Retry(Days),
     /// Leave days out: they are not loaded until they are named
     Skip(Skip),

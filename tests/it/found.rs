@@ -15,6 +15,7 @@ on_both! {
     a_day_in_another_table_can_be_skipped_and_forgotten
     a_table_under_another_spelling_is_no_other_table
     a_misspelt_column_in_quotes_is_an_error
+    a_retry_leaves_a_loaded_day_as_it_is
 }
 
 fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
@@ -170,6 +171,32 @@ fn the_hint_at_a_loaded_day_loads_it_again_and_no_other_datasets_day() {
         let ran = project.exit(2, &[command, "2024-03-02", "--dataset", "orders@returns"]);
         assert_eq!(ran.stderr, "error: returns is the table of the dataset returns: the two would mix\n", "{command}");
     }
+}
+
+fn a_retry_leaves_a_loaded_day_as_it_is(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
+    for rows in ["a,no number,x\n", "a,1,x\n"] {
+        project.day("2024-03-01", rows);
+        project.run(&["catch-up", "--to", "2024-03-01"]);
+    }
+    project.day("2024-03-02", "a,no number,x\n");
+    project.exit(4, &["retry", "2024-03-01..2024-03-02"]);
+    project.succeed(&["skip", "2024-03-03"]);
+    // So that a new series would show.
+    database.execute("update processed_days set attempts = 3");
+    let first = "select state, attempts, cast(loaded_at as text) as l, cast(started_at as text) as s, rows_loaded, \
+                 source_hash from processed_days where day = '2024-03-01'";
+    let before = database.line(first);
+    assert!(before.starts_with("loaded|3|"), "{before}");
+    for day in ["2024-03-02", "2024-03-03"] {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["retry", "2024-03-01..2024-03-03"]);
+    let hint = "already loaded; `dayfill load --force 2024-03-01 --dataset orders` loads it again\n";
+    assert!(ran.stdout.contains(hint) && ran.stdout.ends_with("2 loaded, 1 left alone\n"), "{}", ran.stdout);
+    assert_eq!(database.line(first), before);
+    let others = "select state, attempts from processed_days where day > '2024-03-01' order by day";
+    assert_eq!(database.lines(others), ["loaded|1", "loaded|1"], "refused and skipped days begin a new series");
 }
 
 #[test]
