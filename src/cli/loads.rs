@@ -35,6 +35,8 @@ pub(super) struct Order {
 /// What came of all days.
 pub(super) struct Loads {
     reports: Vec<(DatasetName, Report)>,
+    /// A person named the days.
+    named: bool,
     interrupted: bool,
 }
 
@@ -93,7 +95,7 @@ pub(super) fn run(
     }
     drop(bar);
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, interrupted: stop.is_asked() })
+    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_asked() })
 }
 
 impl Loads {
@@ -108,11 +110,16 @@ impl Loads {
     /// The exit code that the worst report asks for.
     pub(super) fn exit_code(&self, strict: bool) -> ExitCode {
         let any = |wanted: fn(&Outcome) -> bool| self.reports.iter().any(|(_, report)| wanted(&report.outcome));
+        // Whoever names a day asks for its load, not for that of a process which may have begun with another file. A
+        // catch-up asks that the day be loaded, by whomever.
+        let elsewhere = |outcome: &Outcome| matches!(outcome, Outcome::Left(Leave::Busy) | Outcome::Lost);
         if self.interrupted {
             ExitCode::Interrupted
         } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
             ExitCode::Database
-        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed))) {
+        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed)))
+            || (self.named && any(elsewhere))
+        {
             ExitCode::Failed
         } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
             ExitCode::Refused
