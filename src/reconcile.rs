@@ -122,14 +122,16 @@ fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
 }
 
 fn log_report(job: &Job, ask: Ask, report: &Report) {
-    let Report { day, attempt, measured, elapsed, outcome } = report;
-    let (dataset, day) = (job.dataset.name.as_str(), day.to_string());
-    let (attempt, elapsed_ms) = (attempt.unwrap_or_default(), elapsed.as_millis());
-    let rows = measured.rows_loaded.unwrap_or_default();
+    let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
+    let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
+    // Rows of a publish that failed were counted too.
+    let rows = report.measured.rows_loaded.filter(|_| matches!(outcome, Outcome::Loaded));
     // What was known before is no news, unless a person asks for it.
     let known = if ask.is_named() { Level::Info } else { Level::Debug };
     let (level, message) = match outcome {
-        Outcome::Loaded => (Level::Info, format!("loaded {} in {elapsed_ms} ms", counted(rows, "row"))),
+        Outcome::Loaded => {
+            (Level::Info, format!("loaded {} in {elapsed_ms} ms", counted(rows.unwrap_or_default(), "row")))
+        }
         Outcome::Waiting { why, still: false } => (Level::Info, format!("waiting: {why}")),
         Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
         Outcome::Absent { why, still: false } => (Level::Warn, format!("waited long enough, now absent: {why}")),

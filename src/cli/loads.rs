@@ -144,7 +144,7 @@ impl Loads {
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
-                count(counted_attempt(report).map(i64::from)),
+                count(report.counted_attempt().map(i64::from)),
                 milliseconds(report.elapsed.as_millis()),
                 detail,
             ]);
@@ -186,12 +186,6 @@ impl Loads {
 /// A refusal with the first rejected row, which a person has to see to mend the file.
 pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
     first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
-}
-
-/// The attempt's number, unless it was given back.
-fn counted_attempt(report: &Report) -> Option<u32> {
-    let given_back = matches!(report.outcome, Outcome::Waiting { .. } | Outcome::Interrupted | Outcome::Database(_));
-    report.attempt.filter(|_| !given_back)
 }
 
 fn is_left(report: &Report) -> bool {
