@@ -124,6 +124,10 @@ fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
     if let (Ask::Tick, Some(backlog)) = (ask, backlog(decided)) {
         log::info!(dataset; "{dataset}: {backlog}");
     }
+    // Between ticks it would be said at every retry of the day that holds them.
+    if let (Ask::Tick | Ask::NotDone, Some(held_back)) = (ask, held_back(decided)) {
+        log::info!(dataset; "{dataset}: {held_back}");
+    }
 }
 
 /// How many days there are to load, and from when to when, where there are several. Days whose files are only looked for,
@@ -170,6 +174,17 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
     log::log!(level, dataset, day = day.as_str(), attempt, rows, elapsed_ms; "{dataset} {day}: {message}");
 }
 
+/// How many days are held back, and by which.
+fn held_back(decided: &[(Day, Decision)]) -> Option<String> {
+    let mut held = decided.iter().filter_map(|(_, decision)| match decision {
+        Decision::Leave(leave @ Leave::HeldBack(_)) => Some(leave),
+        _ => None,
+    });
+    // One day holds all newer ones back.
+    let leave = held.next()?;
+    Some(format!("{} {leave}", counted(1 + held.count(), "day")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +219,22 @@ mod tests {
             ),
         ] {
             assert_eq!(backlog(&plan_of(plan)).as_deref(), said, "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn days_that_are_held_back_are_counted() {
+        let held = Decision::Leave(Leave::HeldBack("2024-03-02".parse().unwrap()));
+        let (refused, missing) = (Decision::Leave(Leave::Done(State::Refused)), Decision::Load(Reason::Missing));
+        for (plan, said) in [
+            (&[(1, missing), (2, refused)][..], None),
+            (&[(2, refused), (3, held)], Some("1 day held back by 2024-03-02, which failed or was refused")),
+            (
+                &[(2, refused), (3, held), (5, held)],
+                Some("2 days held back by 2024-03-02, which failed or was refused"),
+            ),
+        ] {
+            assert_eq!(held_back(&plan_of(plan)).as_deref(), said, "{plan:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
-use crate::plan::{Ask, Decision, Reason};
+use crate::plan::{Ask, Decision, Leave, Reason};
 use crate::reconcile;
 use crate::wording::counted;
 
@@ -87,6 +87,7 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         let (would, because) = match decision {
             Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
             Decision::Settle(state) => (state.to_string(), "its process died or stalled".to_owned()),
+            Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
             Decision::Leave(_) => continue,
         };
         table.row(vec![dataset.to_string(), day.to_string(), would, because]);

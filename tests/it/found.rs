@@ -16,6 +16,7 @@ on_both! {
     a_table_under_another_spelling_is_no_other_table
     a_misspelt_column_in_quotes_is_an_error
     a_retry_leaves_a_loaded_day_as_it_is
+    days_that_are_held_back_are_shown_with_the_day_that_holds_them
 }
 
 fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
@@ -197,6 +198,45 @@ fn a_retry_leaves_a_loaded_day_as_it_is(database: &dyn Database) {
     assert_eq!(database.line(first), before);
     let others = "select state, attempts from processed_days where day > '2024-03-01' order by day";
     assert_eq!(database.lines(others), ["loaded|1", "loaded|1"], "refused and skipped days begin a new series");
+}
+
+fn days_that_are_held_back_are_shown_with_the_day_that_holds_them(database: &dyn Database) {
+    let sections = "[catch_up]\nstop_on_failure = true\n";
+    let project = Project::new(database, &Orders { max_rejected: "0", sections, ..Orders::default() });
+    for (day, rows) in [("2024-03-01", "a,1,x\n"), ("2024-03-02", "a,no number,x\n"), ("2024-03-04", "a,1,x\n")] {
+        project.day(day, rows);
+    }
+    project.succeed(&["load", "2024-03-04"]);
+    project.exit(4, &["catch-up"]);
+    assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-02|refused", "2024-03-04|loaded"]);
+
+    let why = "held back by 2024-03-02, which failed or was refused";
+    let held = ["2024-03-03", "2024-03-05", "2024-03-06", "2024-03-07"];
+    let lines = |text: &str| {
+        let lines = text.lines().filter(|line| line.ends_with(why));
+        lines.map(|line| line.trim_end_matches(why).trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    let expected = |write: &dyn Fn(&str) -> String| held.iter().map(|day| write(day)).collect::<Vec<_>>();
+    let shown = lines(&project.succeed(&["status"]).stdout);
+    assert_eq!(shown, expected(&|day| format!("{day}  missing")));
+    let shown = lines(&project.succeed(&["catch-up", "--dry-run"]).stdout);
+    assert_eq!(shown, expected(&|day| format!("orders   {day}  left alone")));
+
+    // The day that holds them need not be among those that are shown.
+    let status = project.succeed(&["status", "--json", "--from", "2024-03-03"]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let by: Vec<_> = status["datasets"][0]["days"].as_array().unwrap().iter().map(|day| &day["held_back_by"]).collect();
+    let (by_it, free) = (serde_json::json!("2024-03-02"), serde_json::Value::Null);
+    assert_eq!(by, [&by_it, &free, &by_it, &by_it, &by_it], "a loaded day is not held back");
+
+    let ran = project.succeed(&["catch-up"]);
+    let said = format!("orders: 4 days {why}");
+    assert_eq!(ran.stderr.lines().filter(|line| line.ends_with(&said)).count(), 1, "{}", ran.stderr);
+    project.succeed(&["skip", "2024-03-02"]);
+    for command in [&["status"][..], &["catch-up", "--dry-run"], &["catch-up"]] {
+        let ran = project.succeed(command);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("held back"), "{ran:#?}");
+    }
 }
 
 #[test]
