@@ -1,6 +1,7 @@
 //! The checks on a staged day. Only [`audit`] can make a [`Passed`], and publishing takes nothing less.
 
 use crate::dataset::{Limits, MaxRejected};
+use crate::wording::counted;
 
 /// What was counted while a day was staged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,7 +19,12 @@ pub struct Passed(());
 
 /// A staged day did not pass.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{} of {} rows rejected ({:.1}%), the limit is {limit}", .counts.rejected, .counts.read, percent(.counts))]
+#[error(
+    "{} of {} rejected ({:.1}%), the limit is {limit}",
+    .counts.rejected,
+    counted(.counts.read, "row"),
+    percent(.counts)
+)]
 pub struct TooManyRejected {
     /// What was counted.
     pub counts: Counts,
@@ -70,8 +76,13 @@ mod tests {
 
     #[test]
     fn the_refusal_says_how_many() {
-        let counts = Counts { read: 1208, rejected: 90 };
-        let limits = Limits { max_rejected: MaxRejected::Percent(1.0) };
-        assert_eq!(audit(counts, &limits).unwrap_err().to_string(), "90 of 1208 rows rejected (7.5%), the limit is 1%");
+        for (rejected, read, text) in [
+            (90, 1208, "90 of 1208 rows rejected (7.5%), the limit is 1%"),
+            (1, 2, "1 of 2 rows rejected (50.0%), the limit is 1%"),
+            (1, 1, "1 of 1 row rejected (100.0%), the limit is 1%"),
+        ] {
+            let limits = Limits { max_rejected: MaxRejected::Percent(1.0) };
+            assert_eq!(audit(Counts { read, rejected }, &limits).unwrap_err().to_string(), text);
+        }
     }
 }

@@ -270,6 +270,12 @@ impl Dataset {
         self
     }
 
+    /// True when it is loaded into another table than its own. No schedule wants its days then.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.name.as_str().contains('@')
+    }
+
     /// SHA-256, in hexadecimal, over everything that decides what a file's rows become and where: format, columns,
     /// filter, derived columns, table, mode and key. Where the files are, when they come and the limits are left out.
     #[must_use]

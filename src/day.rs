@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 
+use crate::wording::counted;
+
 /// A calendar date in the proleptic Gregorian calendar, from 0001-01-01 to 9999-12-31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(NaiveDate);
@@ -104,6 +106,12 @@ impl DayRange {
     }
 }
 
+impl fmt::Display for DayRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { write!(f, "{}", self.from) } else { write!(f, "{}..{}", self.from, self.to) }
+    }
+}
+
 impl FromStr for DayRange {
     type Err = String;
 
@@ -115,6 +123,29 @@ impl FromStr for DayRange {
             return Err(format!("{to} is before {from}"));
         }
         Ok(Self { from, to })
+    }
+}
+
+/// How many runs of days a message names.
+pub const MOST_LISTED: usize = 5;
+
+/// The runs of consecutive days among days that are in order.
+#[must_use]
+pub fn runs(days: &[Day]) -> Vec<DayRange> {
+    let run = |run: &[Day]| Some(DayRange { from: *run.first()?, to: *run.last()? });
+    days.chunk_by(|day, next| day.next() == *next).filter_map(run).collect()
+}
+
+/// Days that are in order, on one line however many there are: `2024-03-01..2024-03-30, 2024-04-02`. Past
+/// [`MOST_LISTED`] runs the rest is counted: ` and 12 more days`.
+#[must_use]
+pub fn listed(days: &[Day]) -> String {
+    let runs = runs(days);
+    let (named, rest) = runs.split_at(runs.len().min(MOST_LISTED));
+    let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+    match rest.iter().map(|run| run.days().count()).sum::<usize>() {
+        0 => named.join(", "),
+        more => format!("{} and {}", named.join(", "), counted(more, "more day")),
     }
 }
 
@@ -153,5 +184,37 @@ mod tests {
         assert_eq!(days, ["2019-04-29", "2019-04-30", "2019-05-01", "2019-05-02"]);
         assert_eq!("2019-04-01".parse::<DayRange>().unwrap().days().count(), 1);
         assert!("2019-04-02..2019-04-01".parse::<DayRange>().is_err());
+    }
+
+    #[test]
+    fn days_are_listed_on_one_line_however_many_there_are() {
+        // Runs of days in March 2024, and how they are listed.
+        for (ranges, text) in [
+            (&[][..], ""),
+            (&[(1, 1)], "2024-03-01"),
+            (&[(1, 2)], "2024-03-01..2024-03-02"),
+            (&[(1, 30)], "2024-03-01..2024-03-30"),
+            (&[(1, 1), (3, 5)], "2024-03-01, 2024-03-03..2024-03-05"),
+            (
+                &[(1, 1), (3, 3), (5, 5), (7, 7), (9, 12)],
+                "2024-03-01, 2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09..2024-03-12",
+            ),
+            (
+                &[(1, 1), (3, 3), (5, 5), (7, 7), (9, 9), (11, 11)],
+                "2024-03-01, 2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09 and 1 more day",
+            ),
+            (
+                &[(1, 1), (3, 3), (5, 5), (7, 7), (9, 9), (11, 20), (22, 23)],
+                "2024-03-01, 2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09 and 12 more days",
+            ),
+        ] {
+            let day = |number: u32| Day::new(NaiveDate::from_ymd_opt(2024, 3, number).unwrap());
+            let days: Vec<Day> = ranges.iter().flat_map(|(from, to)| *from..=*to).map(day).collect();
+            assert_eq!(listed(&days), text, "{ranges:?}");
+        }
+        // Months and years end within a run.
+        let range: DayRange = "2023-12-30..2024-03-02".parse().unwrap();
+        let days: Vec<Day> = range.days().collect();
+        assert_eq!(listed(&days), range.to_string());
     }
 }

@@ -7,7 +7,8 @@ use std::process;
 pub enum ExitCode {
     /// Nothing failed and nothing was refused.
     Success,
-    /// Some day failed, or the command could not do its work.
+    /// Some day failed, or the command could not do its work, for one because another process is loading a day that was
+    /// named.
     Failed,
     /// The command line asks for something that there is not.
     Usage,

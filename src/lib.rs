@@ -9,7 +9,7 @@
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`] |
+//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`] |
 
 pub mod audit;
 pub mod cli;
@@ -36,3 +36,4 @@ pub mod source;
 pub mod state;
 pub mod url_template;
 pub mod validate;
+pub mod wording;

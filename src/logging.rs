@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Logger, Target, WriteStyle};
 use indicatif::MultiProgress;
-use log::kv::{Error as KvError, Key, Value, VisitSource};
+use log::kv::{Error as KvError, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// How log lines are written.
@@ -138,20 +138,40 @@ impl Write for PastBars {
     }
 }
 
+/// The fields of a line that is a JSON object.
+struct Fields(serde_json::Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), KvError> {
+        value.visit(Field { fields: self, key: key.as_str() })
+    }
+}
+
+/// One of them, to be given its value.
+struct Field<'a> {
+    fields: &'a mut Fields,
+    key: &'a str,
+}
+
+impl VisitValue<'_> for Field<'_> {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), KvError> {
+        let value = match (value.to_u64(), value.to_i64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => value.to_string().into(),
+        };
+        self.fields.0.insert(self.key.to_owned(), value);
+        Ok(())
+    }
+
+    /// What does not apply to a line is left out of it.
+    fn visit_null(&mut self) -> Result<(), KvError> {
+        Ok(())
+    }
+}
+
 /// A record as a JSON object: time, level, message, and the key-values of the line.
 fn json(record: &Record<'_>) -> String {
-    struct Fields(serde_json::Map<String, serde_json::Value>);
-    impl<'kvs> VisitSource<'kvs> for Fields {
-        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), KvError> {
-            let value = match (value.to_u64(), value.to_i64()) {
-                (Some(number), _) => number.into(),
-                (None, Some(number)) => number.into(),
-                (None, None) => value.to_string().into(),
-            };
-            self.0.insert(key.to_string(), value);
-            Ok(())
-        }
-    }
     let mut fields = Fields(serde_json::Map::new());
     let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     fields.0.insert("time".to_owned(), time.into());
@@ -190,6 +210,24 @@ mod tests {
         }
         set(LevelFilter::Off, LogFormat::Text);
         assert!(!JSON.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_line_of_json_has_the_fields_that_apply() {
+        let kvs: [(&str, Value<'_>); 5] = [
+            ("dataset", "orders".into()),
+            ("rows", 2i64.into()),
+            ("elapsed_ms", 7u128.into()),
+            ("attempt", Value::from_any(&None::<u32>)),
+            ("below", (-1i64).into()),
+        ];
+        let record = Record::builder().args(format_args!("said")).level(Level::Warn).key_values(&kvs).build();
+        let mut fields: serde_json::Value = serde_json::from_str(&json(&record)).unwrap();
+        assert!(fields.as_object_mut().unwrap().remove("time").unwrap().as_str().unwrap().ends_with('Z'));
+        let expected = serde_json::json!({
+            "level": "warn", "message": "said", "dataset": "orders", "rows": 2, "elapsed_ms": 7, "below": -1
+        });
+        assert_eq!(fields, expected);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
 use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
+use crate::wording::load_again;
 
 /// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones what
 /// the dataset says, until it is to stop. Days that are loaded again are reported.
@@ -84,7 +85,7 @@ fn changed(
     let seen = match hash(context, job, day) {
         Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => Seen::Same(&tag),
         Ok(Some(_)) => {
-            warn!("{name} {day}: its file changed after it was loaded; `dayfill load --force {day}` loads it again");
+            warn!("{name} {day}: its file changed after it was loaded; `{}` loads it again", load_again(day, name));
             Seen::Newer(&tag)
         }
         Ok(None) | Err(SourceError::BrokenOff) => return Ok(()),

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange};
+use crate::day::{Day, DayRange, runs};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
-use crate::plan::{Ask, Decision, Leave, plan};
+use crate::plan::{Ask, Decision, Leave, Reason, plan};
+use crate::wording::counted;
 
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
@@ -105,6 +106,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
 
 /// The days that are not left alone.
 fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
+    log_decided(job, ask, &decided);
     let mut todo = Vec::new();
     for (day, decision) in decided {
         match decision {
@@ -123,28 +125,53 @@ fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
 
 fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
     let (dataset, days, elapsed_ms) = (job.dataset.name.as_str(), task.days.len(), elapsed.as_millis());
-    let message = format!("looked at {days} days in {elapsed_ms} ms, {} to load", todo.len());
+    let message = format!("looked at {} in {elapsed_ms} ms, {} not left alone", counted(days, "day"), todo.len());
     log::debug!(dataset, days, elapsed_ms; "{dataset}: {message}");
+}
+
+fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
+    let dataset = job.dataset.name.as_str();
     // A backlog takes its time; who watches wants to know how much of it there is.
-    if let ([first, .., last], Ask::Tick) = (todo, task.ask) {
-        log::info!(dataset; "{dataset}: {} days to load, {first} to {last}", todo.len());
+    if let (Ask::Tick, Some(backlog)) = (ask, backlog(decided)) {
+        log::info!(dataset; "{dataset}: {backlog}");
+    }
+    // Between ticks it would be said at every retry of the day that holds them.
+    if let (Ask::Tick | Ask::NotDone, Some(held_back)) = (ask, held_back(decided)) {
+        log::info!(dataset; "{dataset}: {held_back}");
     }
 }
 
+/// How many days there are to load, and from when to when, where there are several. Days whose files are only looked for,
+/// because they were not there the last time, are none of them.
+fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
+    let is_to_load = |(_, decision): &&(Day, Decision)| matches!(decision, Decision::Load(reason) if !matches!(reason, Reason::Waiting | Reason::Absent));
+    let days: Vec<Day> = decided.iter().filter(is_to_load).map(|(day, _)| *day).collect();
+    let [first, .., last] = days[..] else { return None };
+    let number = counted(days.len(), "day");
+    Some(match runs(&days)[..] {
+        [run] => format!("{number} to load, {run}"),
+        _ => format!("{number} to load, the first {first}, the last {last}"),
+    })
+}
+
 fn log_report(job: &Job, ask: Ask, report: &Report) {
-    let Report { day, attempt, measured, elapsed, outcome } = report;
-    let (dataset, day) = (job.dataset.name.as_str(), day.to_string());
-    let (attempt, elapsed_ms) = (attempt.unwrap_or_default(), elapsed.as_millis());
-    let rows = measured.rows_loaded.unwrap_or_default();
+    let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
+    let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
+    // Rows of a publish that failed were counted too.
+    let rows = report.measured.rows_loaded.filter(|_| matches!(outcome, Outcome::Loaded));
     // What was known before is no news, unless a person asks for it.
     let known = if ask.is_named() { Level::Info } else { Level::Debug };
     let (level, message) = match outcome {
-        Outcome::Loaded => (Level::Info, format!("loaded {rows} rows in {elapsed_ms} ms")),
+        Outcome::Loaded => {
+            (Level::Info, format!("loaded {} in {elapsed_ms} ms", counted(rows.unwrap_or_default(), "row")))
+        }
         Outcome::Waiting { why, still: false } => (Level::Info, format!("waiting: {why}")),
         Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
         Outcome::Absent { why, still: false } => (Level::Warn, format!("waited long enough, now absent: {why}")),
         Outcome::Absent { why, still: true } => (known, format!("still absent: {why}")),
-        Outcome::Failed { error, left } => (Level::Error, format!("failed, {left} attempts left: {error}")),
+        Outcome::Failed { error, left } => {
+            (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
+        }
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {error}")),
         Outcome::Unchanged => (Level::Info, "the file is another, its content the one that was loaded".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),
@@ -156,4 +183,69 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
         Outcome::Database(error) => (Level::Debug, error.to_string()),
     };
     log::log!(level, dataset, day = day.as_str(), attempt, rows, elapsed_ms; "{dataset} {day}: {message}");
+}
+
+/// How many days are held back, and by which.
+fn held_back(decided: &[(Day, Decision)]) -> Option<String> {
+    let mut held = decided.iter().filter_map(|(_, decision)| match decision {
+        Decision::Leave(leave @ Leave::HeldBack(_)) => Some(leave),
+        _ => None,
+    });
+    // One day holds all newer ones back.
+    let leave = held.next()?;
+    Some(format!("{} {leave}", counted(1 + held.count(), "day")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    /// The plan for days of March 2024.
+    fn plan_of(days: &[(u32, Decision)]) -> Vec<(Day, Decision)> {
+        let day = |number: u32| format!("2024-03-{number:02}").parse().unwrap();
+        days.iter().map(|(number, decision)| (day(*number), *decision)).collect()
+    }
+
+    #[test]
+    fn a_backlog_is_what_will_be_loaded() {
+        let (missing, absent) = (Decision::Load(Reason::Missing), Decision::Load(Reason::Absent));
+        let (failed, waiting) = (Decision::Load(Reason::Failed(1)), Decision::Load(Reason::Waiting));
+        let (done, later) = (Decision::Leave(Leave::Done(State::Loaded)), Decision::Leave(Leave::NextTick));
+        let busy = Decision::Leave(Leave::Busy);
+        for (plan, said) in [
+            (&[][..], None),
+            (&[(1, done), (2, missing)], None),
+            (&[(1, missing), (2, failed)], Some("2 days to load, 2024-03-01..2024-03-02")),
+            (&[(1, absent), (2, waiting), (3, busy), (4, Decision::Settle(State::Failed)), (5, missing)], None),
+            (&[(1, absent), (2, missing), (3, missing)], Some("2 days to load, 2024-03-02..2024-03-03")),
+            (
+                &[(1, missing), (2, done), (3, missing)],
+                Some("2 days to load, the first 2024-03-01, the last 2024-03-03"),
+            ),
+            // A backlog in pieces, and today's day far from it.
+            (
+                &[(1, missing), (2, missing), (3, later), (4, later), (30, missing)],
+                Some("3 days to load, the first 2024-03-01, the last 2024-03-30"),
+            ),
+        ] {
+            assert_eq!(backlog(&plan_of(plan)).as_deref(), said, "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn days_that_are_held_back_are_counted() {
+        let held = Decision::Leave(Leave::HeldBack("2024-03-02".parse().unwrap()));
+        let (refused, missing) = (Decision::Leave(Leave::Done(State::Refused)), Decision::Load(Reason::Missing));
+        for (plan, said) in [
+            (&[(1, missing), (2, refused)][..], None),
+            (&[(2, refused), (3, held)], Some("1 day held back by 2024-03-02, which failed or was refused")),
+            (
+                &[(2, refused), (3, held), (5, held)],
+                Some("2 days held back by 2024-03-02, which failed or was refused"),
+            ),
+        ] {
+            assert_eq!(held_back(&plan_of(plan)).as_deref(), said, "{plan:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
+use crate::column::TableName;
 use crate::config::{self, Config, Environment};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
@@ -55,13 +56,31 @@ impl App {
         })
     }
 
+    /// The datasets of these names, `NAME@TABLE` among them, or all of the configuration.
+    pub(super) fn datasets_or_copies(&self, names: &[String]) -> Result<Vec<Dataset>, Failure> {
+        if names.is_empty() {
+            return Ok(self.config.datasets.clone());
+        }
+        names.iter().map(|name| self.dataset_or_copy(name)).collect()
+    }
+
     /// The dataset of that name; `NAME@TABLE` is a dataset loaded into another table than its own.
-    pub(super) fn dataset_or_copy(&self, name: &str) -> Result<Dataset, Failure> {
+    fn dataset_or_copy(&self, name: &str) -> Result<Dataset, Failure> {
         let Some((dataset, table)) = name.split_once('@') else { return self.dataset(name).cloned() };
         let table = table
             .parse()
             .map_err(|why| Failure::new(ExitCode::Usage, format!("--dataset {name:?}: {table:?} {why}")))?;
-        Ok(self.dataset(dataset)?.clone().into_table(table))
+        self.copy(self.dataset(dataset)?.clone(), table)
+    }
+
+    /// A dataset with another table as its target, which must not be that of another dataset.
+    pub(super) fn copy(&self, dataset: Dataset, table: TableName) -> Result<Dataset, Failure> {
+        let taken = |other: &&Dataset| other.name != dataset.name && other.target.table.same(&table);
+        if let Some(other) = self.config.datasets.iter().find(taken) {
+            let message = format!("{table} is the table of the dataset {}: the two would mix", other.name);
+            return Err(Failure::new(ExitCode::Usage, message));
+        }
+        Ok(dataset.into_table(table))
     }
 
     /// The dataset of that name, or the only one there is.

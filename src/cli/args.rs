@@ -77,6 +77,8 @@ pub enum Command {
     /// Show what is loaded, waiting, failed, refused or missing
     Status(Status),
     /// Give days a new series of attempts and load them now
+    ///
+    /// Loaded days are left as they are.
     Retry(Days),
     /// Leave days out: they are not loaded until they are named
     Skip(Skip),
@@ -145,7 +147,7 @@ pub struct Load {
     /// A day (2019-04-01) or a range of days (2019-04-01..2019-04-07)
     #[arg(required = true, value_name = "DAY|FROM..TO")]
     pub days: Vec<DayRange>,
-    /// Only this dataset; may be given several times
+    /// Only this dataset; may be given several times; NAME@TABLE for days loaded into another table
     #[arg(long, value_name = "NAME")]
     pub dataset: Vec<String>,
     /// Load days that are loaded already, too

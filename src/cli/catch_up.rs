@@ -11,8 +11,9 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
-use crate::plan::{Ask, Decision, Reason};
+use crate::plan::{Ask, Decision, Leave, Reason};
 use crate::reconcile;
+use crate::wording::counted;
 
 pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
@@ -34,11 +35,8 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
 
 pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days);
-    let orders = app
-        .datasets(&args.dataset)?
-        .into_iter()
-        .map(|dataset| Order { dataset: dataset.clone(), days: days.clone() })
-        .collect();
+    let datasets = app.datasets_or_copies(&args.dataset)?;
+    let orders = datasets.into_iter().map(|dataset| Order { dataset, days: days.clone() }).collect();
     let ask = if args.force { Ask::Forced } else { Ask::Named };
     let how = How { ask, trigger: Trigger::Load, concurrency: concurrency(app, None) };
     conclude(&loads::run(app, orders, how, &mut |_, _| {})?, args.strict)
@@ -65,7 +63,7 @@ fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
     let days: u64 = reasons.values().sum();
     let reasons: Vec<String> = reasons.iter().map(|(reason, days)| format!("{days} {reason}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    Ok(format!("nothing to do for {days} wanted days{reasons}\n"))
+    Ok(format!("nothing to do for {}{reasons}\n", counted(days, "wanted day")))
 }
 
 /// What a catch-up would do with each wanted day, by the state table as it is.
@@ -89,6 +87,7 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         let (would, because) = match decision {
             Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
             Decision::Settle(state) => (state.to_string(), "its process died or stalled".to_owned()),
+            Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
             Decision::Leave(_) => continue,
         };
         table.row(vec![dataset.to_string(), day.to_string(), would, because]);

@@ -20,6 +20,7 @@ use crate::exit_code::ExitCode;
 use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{self, Looked, Source};
 use crate::validate::Reject;
+use crate::wording::counted;
 
 /// How many rejected rows of a sample are printed.
 const SHOWN: usize = 10;
@@ -51,7 +52,7 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
     let mut findings = Findings(ExitCode::Success);
     let (file, number) = (app.config.file.display(), app.config.datasets.len());
-    fine(&format!("configuration {file}, {number} dataset{}", if number == 1 { "" } else { "s" }))?;
+    fine(&format!("configuration {file}, {}", counted(number, "dataset")))?;
     if let Some(mut conn) = database(app, &mut findings)? {
         for dataset in &datasets {
             sql(&mut conn, dataset, &mut findings)?;
@@ -117,7 +118,7 @@ fn reach(
     let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
     let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
     match looked {
-        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({} bytes)", info.url, info.bytes)),
+        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({})", info.url, counted(info.bytes, "byte"))),
         Ok(Looked::NotThere { url, why }) => fine(&format!("{name}: {url} answers: {why}")),
         Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
     }
@@ -141,10 +142,11 @@ fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
         Err(why) => return refused(why),
     };
     let Counts { read, rejected } = sample.counts;
-    super::print(&format!("{}: {read} rows, {} accepted, {rejected} rejected\n", dataset.name, read - rejected))?;
+    let rows = counted(read, "row");
+    super::print(&format!("{}: {rows}, {} accepted, {rejected} rejected\n", dataset.name, read - rejected))?;
     for ((column, reason), number) in &sample.by_reason {
         let column = column.as_deref().map_or_else(String::new, |column| format!("column {column} "));
-        super::print(&format!("  {number} times: {column}{reason}\n"))?;
+        super::print(&format!("  {}: {column}{reason}\n", counted(*number, "time")))?;
     }
     for reject in &sample.rejects {
         super::print(&format!("  {reject}\n"))?;

@@ -1,5 +1,6 @@
 //! Loading from the command line: what every command that loads has in common.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::table::{Table, count, milliseconds};
 use crate::dataset::{Dataset, DatasetName};
-use crate::day::Day;
+use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
@@ -24,6 +25,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
+use crate::wording::{counted, load_again};
 
 /// Days of one dataset to load.
 pub(super) struct Order {
@@ -34,6 +36,8 @@ pub(super) struct Order {
 /// What came of all days.
 pub(super) struct Loads {
     reports: Vec<(DatasetName, Report)>,
+    /// A person named the days.
+    named: bool,
     interrupted: bool,
 }
 
@@ -101,7 +105,7 @@ pub(super) fn run(
     }
     drop(bar);
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, interrupted: stop.is_asked() })
+    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_asked() })
 }
 
 impl Loads {
@@ -116,11 +120,16 @@ impl Loads {
     /// The exit code that the worst report asks for.
     pub(super) fn exit_code(&self, strict: bool) -> ExitCode {
         let any = |wanted: fn(&Outcome) -> bool| self.reports.iter().any(|(_, report)| wanted(&report.outcome));
+        // Whoever names a day asks for its load, not for that of a process which may have begun with another file. A
+        // catch-up asks that the day be loaded, by whomever.
+        let elsewhere = |outcome: &Outcome| matches!(outcome, Outcome::Left(Leave::Busy) | Outcome::Lost);
         if self.interrupted {
             ExitCode::Interrupted
         } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
             ExitCode::Database
-        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed))) {
+        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed)))
+            || (self.named && any(elsewhere))
+        {
             ExitCode::Failed
         } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
             ExitCode::Refused
@@ -136,7 +145,7 @@ impl Loads {
         let headings = ["DATASET", "DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPT>", "TIME>", "DETAIL"];
         let mut table = Table::new(&headings);
         for (dataset, report) in &self.reports {
-            let (state, detail) = told(&report.outcome);
+            let (state, detail) = told(dataset, report);
             let measured = &report.measured;
             table.row(vec![
                 dataset.to_string(),
@@ -145,7 +154,7 @@ impl Loads {
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
-                count(counted(report).map(i64::from)),
+                count(report.counted_attempt().map(i64::from)),
                 milliseconds(report.elapsed.as_millis()),
                 detail,
             ]);
@@ -153,12 +162,13 @@ impl Loads {
         table.render()
     }
 
-    /// One line that counts the states; days that wait for their file are named.
+    /// One line that counts the states; days that wait for their file are listed, dataset by dataset.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
-            let in_state = |report: &Report| told(&report.outcome).0 == state && !is_left(report);
-            let number = self.reports.iter().filter(|(_, report)| in_state(report)).count();
+            let in_state =
+                |(dataset, report): &&(DatasetName, Report)| told(dataset, report).0 == state && !is_left(report);
+            let number = self.reports.iter().filter(in_state).count();
             if number > 0 {
                 parts.push(format!("{number} {state}"));
             }
@@ -167,14 +177,17 @@ impl Loads {
         if left > 0 {
             parts.push(format!("{left} left alone"));
         }
-        let waiting: Vec<String> = self
-            .reports
-            .iter()
-            .filter(|(_, report)| matches!(report.outcome, Outcome::Waiting { .. }))
-            .map(|(dataset, report)| format!("{dataset} {}", report.day))
-            .collect();
+        let mut waiting: BTreeMap<&DatasetName, Vec<Day>> = BTreeMap::new();
+        for (dataset, report) in &self.reports {
+            if matches!(report.outcome, Outcome::Waiting { .. }) {
+                waiting.entry(dataset).or_default().push(report.day);
+            }
+        }
         if !waiting.is_empty() {
-            parts.push(format!("{} waiting for a file: {}", waiting.len(), waiting.join(", ")));
+            let number = waiting.values().map(Vec::len).sum::<usize>();
+            let named: Vec<String> =
+                waiting.iter().map(|(dataset, days)| format!("{dataset} {}", day::listed(days))).collect();
+            parts.push(format!("{number} waiting for a file: {}", named.join("; ")));
         }
         parts.join(", ")
     }
@@ -185,27 +198,21 @@ pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
     first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
 }
 
-/// The attempt's number, unless it was given back.
-fn counted(report: &Report) -> Option<u32> {
-    let given_back = matches!(report.outcome, Outcome::Waiting { .. } | Outcome::Interrupted | Outcome::Database(_));
-    report.attempt.filter(|_| !given_back)
-}
-
 fn is_left(report: &Report) -> bool {
     matches!(report.outcome, Outcome::Left(_))
 }
 
 /// The state a day is in after what came of it, and what there is to say beside.
-fn told(outcome: &Outcome) -> (&'static str, String) {
-    match outcome {
+fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
+    match &report.outcome {
         Outcome::Loaded => ("loaded", String::new()),
         Outcome::Waiting { why, .. } => ("waiting", why.clone()),
         Outcome::Absent { why, .. } => ("absent", why.clone()),
         Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
-        Outcome::Failed { error, left } => ("failed", format!("{error} ({left} attempts left)")),
+        Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
         Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
         Outcome::Left(Leave::Done(State::Loaded)) => {
-            ("loaded", "already loaded; `load --force` loads it again".to_owned())
+            ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::load_day::Progress;
+use crate::wording::plural;
 
 /// How often the numbers are drawn anew.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -27,7 +28,7 @@ impl Bar {
         if !io::stderr().is_terminal() {
             return None;
         }
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} days  {msg}  {eta} left").ok()?;
+        let style = ProgressStyle::with_template("{bar:24} days {pos}/{len}  {msg}  {eta} left").ok()?;
         let bar = bars.add(ProgressBar::new(0).with_style(style));
         let (end, ended) = mpsc::channel();
         let drawn = bar.clone();
@@ -63,5 +64,6 @@ fn numbers(progress: &Progress, elapsed: Duration) -> String {
     let rate = u128::from(rows) * 1_000 / elapsed.as_millis().max(1);
     let rate = HumanCount(u64::try_from(rate).unwrap_or(u64::MAX));
     let known = progress.bytes_known.load(Ordering::Relaxed);
-    format!("{} rows, {rate} rows/s, {} of {}", HumanCount(rows), HumanBytes(bytes), HumanBytes(known))
+    let noun = plural(rows, "row");
+    format!("{} {noun}, {rate} rows/s, {} of {}", HumanCount(rows), HumanBytes(bytes), HumanBytes(known))
 }

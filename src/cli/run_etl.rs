@@ -42,12 +42,7 @@ fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
     let Some(table) = &args.table_name else { return Ok(dataset) };
     let table: TableName =
         table.parse().map_err(|why| Failure::new(ExitCode::Usage, format!("--table-name {table:?} {why}")))?;
-    let taken = |other: &&Dataset| other.name != dataset.name && other.target.table.same(&table);
-    if let Some(other) = app.config.datasets.iter().find(taken) {
-        let message = format!("--table-name {table} is the table of the dataset {}: the two would mix", other.name);
-        return Err(Failure::new(ExitCode::Usage, message));
-    }
-    Ok(dataset.into_table(table))
+    app.copy(dataset, table)
 }
 
 fn lines(dataset: &Dataset, report: &Report) -> String {
@@ -57,6 +52,7 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
         Outcome::Loaded => {
             let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
             let table = &dataset.target.table;
+            // The original's words, which say "rows" of a single one too.
             format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
         Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),

@@ -11,14 +11,16 @@ use crate::cli::failure::Failure;
 use crate::cli::loads::span;
 use crate::cli::table::{Table, count};
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange};
+use crate::day::{self, Day, DayRange};
 use crate::db::days::{self, ProcessedDay};
 use crate::db::pool::Conn;
 use crate::db::worker;
 use crate::exit_code::ExitCode;
-use crate::plan;
+use crate::plan::{self, Ask, Decision, Leave};
+use crate::reconcile;
 use crate::scheduler;
 use crate::state::State;
+use crate::wording::load_again;
 
 /// What is known of a dataset. Field names are a documented contract (docs/operations.md): they are added to, never
 /// renamed.
@@ -60,6 +62,8 @@ struct DayStatus {
     newer_file: bool,
     /// Wanted, not loaded, and past its deadline.
     late: bool,
+    /// The older day that failed or was refused and holds this one back.
+    held_back_by: Option<Day>,
     error: Option<String>,
     note: Option<String>,
     #[serde(skip)]
@@ -81,7 +85,7 @@ struct WorkerStatus {
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
-    let datasets = status_datasets(app, &args.dataset)?;
+    let datasets = app.datasets_or_copies(&args.dataset)?;
     let mut all = Vec::new();
     for dataset in &datasets {
         all.push(of(conn.as_mut(), dataset, args.from, args.to)?);
@@ -126,16 +130,8 @@ fn time(time: NaiveDateTime) -> String {
     time.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The datasets of these names, or all.
-fn status_datasets(app: &App, names: &[String]) -> Result<Vec<Dataset>, Failure> {
-    if names.is_empty() {
-        return Ok(app.config.datasets.clone());
-    }
-    names.iter().map(|name| app.dataset_or_copy(name)).collect()
-}
-
 fn of(
-    conn: Option<&mut Conn>,
+    mut conn: Option<&mut Conn>,
     dataset: &Dataset,
     from: Option<Day>,
     to: Option<Day>,
@@ -144,15 +140,17 @@ fn of(
     // The ends of what both databases hold and sort as text.
     let (first, last) = (Day::MIN, Day::MAX);
     let range = DayRange { from: from.unwrap_or(first), to: to.unwrap_or(last) };
-    let rows = conn.map(|conn| days::list(conn, dataset.name.as_str(), Some(range))).transpose()?.unwrap_or_default();
+    let read = |conn: &mut Conn| days::list(conn, dataset.name.as_str(), Some(range));
+    let rows = conn.as_deref_mut().map(read).transpose()?.unwrap_or_default();
     // Another table's days are wanted by nobody's schedule.
-    let wanted = if dataset.name.as_str().contains('@') { Vec::new() } else { wanted(dataset, from, to) };
+    let wanted = if dataset.is_copy() { Vec::new() } else { wanted(dataset, from, to) };
     let now = Utc::now();
     let deadline = dataset.policy.waiting.deadline;
     let is_late = |day: Day| {
         let at = deadline.and_then(|time| scheduler::deadline(&dataset.schedule, time, day));
         wanted.binary_search(&day).is_ok() && at.is_some_and(|at| at <= now)
     };
+    let held_back = held_back(conn, dataset)?;
     let mut by_day: BTreeMap<Day, DayStatus> = wanted.iter().map(|day| (*day, missing(*day))).collect();
     for row in rows {
         let day = Day::new(row.day);
@@ -160,6 +158,7 @@ fn of(
     }
     for day in by_day.values_mut() {
         day.late = plan::is_awaited(State::by_name(day.state), day.loaded_at.is_some()) && is_late(day.day);
+        day.held_back_by = held_back.get(&day.day).copied();
     }
     let mut counts = BTreeMap::new();
     for day in by_day.values() {
@@ -172,6 +171,19 @@ fn of(
         counts,
         days: by_day.into_values().collect(),
     })
+}
+
+/// The days that a tick would not load now because an older one failed or was refused, each with that one. It may be older
+/// than the days that are shown.
+fn held_back(conn: Option<&mut Conn>, dataset: &Dataset) -> Result<BTreeMap<Day, Day>, Failure> {
+    let in_order = dataset.policy.catch_up.stop_on_failure && !dataset.is_copy();
+    let Some(conn) = conn.filter(|_| in_order) else { return Ok(BTreeMap::new()) };
+    let decided = reconcile::decide(conn, dataset, &wanted(dataset, None, None), Ask::Tick, None)?;
+    let held = decided.into_iter().filter_map(|(day, decision)| match decision {
+        Decision::Leave(Leave::HeldBack(by)) => Some((day, by)),
+        _ => None,
+    });
+    Ok(held.collect())
 }
 
 fn missing(day: Day) -> DayStatus {
@@ -196,6 +208,7 @@ fn missing(day: Day) -> DayStatus {
         older_definition: false,
         newer_file: false,
         late: false,
+        held_back_by: None,
         error: None,
         note: None,
         span: (None, None),
@@ -216,6 +229,7 @@ fn of_row(row: ProcessedDay, wanted: bool, definition: &str) -> DayStatus {
         older_definition: row.in_target() && row.definition_hash.as_deref() != Some(definition),
         newer_file: row.newer_etag.is_some(),
         late: false,
+        held_back_by: None,
         source_url: row.source_url,
         source_etag: row.source_etag,
         source_bytes: row.source_bytes,
@@ -256,24 +270,29 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
     if !table.is_empty() {
         text.push_str(&table.render());
     }
-    let older: Vec<String> =
-        status.days.iter().filter(|day| day.older_definition).map(|day| day.day.to_string()).collect();
+    let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
     if !older.is_empty() {
-        let _ = writeln!(
-            text,
-            "loaded by an older definition of the dataset (`load --force` loads them again): {}",
-            older.join(", ")
-        );
+        let _ = writeln!(text, "loaded by an older definition of the dataset: {}", day::listed(&older));
+        let _ = writeln!(text, "  {}", reload_of(&older, &status.dataset));
     }
     text.push('\n');
     text
 }
 
+/// How days are loaded again: all of them, or the first where there are too many to name.
+fn reload_of(days: &[Day], dataset: &str) -> String {
+    let runs = day::runs(days);
+    let named: Vec<String> = runs.iter().take(day::MOST_LISTED).map(ToString::to_string).collect();
+    let which = if named.len() < runs.len() { "the first of them" } else { "them" };
+    format!("`{}` loads {which} again", load_again(named.join(" "), dataset))
+}
+
 fn detail(day: &DayStatus) -> String {
     let late = day.late.then(|| "late".to_owned());
+    let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
     let next = day.next_attempt_at.as_ref().map(|next| format!("next look {next}"));
-    [late, day.error.clone(), day.note.clone(), newer, next].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [late, held, day.error.clone(), day.note.clone(), newer, next].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn render_workers(workers: &[WorkerStatus]) -> String {

@@ -129,7 +129,8 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
 fn schedule(mut section: Section) -> Option<Schedule> {
     let cron = section.required("cron", |value| {
         let cron = text(value)?;
-        scheduler::parse(&cron).map(|_| cron)
+        let meant = did_you_mean(&cron, scheduler::NICKNAMES.into_iter().filter(|_| cron.starts_with('@')));
+        scheduler::parse(&cron).map(|_| cron).map_err(|message| message + &meant)
     });
     let timezone = section.read("timezone", timezone).unwrap_or(Tz::UTC);
     let start = section.required("start", day);

@@ -7,6 +7,11 @@ use std::path::Path;
 /// The prefix of the variables that stand for keys of the main file.
 const PREFIX: &str = "DAYFILL__";
 
+/// True of a variable that would stand for a key of a dataset, below `DAYFILL__DATASETS`, the folder of the dataset files.
+fn is_of_datasets(name: &str) -> bool {
+    name.to_ascii_uppercase().starts_with("DAYFILL__DATASETS__")
+}
+
 /// A captured environment.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, String>);
@@ -47,11 +52,18 @@ impl Environment {
     /// The variables that stand for keys of the main file: `DAYFILL__DATABASE__URL` for `database.url`. Two underscores
     /// part the words, since keys hold single ones.
     pub(super) fn overrides(&self) -> config::Environment {
+        let of_the_main_file = self.0.iter().filter(|(name, _)| !is_of_datasets(name));
         config::Environment::with_prefix("DAYFILL")
             .prefix_separator("__")
             .separator("__")
             .ignore_empty(true)
-            .source(Some(self.0.clone().into_iter().collect()))
+            .source(Some(of_the_main_file.map(|(name, value)| (name.clone(), value.clone())).collect()))
+    }
+
+    /// The variables that would stand for keys of datasets, if there were such.
+    pub(super) fn of_datasets(&self) -> impl Iterator<Item = &str> {
+        let names = self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str());
+        names.filter(|name| is_of_datasets(name))
     }
 
     /// The name of the variable that stands for a dotted key, as it is written in this environment.

@@ -92,6 +92,11 @@ fn settings(
     report: &Report,
     keys: &mut Keys,
 ) -> Option<Settings> {
+    for variable in environment.of_datasets() {
+        let message = "no key of a dataset can be set by a variable: set it in the dataset's file; DAYFILL__DATASETS, \
+                       with nothing behind it, is the folder of these files";
+        report.elsewhere(variable, "", None, message);
+    }
     let table = toml::main_file(file, environment).map_err(|message| report.file(message)).ok()?;
     keys::gather(keys, "", &table);
     let mut main = Section::root(report, table);

@@ -159,6 +159,19 @@ fn problems_of_the_environment_name_the_variable() {
     );
     let problems = folder.problems([("DAYFILL__LOG__LEVL", "info")]);
     assert_eq!(problems, "DAYFILL__LOG__LEVL: log.levl: unknown key; did you mean \"level\"?");
+    let unset = "no key of a dataset can be set by a variable: set it in the dataset's file; DAYFILL__DATASETS, with \
+                 nothing behind it, is the folder of these files";
+    let problems = folder.problems([
+        ("DAYFILL__DATASETS", "datasets"),
+        ("DAYFILL__DATASETS__A__SCHEDULE__CRON", "@daily"),
+        ("dayfill__datasets__b", "hunter22"),
+        ("DAYFILL__DATASETS__C", ""),
+    ]);
+    assert_eq!(
+        problems,
+        format!("DAYFILL__DATASETS__A__SCHEDULE__CRON: {unset}\ndayfill__datasets__b: {unset}"),
+        "beside the folder or not, and never the value"
+    );
     let problems = folder.problems([("DAYFILL__DATASETS", "elsewhere")]);
     assert!(
         problems.starts_with("DAYFILL__DATASETS: datasets = \"elsewhere\": cannot be read as a folder"),
@@ -327,7 +340,22 @@ fn each_thing_that_contradicts_another() {
         ("2019-04-01", "2019-04-31x", "line"),
         ("2019-04-01", "20190401", "schedule.start = 20190401: is not a text: write it in quotes"),
         ("2019-04-01", "\"1 April\"", "schedule.start = \"1 April\": is not a day (YYYY-MM-DD)"),
-        ("\"0 2 * * *\"", "\"0 0 31 2 *\"", "schedule.cron = \"0 0 31 2 *\": is not a cron expression that ever ticks"),
+        (
+            "\"0 2 * * *\"",
+            "\"0 0 31 2 *\"",
+            "schedule.cron = \"0 0 31 2 *\": is not a cron expression that ever ticks: there is no such date",
+        ),
+        (
+            "\"0 2 * * *\"",
+            "\"@dayly\"",
+            "schedule.cron = \"@dayly\": is not a cron expression: the nicknames are @yearly, @monthly, @weekly, @daily, @hourly; did you mean \"@daily\"?",
+        ),
+        (
+            "\"0 2 * * *\"",
+            "\"0 25 * * *\"",
+            "schedule.cron = \"0 25 * * *\": is not a cron expression: its hour is \"25\"; it takes 0 to 23, *, ranges (1-5), lists (1,3) and steps (*/2)",
+        ),
+        ("\"0 2 * * *\"", "2", "schedule.cron = 2: is not a text: write it in quotes"),
         ("[rows]", "[csv]\nquote = \",\"\n[rows]", "csv.quote = \",\": is the same character as delimiter"),
         (
             "[rows]",

@@ -14,7 +14,7 @@ use super::pulse::{Connected, Pulsed};
 use super::stopping::set_aside;
 use super::trouble::Trouble;
 use crate::dataset::DatasetName;
-use crate::day::Day;
+use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
 use crate::load_day::Told;
@@ -201,10 +201,10 @@ impl Daemon {
         }
         let said = self.late.entry(name.clone()).or_default();
         said.retain(|day| late.contains(day));
-        let news: Vec<String> = late.iter().filter(|day| said.insert(**day)).map(ToString::to_string).collect();
+        let news: Vec<Day> = late.iter().copied().filter(|day| said.insert(*day)).collect();
         let deadline = self.members.get(name).and_then(|member| member.job.dataset.policy.waiting.deadline);
         if let (false, Some(deadline)) = (news.is_empty(), deadline) {
-            log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), news.join(", "));
+            log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), day::listed(&news));
         }
     }
 

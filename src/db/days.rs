@@ -413,7 +413,7 @@ pub enum OrderError {
 }
 
 /// Carries out a person's order for one day; the state before it. Durable when it returns. A running day whose process
-/// is gone counts as failed, or as loaded when the target holds its rows.
+/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it is.
 ///
 /// # Errors
 /// An [`OrderError`]; nothing was changed then.
@@ -426,7 +426,10 @@ pub fn order(conn: &mut Conn, dataset: &DatasetName, day: Day, order: Order<'_>)
         match order {
             Order::Retry => {
                 if let Some(row) = row {
-                    save(conn, &ProcessedDay { attempts: 0, next_attempt_at: None, ..row })?;
+                    // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
+                    let loaded = before == Some(State::Loaded);
+                    let row = if loaded { row } else { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } };
+                    save(conn, &row)?;
                 }
             }
             Order::Skip(reason) => {

@@ -23,6 +23,18 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
+impl Report {
+    /// The attempt that counts against the day's; `None` where none began, or where it was given back.
+    #[must_use]
+    pub fn counted_attempt(&self) -> Option<u32> {
+        let given_back = matches!(
+            self.outcome,
+            Outcome::Waiting { .. } | Outcome::Unchanged | Outcome::Interrupted | Outcome::Database(_)
+        );
+        self.attempt.filter(|_| !given_back)
+    }
+}
+
 /// What came of asking for a day to be loaded.
 #[derive(Debug)]
 pub enum Outcome {
@@ -68,4 +80,28 @@ pub enum Outcome {
     Interrupted,
     /// The database failed.
     Database(DbError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_was_given_back_does_not_count() {
+        let why = String::new;
+        for (outcome, counts) in [
+            (Outcome::Loaded, true),
+            (Outcome::Failed { error: why(), left: 1 }, true),
+            (Outcome::Refused { error: why(), first: None }, true),
+            (Outcome::Lost, true),
+            (Outcome::Waiting { why: why(), still: false }, false),
+            (Outcome::Unchanged, false),
+            (Outcome::Interrupted, false),
+            (Outcome::Database(DbError::Unreachable(why())), false),
+        ] {
+            let (measured, elapsed) = (Measured::default(), Duration::ZERO);
+            let report = Report { day: Day::MIN, attempt: Some(2), outcome, measured, elapsed };
+            assert_eq!(report.counted_attempt(), counts.then_some(2), "{:?}", report.outcome);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::{memchr_iter, memchr2_iter, memchr3};
 
 use crate::dataset::CsvFormat;
+use crate::wording::counted;
 
 /// The most bytes the fields of one record may hold together. A quote that is never closed would otherwise swallow the
 /// rest of the file into one field, and into memory.
@@ -49,7 +50,10 @@ pub enum BrokenFile {
         line: u64,
     },
     /// The last row has no line end and fewer fields than the header.
-    #[error("line {line}: the last row has no line end and only {fields} of {expected} fields; the file is cut off")]
+    #[error(
+        "line {line}: the last row has no line end and only {fields} of {}; the file is cut off",
+        counted(*expected, "field")
+    )]
     ShortLastRow {
         /// The line on which the row starts.
         line: u64,

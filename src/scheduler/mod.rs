@@ -12,6 +12,7 @@
 mod clock;
 mod deadline;
 mod waker;
+mod wrong;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
@@ -24,6 +25,7 @@ use crate::dataset::Schedule;
 pub use clock::{ClockWatch, Clocks, Jump};
 pub use deadline::{deadline, first_time_after};
 pub use waker::{Waker, WakerError};
+pub use wrong::NICKNAMES;
 
 /// A cron expression that was read and does tick.
 #[derive(Debug, Clone)]
@@ -34,19 +36,13 @@ pub struct CronExpression(Cron);
 /// # Errors
 /// A message when it is no such expression, or when it never ticks (`0 0 31 2 *`).
 pub fn parse(cron: &str) -> Result<CronExpression, String> {
-    let parsed = read(cron).map_err(|error| format!("is not a cron expression ({})", reason(cron, &error)))?;
+    let parsed = read(cron).map_err(|error| {
+        format!("is not a cron expression: {}", wrong::why(cron, |cron| read(cron).is_ok(), &error.to_string()))
+    })?;
     if parsed.find_next_occurrence(&DateTime::UNIX_EPOCH, true).is_err() {
-        return Err("is not a cron expression that ever ticks".to_owned());
+        return Err("is not a cron expression that ever ticks: there is no such date".to_owned());
     }
     Ok(CronExpression(parsed))
-}
-
-fn reason(cron: &str, error: &CronError) -> String {
-    match cron.split_whitespace().count() {
-        _ if cron.contains('@') => "the nicknames are @yearly, @monthly, @weekly, @daily and @hourly".to_owned(),
-        5 | 6 => error.to_string().trim_end_matches('.').to_owned(),
-        count => format!("it has {count} fields, not five, or six with the seconds"),
-    }
 }
 
 fn read(cron: &str) -> Result<Cron, CronError> {

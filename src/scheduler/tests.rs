@@ -21,22 +21,45 @@ fn what_is_read_and_what_is_not() {
     for good in ["0 2 * * *", "*/20 * * * *", "30 0 2 * * *", "@daily", "@weekly", "0 2 * * mon-fri", "0 0 29 2 *"] {
         assert!(parse(good).is_ok(), "{good}");
     }
-    for bad in [
-        "",
-        "x",
-        "* * * *",
-        "0 0 2 * * * 2019",
-        "60 2 * * *",
-        "0 25 * * *",
-        "@often",
-        "@reboot",
-        "0 0 31 2 *",
-        "@daily @daily",
-        "0 2 * * lun",
+}
+
+#[test]
+fn what_is_wrong_with_an_expression_is_named_with_what_is_allowed() {
+    let write = "write five fields (minute, hour, day of the month, month, weekday) such as \"0 2 * * *\", six with the \
+                 seconds in front, or a nickname such as \"@daily\"";
+    let nicknames = "the nicknames are @yearly, @monthly, @weekly, @daily, @hourly";
+    let takes = |field: &str, takes: &str| {
+        format!("its {field}; it takes {takes}, *, ranges (1-5), lists (1,3) and steps (*/2)")
+    };
+    let (minutes, hours, dates) = ("0 to 59", "0 to 23", "1 to 31");
+    let (months, weekdays) = ("1 to 12 or jan to dec", "0 to 7 or sun to sat");
+    for (bad, expected) in [
+        ("", format!("it is empty; {write}")),
+        (" ", format!("it is empty; {write}")),
+        ("bla", format!("it has 1 field; {write}")),
+        ("* * *", format!("it has 3 fields; {write}")),
+        ("0 0 2 * * * 2019", format!("it has 7 fields; {write}")),
+        ("@dayly", nicknames.to_owned()),
+        ("@reboot", nicknames.to_owned()),
+        ("@daily @daily", nicknames.to_owned()),
+        ("60 * * * *", takes("minute is \"60\"", minutes)),
+        ("x 2 * * *", takes("minute is \"x\"", minutes)),
+        ("@daily 2 * * *", nicknames.to_owned()),
+        ("0 25 * * *", takes("hour is \"25\"", hours)),
+        ("*/0 * * * *", takes("minute is \"*/0\"", minutes)),
+        ("0 9-5 * * *", takes("hour is \"9-5\"", hours)),
+        ("0 2 0 * *", takes("day of the month is \"0\"", dates)),
+        ("0 2 * jan-foo *", takes("month is \"jan-foo\"", months)),
+        ("0 2 * * lun", takes("weekday is \"lun\"", weekdays)),
+        ("0 2 * @x 8", takes("month is \"@x\"", months)),
+        ("61 0 2 * * *", takes("second is \"61\"", minutes)),
+        ("0 0 24 * * *", takes("hour is \"24\"", hours)),
     ] {
         let message = parse(bad).map(drop).unwrap_err();
-        assert!(message.starts_with("is not a cron expression"), "{bad}: {message}");
+        assert_eq!(message, format!("is not a cron expression: {expected}"), "{bad}");
     }
+    let never = parse("0 0 31 2 *").map(drop).unwrap_err();
+    assert_eq!(never, "is not a cron expression that ever ticks: there is no such date");
 }
 
 /// Zone, cron, now in UTC, the date of the last tick. Each zone is looked at around both of its changes.

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use super::s3::NoCredentials;
+use crate::wording::counted;
 
 /// A day's file could not be found out about, opened or read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,7 @@ pub enum SourceError {
         why: String,
     },
     /// The connection or the disk failed while the file was read, and retries did not help.
-    #[error("{url}: reading failed after {got} of {announced} bytes: {why}")]
+    #[error("{url}: reading failed after {got} of {}: {why}", counted(*announced, "byte"))]
     Broken {
         /// The file.
         url: String,
@@ -99,7 +100,7 @@ pub enum SourceError {
         why: String,
     },
     /// The file ended before its announced size, or went on after it.
-    #[error("{url}: {got} bytes came, but {announced} were announced; the file was cut off or changed")]
+    #[error("{url}: {} came instead of the announced {announced}; the file was cut off or changed", counted(*got, "byte"))]
     WrongSize {
         /// The file.
         url: String,

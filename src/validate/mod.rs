@@ -13,6 +13,7 @@ mod value;
 use crate::column::{Column, ColumnType};
 use crate::dataset::{CsvFormat, Rows, Target};
 use crate::parse::RawRow;
+use crate::wording::counted;
 
 pub use header::{HeaderError, MissingColumn};
 pub use reject::Reject;
@@ -94,7 +95,7 @@ impl Validator {
     pub fn check(&self, raw: &RawRow<'_>, row: &mut Row) -> Result<(), Reject> {
         row.clear();
         if raw.len() != self.width {
-            let reason = format!("has {} fields, the header has {}", raw.len(), self.width);
+            let reason = format!("has {}, the header has {}", counted(raw.len(), "field"), self.width);
             return Err(Reject { line: raw.line(), column: None, value: None, reason });
         }
         // Looked at once, as a whole: field by field costs more than all the rest.

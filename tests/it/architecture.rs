@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up. A module may use modules of lower floors, and its neighbours.
 const FLOORS: [(&str, &[&str]); 6] = [
-    ("words", &["day", "column", "dataset", "policy", "url_template", "state"]),
+    ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording"]),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "load_day"]),

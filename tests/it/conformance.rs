@@ -248,9 +248,9 @@ fn a_failed_day_does_not_stop_the_others_and_attempts_run_out(database: &dyn Dat
     project.write("dayfill.toml", "[retry]\nmax_attempts = 2\n");
     std::fs::create_dir(project.path("days/2024-03-01.csv")).unwrap();
     project.day("2024-03-02", "a,1,x\n");
-    for left in [1, 0] {
+    for left in ["1 attempt", "0 attempts"] {
         let ran = project.exit(1, &["catch-up", "--to", "2024-03-02"]);
-        assert!(ran.stdout.contains(&format!("({left} attempts left)")), "{}", ran.stdout);
+        assert!(ran.stdout.contains(&format!("({left} left)")), "{}", ran.stdout);
         assert_eq!(states(database), ["2024-03-01|failed", "2024-03-02|loaded"]);
     }
     let ran = project.succeed(&["catch-up", "--to", "2024-03-02"]);

@@ -15,6 +15,8 @@ on_both! {
     a_day_in_another_table_can_be_skipped_and_forgotten
     a_table_under_another_spelling_is_no_other_table
     a_misspelt_column_in_quotes_is_an_error
+    a_retry_leaves_a_loaded_day_as_it_is
+    days_that_are_held_back_are_shown_with_the_day_that_holds_them
 }
 
 fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
@@ -111,6 +113,130 @@ fn a_misspelt_column_in_quotes_is_an_error(database: &dyn Database) {
     let project = Project::new(database, &Orders { filter, ..Orders::default() });
     let ran = project.exit(3, &["check"]);
     assert!(ran.stdout.contains("rows.where") && ran.stdout.contains("amuont"), "{}", ran.stdout);
+}
+
+#[test]
+fn many_days_are_listed_in_runs_dataset_by_dataset() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    let returns = Orders { source: "url = \"returns/{day}.csv\"".to_owned(), table: "returns", ..Orders::default() };
+    project.dataset("returns", &returns);
+    let loaded = ["2024-03-03", "2024-03-05", "2024-03-07", "2024-03-09", "2024-03-11", "2024-03-13", "2024-03-14"];
+    for day in loaded {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["catch-up"]);
+    let waiting = "3 loaded, 11 waiting for a file: orders 2024-03-01..2024-03-02, 2024-03-04, 2024-03-06; \
+                   returns 2024-03-01..2024-03-07\n";
+    assert!(ran.stdout.ends_with(waiting), "{}", ran.stdout);
+    project.succeed(&[&["load", "--dataset", "orders"], &loaded[3..]].concat());
+    project.orders(&Orders { filter: "amount > 0", ..Orders::default() });
+    let ran = project.succeed(&["status", "--dataset", "orders"]);
+    let older = "2024-03-03, 2024-03-05, 2024-03-07, 2024-03-09, 2024-03-11 and 2 more days\n";
+    assert!(ran.stdout.contains(older) && ran.stdout.contains("loads the first of them again"), "{}", ran.stdout);
+    project.succeed(&hinted(&ran.stdout)[0]);
+    let ran = project.succeed(&["status", "--dataset", "orders"]);
+    assert!(ran.stdout.contains("older definition of the dataset: 2024-03-13..2024-03-14\n"), "{}", ran.stdout);
+    project.succeed(&hinted(&ran.stdout)[0]);
+    assert!(!project.succeed(&["status"]).stdout.contains("older definition"));
+}
+
+/// The commands that a text names between backticks, as they would be pasted into a shell.
+fn hinted(text: &str) -> Vec<Vec<&str>> {
+    let commands = text.split('`').filter_map(|part| part.strip_prefix("dayfill "));
+    commands.map(|command| command.split(' ').collect()).collect()
+}
+
+#[test]
+fn the_hint_at_a_loaded_day_loads_it_again_and_no_other_datasets_day() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    project.dataset("returns", &Orders { table: "returns", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let copy = ["--dataset", "orders", "--table-name", "other"];
+    project.succeed(&[&["run-etl", "--start-date", "2024-03-01", "--end-date", "2024-03-01"], &copy[..]].concat());
+    let attempts =
+        || database.lines("select dataset, count(*) as n from load_attempts group by dataset order by dataset");
+    assert_eq!(attempts(), ["orders|1", "orders@other|1", "returns|1"]);
+    let both = project.succeed(&["load", "2024-03-01"]).stdout;
+    let other = project.succeed(&["load", "2024-03-01", "--dataset", "orders@other"]).stdout;
+    let [orders, returns] = &hinted(&both)[..] else { panic!("{both}") };
+    project.succeed(orders);
+    assert_eq!(attempts(), ["orders|2", "orders@other|1", "returns|1"]);
+    project.succeed(returns);
+    project.succeed(&hinted(&other)[0]);
+    assert_eq!(attempts(), ["orders|2", "orders@other|2", "returns|2"]);
+    // What is kept apart must not get into another dataset's table.
+    for command in ["load", "retry"] {
+        let ran = project.exit(2, &[command, "2024-03-02", "--dataset", "orders@returns"]);
+        assert_eq!(ran.stderr, "error: returns is the table of the dataset returns: the two would mix\n", "{command}");
+    }
+}
+
+fn a_retry_leaves_a_loaded_day_as_it_is(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
+    for rows in ["a,no number,x\n", "a,1,x\n"] {
+        project.day("2024-03-01", rows);
+        project.run(&["catch-up", "--to", "2024-03-01"]);
+    }
+    project.day("2024-03-02", "a,no number,x\n");
+    project.exit(4, &["retry", "2024-03-01..2024-03-02"]);
+    project.succeed(&["skip", "2024-03-03"]);
+    // So that a new series would show.
+    database.execute("update processed_days set attempts = 3");
+    let first = "select state, attempts, cast(loaded_at as text) as l, cast(started_at as text) as s, rows_loaded, \
+                 source_hash from processed_days where day = '2024-03-01'";
+    let before = database.line(first);
+    assert!(before.starts_with("loaded|3|"), "{before}");
+    for day in ["2024-03-02", "2024-03-03"] {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["retry", "2024-03-01..2024-03-03"]);
+    let hint = "already loaded; `dayfill load --force 2024-03-01 --dataset orders` loads it again\n";
+    assert!(ran.stdout.contains(hint) && ran.stdout.ends_with("2 loaded, 1 left alone\n"), "{}", ran.stdout);
+    assert_eq!(database.line(first), before);
+    let others = "select state, attempts from processed_days where day > '2024-03-01' order by day";
+    assert_eq!(database.lines(others), ["loaded|1", "loaded|1"], "refused and skipped days begin a new series");
+}
+
+fn days_that_are_held_back_are_shown_with_the_day_that_holds_them(database: &dyn Database) {
+    let sections = "[catch_up]\nstop_on_failure = true\n";
+    let project = Project::new(database, &Orders { max_rejected: "0", sections, ..Orders::default() });
+    for (day, rows) in [("2024-03-01", "a,1,x\n"), ("2024-03-02", "a,no number,x\n"), ("2024-03-04", "a,1,x\n")] {
+        project.day(day, rows);
+    }
+    project.succeed(&["load", "2024-03-04"]);
+    project.exit(4, &["catch-up"]);
+    assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-02|refused", "2024-03-04|loaded"]);
+
+    let why = "held back by 2024-03-02, which failed or was refused";
+    let held = ["2024-03-03", "2024-03-05", "2024-03-06", "2024-03-07"];
+    let lines = |text: &str| {
+        let lines = text.lines().filter(|line| line.ends_with(why));
+        lines.map(|line| line.trim_end_matches(why).trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    let expected = |write: &dyn Fn(&str) -> String| held.iter().map(|day| write(day)).collect::<Vec<_>>();
+    let shown = lines(&project.succeed(&["status"]).stdout);
+    assert_eq!(shown, expected(&|day| format!("{day}  missing")));
+    let shown = lines(&project.succeed(&["catch-up", "--dry-run"]).stdout);
+    assert_eq!(shown, expected(&|day| format!("orders   {day}  left alone")));
+
+    // The day that holds them need not be among those that are shown.
+    let status = project.succeed(&["status", "--json", "--from", "2024-03-03"]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let by: Vec<_> = status["datasets"][0]["days"].as_array().unwrap().iter().map(|day| &day["held_back_by"]).collect();
+    let (by_it, free) = (serde_json::json!("2024-03-02"), serde_json::Value::Null);
+    assert_eq!(by, [&by_it, &free, &by_it, &by_it, &by_it], "a loaded day is not held back");
+
+    let ran = project.succeed(&["catch-up"]);
+    let said = format!("orders: 4 days {why}");
+    assert_eq!(ran.stderr.lines().filter(|line| line.ends_with(&said)).count(), 1, "{}", ran.stderr);
+    project.succeed(&["skip", "2024-03-02"]);
+    for command in [&["status"][..], &["catch-up", "--dry-run"], &["catch-up"]] {
+        let ran = project.succeed(command);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("held back"), "{ran:#?}");
+    }
 }
 
 #[test]

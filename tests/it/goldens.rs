@@ -169,6 +169,7 @@ fn days() {
         .run(&project, &["catch-up", "--dry-run"])
         .run(&project, &["catch-up", "-qqq"])
         .run(&project, &["catch-up", "-qqq", "--to", "2024-03-04"])
+        .run(&project, &["catch-up", "-qqq", "--to", "2024-03-01"])
         .run(&project, &["load", "2024-03-01"])
         .run(&project, &["skip", "2024-03-01"])
         .run(&project, &["forget", "2024-03-01..2024-03-02"])
@@ -196,6 +197,7 @@ fn json() {
 fn samples() {
     let (database, project) = lived_in();
     project.write("good.csv", "note,id,amount,more\nx,a,1,\n,b,,\n");
+    project.write("one.csv", "id,amount,note\na,1,x\n");
     project.write("bad.csv", "id,amount,note\na,abc,x\nb,1e3,\n,1,x\nc,1\nd,99999999999999999999,x\ne,5,x\nf,xyz,x\n");
     project.write("cut.csv", "id,amount,note\na,1,x\nb,2");
     project.write("open.csv", "id,amount,note\na,1,\"x\nb,2,y\n");
@@ -204,7 +206,7 @@ fn samples() {
     project.write("empty.csv", "");
     project.write("utf16.csv", b"\xff\xfei\0d\0");
     let mut transcript = Transcript::of(&project, &database);
-    for name in ["good", "bad", "cut", "open", "header", "columns", "empty", "utf16", "none"] {
+    for name in ["good", "one", "bad", "cut", "open", "header", "columns", "empty", "utf16", "none"] {
         transcript.run(&project, &["check", "--sample", &format!("{name}.csv")]);
     }
     transcript.is_golden("samples");

@@ -49,3 +49,24 @@ fn another_standard_error_than_journalds_gets_plain_lines() {
     assert!(lines.iter().any(|line| line.ends_with(unknown)), "{lines:#?}");
     assert!(lines.iter().all(|line| line.starts_with("20")), "{lines:#?}");
 }
+
+#[test]
+fn a_day_that_was_not_loaded_has_neither_rows_nor_an_attempt_that_was_given_back() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders { max_rejected: "0", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\nb,2,x\n");
+    project.day("2024-03-03", "a,no number,x\n");
+    let about_days = |arguments: &[&str]| {
+        let stderr = project.run(&[&["--log-format", "json"], arguments].concat()).stderr;
+        let lines = stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines = lines.filter(|line| line.get("day").is_some());
+        lines.map(|line| [&line["day"], &line["attempt"], &line["rows"]].map(ToString::to_string).join(" ")).collect()
+    };
+    let told: Vec<String> = about_days(&["load", "2024-03-01..2024-03-03"]);
+    // The second has no file. A field that is not there shows as null here.
+    assert_eq!(told, ["\"2024-03-01\" 1 2", "\"2024-03-02\" null null", "\"2024-03-03\" 1 null"]);
+    let told: Vec<String> = about_days(&["load", "2024-03-01..2024-03-02"]);
+    assert_eq!(told, ["\"2024-03-01\" null null", "\"2024-03-02\" null null"], "left alone; still waiting");
+    let line = project.run(&["--log-format", "json", "load", "2024-03-01"]).stderr;
+    assert!(!line.contains("attempt") && !line.contains("rows"), "{line}");
+}

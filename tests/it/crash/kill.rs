@@ -202,6 +202,11 @@ fn a_reload_that_is_killed_leaves_the_day_loaded_as_it_was(database: &dyn Databa
     assert_eq!(database.line(day), before);
     assert_eq!(rows(database), rows_before);
     assert_eq!(outcomes(database), ["1|loaded", "1|lost"]);
+    kill_while_staging(&project, &server, database, &["load", FIRST, "--force"]);
+    let ran = project.succeed(&["retry", FIRST]);
+    assert!(ran.stdout.contains("already loaded"), "{}", ran.stdout);
+    assert_eq!(database.line(day), before);
+    assert_eq!(outcomes(database), ["1|loaded", "1|lost", "1|lost"]);
     project.succeed(&["load", FIRST, "--force"]);
     assert_eq!(rows(database).len(), 50);
 }

@@ -31,9 +31,13 @@ fn a_living_owner_is_left_alone(database: &dyn Database) {
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stdout.contains("being loaded by another process"), "{}", ran.stdout);
     assert!(ran.stdout.ends_with("1 loaded, 1 left alone\n"), "{}", ran.stdout);
-    let ran = Process::start(&project, &["load", FIRST, "--force"]).end();
-    assert_eq!(ran.code, 0, "{ran:#?}");
-    assert!(ran.stdout.contains("being loaded by another process"), "{}", ran.stdout);
+    for command in [&["load", FIRST][..], &["load", FIRST, "--force"], &["retry", FIRST], &["skip", FIRST]] {
+        let ran = Process::start(&project, command).end();
+        assert_eq!(ran.code, 1, "who names a day wants it done now: {ran:#?}");
+        assert!(ran.stdout.contains("being loaded by another process"), "{}", ran.stdout);
+    }
+    let ran = project.exit(1, &["run-etl", "--start-date", FIRST, "--end-date", FIRST]);
+    assert!(ran.stdout.ends_with("being loaded by another process\n"), "{}", ran.stdout);
     assert_eq!(states(database), ["2024-03-01|running", "2024-03-02|loaded"]);
 
     server.release(FIRST);

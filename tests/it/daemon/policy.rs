@@ -16,6 +16,7 @@ on_both! {
     a_failed_day_holds_newer_ones_back_until_its_retry_succeeds
     a_refused_day_holds_back_newer_ones_that_wait_for_their_files
     what_a_retry_sets_free_is_bounded_by_what_the_tick_took
+    each_look_says_how_many_days_are_held_back
     a_datasets_own_policy_comes_before_that_of_all
     a_dataset_loads_no_more_days_at_a_time_than_it_may
     all_datasets_together_load_no_more_days_at_a_time_than_they_may
@@ -138,6 +139,19 @@ fn what_a_retry_sets_free_is_bounded_by_what_the_tick_took(database: &dyn Databa
     let_time_pass(database);
     stop(daemon);
     assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-04|loaded"]);
+}
+
+fn each_look_says_how_many_days_are_held_back(database: &dyn Database) {
+    let project = project(database, &still(THIRD), "[catch_up]\nstop_on_failure = true\n");
+    add_clock(&project);
+    project.day(FIRST, "a,no number,x\n");
+    project.exit(4, &["load", FIRST, "--dataset", "orders"]);
+    let mut daemon = daemon(&project);
+    daemon.wait_for("INFO  orders: 2 days held back by 2024-03-01, which failed or was refused");
+    let_time_pass(database);
+    let log = stop(daemon);
+    assert_eq!(log.matches("held back").count(), 1, "there was one look: {log}");
+    assert_eq!(states(database), ["2024-03-01|refused"]);
 }
 
 fn a_datasets_own_policy_comes_before_that_of_all(database: &dyn Database) {
@@ -286,7 +300,7 @@ fn a_changed_file_is_said_once_and_left(database: &dyn Database) {
     let_time_pass(database);
     let log = stop(daemon);
     assert_eq!(log.matches(CHANGED).count(), 1, "{log}");
-    assert!(log.contains("dayfill load --force 2024-03-01"), "{log}");
+    assert!(log.contains("`dayfill load --force 2024-03-01 --dataset orders`"), "{log}");
     assert_ne!(column(database, FIRST, "newer_etag"), "null");
     assert_eq!(attempts(database), ["2024-03-01|1|start|loaded"]);
     assert_eq!(amounts(database), ["1|1"]);

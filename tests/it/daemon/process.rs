@@ -51,7 +51,7 @@ fn sigterm_ends_an_idle_daemon(database: &dyn Database) {
     let project = project(database, &Settings::default(), &one_day());
     project.day(FIRST, "a,1,x\n");
     let mut daemon = run(&project);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
@@ -140,7 +140,7 @@ fn a_full_disk_costs_no_attempt_and_is_tried_until_it_passes(database: &dyn Data
     daemon.wait_for("trying again until it passes, no attempt is counted");
     wait_until("it is tried again", || attempts(database).len() >= 3);
     make_room(database);
-    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     daemon.wait_for("orders: goes on after");
     daemon.signal(Signal::TERM);
     let ran = daemon.end();

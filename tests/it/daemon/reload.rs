@@ -38,7 +38,7 @@ fn loaded(database: &dyn Database) -> (Project, Process) {
     let project = project(database, &Settings::default(), &one_day());
     project.day(FIRST, "a,1,x\n");
     let mut daemon = run(&project);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     (project, daemon)
 }
 
@@ -54,7 +54,7 @@ fn a_dataset_that_comes_is_loaded(database: &dyn Database) {
     let (project, mut daemon) = loaded(database);
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));
     daemon.signal(Signal::HUP);
-    daemon.wait_for("returns 2024-03-01: loaded 1 rows");
+    daemon.wait_for("returns 2024-03-01: loaded 1 row in");
     let log = log_of(daemon);
     assert_eq!(troubles(&log), [""; 0]);
     assert!(log.contains("configuration: datasets/returns.toml target.table: is now \"returns\""), "{log}");
@@ -68,12 +68,12 @@ fn an_earlier_start_has_older_days_loaded(database: &dyn Database) {
         project.day(day, "a,1,x\n");
     }
     let mut daemon = run(&project);
-    daemon.wait_for("orders 2024-03-03: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-03: loaded 1 row in");
     assert_eq!(days(database), [format!("orders|{THIRD}|loaded|1")]);
     project.orders(&Orders { schedule: nightly(FIRST, THIRD), ..orders });
     daemon.signal(Signal::HUP);
     daemon.wait_for("configuration: datasets/orders.toml schedule.start: \"2024-03-03\" is now \"2024-03-01\"");
-    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     log_of(daemon);
     let expected = [FIRST, SECOND, THIRD].map(|day| format!("orders|{day}|loaded|1"));
     assert_eq!(days(database), expected);
@@ -135,13 +135,13 @@ fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Da
 
     // The old one goes on.
     project.day(SECOND, "a,2,x\n");
-    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     assert_eq!(database.line("select count(*) from processed_days where dataset = 'returns'"), "0");
 
     Settings::default().write(&project);
     project.orders(&orders);
     daemon.signal(Signal::HUP);
-    daemon.wait_for("returns 2024-03-01: loaded 1 rows");
+    daemon.wait_for("returns 2024-03-01: loaded 1 row in");
     wait_until_taken(database);
     let log = log_of(daemon);
     let problems: Vec<_> = log.lines().filter(|line| line.contains("configuration refused: ")).collect();
@@ -294,7 +294,7 @@ fn changes_are_said_key_by_key_without_secrets() {
     let mut command = project.command(&["run"]);
     command.env_remove("DAYFILL__DATABASE__URL");
     let mut daemon = Process::of(&mut command);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     Settings { max_attempts: 9, ..settings("SESAME3") }.write(&project);
     project.orders(&orders("SESAME4"));
     daemon.signal(Signal::HUP);
@@ -316,12 +316,12 @@ fn a_change_of_the_files_is_enough() {
     project.day(FIRST, "a,1,x\n");
     project.day(SECOND, "a,2,x\n");
     let mut daemon = run(&project);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     project.orders(&Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() });
-    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     // So is a file that comes, and the main file.
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));
-    daemon.wait_for("returns 2024-03-01: loaded 1 rows");
+    daemon.wait_for("returns 2024-03-01: loaded 1 row in");
     Settings { max_attempts: 7, ..settings }.write(&project);
     daemon.wait_for("configuration: retry.max_attempts: 5 is now 7");
     assert_eq!(troubles(&log_of(daemon)), [""; 0]);
@@ -342,12 +342,12 @@ fn a_daemon_that_is_not_to_watch_waits_for_the_signal() {
         wait_until("the day is looked for", || next() != before);
     }
     server.day(FIRST, "a,1,x\n");
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     daemon.signal(Signal::HUP);
     daemon.wait_for("configuration: retry.max_attempts: 5 is now 7");
     let log = log_of(daemon);
     let place = |text: &str| log.find(text).unwrap();
-    assert!(place("loaded 1 rows") < place("configuration: "), "{log}");
+    assert!(place("loaded 1 row in") < place("configuration: "), "{log}");
 }
 
 #[test]
@@ -360,11 +360,11 @@ fn another_database_is_moved_to() {
     let mut command = project.command(&["run"]);
     command.env_remove("DAYFILL__DATABASE__URL");
     let mut daemon = Process::of(&mut command);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     settings(&new).write(&project);
     daemon.signal(Signal::HUP);
     daemon.wait_for(&format!("configuration: database.url: {} is now {}", old.url(), new.url()));
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     assert_eq!(days(&new), [format!("orders|{FIRST}|loaded|1")]);
     assert_eq!(new.line("select count(*) from workers"), "1");
     wait_until("it signs off from the old one", || old.line("select count(*) from workers") == "0");
@@ -382,7 +382,7 @@ fn a_database_that_cannot_be_reached_is_not_moved_to() {
     let mut command = project.command(&["run"]);
     command.env_remove("DAYFILL__DATABASE__URL");
     let mut daemon = Process::of(&mut command);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     let nowhere = "postgres://dayfill:SESAME@127.0.0.1:1/nowhere".to_owned();
     Settings { url: nowhere, ..Settings::default() }.write(&project);
     daemon.signal(Signal::HUP);
@@ -404,7 +404,7 @@ fn another_log_level_takes_effect() {
     daemon.signal(Signal::HUP);
     daemon.wait_for("configuration: log.level");
     project.day(SECOND, "a,2,x\n");
-    daemon.wait_for("orders 2024-03-02: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     let log = log_of(daemon);
     assert!(!log.contains("2024-03-01"), "{log}");
 }

@@ -175,7 +175,7 @@ fn a_manager_that_is_gone_is_no_failure() {
     let mut command = project.command(&["run"]);
     command.env("NOTIFY_SOCKET", project.path("nobody")).env("WATCHDOG_USEC", "100000");
     let mut daemon = Process::of(&mut command);
-    daemon.wait_for("orders 2024-03-01: loaded 1 rows");
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
     daemon.signal(Signal::HUP);
     daemon.wait_for("nothing changed");
     daemon.signal(Signal::TERM);

@@ -128,7 +128,10 @@ fn a_file_that_is_changed_while_it_is_read_is_an_error() {
     let content = csv(50_000);
     let asked = Asked::new(&at(&folder, "{day}.csv"));
     let cases: [(Change, &str); 3] = [
-        (|path, _| OpenOptions::new().append(true).open(path).unwrap().write_all(b"1,a\n").unwrap(), "were announced"),
+        (
+            |path, _| OpenOptions::new().append(true).open(path).unwrap().write_all(b"1,a\n").unwrap(),
+            "the file was cut off or changed",
+        ),
         (
             |path, _| OpenOptions::new().write(true).open(path).unwrap().set_len(9).unwrap(),
             "was changed while it was read",
