@@ -21,7 +21,7 @@ const ROOMS: [(&[&str], &str); 7] = [
     (&["sd_notify"], "notify"),
     (&["csv_core"], "parse"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "subtle"], "web"),
-    (&["clap", "clap_complete", "clap_mangen", "console", "indicatif"], "cli"),
+    (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
 ];
 
 fn root() -> PathBuf {

@@ -23,3 +23,4 @@ mod sqlite_busy;
 mod support;
 mod support_works;
 mod tls;
+mod web_users;

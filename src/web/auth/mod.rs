@@ -185,6 +185,8 @@ impl Auth {
 
 /// The token in the header `Authorization`. Other schemes are a proxy's own and are passed over.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    // What is no text is no token either, and is refused as one.
+    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or("bearer");
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
