@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
 //! | running | [`daemon`], [`notify`], [`scheduler`], [`shutdown`], [`web`] |
-//! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`] |
+//! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
 //! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`] |
@@ -34,6 +34,7 @@ pub mod scheduler;
 pub mod shutdown;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod url_template;
 pub mod validate;
 pub mod web;

@@ -12,6 +12,7 @@
 mod clock;
 mod deadline;
 mod waker;
+mod wanted;
 mod wrong;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
@@ -25,6 +26,7 @@ use crate::dataset::Schedule;
 pub use clock::{ClockWatch, Clocks, Jump};
 pub use deadline::{deadline, first_time_after};
 pub use waker::{Waker, WakerError};
+pub use wanted::wanted;
 pub use wrong::NICKNAMES;
 
 /// A cron expression that was read and does tick.

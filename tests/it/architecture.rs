@@ -8,18 +8,19 @@ const FLOORS: [(&str, &[&str]); 6] = [
     ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording"]),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
-    ("story", &["ready", "reconcile", "recheck", "load_day"]),
+    ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
     ("running", &["daemon", "notify", "scheduler", "shutdown", "web"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 
 /// Libraries, and the only modules that may name them.
-const ROOMS: [(&[&str], &str); 7] = [
+const ROOMS: [(&[&str], &str); 8] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "flate2", "zstd"], "source"),
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "notify"),
     (&["csv_core"], "parse"),
+    (&["utoipa", "utoipa_axum"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "subtle"], "web"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
 ];
@@ -91,7 +92,13 @@ fn each_library_is_named_in_one_room_only() {
         let code = code(file);
         for (libraries, room) in ROOMS {
             // Log lines go past the progress bars, and the log's format is a flag: logging belongs to the command line.
-            if module == room || (room == "cli" && module == "logging") {
+            let is_guest = match module.as_str() {
+                "logging" => room == "cli",
+                // What is known of days is described where it is defined, so that the API's word for it cannot drift.
+                "status" => libraries.contains(&"utoipa"),
+                _ => false,
+            };
+            if module == room || is_guest {
                 continue;
             }
             for library in libraries {

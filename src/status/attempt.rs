@@ -1,0 +1,128 @@
+//! What is known of the attempts at a day, and of the rows that could not be taken.
+
+use super::time;
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::attempt_log;
+use crate::db::attempts::{self, Attempt};
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::rejects;
+
+/// How many attempts at a day are told of: a file that is not right and is tried for years has thousands.
+const MOST_ATTEMPTS: u32 = 100;
+
+/// An attempt at loading a day. Names are those of the table `load_attempts`; times are UTC, RFC 3339.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Attempt)]
+pub struct AttemptStatus {
+    /// Which of its series, from 1.
+    pub attempt: i32,
+    /// What made it begin: `tick`, `start`, `due`, `change`, `catch-up`, `load`, `retry`, `run-etl` or `page`.
+    pub trigger: String,
+    /// The id of the process that made it.
+    pub worker: String,
+    /// When it began.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// When it ended; null while it runs.
+    #[schema(format = DateTime)]
+    pub finished_at: Option<String>,
+    /// `loaded`, `failed`, `refused`, `interrupted`, `database` or `lost`; null while it runs.
+    pub outcome: Option<String>,
+    /// Milliseconds until the file was open.
+    pub source_ms: Option<i64>,
+    /// Milliseconds of reading, validating and staging.
+    pub stage_ms: Option<i64>,
+    /// Milliseconds of the audit.
+    pub audit_ms: Option<i64>,
+    /// Milliseconds of publishing.
+    pub publish_ms: Option<i64>,
+    /// Rows in the file.
+    pub rows_read: Option<i64>,
+    /// Rows that `where` left out.
+    pub rows_filtered: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
+    /// Rows that passed.
+    pub rows_loaded: Option<i64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// What was done, in its order.
+    pub log: Vec<LogLine>,
+}
+
+/// A line of an attempt's log.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// Milliseconds since the attempt began.
+    pub ms: u64,
+    /// What was done.
+    pub text: String,
+}
+
+/// The newest attempts at a day, newest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn attempts(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Vec<AttemptStatus>, DbError> {
+    Ok(attempts::of_day(conn, dataset, day, MOST_ATTEMPTS)?.into_iter().map(AttemptStatus::of).collect())
+}
+
+impl AttemptStatus {
+    fn of(row: Attempt) -> Self {
+        let line = |(ms, text): (u64, &str)| LogLine { ms, text: text.to_owned() };
+        Self {
+            attempt: row.attempt,
+            trigger: row.trigger,
+            worker: row.worker,
+            started_at: time(row.started_at),
+            finished_at: row.finished_at.map(time),
+            outcome: row.outcome,
+            source_ms: row.source_ms,
+            stage_ms: row.stage_ms,
+            audit_ms: row.audit_ms,
+            publish_ms: row.publish_ms,
+            rows_read: row.rows_read,
+            rows_filtered: row.rows_filtered,
+            rows_rejected: row.rows_rejected,
+            rows_loaded: row.rows_loaded,
+            error: row.error,
+            log: row.log.iter().flat_map(|log| attempt_log::lines(log)).map(line).collect(),
+        }
+    }
+}
+
+/// A row of a day's file that could not be taken.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = RejectedRow)]
+pub struct RejectedRowStatus {
+    /// The line on which it begins, from 1.
+    pub line: i64,
+    /// The column; null for a row with a wrong number of fields.
+    pub column_name: Option<String>,
+    /// The value, cut at 2,048 bytes.
+    pub value: Option<String>,
+    /// Why it could not be taken.
+    pub reason: String,
+}
+
+/// The rejected rows of a day that are kept, by line: those behind a line where one is named, at most that many.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn rejected_rows(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<RejectedRowStatus>, DbError> {
+    let of = |row: rejects::RejectedRow| RejectedRowStatus {
+        line: row.line,
+        column_name: row.column_name,
+        value: row.value,
+        reason: row.reason,
+    };
+    Ok(rejects::page(conn, dataset, day, after, limit)?.into_iter().map(of).collect())
+}

@@ -1,0 +1,126 @@
+//! What is known of datasets, days and processes: one computation for `status`, the API and the page. The names of the
+//! fields are a documented contract (docs/operations.md, docs/api.md): they are added to, never renamed.
+//!
+//! When a schedule ticks is computed a floor above; it comes in as a [`Wanted`].
+
+mod attempt;
+mod day;
+mod page;
+mod summary;
+mod wanted;
+mod worker;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+
+use crate::dataset::Dataset;
+use crate::day::{Day, DayRange};
+use crate::db::days;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::plan::{Ask, Decision, Leave};
+use crate::reconcile;
+
+pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows};
+pub use self::day::DayStatus;
+pub use self::page::{DaysPage, Selection, page};
+pub use self::summary::{Attention, RecentDay, Summary, summary};
+pub use self::wanted::Wanted;
+pub use self::worker::{WorkerStatus, workers};
+
+/// A wanted day without a row.
+pub const MISSING: &str = "missing";
+
+/// What is known of a dataset.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct DatasetStatus {
+    /// Its name; `NAME@TABLE` for days loaded into another table.
+    pub dataset: String,
+    /// The target table.
+    pub table: String,
+    /// When the schedule ticks next.
+    pub next_tick: Option<String>,
+    /// How many of the days below are in each state; `missing` counts wanted days without a row.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Each day that is wanted or has a row, oldest first.
+    pub days: Vec<DayStatus>,
+}
+
+/// What is known of a dataset and its days within a range. Without a connection there are no state tables yet.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn of(
+    mut conn: Option<&mut Conn>,
+    dataset: &Dataset,
+    wanted: &Wanted,
+    range: DayRange,
+) -> Result<DatasetStatus, DbError> {
+    let read = |conn: &mut Conn| days::list(conn, dataset.name.as_str(), Some(range));
+    let rows = conn.as_deref_mut().map(read).transpose()?.unwrap_or_default();
+    let mut by_day: BTreeMap<Day, DayStatus> =
+        wanted.within(range).iter().map(|day| (*day, DayStatus::missing(*day))).collect();
+    let definition = dataset.definition_hash();
+    by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
+    let mut days: Vec<DayStatus> = by_day.into_values().collect();
+    complete(conn, dataset, wanted, &mut days)?;
+    let mut counts = BTreeMap::new();
+    for day in &days {
+        *counts.entry(day.state).or_insert(0) += 1;
+    }
+    Ok(DatasetStatus {
+        dataset: dataset.name.to_string(),
+        table: dataset.target.table.to_string(),
+        next_tick: wanted.next_tick.map(instant),
+        counts,
+        days,
+    })
+}
+
+/// What is known of one day; `None` when it is neither wanted nor has a row.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn of_day(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, day: Day) -> Result<Option<DayStatus>, DbError> {
+    Ok(of(Some(conn), dataset, wanted, DayRange { from: day, to: day })?.days.pop())
+}
+
+/// Adds what hangs on other days, or on the clock.
+fn complete(
+    conn: Option<&mut Conn>,
+    dataset: &Dataset,
+    wanted: &Wanted,
+    days: &mut [DayStatus],
+) -> Result<(), DbError> {
+    let held_back = held_back(conn, dataset, wanted)?;
+    for day in days {
+        day.late = wanted.is_late(day.day, day.state(), day.loaded_at.is_some());
+        day.held_back_by = held_back.get(&day.day).copied();
+    }
+    Ok(())
+}
+
+/// The days that a tick would not load now because an older one failed or was refused, each with that one. It may be older
+/// than the days that are shown.
+fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &Wanted) -> Result<BTreeMap<Day, Day>, DbError> {
+    let in_order = dataset.policy.catch_up.stop_on_failure && !dataset.is_copy();
+    let Some(conn) = conn.filter(|_| in_order) else { return Ok(BTreeMap::new()) };
+    let decided = reconcile::decide(conn, dataset, &wanted.days, Ask::Tick, None)?;
+    let held = decided.into_iter().filter_map(|(day, decision)| match decision {
+        Decision::Leave(Leave::HeldBack(by)) => Some((day, by)),
+        _ => None,
+    });
+    Ok(held.collect())
+}
+
+/// A time of the state table: UTC, RFC 3339.
+fn time(time: NaiveDateTime) -> String {
+    instant(time.and_utc())
+}
+
+/// An instant as all of these fields have it: UTC, RFC 3339, milliseconds.
+#[must_use]
+pub fn instant(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

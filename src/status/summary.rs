@@ -1,0 +1,282 @@
+//! A dataset in short, for an overview of many: counted without reading the rows of all its days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{MISSING, Wanted};
+use crate::dataset::Dataset;
+use crate::day::Day;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::summary::{self, Days, NotLoaded};
+use crate::state::State;
+
+/// How many of the newest wanted days a summary has.
+const RECENT: usize = 30;
+
+/// How many of the days that need a person it has.
+const MOST_ATTENTION: usize = 20;
+
+/// A dataset in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many days are in each state; `missing` counts wanted days without a row. A state without days is not in it.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// How many failed days have no attempts left. They are among the failed ones.
+    pub failed_for_good: u64,
+    /// How many wanted days are past their deadline and neither in the target nor left out.
+    pub late: u64,
+    /// The newest day whose rows are in the target.
+    pub last_loaded: Option<Day>,
+    /// Days from that one to the newest wanted one; `None` where one of the two is not there.
+    pub lag: Option<u64>,
+    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, or failed with attempts
+    /// left) to the newest wanted one, both included; 0 when none is.
+    pub days_behind: u64,
+    /// The newest wanted days, oldest first.
+    pub recent: Vec<RecentDay>,
+    /// Days that need a person, newest first: failed with no attempts left, refused, or late. At most some dozens.
+    pub attention: Vec<Attention>,
+    /// How many there are in all.
+    pub attention_total: u64,
+}
+
+/// One of the newest wanted days.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct RecentDay {
+    /// The day.
+    #[schema(value_type = String, format = Date)]
+    pub day: Day,
+    /// Its state, or `missing`.
+    pub state: &'static str,
+    /// It is past its deadline.
+    pub late: bool,
+    /// Rows that were loaded.
+    pub rows_loaded: Option<i64>,
+    /// What went wrong, or what was found in place of the file.
+    pub error: Option<String>,
+}
+
+/// A day that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Attention {
+    /// The day.
+    #[schema(value_type = String, format = Date)]
+    pub day: Day,
+    /// Its state, or `missing`. One that is neither failed nor refused is late.
+    pub state: &'static str,
+    /// It is past its deadline.
+    pub late: bool,
+    /// What went wrong, or what was found in place of the file.
+    pub error: Option<String>,
+}
+
+/// Reads a dataset's summary.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Summary, DbError> {
+    let days = summary::days(conn, &dataset.name)?;
+    let mut summary = Summary::of(&days, wanted, dataset.policy.retry.max_attempts);
+    let shown: BTreeSet<Day> =
+        summary.recent.iter().map(|day| day.day).chain(summary.attention.iter().map(|day| day.day)).collect();
+    let shown: Vec<Day> = shown.into_iter().collect();
+    for told in summary::told_of(conn, &dataset.name, &shown)? {
+        let day = Day::new(told.day);
+        for attention in summary.attention.iter_mut().filter(|attention| attention.day == day) {
+            attention.error.clone_from(&told.error);
+        }
+        for recent in summary.recent.iter_mut().filter(|recent| recent.day == day) {
+            recent.state = told.state.0.name();
+            recent.rows_loaded = told.rows_loaded;
+            recent.error.clone_from(&told.error);
+        }
+    }
+    Ok(summary)
+}
+
+/// What is known of a day in short.
+struct Brief<'a> {
+    state: Option<State>,
+    row: Option<&'a NotLoaded>,
+}
+
+impl Brief<'_> {
+    fn in_target(&self) -> bool {
+        self.state == Some(State::Loaded) || self.row.is_some_and(|row| row.loaded_at.is_some())
+    }
+
+    fn has_attempts(&self, max_attempts: u32) -> bool {
+        self.row.is_none_or(|row| row.attempts.unsigned_abs() < max_attempts)
+    }
+
+    fn name(&self) -> &'static str {
+        self.state.map_or(MISSING, State::name)
+    }
+
+    /// True when the schedule still has it to load.
+    fn is_to_load(&self, max_attempts: u32) -> bool {
+        match self.state {
+            None | Some(State::Waiting) => true,
+            Some(State::Running) => !self.in_target(),
+            Some(State::Failed) => self.has_attempts(max_attempts),
+            Some(State::Loaded | State::Refused | State::Absent | State::Skipped) => false,
+        }
+    }
+
+    /// True when only a person moves it.
+    fn needs_person(&self, max_attempts: u32) -> bool {
+        self.state == Some(State::Refused) || self.failed_for_good(max_attempts)
+    }
+
+    fn failed_for_good(&self, max_attempts: u32) -> bool {
+        self.state == Some(State::Failed) && !self.has_attempts(max_attempts)
+    }
+}
+
+impl Summary {
+    /// What can be told of the days without reading their rows.
+    fn of(days: &Days, wanted: &Wanted, max_attempts: u32) -> Self {
+        let not_loaded: BTreeMap<Day, &NotLoaded> =
+            days.not_loaded.iter().map(|row| (Day::new(row.day), row)).collect();
+        let with_row: BTreeSet<Day> = days.all.iter().chain(not_loaded.keys()).copied().collect();
+        let brief = |day: Day| {
+            let row = not_loaded.get(&day).copied();
+            let state = row.map(|row| row.state.0).or_else(|| with_row.contains(&day).then_some(State::Loaded));
+            Brief { state, row }
+        };
+        let late = |day: Day, brief: &Brief<'_>| wanted.is_late(day, brief.state, brief.in_target());
+        let mut summary = Self::default();
+        let mut oldest_to_load = None;
+        let missing = wanted.days.iter().filter(|day| !with_row.contains(day));
+        let all: BTreeSet<Day> = missing.chain(&with_row).copied().collect();
+        for day in &all {
+            let brief = brief(*day);
+            *summary.counts.entry(brief.name()).or_default() += 1;
+            let late = late(*day, &brief);
+            summary.late += u64::from(late);
+            summary.failed_for_good += u64::from(brief.failed_for_good(max_attempts));
+            summary.attention_total += u64::from(late || brief.needs_person(max_attempts));
+            if brief.in_target() {
+                summary.last_loaded = Some(*day);
+            }
+            if oldest_to_load.is_none() && brief.is_to_load(max_attempts) && wanted.contains(*day) {
+                oldest_to_load = Some(*day);
+            }
+        }
+        let newest = wanted.newest();
+        summary.lag = newest.zip(summary.last_loaded).map(|(newest, loaded)| between(loaded, newest));
+        summary.days_behind = newest.zip(oldest_to_load).map_or(0, |(newest, oldest)| between(oldest, newest) + 1);
+        let attention = all.iter().rev().filter_map(|day| {
+            let brief = brief(*day);
+            let late = late(*day, &brief);
+            let needs = late || brief.needs_person(max_attempts);
+            needs.then(|| Attention { day: *day, state: brief.name(), late, error: None })
+        });
+        summary.attention = attention.take(MOST_ATTENTION).collect();
+        let recent = wanted.days.get(wanted.days.len().saturating_sub(RECENT)..).unwrap_or_default();
+        summary.recent = recent
+            .iter()
+            .map(|day| {
+                let brief = brief(*day);
+                let late = late(*day, &brief);
+                RecentDay { day: *day, state: brief.name(), late, rows_loaded: None, error: None }
+            })
+            .collect();
+        summary
+    }
+}
+
+/// Days from one to a later one; 0 when it is not later.
+fn between(from: Day, to: Day) -> u64 {
+    u64::try_from((to.date() - from.date()).num_days()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDateTime;
+
+    use super::*;
+    use crate::db::days::Stored;
+
+    const ATTEMPTS: u32 = 3;
+
+    fn day(number: u32) -> Day {
+        format!("2024-03-{number:02}").parse().unwrap()
+    }
+
+    fn row(number: u32, state: State, attempts: i32, in_target: bool) -> NotLoaded {
+        let loaded_at = in_target.then(NaiveDateTime::default);
+        NotLoaded { day: day(number).date(), state: Stored(state), attempts, loaded_at }
+    }
+
+    /// Of wanted days 1 to `newest`, those with a row, and the ones among them that are not loaded.
+    fn summary(newest: u32, late_to: Option<u32>, all: &[u32], not_loaded: Vec<NotLoaded>) -> Summary {
+        let wanted = Wanted { days: (1..=newest).map(day).collect(), next_tick: None, late_to: late_to.map(day) };
+        let days = Days { all: all.iter().map(|number| day(*number)).collect(), not_loaded };
+        Summary::of(&days, &wanted, ATTEMPTS)
+    }
+
+    #[test]
+    fn days_are_counted_and_holes_are_missing() {
+        let rows = vec![row(3, State::Waiting, 0, false), row(9, State::Skipped, 0, false)];
+        let summary = summary(5, None, &[1, 3, 4, 9], rows);
+        assert_eq!(summary.counts, BTreeMap::from([("loaded", 2), ("missing", 2), ("skipped", 1), ("waiting", 1)]));
+        assert_eq!((summary.last_loaded, summary.lag, summary.days_behind), (Some(day(4)), Some(1), 4));
+        let states: Vec<_> = summary.recent.iter().map(|day| day.state).collect();
+        assert_eq!(states, ["loaded", "missing", "waiting", "loaded", "missing"], "9 is not wanted");
+        assert_eq!(summary.attention_total, 0);
+    }
+
+    #[test]
+    fn what_is_still_to_be_loaded_makes_a_dataset_behind() {
+        for (state, attempts, in_target, behind) in [
+            (State::Running, 1, false, 4),
+            (State::Running, 1, true, 0),
+            (State::Waiting, 0, false, 4),
+            (State::Failed, 2, false, 4),
+            (State::Failed, 3, false, 0),
+            (State::Refused, 1, false, 0),
+            (State::Absent, 0, false, 0),
+            (State::Skipped, 0, false, 0),
+        ] {
+            let summary = summary(5, None, &[1, 2, 3, 4, 5], vec![row(2, state, attempts, in_target)]);
+            assert_eq!(summary.days_behind, behind, "{state} {attempts}");
+        }
+        assert_eq!(summary(0, None, &[], vec![]), Summary::default());
+        let none = summary(3, None, &[], vec![]);
+        assert_eq!((none.lag, none.days_behind, none.last_loaded), (None, 3, None));
+    }
+
+    #[test]
+    fn what_needs_a_person_is_named_newest_first() {
+        let rows = vec![
+            row(1, State::Refused, 1, false),
+            row(2, State::Failed, 3, false),
+            row(3, State::Failed, 1, false),
+            row(4, State::Waiting, 0, false),
+            row(6, State::Running, 1, true),
+        ];
+        let summary = summary(7, Some(5), &[1, 2, 3, 4, 6], rows);
+        let named: Vec<_> = summary.attention.iter().map(|it| (it.day, it.state, it.late)).collect();
+        let expected = [
+            (day(5), "missing", true),
+            (day(4), "waiting", true),
+            (day(3), "failed", true),
+            (day(2), "failed", true),
+            (day(1), "refused", true),
+        ];
+        assert_eq!(named, expected);
+        assert_eq!((summary.attention_total, summary.late, summary.failed_for_good), (5, 5, 1));
+        assert_eq!(summary.last_loaded, Some(day(6)), "a day that is loaded again is in the target");
+    }
+
+    #[test]
+    fn a_summary_stays_short() {
+        let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
+        let refused = |day: &Day| NotLoaded { day: day.date(), ..row(1, State::Refused, 1, false) };
+        let days = Days { all: wanted.days.clone(), not_loaded: wanted.days.iter().map(refused).collect() };
+        let summary = Summary::of(&days, &wanted, ATTEMPTS);
+        assert_eq!((summary.recent.len(), summary.attention.len()), (RECENT, MOST_ATTENTION));
+        assert_eq!((summary.attention_total, summary.attention[0].day), (4000, day(1)));
+    }
+}
