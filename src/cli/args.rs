@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::day::{Day, DayRange};
 use crate::logging::LogFormat;
@@ -90,6 +90,11 @@ pub enum Command {
     Check(Check),
     /// Create or update the state tables
     Migrate(Migrate),
+    /// Say who may come to the daemon's page: users with passwords, and tokens for programs
+    ///
+    /// They are in the file that `web.auth` names, which the daemon reads again when it changes.
+    #[command(subcommand)]
+    Web(Web),
     /// Write shell completions to standard output
     Completions {
         /// The shell
@@ -231,4 +236,67 @@ pub struct Migrate {
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `web`
+#[derive(Debug, Subcommand)]
+pub enum Web {
+    /// Add a user, or give one a new password and role
+    ///
+    /// The password is asked for twice, or read from standard input where that is no terminal. A new password ends the
+    /// user's sessions.
+    AddUser(AddUser),
+    /// Remove a user and end their sessions
+    RemoveUser(Named),
+    /// Make a token for a program and print it, once
+    AddToken(AddToken),
+    /// Remove a token
+    RemoveToken(Named),
+    /// List the users and tokens
+    Users,
+}
+
+/// `web add-user`
+#[derive(Debug, Args)]
+pub struct AddUser {
+    /// The user's name
+    pub name: String,
+    /// What they may do
+    #[arg(long, value_enum)]
+    pub role: RoleName,
+}
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RoleName {
+    /// Look at everything
+    Reader,
+    /// Look at everything and change it
+    Operator,
+}
+
+/// `web add-token`
+#[derive(Debug, Args)]
+pub struct AddToken {
+    /// The token's name
+    pub name: String,
+    /// What it is good for
+    #[arg(long, value_enum)]
+    pub scope: ScopeName,
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ScopeName {
+    /// To look at everything
+    Read,
+    /// To look at everything and change it
+    Write,
+}
+
+/// `web remove-user` and `web remove-token`
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The name
+    pub name: String,
 }

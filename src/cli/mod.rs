@@ -8,11 +8,13 @@ mod days;
 mod failure;
 mod loads;
 mod migrate;
+mod password;
 mod progress;
 mod run;
 mod run_etl;
 mod status;
 mod table;
+mod web;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -51,6 +53,7 @@ fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Forget(args) => days::forget(&App::open(global)?, &args),
         Command::Check(args) => check::check(&App::open(global)?, &args),
         Command::Migrate(args) => migrate::migrate(&App::open(global)?, &args),
+        Command::Web(command) => web::web(&App::open(global)?, &command),
         Command::Completions { shell } => {
             let mut written = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dayfill", &mut written);

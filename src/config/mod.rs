@@ -21,6 +21,7 @@ mod section;
 mod settings;
 mod source_url;
 mod toml;
+mod web;
 
 pub use environment::Environment;
 pub use keys::Keys;
@@ -101,7 +102,7 @@ fn settings(
     keys::gather(keys, "", &table);
     let mut main = Section::root(report, table);
     let url = database::read(main.section("database"), report, environment, folder);
-    let settings = Settings::read(&mut main, url);
+    let settings = Settings::read(&mut main, url, folder);
     main.finish();
     Some(settings)
 }

@@ -1,15 +1,16 @@
 //! The main file's settings, with their defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::policy;
 use super::section::{Section, boolean, choice, duration, integer, some_text};
+use super::{policy, web};
 use crate::db::url::DatabaseUrl;
 use crate::logging::LogFormat;
 use crate::policy::Policy;
+use crate::web::Settings as Web;
 
 /// The main file. `config/dayfill.toml` explains each key; `Default` is what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// When the daemon reads its configuration again.
     pub reload: Reload,
+    /// Where the page listens, and who may come in.
+    pub web: Web,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -90,14 +93,16 @@ impl Default for Settings {
             policy: Policy::default(),
             shutdown: Shutdown { grace: Duration::from_secs(30) },
             reload: Reload { watch: true },
+            web: Web::default(),
             log: Log { level: LevelFilter::Info, format: LogFormat::Text },
         }
     }
 }
 
 impl Settings {
-    /// Reads everything but the database's URL, which has more places than the file to come from.
-    pub(super) fn read(main: &mut Section, url: DatabaseUrl) -> Self {
+    /// Reads everything but the database's URL, which has more places than the file to come from. `folder` is the main
+    /// file's.
+    pub(super) fn read(main: &mut Section, url: DatabaseUrl, folder: &Path) -> Self {
         let default = Self::default();
         Self {
             datasets: main.read("datasets", some_text).map_or(default.datasets, PathBuf::from),
@@ -107,6 +112,7 @@ impl Settings {
             policy: policy::read(main, &default.policy),
             shutdown: default.shutdown.read(main.section("shutdown")),
             reload: default.reload.read(main.section("reload")),
+            web: web::read(main, folder),
             log: default.log.read(main.section("log")),
         }
     }

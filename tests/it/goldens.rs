@@ -147,10 +147,17 @@ fn help() {
         "forget",
         "check",
         "migrate",
+        "web",
+        "web add-user",
+        "web remove-user",
+        "web add-token",
+        "web remove-token",
+        "web users",
         "completions",
         "man",
     ] {
-        transcript.run(&project, &[command, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        transcript.run(&project, &words);
     }
     transcript.is_golden("help_of_commands");
 }

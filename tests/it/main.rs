@@ -23,3 +23,5 @@ mod sqlite_busy;
 mod support;
 mod support_works;
 mod tls;
+mod web_guard;
+mod web_users;

@@ -12,7 +12,7 @@ use crate::support::project::{Orders, Project, Ran};
 /// The name in the server's certificate; no name server knows it.
 const NAME: &str = "db.dayfill.test";
 
-fn openssl(folder: &Path, arguments: &[&str]) {
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) {
     let output = Command::new("openssl").current_dir(folder).args(arguments).stdin(Stdio::null()).output();
     let output =
         output.unwrap_or_else(|error| panic!("these tests need openssl (Debian: apt-get install openssl): {error}"));

@@ -1,0 +1,192 @@
+//! Who may come in: users with passwords and programs with tokens, from one file; sessions; and how often one may try.
+//!
+//! Without a users file there is nobody to be told apart. Then only this machine may come in, which `guard` sees to, and
+//! whoever does is an operator.
+
+mod cookie;
+mod error;
+mod key;
+mod login;
+mod password;
+mod private;
+mod session;
+mod store;
+mod throttle;
+mod token;
+mod users;
+pub mod users_file;
+mod who;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use tokio::sync::Semaphore;
+
+pub(in crate::web) use self::cookie::{Cookie, Jar};
+pub use self::error::AuthError;
+use self::key::{Key, Kind};
+pub(in crate::web) use self::login::{Next, login, logout, next_or_home};
+use self::session::{Ended, HOURS, Session};
+use self::store::Store;
+use self::throttle::Throttle;
+pub use self::users::{Token, User, Users, is_name};
+pub use self::who::{How, Role, Who};
+use crate::scheduler::Clocks;
+
+/// So many passwords are hashed at once: each takes a core and 19 MiB for a while.
+const AT_ONCE: usize = 2;
+
+/// Reads the clocks; tests have their own.
+pub type Clock = Arc<dyn Fn() -> Clocks + Send + Sync>;
+
+/// The users, their sessions, and what they failed at.
+pub struct Auth {
+    store: Option<Store>,
+    key: Key,
+    clock: Clock,
+    throttle: Mutex<Throttle>,
+    ended: Mutex<Ended>,
+    hashing: Arc<Semaphore>,
+}
+
+/// Why somebody was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::web) enum LoginError {
+    /// Name and password do not go together.
+    Wrong,
+    /// Too many have failed from there; how long there is to wait.
+    TooMany(Duration),
+    /// The users file cannot be read just now.
+    Unavailable,
+}
+
+/// A token was presented that there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web) struct UnknownToken;
+
+impl Auth {
+    /// Reads the users file and the key beside it, which is made if it is not there. Without a file there are no users.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, is wrong, or may be read by every user of the machine.
+    pub fn open(users: Option<&Path>) -> Result<Self, AuthError> {
+        Self::open_at(users, Arc::new(Clocks::read))
+    }
+
+    /// The same by another clock.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_at(users: Option<&Path>, clock: Clock) -> Result<Self, AuthError> {
+        Ok(Self {
+            store: users.map(Store::open).transpose()?,
+            key: users.map_or_else(Key::random, Key::beside)?,
+            clock,
+            throttle: Mutex::default(),
+            ended: Mutex::default(),
+            hashing: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+    }
+
+    /// True when there are users to be told apart.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Who sent these headers: a token comes before a session. Where there are no users, whoever it is.
+    pub(in crate::web) fn who(&self, jar: Jar, headers: &HeaderMap) -> Result<Option<Who>, UnknownToken> {
+        let Some(store) = &self.store else { return Ok(Some(Who::local())) };
+        let users = store.users();
+        if let Some(token) = bearer(headers) {
+            let users = users.ok_or(UnknownToken)?;
+            let token = users.token(token).ok_or(UnknownToken)?;
+            return Ok(Some(Who { name: token.name.clone(), role: token.scope, how: How::Token }));
+        }
+        let Some(users) = users else { return Ok(None) };
+        let now = (self.clock)().wall;
+        let hash_of = |name: &str| users.user(name).map(|user| user.password.clone());
+        let mut sessions = jar.values(Cookie::Session, headers).filter_map(|value| {
+            let session = Session::open(value, &self.key, now, hash_of)?;
+            let user = users.user(&session.user)?;
+            (!self.ended().has(&session.id)).then(|| Who {
+                name: user.name.clone(),
+                role: user.role,
+                how: How::Session(session.id),
+            })
+        });
+        Ok(sessions.next())
+    }
+
+    /// Lets a user in who knows the password; gives the value of the session's cookie and how many seconds it lasts.
+    pub(in crate::web) async fn login(
+        &self,
+        client: IpAddr,
+        name: &str,
+        password: String,
+    ) -> Result<(String, i64), LoginError> {
+        let users = self.store.as_ref().and_then(Store::users).ok_or(LoginError::Unavailable)?;
+        let now = (self.clock)();
+        self.throttle().begin(client, now.monotonic).map_err(LoginError::TooMany)?;
+        let hash = users.user(name).map(|user| user.password.clone());
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| LoginError::Unavailable)?;
+        let given = hash.clone();
+        // The permit goes with the work, which goes on when nobody waits for it any more.
+        let verifying = tokio::task::spawn_blocking(move || {
+            let right = password::verify(&password, given.as_deref());
+            drop(permit);
+            right
+        });
+        match (verifying.await, hash) {
+            (Ok(true), Some(hash)) => {
+                self.throttle().succeeded(client, now.monotonic);
+                log::info!("{name} logged in from {client}");
+                Ok((Session::new(name, now.wall).seal(&self.key, &hash), HOURS * 3600))
+            }
+            (Ok(_), hash) => {
+                // A name that is not known may be a password in the wrong field.
+                let name = hash.map(|_| format!(" as {name}")).unwrap_or_default();
+                let spent = if self.throttle().is_spent(client) { "; no more for now" } else { "" };
+                log::warn!("a login from {client}{name} failed{spent}");
+                Err(LoginError::Wrong)
+            }
+            (Err(_), _) => Err(LoginError::Unavailable),
+        }
+    }
+
+    /// Ends a session before its time.
+    pub(in crate::web) fn end(&self, session: &str) {
+        let now = (self.clock)().wall;
+        self.ended().add(session, now);
+    }
+
+    /// The CSRF token for a session, or for a visit without one, by its random id.
+    pub(in crate::web) fn csrf(&self, id: &str) -> String {
+        self.key.sign(Kind::Csrf, &[id])
+    }
+
+    /// True when that is the CSRF token for this id.
+    pub(in crate::web) fn is_csrf(&self, id: &str, token: &str) -> bool {
+        self.key.verifies(Kind::Csrf, &[id], token)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token in the header `Authorization`. Other schemes are a proxy's own and are passed over.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    // What is no text is no token either, and is refused as one.
+    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or("bearer");
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

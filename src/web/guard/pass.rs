@@ -1,0 +1,150 @@
+//! The way of a request past the guard.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Client, Peer};
+use super::csrf::Csrf;
+use super::refused::Asked;
+use super::{Guard, headers, mount, only_looks, origin};
+use crate::web::auth::{How, Role, Who};
+use crate::web::problem::Problem;
+
+/// What is known of who asks.
+pub(super) struct Visit {
+    pub(super) client: Client,
+    pub(super) who: Option<Who>,
+    pub(super) csrf: Csrf,
+}
+
+/// Among a request's extensions: whether it may change something, as far as a page of another site could not have sent
+/// it.
+#[derive(Debug, Clone, Copy)]
+struct Proven(bool);
+
+/// The guard as a layer around everything.
+pub(super) async fn watch(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let asked = Asked::of(&request);
+    let (visit, answer) = match guard.visit(&request) {
+        Ok(visit) => {
+            let answer = guard.pass(&visit, request, next).await.unwrap_or_else(IntoResponse::into_response);
+            (Some(visit), answer)
+        }
+        Err(problem) => (None, problem.into_response()),
+    };
+    let mut answer = guard.shown(answer, asked, visit.as_ref());
+    if let Some(Visit { client, csrf, .. }) = &visit
+        && let Some(cookie) = csrf.cookie(guard.jar(client))
+    {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    // Every other server on this machine would have to speak TLS as well.
+    let https_only = visit.is_some_and(|visit| visit.client.secure && visit.client.host.name() != "localhost");
+    headers::add(answer.headers_mut(), https_only);
+    answer
+}
+
+impl Guard {
+    /// Finds out who asks, from the headers alone, and refuses who has no business here.
+    fn visit(&self, request: &Request) -> Result<Visit, Problem> {
+        let headers = request.headers();
+        let Some(peer) = request.extensions().get::<Peer>() else {
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "peer", "it is not known who asks"));
+        };
+        let client = Client::of(peer, request.uri(), headers, &self.settings)?;
+        if !self.auth.has_users() && !client.is_local() {
+            let detail = "without users (web.auth) the page is for those on its own machine, and not through a proxy";
+            return Err(Problem::forbidden("local-only", detail));
+        }
+        let jar = self.jar(&client);
+        let unknown = |_| Problem::unauthorized("token", "there is no such token");
+        let who = self.auth.who(jar, headers).map_err(unknown)?;
+        let csrf = Csrf::of(who.as_ref(), &self.auth, jar, headers);
+        if !only_looks(request.method()) && !by_token(who.as_ref()) {
+            origin::refuse_if_foreign(&client, headers)?;
+        }
+        Ok(Visit { client, who, csrf })
+    }
+
+    /// Reads the body and hands the request on, both within the time there is.
+    async fn pass(&self, visit: &Visit, request: Request, next: Next) -> Result<Response, Problem> {
+        let until = Instant::now() + self.limits.request_time;
+        let (mut parts, body) = request.into_parts();
+        let read = timeout_at(until, whole(body, self.limits.body)).await;
+        let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-request", "the request took too long to arrive");
+        let body = read.map_err(slow)??;
+        let proven = by_token(visit.who.as_ref()) || visit.csrf.is_in(&self.auth, &parts.headers, &body);
+        parts.extensions.insert(Proven(proven));
+        parts.extensions.insert(visit.client.clone());
+        parts.extensions.insert(visit.csrf.clone());
+        if let Some(who) = &visit.who {
+            parts.extensions.insert(who.clone());
+        }
+        let answer = next.run(Request::from_parts(parts, Body::from(body)));
+        timeout_at(until, answer).await.map_err(|_| mount::too_slow())
+    }
+}
+
+fn by_token(who: Option<&Who>) -> bool {
+    who.is_some_and(|who| who.how == How::Token)
+}
+
+/// The whole body, if it is no larger than that.
+async fn whole(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+    // Who is told so may still be sending, and cannot be heard out.
+    let too_large = || {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("a request holds at most {most} bytes"))
+            .with_header(CONNECTION, HeaderValue::from_static("close"))
+    };
+    let mut pieces = body.into_data_stream();
+    let mut all = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Problem::bad_request("the request broke off"))?;
+        if all.len() + piece.len() > most {
+            return Err(too_large());
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
+}
+
+/// For what everybody may look at.
+pub(super) async fn needs_token_to_change(request: Request, next: Next) -> Result<Response, Problem> {
+    if !only_looks(request.method()) {
+        refuse_if_unproven(&request)?;
+    }
+    Ok(next.run(request).await)
+}
+
+/// For what is shown to those who are known, and changed by operators.
+pub(super) async fn needs_operator_to_change(request: Request, next: Next) -> Result<Response, Problem> {
+    let Some(who) = request.extensions().get::<Who>() else {
+        return Err(Problem::unauthorized("login", "nobody is logged in"));
+    };
+    if !only_looks(request.method()) {
+        if who.role < Role::Operator {
+            let detail = format!("{} is a {} and may not change anything", who.name, who.role);
+            return Err(Problem::forbidden("role", detail));
+        }
+        refuse_if_unproven(&request)?;
+    }
+    Ok(next.run(request).await)
+}
+
+fn refuse_if_unproven(request: &Request) -> Result<(), Problem> {
+    match request.extensions().get() {
+        Some(Proven(true)) => Ok(()),
+        _ => Err(Problem::forbidden(
+            "csrf",
+            "the form is not of this session (its CSRF token is missing or another's): load the page again",
+        )),
+    }
+}

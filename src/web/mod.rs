@@ -1,0 +1,15 @@
+//! The daemon's page: what is around it. `settings` says where it listens, `serve` speaks HTTP there, `guard` lets requests
+//! through or not, `auth` knows who asks, and `problem` is how a refusal is told.
+//!
+//! A router is mounted by [`Guard::mount`](guard::Guard::mount) and served by [`serve::serve`].
+
+pub mod auth;
+pub mod guard;
+mod limits;
+pub mod problem;
+pub mod serve;
+mod settings;
+mod stamp;
+
+pub use limits::Limits;
+pub use settings::{Settings, TlsFiles, is_loopback};
