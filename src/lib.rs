@@ -5,7 +5,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`daemon`], [`notify`], [`scheduler`], [`shutdown`] |
+//! | running | [`daemon`], [`notify`], [`scheduler`], [`shutdown`], [`web`] |
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
@@ -36,3 +36,4 @@ pub mod source;
 pub mod state;
 pub mod url_template;
 pub mod validate;
+pub mod web;

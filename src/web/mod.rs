@@ -1,0 +1,3 @@
+//! The web: what people see of the daemon in a browser.
+
+pub mod page;
