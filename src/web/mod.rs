@@ -7,6 +7,7 @@ pub mod auth;
 pub mod guard;
 mod limits;
 mod listen;
+pub mod page;
 pub mod problem;
 pub mod serve;
 mod settings;

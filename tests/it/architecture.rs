@@ -20,7 +20,7 @@ const ROOMS: [(&[&str], &str); 7] = [
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "notify"),
     (&["csv_core"], "parse"),
-    (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "subtle"], "web"),
+    (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
 ];
 
