@@ -3,6 +3,8 @@
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
 
+use crate::dataset::DatasetName;
+use crate::day::Day;
 use crate::db::claim::Ended;
 use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
@@ -126,12 +128,13 @@ pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: 
         .map(drop)
 }
 
-/// Records how an attempt ended.
+/// Records how an attempt ended, and what was told of it.
 pub(super) fn end(
     conn: &mut Conn,
     token: &str,
     outcome: Outcome,
     measured: &Measured,
+    log: Option<&str>,
     error: Option<&str>,
     now: NaiveDateTime,
 ) -> Result<(), DbError> {
@@ -148,6 +151,7 @@ pub(super) fn end(
         la::rows_rejected.eq(measured.rows_rejected),
         la::rows_loaded.eq(measured.rows_loaded),
         la::error.eq(error),
+        la::log.eq(log),
     );
     on!(conn, c => diesel::update(la::table.find(token)).set(ended).execute(c))
         .doing("recording the attempt's end")
@@ -171,7 +175,7 @@ pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
 /// Records that the process of a running day is gone.
 pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
     let token = row.claim.as_deref().unwrap_or_default();
-    end(conn, token, Outcome::Lost, &Measured::default(), Some(LOST), now)
+    end(conn, token, Outcome::Lost, &Measured::default(), None, Some(LOST), now)
 }
 
 /// Takes an attempt back: looking for a file that is not there costs none.
@@ -179,4 +183,57 @@ pub(super) fn take_back(conn: &mut Conn, token: &str) -> Result<(), DbError> {
     on!(conn, c => diesel::delete(load_attempts::table.find(token)).execute(c))
         .doing("taking the attempt back")
         .map(drop)
+}
+
+/// An attempt at a day, as the table has it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = load_attempts)]
+pub struct Attempt {
+    /// Which of its series, from 1.
+    pub attempt: i32,
+    /// What made it begin: the name of a [`Trigger`].
+    pub trigger: String,
+    /// The id of the worker that made it.
+    pub worker: String,
+    /// When it began, UTC by the database's clock, as all times here.
+    pub started_at: NaiveDateTime,
+    /// When it ended.
+    pub finished_at: Option<NaiveDateTime>,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<String>,
+    /// Milliseconds until the file was open.
+    pub source_ms: Option<i64>,
+    /// Milliseconds of reading, validating and staging.
+    pub stage_ms: Option<i64>,
+    /// Milliseconds of the audit.
+    pub audit_ms: Option<i64>,
+    /// Milliseconds of publishing.
+    pub publish_ms: Option<i64>,
+    /// Rows in the file.
+    pub rows_read: Option<i64>,
+    /// Rows the filter left out.
+    pub rows_filtered: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
+    /// Rows that passed the filter.
+    pub rows_loaded: Option<i64>,
+    /// What went wrong, for a person.
+    pub error: Option<String>,
+    /// What was done, as [`attempt_log`](super::attempt_log) stores it.
+    pub log: Option<String>,
+}
+
+/// The newest attempts at a day, newest first; at most that many.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> Result<Vec<Attempt>, DbError> {
+    on!(conn, c => load_attempts::table
+        .filter(load_attempts::dataset.eq(dataset.as_str()))
+        .filter(load_attempts::day.eq(day.date()))
+        .order((load_attempts::started_at.desc(), load_attempts::claim))
+        .limit(limit.into())
+        .select(Attempt::as_select())
+        .load(c))
+    .doing("reading the day's attempts")
 }

@@ -9,6 +9,7 @@ use chrono::NaiveDateTime;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
+use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{self, Measured, Outcome, Trigger};
 use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
@@ -214,7 +215,7 @@ pub enum Ended {
     Lost,
 }
 
-/// Ends a claim without publishing, with the rejects of the attempt where there are any. Nothing is written when the claim
+/// Ends a claim without publishing, with what was told of the attempt, and its rejects where there are any. Nothing is written when the claim
 /// has ended by now; the attempt then tells how.
 ///
 /// # Errors
@@ -224,6 +225,7 @@ pub fn end(
     claim: &Claim,
     ending: &Ending,
     measured: &Measured,
+    log: &AttemptLog,
     rejects: Option<&mut Rejects>,
 ) -> Result<Ended, DbError> {
     conn.transaction(|conn| {
@@ -237,7 +239,7 @@ pub fn end(
             None => days::remove(conn, &claim.row.dataset, claim.row.day)?,
         }
         let end = |conn: &mut Conn, outcome, error: Option<&str>| {
-            attempts::end(conn, &claim.token, outcome, measured, error, now)
+            attempts::end(conn, &claim.token, outcome, measured, log.stored(), error, now)
         };
         match ending {
             // A reload whose file is gone leaves the day as it was; only the attempt tells of it.

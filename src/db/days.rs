@@ -210,6 +210,21 @@ pub fn list(conn: &mut Conn, dataset: &str, range: Option<DayRange>) -> Result<V
     .doing("reading the processed days")
 }
 
+/// The rows of these days of a dataset, by day.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn list_of(conn: &mut Conn, dataset: &str, days: &[Day]) -> Result<Vec<ProcessedDay>, DbError> {
+    let days: Vec<NaiveDate> = days.iter().map(|day| day.date()).collect();
+    on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset))
+        .filter(processed_days::day.eq_any(&days))
+        .order(processed_days::day)
+        .select(ProcessedDay::as_select())
+        .load(c))
+    .doing("reading the processed days")
+}
+
 /// What the plan wants to know of a dataset's days within a range, and the database's clock when it was read.
 ///
 /// Nearly all days are loaded, and that is all there is to know of them: the primary key's index has the days, and a small

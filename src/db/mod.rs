@@ -4,7 +4,9 @@
 //! databases say in the same words stands in the modules named after what it does ([`days`], [`attempts`], [`worker`],
 //! [`stage`], [`publish`], [`target`]), what they say differently in `postgres` and `sqlite`.
 
+pub mod attempt_log;
 pub mod attempts;
+pub mod audit_log;
 pub mod claim;
 pub mod days;
 pub mod error;
@@ -18,6 +20,7 @@ mod schema;
 mod sqlite;
 pub mod stage;
 mod statements;
+pub mod summary;
 pub mod target;
 pub mod url;
 pub mod worker;

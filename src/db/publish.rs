@@ -8,6 +8,7 @@ use crate::audit::{Passed, TooManyRejected, audit};
 use crate::column::Identifier;
 use crate::dataset::Mode;
 use crate::day::Day;
+use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{self, Measured, Outcome};
 use crate::db::claim::Claim;
 use crate::db::days::{self, ProcessedDay};
@@ -17,6 +18,7 @@ use crate::db::rejects;
 use crate::db::stage::StagedDay;
 use crate::state::{Event, State, after};
 use crate::validate::Reject;
+use crate::wording::counted;
 
 /// The file that a day was staged from.
 #[derive(Debug, Clone)]
@@ -70,6 +72,7 @@ pub fn publish(
     _passed: Passed,
     origin: &Origin,
     measured: &mut Measured,
+    log: &mut AttemptLog,
 ) -> Result<(), PublishError> {
     let began = std::time::Instant::now();
     conn.keep_pages(PUBLISHING_KIB)?;
@@ -86,7 +89,8 @@ pub fn publish(
         measured.rows_filtered = Some(signed(staged.counts.read - staged.counts.rejected) - loaded);
         measured.rows_loaded = Some(loaded);
         measured.publish_ms = i64::try_from(began.elapsed().as_millis()).ok();
-        attempts::end(conn, &claim.token, Outcome::Loaded, measured, None, now)?;
+        log.line(format_args!("{} written to the target; committing", counted(loaded, "row")));
+        attempts::end(conn, &claim.token, Outcome::Loaded, measured, log.stored(), None, now)?;
         days::save(conn, &loaded_row(claim, origin, measured, now))?;
         Ok(())
     });

@@ -6,6 +6,8 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use tempfile::SpooledTempFile;
 
+use crate::dataset::DatasetName;
+use crate::day::Day;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::rejected_rows;
@@ -102,4 +104,53 @@ pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &
             .doing("writing the rejected rows")
             .map(drop)
     })
+}
+
+/// A rejected row, as the table has it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = rejected_rows)]
+pub struct RejectedRow {
+    /// The line on which it begins, from 1.
+    pub line: i64,
+    /// The column; `None` for a row with a wrong number of fields.
+    pub column_name: Option<String>,
+    /// The value, cut where it is long.
+    pub value: Option<String>,
+    /// Why it could not be taken.
+    pub reason: String,
+}
+
+/// The rejected rows of a day that are kept, by line: those behind a line where one is named, at most that many.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn page(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<RejectedRow>, DbError> {
+    on!(conn, c => rejected_rows::table
+        .filter(rejected_rows::dataset.eq(dataset.as_str()))
+        .filter(rejected_rows::day.eq(day.date()))
+        .filter(rejected_rows::line.gt(after.unwrap_or(i64::MIN)))
+        .order(rejected_rows::line)
+        .limit(limit.into())
+        .select(RejectedRow::as_select())
+        .load(c))
+    .doing("reading the day's rejected rows")
+}
+
+/// How many rejected rows of a day are kept.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn kept(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<i64, DbError> {
+    on!(conn, c => rejected_rows::table
+        .filter(rejected_rows::dataset.eq(dataset.as_str()))
+        .filter(rejected_rows::day.eq(day.date()))
+        .count()
+        .get_result(c))
+    .doing("counting the day's rejected rows")
 }

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::flights::Flights;
 use crate::dataset::{Dataset, DatasetName};
+use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::Measured;
 use crate::db::claim::{self, Claim, Ending};
 use crate::db::error::DbError;
@@ -59,7 +60,8 @@ impl Context {
         let all: Vec<Untold> = self.untold().extract_if(.., of_it).collect();
         for untold in all {
             let gone = told.error.as_ref().is_some_and(DbError::is_unreachable);
-            let ended = (!gone).then(|| claim::end(conn, &untold.claim, &untold.ending, &untold.measured, None));
+            let Untold { claim, ending, measured, log, .. } = &untold;
+            let ended = (!gone).then(|| claim::end(conn, claim, ending, measured, log, None));
             match ended {
                 Some(Ok(_)) => drop(told.datasets.insert(untold.dataset)),
                 Some(Err(error)) => {
@@ -100,6 +102,7 @@ pub struct Untold {
     pub(super) claim: Claim,
     pub(super) ending: Ending,
     pub(super) measured: Measured,
+    pub(super) log: AttemptLog,
     pub(super) _held: Held,
 }
 

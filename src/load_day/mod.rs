@@ -3,6 +3,7 @@
 mod context;
 mod flights;
 mod report;
+mod why;
 
 use std::io::Read;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
+use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{Measured, Trigger};
 use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, Request};
 use crate::db::error::DbError;
@@ -22,12 +24,14 @@ use crate::plan::{Ask, Leave};
 use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
+use crate::wording::counted;
 
 pub use context::{Context, Job, Progress, Stop, Told, Untold};
 pub use flights::{Flight, Flights, Step};
 pub use report::{Outcome, Report};
 
 use flights::Airborne;
+use why::why;
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
@@ -72,8 +76,17 @@ impl From<ReadError<Self>> for Problem {
 #[must_use]
 pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigger) -> Report {
     let began = Instant::now();
-    let mut load =
-        Load { context, job, day, ask, measured: Measured::default(), attempt: None, tag: None, flight: None };
+    let mut load = Load {
+        context,
+        job,
+        day,
+        ask,
+        measured: Measured::default(),
+        attempt: None,
+        tag: None,
+        flight: None,
+        log: AttemptLog::begin(),
+    };
     let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
     Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
 }
@@ -95,6 +108,8 @@ struct Load<'a> {
     tag: Option<String>,
     /// What is shown of it while it is loaded.
     flight: Option<Airborne<'a>>,
+    /// What is told of the attempt.
+    log: AttemptLog,
 }
 
 impl<'a> Load<'a> {
@@ -114,7 +129,9 @@ impl<'a> Load<'a> {
             Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
         };
         self.attempt = Some(claim.attempt);
+        self.log = AttemptLog::begin();
         if claim.taken_over {
+            self.log.line("taken over from a process that died or stalled");
             let name = &self.job.dataset.name;
             log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
         }
@@ -173,6 +190,8 @@ impl<'a> Load<'a> {
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
         self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
         let origin = origin?;
+        let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected);
+        self.log.line(format_args!("{read} read and staged, {rejected} of them rejected"));
         if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
             return Err(Problem::Unchanged);
         }
@@ -181,11 +200,13 @@ impl<'a> Load<'a> {
             |measured| &mut measured.audit_ms,
             |load| audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| too_many(&refusal, staged)),
         )?;
+        self.log.line("the audit passed");
         self.may_go_on()?;
         // The heartbeat ends here: it would wait for the row that publishing locks.
         held.rest();
         self.flight.iter().for_each(|flight| flight.at(Step::Publish));
-        publish(conn, claim, staged, passed, &origin, &mut self.measured).map_err(|error| match error {
+        let Self { measured, log, .. } = self;
+        publish(conn, claim, staged, passed, &origin, measured, log).map_err(|error| match error {
             PublishError::Lost => Problem::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
             PublishError::Db(error) => Problem::Db(error),
@@ -213,6 +234,8 @@ impl<'a> Load<'a> {
                 self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
                 self.flight.iter().for_each(|flight| flight.opened(file.info().bytes));
                 self.tag = Some(file.info().tag());
+                let (url, bytes) = (&file.info().url, counted(file.info().bytes, "byte"));
+                self.log.line(format_args!("opened {url}, {bytes} as stored"));
                 Ok(file)
             }
             Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
@@ -224,9 +247,10 @@ impl<'a> Load<'a> {
     }
 
     /// Reads the file into the stage.
-    fn stage(&self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
-        self.context.stop.breaks_off(file.download());
-        stage::fill(conn, &self.job.dataset, &mut |sink| self.read(&mut file, staged, sink))?;
+    fn stage(&mut self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
+        let Self { context, job, .. } = *self;
+        context.stop.breaks_off(file.download());
+        stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink))?;
         let info = file.info().clone();
         let hash = file.finish().map_err(|error| Problem::Failed(error.to_string()))?;
         Ok(Origin {
@@ -235,13 +259,19 @@ impl<'a> Load<'a> {
             bytes: info.bytes,
             modified: info.modified.naive_utc(),
             hash: hash.to_string(),
-            definition_hash: self.job.definition_hash.clone(),
+            definition_hash: job.definition_hash.clone(),
         })
     }
 
-    fn read(&self, file: &mut SourceFile, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
-        let progress = &self.context.progress;
-        let mut reader = RowReader::new(&self.job.dataset);
+    fn read(
+        &mut self,
+        file: &mut SourceFile,
+        staged: &mut StagedDay<'_>,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), Problem> {
+        let Self { context, job, .. } = *self;
+        let progress = &context.progress;
+        let mut reader = RowReader::new(&job.dataset);
         let mut buffer = vec![0; READ];
         let stored = file.stored_bytes();
         let (mut rows, mut bytes) = (0, 0);
@@ -270,12 +300,13 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn take(&self, taken: Taken<'_>, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
-        let (name, day) = (&self.job.dataset.name, self.day);
+    fn take(&mut self, taken: Taken<'_>, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
         match taken {
             Taken::Header([]) => {}
             Taken::Header(unknown) => {
-                log::warn!("{name} {day}: ignoring columns that the dataset does not name: {}", unknown.join(", "));
+                let (name, day, columns) = (&self.job.dataset.name, self.day, unknown.join(", "));
+                log::warn!("{name} {day}: ignoring columns that the dataset does not name: {columns}");
+                self.log.line(format_args!("columns that the dataset does not name are ignored: {columns}"));
             }
             Taken::Accepted { line, row } => {
                 sink.row(line, row)?;
@@ -294,6 +325,7 @@ impl<'a> Load<'a> {
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
         let Ours { claim, held } = ours;
+        self.log.line(why(&problem));
         let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
         let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
         match self.write_end(conn, &claim, &ending, rejects) {
@@ -303,8 +335,8 @@ impl<'a> Load<'a> {
             Err(error) => {
                 if error.is_the_databases_own() {
                     held.keep();
-                    let (dataset, measured) = (self.job.dataset.name.clone(), self.measured);
-                    self.context.untold().push(Untold { dataset, claim, ending, measured, _held: held });
+                    let (dataset, measured, log) = (self.job.dataset.name.clone(), self.measured, self.log.clone());
+                    self.context.untold().push(Untold { dataset, claim, ending, measured, log, _held: held });
                 }
                 Err(error)
             }
@@ -348,7 +380,7 @@ impl<'a> Load<'a> {
         mut rejects: Option<&mut Rejects>,
     ) -> Result<Ended, DbError> {
         if let Some(mut conn) = conn {
-            match claim::end(&mut conn, claim, ending, &self.measured, rejects.as_deref_mut()) {
+            match claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects.as_deref_mut()) {
                 Err(error) if error.is_the_databases_own() => {}
                 written => return written,
             }
@@ -356,6 +388,6 @@ impl<'a> Load<'a> {
         let database = &self.context.database;
         // Who stops does not wait for a database that is gone.
         let mut conn = if self.context.stop.is_asked() { database.conn_at_once()? } else { database.conn()? };
-        claim::end(&mut conn, claim, ending, &self.measured, rejects)
+        claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects)
     }
 }

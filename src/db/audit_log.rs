@@ -1,0 +1,113 @@
+//! The rows of `audit_log`: what persons and programs did on the page or through its API.
+//!
+//! An entry is written before anything is done, and says how that ended afterwards: nothing is done of which there is no
+//! entry, and an entry that never got its end tells of a process that died over it.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::prelude::*;
+
+use crate::dataset::DatasetName;
+use crate::day::DayRange;
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::audit_log;
+
+/// What an entry says until what it tells of has ended.
+pub const BEGUN: &str = "begun";
+
+/// Something that somebody is about to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed<'a> {
+    /// The user or token.
+    pub who: &'a str,
+    /// What, in one word.
+    pub action: &'a str,
+    /// On which dataset.
+    pub dataset: Option<&'a DatasetName>,
+    /// On which days.
+    pub days: Option<DayRange>,
+    /// Why, where that was said.
+    pub reason: Option<&'a str>,
+}
+
+/// An entry.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = audit_log)]
+pub struct Entry {
+    /// Its number. Those of later entries are higher.
+    pub id: i64,
+    /// When it was done, UTC by the database's clock.
+    pub at: NaiveDateTime,
+    /// The user or token; `local` where nobody has to log in.
+    pub who: String,
+    /// What was done, in one word.
+    pub action: String,
+    /// On which dataset.
+    pub dataset: Option<String>,
+    /// From which day on.
+    pub from_day: Option<NaiveDate>,
+    /// To which day, that one included.
+    pub to_day: Option<NaiveDate>,
+    /// Why, where that was said.
+    pub reason: Option<String>,
+    /// What came of it: `done`, with what there is to say, or why not; [`BEGUN`] before that is known.
+    pub outcome: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = audit_log)]
+struct NewEntry<'a> {
+    at: NaiveDateTime,
+    who: &'a str,
+    action: &'a str,
+    dataset: Option<&'a str>,
+    from_day: Option<NaiveDate>,
+    to_day: Option<NaiveDate>,
+    reason: Option<&'a str>,
+    outcome: &'a str,
+}
+
+/// Writes down what is about to be done; the entry's number.
+///
+/// # Errors
+/// A [`DbError`]; it must not be done then.
+pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
+    let Deed { who, action, dataset, days, reason } = deed;
+    let entry = NewEntry {
+        at: conn.now()?,
+        who,
+        action,
+        dataset: dataset.map(DatasetName::as_str),
+        from_day: days.map(|days| days.from.date()),
+        to_day: days.map(|days| days.to.date()),
+        reason,
+        outcome: BEGUN,
+    };
+    on!(conn, c => diesel::insert_into(audit_log::table).values(&entry).returning(audit_log::id).get_result(c))
+        .doing("writing the audit log")
+}
+
+/// Writes down what came of it.
+///
+/// # Errors
+/// A [`DbError`]; the entry says [`BEGUN`] for good then.
+pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
+    let entry = audit_log::table.find(id);
+    on!(conn, c => diesel::update(entry).set(audit_log::outcome.eq(outcome)).execute(c))
+        .doing("writing the audit log")
+        .map(drop)
+}
+
+/// The newest entries, newest first; those before an entry where its number is named.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, DbError> {
+    on!(conn, c => audit_log::table
+        .filter(audit_log::id.lt(before.unwrap_or(i64::MAX)))
+        .order(audit_log::id.desc())
+        .limit(limit.into())
+        .select(Entry::as_select())
+        .load(c))
+    .doing("reading the audit log")
+}

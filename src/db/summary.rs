@@ -1,0 +1,85 @@
+//! What a dataset's summary is made of: all its days, read without reading their rows.
+//!
+//! Nearly all days are loaded. The primary key's index has them, and a small one those that are not loaded; of the rows
+//! themselves only the few that are asked for are read, since they lie far apart ([`days::known`](super::days::known)).
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::prelude::*;
+
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::days::Stored;
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::processed_days;
+
+/// The days of a dataset that have a row.
+#[derive(Debug, Clone, Default)]
+pub struct Days {
+    /// All of them, in no order.
+    pub all: Vec<Day>,
+    /// Those that are not loaded, oldest first.
+    pub not_loaded: Vec<NotLoaded>,
+}
+
+/// A day that has a row and is not loaded.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = processed_days)]
+pub struct NotLoaded {
+    /// The day.
+    pub day: NaiveDate,
+    /// Its state.
+    pub state: Stored,
+    /// Attempts begun in this series.
+    pub attempts: i32,
+    /// When the target last took its rows, where it holds any: it is being loaded again.
+    pub loaded_at: Option<NaiveDateTime>,
+}
+
+/// Reads the days of a dataset. A day that moves between the two reads shows as it was before or is after.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<Days, DbError> {
+    let of_dataset = || processed_days::table.filter(processed_days::dataset.eq(dataset.as_str()));
+    // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
+    let is_not_loaded = diesel::dsl::sql::<diesel::sql_types::Bool>("state <> 'loaded'");
+    let all: Vec<NaiveDate> =
+        on!(conn, c => of_dataset().select(processed_days::day).load(c)).doing("reading which days there are")?;
+    let not_loaded = on!(conn, c => of_dataset()
+        .filter(is_not_loaded)
+        .order(processed_days::day)
+        .select(NotLoaded::as_select())
+        .load(c))
+    .doing("reading which days are not loaded")?;
+    Ok(Days { all: all.into_iter().map(Day::new).collect(), not_loaded })
+}
+
+/// What is told of a day in short.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = processed_days)]
+pub struct Told {
+    /// The day.
+    pub day: NaiveDate,
+    /// Its state.
+    pub state: Stored,
+    /// Rows that were loaded.
+    pub rows_loaded: Option<i64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// What is told in short of these days of a dataset, oldest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn told_of(conn: &mut Conn, dataset: &DatasetName, days: &[Day]) -> Result<Vec<Told>, DbError> {
+    let days: Vec<NaiveDate> = days.iter().map(|day| day.date()).collect();
+    on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.as_str()))
+        .filter(processed_days::day.eq_any(&days))
+        .order(processed_days::day)
+        .select(Told::as_select())
+        .load(c))
+    .doing("reading what is told of days")
+}
