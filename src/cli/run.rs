@@ -7,7 +7,7 @@ use crate::cli::app::{App, level};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
-use crate::daemon::{self, Configuration, Start};
+use crate::daemon::{self, Configuration, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
@@ -29,7 +29,10 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let read = Arc::new(move || files.read());
     let start = Start { configuration, read, catch_up, notify };
-    let started = runtime.block_on(daemon::run(start));
+    let started = runtime.block_on(async {
+        daemon::start(start).await?.run().await;
+        Ok::<(), StartError>(())
+    });
     // What is still under way has nothing to lose, and may take long: a name server that does not answer.
     runtime.shutdown_background();
     started.map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;

@@ -71,16 +71,34 @@ pub struct Start {
     pub notify: Notify,
 }
 
-/// Runs until a signal stops it. Must be called inside the runtime that sources are to use.
+/// A daemon that is ready to run.
+pub struct Ready {
+    daemon: Daemon,
+    events: UnboundedReceiver<Event>,
+}
+
+impl Ready {
+    /// What it shows of itself, and what it can be asked for.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.daemon.board)
+    }
+
+    /// Runs until a signal stops it.
+    pub async fn run(self) {
+        self.daemon.run(self.events).await;
+    }
+}
+
+/// Makes a daemon ready. Must be called inside the runtime that sources are to use.
 ///
 /// # Errors
 /// A [`StartError`].
-pub async fn run(start: Start) -> Result<(), StartError> {
+pub async fn start(start: Start) -> Result<Ready, StartError> {
     let (send, events) = unbounded_channel();
     events::forward_signals(&send).map_err(StartError::Signals)?;
     let waker = Waker::start().await?;
-    Daemon::new(start, send, waker).run(events).await;
-    Ok(())
+    Ok(Ready { daemon: Daemon::new(start, send, waker), events })
 }
 
 struct Daemon {

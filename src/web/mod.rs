@@ -6,10 +6,13 @@
 pub mod auth;
 pub mod guard;
 mod limits;
+mod listen;
+pub mod page;
 pub mod problem;
 pub mod serve;
 mod settings;
 mod stamp;
 
 pub use limits::Limits;
+pub use listen::{Routers, SetUpError, check, run};
 pub use settings::{Settings, TlsFiles, is_loopback};

@@ -64,6 +64,16 @@ fn a_commit_whose_answer_was_lost_is_told_as_loaded() {
     server.wait_until_held(FIRST);
     wait_until_it_stages(&database);
 
+    // Publishing waits for the target: nothing else of the load is to meet what comes next.
+    let mut holder = database.connect();
+    holder.batch_execute("begin; lock table orders").unwrap();
+    server.release(FIRST);
+    wait_until("it publishes", || {
+        database.line(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        ) == "1"
+    });
+
     // A commit now waits for a standby that does not exist; what it wrote is there, only the answer is not.
     let standby = |name: &str| {
         database.execute(&format!("alter system set synchronous_standby_names = '{name}'"));
@@ -73,8 +83,17 @@ fn a_commit_whose_answer_was_lost_is_told_as_loaded() {
         });
     };
     standby("nobody");
-    server.release(FIRST);
     let waiting = "from pg_stat_activity where datname = current_database() and wait_event = 'SyncRep'";
+    // The checkpointer is the one that has commits wait, and reads its settings when it comes to it.
+    let mut conn = database.connect();
+    let probe = std::thread::spawn(move || {
+        let ended = |number: usize| conn.batch_execute(&format!("create table probe_{number} ()")).is_ok();
+        (0..).map(ended).take_while(|committed| *committed).count()
+    });
+    wait_until("commits wait", || database.line(&format!("select count(*) {waiting}")) == "1");
+    database.execute(&format!("select pg_terminate_backend(pid) {waiting}"));
+    probe.join().unwrap();
+    holder.batch_execute("rollback").unwrap();
     wait_until("the commit waits for its standby", || {
         database.line(&format!("select count(*) {waiting} and query = 'COMMIT'")) == "1"
     });

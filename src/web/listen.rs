@@ -1,0 +1,161 @@
+//! Keeps the page where its settings say, and moves it when they change. What keeps it from listening is said once and
+//! tried again: a page that is not there is no reason to load no days.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use super::auth::{Auth, AuthError};
+use super::guard::{Guard, Refused, plain};
+use super::limits::Limits;
+use super::serve::{Tls, TlsError, serve};
+use super::settings::Settings;
+use axum::response::Response;
+
+/// How long after an address could not be had it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(15);
+
+/// What the page consists of.
+pub struct Routers {
+    /// What everybody may look at: the login page, scripts and styles.
+    pub open: Router,
+    /// What whoever is known may look at, and operators may change.
+    pub closed: Router,
+    /// Health: for everybody, and on the listener of metrics.
+    pub health: Router,
+    /// Metrics: on a listener of their own for everybody, else for whoever is known.
+    pub metrics: Router,
+    /// Makes the page that shows a refusal to a browser.
+    pub refusal: Arc<dyn Fn(&Refused) -> Response + Send + Sync>,
+}
+
+/// The page cannot be as its settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The users.
+    #[error("web.auth: {0}")]
+    Auth(#[from] AuthError),
+    /// The certificate.
+    #[error("web.tls_certificate: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// Sees whether the page can be as its settings say, but for the addresses.
+///
+/// # Errors
+/// A [`SetUpError`].
+pub fn check(settings: &Settings) -> Result<(), SetUpError> {
+    if settings.listen.is_some() {
+        open(settings)?;
+    }
+    Ok(())
+}
+
+fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
+    let auth = Auth::open(settings.auth.as_deref())?;
+    let tls = settings.tls.clone().map(Tls::open).transpose()?;
+    Ok((auth, tls))
+}
+
+/// Serves the page until the stop: as its settings say, and anew when they change.
+pub async fn run(
+    mut settings: watch::Receiver<Settings>,
+    routers: impl Fn(&Settings) -> Routers,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let now = settings.borrow_and_update().clone();
+        let over = Arc::new(Notify::new());
+        let served = start(&now, routers(&now), &over);
+        // Settings whose sender is gone change no more.
+        let changed = async {
+            if settings.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = tokio::select! {
+            () = &mut stop => true,
+            () = changed => false,
+        };
+        over.notify_waiters();
+        for task in served {
+            drop(task.await);
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Starts listening where these settings say, until it is over.
+fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
+    let Routers { open: everybody, closed, health, metrics, refusal } = routers;
+    let limits = Limits::default();
+    let mut served = Vec::new();
+    let mut closed = closed;
+    match settings.metrics {
+        Some(address) => {
+            let router = plain(health.clone().merge(metrics), limits);
+            served.push(listen(address, "health and metrics are", "metrics.listen", String::new(), router, None, over));
+        }
+        None => closed = closed.merge(metrics),
+    }
+    let Some(address) = settings.listen else { return served };
+    match open(settings) {
+        Ok((auth, tls)) => {
+            let guard = Guard::new(settings.clone(), auth).with_page(move |refused| refusal(refused));
+            let router = guard.mount(everybody.merge(health), closed);
+            served.push(listen(address, "the page is", "web.listen", settings.base_path.clone(), router, tls, over));
+        }
+        Err(error) => log::error!("{error}; there is no page until that is mended and read again"),
+    }
+    served
+}
+
+fn listen(
+    address: SocketAddr,
+    what: &'static str,
+    key: &'static str,
+    base_path: String,
+    router: Router,
+    tls: Option<Tls>,
+    over: &Arc<Notify>,
+) -> JoinHandle<()> {
+    // Made before the task begins, so that it misses nothing.
+    let over = Arc::clone(over).notified_owned();
+    tokio::spawn(async move {
+        let mut over = std::pin::pin!(over);
+        let listener = tokio::select! {
+            listener = bound(address, key) => listener,
+            () = &mut over => return,
+        };
+        if let Ok(address) = listener.local_addr() {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            log::info!("{what} at {scheme}://{address}{base_path}/");
+        }
+        serve(listener, router, tls, Limits::default(), over).await;
+    })
+}
+
+/// Binds the address, and tries again until it can be had.
+async fn bound(address: SocketAddr, key: &str) -> TcpListener {
+    let mut said = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if said => log::debug!("{key} = {address}: {error}"),
+            Err(error) => {
+                said = true;
+                log::error!("{key} = {address} cannot be listened on: {error}; trying again until it can");
+            }
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}

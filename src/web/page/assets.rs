@@ -1,0 +1,72 @@
+//! The files that the pages refer to. Their paths hold a hash of their content, so that they may be cached for ever.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
+/// A file that the pages refer to.
+#[derive(Debug)]
+pub struct Asset {
+    /// Its path below the base path: `/assets/style.0123456789ab.css`.
+    pub path: String,
+    /// Its content type.
+    pub content_type: &'static str,
+    /// Its content.
+    pub bytes: &'static [u8],
+}
+
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+    [
+        asset("style", "css", "text/css; charset=utf-8", include_str!("assets/style.css")),
+        asset("app", "js", "text/javascript; charset=utf-8", include_str!("assets/app.js")),
+        asset("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")),
+    ]
+});
+
+/// All assets: the router serves each under its path.
+#[must_use]
+pub fn assets() -> &'static [Asset] {
+    &*ASSETS
+}
+
+pub(super) fn style() -> &'static str {
+    &ASSETS[0].path
+}
+
+pub(super) fn script() -> &'static str {
+    &ASSETS[1].path
+}
+
+pub(super) fn icon() -> &'static str {
+    &ASSETS[2].path
+}
+
+fn asset(name: &str, ending: &str, content_type: &'static str, content: &'static str) -> Asset {
+    let mut hash = String::new();
+    for byte in &Sha256::digest(content)[..6] {
+        let _ = write!(hash, "{byte:02x}");
+    }
+    Asset { path: format!("/assets/{name}.{hash}.{ending}"), content_type, bytes: content.as_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_content_has_another_path() {
+        let path = |content| asset("style", "css", "text/css", content).path;
+        assert_eq!(path("a{}"), path("a{}"));
+        assert_ne!(path("a{}"), path("b{}"));
+        assert!(
+            path("a{}").starts_with("/assets/style.") && path("a{}").len() == "/assets/style.0123456789ab.css".len()
+        );
+    }
+
+    #[test]
+    fn the_script_is_small() {
+        let script = assets().iter().find(|asset| asset.path == script()).unwrap();
+        assert!(script.bytes.len() < 10 * 1024, "{} bytes", script.bytes.len());
+    }
+}

@@ -1,0 +1,142 @@
+//! What the pages beside the datasets show: processes, configuration, who did what, the login, and what goes wrong.
+
+use chrono::{DateTime, Utc};
+
+use crate::day::DayRange;
+
+/// The processes at work.
+#[derive(Debug, Clone)]
+pub struct Daemons {
+    /// One per process.
+    pub daemons: Vec<Daemon>,
+}
+
+/// A process that works with the database.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// Its machine.
+    pub host: String,
+    /// Its process id there.
+    pub pid: i64,
+    /// Its version of dayfill.
+    pub version: String,
+    /// Since when.
+    pub started_at: DateTime<Utc>,
+    /// Its last sign of life.
+    pub heartbeat_at: DateTime<Utc>,
+    /// Its last sign of life is older than a lease.
+    pub stalled: bool,
+    /// The days it is loading.
+    pub loads: Vec<(String, crate::day::Day)>,
+    /// What is wrong with the configuration it refused, one problem each.
+    pub refused: Vec<String>,
+    /// It is the process that answers.
+    pub this_one: bool,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// The main file.
+    pub file: String,
+    /// Since when it is in force.
+    pub since: DateTime<Utc>,
+    /// Every key, by name; secrets are masked.
+    pub keys: Vec<Key>,
+    /// The configuration that was refused last, if none was taken since.
+    pub refused: Option<Refused>,
+}
+
+/// A key of the configuration.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its name: `claim.lease`.
+    pub name: String,
+    /// Its value, secrets masked.
+    pub value: String,
+    /// Where it was said: a file, a variable, or `default`.
+    pub origin: String,
+}
+
+/// A configuration that was refused.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What is wrong with it, one problem each.
+    pub problems: Vec<String>,
+}
+
+/// Who did what, one page of it, newest first.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    /// The entries of this page.
+    pub entries: Vec<AuditEntry>,
+    /// Which page this is, from 1.
+    pub page: usize,
+    /// How many pages there are, at least 1.
+    pub pages: usize,
+}
+
+/// Something that somebody did.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub who: String,
+    /// What: `reload`, `login`.
+    pub what: String,
+    /// On which dataset.
+    pub dataset: Option<String>,
+    /// On which days.
+    pub range: Option<DayRange>,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// It was done; otherwise it was turned down or went wrong.
+    pub done: bool,
+    /// What came of it.
+    pub outcome: String,
+}
+
+/// The login.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The name that was typed before.
+    pub name: String,
+    /// The path to go to afterwards.
+    pub next: String,
+    /// Why the last try did not work.
+    pub error: Option<String>,
+}
+
+/// A request that could not be answered (problem details of HTTP).
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, in a few words.
+    pub title: String,
+    /// More of it.
+    pub detail: Option<String>,
+}
+
+/// A request that this person may not make.
+#[derive(Debug, Clone)]
+pub struct MayNot {
+    /// What was asked for.
+    pub what: String,
+    /// The role that may.
+    pub needs: String,
+}
+
+/// The database cannot be reached: no page with days can be shown.
+#[derive(Debug, Clone)]
+pub struct Unreachable {
+    /// The database, secrets masked.
+    pub database: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// The error.
+    pub error: String,
+}

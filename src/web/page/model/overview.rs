@@ -1,0 +1,81 @@
+//! What the overview shows.
+
+use chrono::{DateTime, Utc};
+
+use crate::day::Day;
+use crate::state::State;
+use crate::web::page::model::{Cell, Loading, StateCount};
+
+/// The overview of all datasets, one page of it.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// What needs a person, the most urgent first. At most some dozens; the rest is counted in `attention_total`.
+    pub attention: Vec<Attention>,
+    /// How much needs a person in all.
+    pub attention_total: usize,
+    /// The text that datasets are filtered by; empty shows all.
+    pub query: String,
+    /// Which page this is, from 1.
+    pub page: usize,
+    /// How many pages there are, at least 1.
+    pub pages: usize,
+    /// How many datasets the filter leaves.
+    pub found: usize,
+    /// How many datasets there are.
+    pub total: usize,
+    /// The datasets of this page.
+    pub datasets: Vec<DatasetRow>,
+}
+
+/// Something that needs a person.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    /// Why.
+    pub why: Why,
+    /// The dataset it is about.
+    pub dataset: Option<String>,
+    /// The day it is about.
+    pub day: Option<Day>,
+    /// What is wrong, in a sentence or two.
+    pub text: String,
+}
+
+/// Why something needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A day is in a state that only a person moves: refused, or failed with no attempts left.
+    Day(State),
+    /// A day is past its deadline.
+    Late,
+    /// The database cannot be reached, or fails.
+    Database,
+    /// A dataset's target does not fit, or something else holds the dataset up.
+    Target,
+    /// A daemon refused the configuration.
+    Configuration,
+}
+
+/// A dataset, as one row of the overview.
+#[derive(Debug, Clone)]
+pub struct DatasetRow {
+    /// Its name.
+    pub name: String,
+    /// The template of its files.
+    pub source: String,
+    /// Its last days, oldest first; about 30.
+    pub cells: Vec<Cell>,
+    /// Its days by state.
+    pub counts: Vec<StateCount>,
+    /// The newest loaded day.
+    pub last_loaded: Option<Day>,
+    /// When its schedule ticks next.
+    pub next_tick: Option<DateTime<Utc>>,
+    /// How many days before a tick's date its newest day lies.
+    pub lag_days: u32,
+    /// Its ticks load nothing.
+    pub paused: bool,
+    /// How many days are late.
+    pub late: u64,
+    /// The days that are being loaded.
+    pub loading: Vec<Loading>,
+}

@@ -1,0 +1,79 @@
+//! Every page from sample models: nothing comes through unescaped, nothing is inline, and what holds for one page holds
+//! for all of them.
+
+mod html;
+mod looks;
+mod rules;
+mod samples;
+
+use samples::Texts;
+
+use crate::web::page;
+use crate::web::page::model::{Action, Frame, Notice};
+
+/// A page: its name, its HTML, and every text that went into its model.
+struct Page {
+    name: &'static str,
+    html: String,
+    texts: Vec<String>,
+}
+
+/// All pages, below a base path.
+fn pages(texts: &dyn Fn() -> Texts, base: &str) -> Vec<Page> {
+    let make = |name, render: &dyn Fn(&Frame, &Texts) -> String| {
+        let texts = texts();
+        let frame = if name == "login" { samples::nobody(&texts, base) } else { samples::frame(&texts, base) };
+        let html = render(&frame, &texts);
+        Page { name, html, texts: texts.made.into_inner() }
+    };
+    vec![
+        make("overview", &|f, t| page::overview(f, &samples::overview(t, 5))),
+        make("overview-1000", &|f, t| page::overview(f, &samples::overview(t, 1_000))),
+        make("overview-calm", &|f, t| page::overview(f, &samples::calm(t))),
+        make("overview-empty", &|f, _| page::overview(f, &samples::empty())),
+        make("overview-nothing-found", &|f, t| page::overview(f, &samples::nothing_found(t))),
+        make("dataset", &|f, t| page::dataset(&told(f, t), &samples::dataset(t, "2024-03-02"))),
+        make("dataset-ten-years", &|f, t| page::dataset(f, &samples::dataset(t, "2016-11-21"))),
+        make("dataset-held-up", &|f, t| page::dataset(f, &samples::held_up(t))),
+        make("dataset-no-days", &|f, t| page::dataset(f, &samples::no_days(t))),
+        make("dry-run", &|f, t| page::dry_run(f, &samples::dry_run(t, Action::Reload, "2026-11-08..2026-11-20", true))),
+        make("dry-run-all", &|f, t| {
+            page::dry_run(f, &samples::dry_run(t, Action::CatchUp, "2025-08-08..2026-11-20", true))
+        }),
+        make("dry-run-skip", &|f, t| {
+            page::dry_run(f, &samples::dry_run(t, Action::Skip, "2026-11-08..2026-11-19", true))
+        }),
+        make("dry-run-viewer", &|f, t| {
+            page::dry_run(f, &samples::dry_run(t, Action::Load, "2026-11-08..2026-11-20", false))
+        }),
+        make("day-refused", &|f, t| page::day(f, &samples::refused(t))),
+        make("day-loaded", &|f, t| page::day(f, &samples::loaded(t))),
+        make("day-running", &|f, t| page::day(f, &samples::running(t))),
+        make("day-missing", &|f, t| page::day(f, &samples::missing(t))),
+        make("daemons", &|f, t| page::daemons(f, &samples::daemons(t))),
+        make("configuration", &|f, t| page::configuration(f, &samples::configuration(t))),
+        make("audit-log", &|f, t| page::audit_log(f, &samples::audit_log(t))),
+        make("login", &|f, t| page::login(f, &samples::login(t))),
+        make("problem", &|f, t| page::problem(f, &samples::problem(t))),
+        make("may-not", &|f, t| page::may_not(f, &samples::may_not(t))),
+        make("unreachable", &|f, t| page::unreachable(f, &samples::unreachable(t))),
+    ]
+}
+
+fn told(frame: &Frame, texts: &Texts) -> Frame {
+    let notice = Notice { done: true, text: texts.text("7 days are loaded again.") };
+    Frame { notice: Some(notice), ..frame.clone() }
+}
+
+#[test]
+#[ignore = "writes all pages to target/pages, to be looked at in a browser: serve that folder"]
+fn the_pages_to_look_at() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
+    std::fs::create_dir_all(folder.join("assets")).unwrap();
+    for asset in page::assets::assets() {
+        std::fs::write(folder.join(&asset.path[1..]), asset.bytes).unwrap();
+    }
+    for page in pages(&Texts::plain, "") {
+        std::fs::write(folder.join(page.name).with_extension("html"), page.html).unwrap();
+    }
+}
