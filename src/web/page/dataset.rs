@@ -48,7 +48,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
             (actions(frame, page))
         }
         @if let Some(trouble) = &page.trouble {
-            p.notice.urgent { (marked("trouble", "held up")) " " (trouble) }
+            p.notice.urgent { (marked("trouble", "held up")) ": " (trouble) }
         }
         @if let Some(pause) = &page.pause {
             p.notice {
