@@ -14,7 +14,7 @@
   };
 
   // A link's path ends with its day.
-  const dayOf = (cell) => cell.pathname.slice(-10);
+  const dayOf = (cell) => cell.getAttribute("href").slice(-10);
   const boxesOf = (dataset) => all(`[data-dataset="${CSS.escape(dataset)}"]`);
   const cellsOf = (calendar) => all("tbody a", calendar).sort((a, b) => (dayOf(a) < dayOf(b) ? -1 : 1));
 
@@ -145,7 +145,7 @@
 
   function onDay({ dataset, day, state, rows_loaded: rows, error }) {
     for (const box of boxesOf(dataset)) {
-      for (const cell of all(".days a:empty", box).filter((a) => dayOf(a) === day)) {
+      for (const cell of all(`.days a:empty[href$="${day}"]`, box)) {
         if (/failed|refused/.test(cell.className + state)) refresh(QUICK);
         cell.className = state + (cell.classList.contains("chosen") ? " chosen" : "");
         cell.title = `${day}: ${state}${rows == null ? "" : ", " + of(rows, "row")}${error ? ". " + error : ""}`;
