@@ -129,6 +129,13 @@ impl Weekdays {
     pub fn contains(self, weekday: Weekday) -> bool {
         self.0[weekday.num_days_from_monday() as usize]
     }
+
+    /// The names of those that it holds, from `mon` to `sun`.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+        names.into_iter().zip(self.0).filter(|(_, held)| *held).map(|(name, _)| name).collect()
+    }
 }
 
 impl FromStr for Weekdays {
@@ -310,6 +317,7 @@ mod tests {
         let held = |day| set.contains(day);
         assert!(held(Weekday::Sat) && held(Weekday::Sun) && held(Weekday::Mon) && held(Weekday::Wed));
         assert!(!held(Weekday::Tue) && !held(Weekday::Thu) && !held(Weekday::Fri));
+        assert_eq!(set.names(), ["mon", "wed", "sat", "sun"]);
         for bad in ["", "mon-", "lundi", "mon..fri", "mon,,tue"] {
             assert!(bad.parse::<Weekdays>().is_err(), "{bad}");
         }

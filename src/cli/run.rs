@@ -13,9 +13,13 @@ use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
 use crate::notify::Notify;
 use crate::source::Source;
+use crate::web;
+use tokio::sync::{oneshot, watch};
 
 pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Failure> {
+    let (page, page_settings) = watch::channel(app.config.settings.web.clone());
     let files = Files {
+        page: Arc::new(page),
         named: global.config.clone(),
         environment: app.environment.clone(),
         verbosity: (global.verbose, global.quiet),
@@ -30,7 +34,13 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     let read = Arc::new(move || files.read());
     let start = Start { configuration, read, catch_up, notify };
     let started = runtime.block_on(async {
-        daemon::start(start).await?.run().await;
+        let ready = daemon::start(start).await?;
+        let (end, ended) = oneshot::channel::<()>();
+        let stop = async { drop(ended.await) };
+        let page = tokio::spawn(web::run(ready.board(), page_settings, stop));
+        ready.run().await;
+        drop(end);
+        drop(page.await);
         Ok::<(), StartError>(())
     });
     // What is still under way has nothing to lose, and may take long: a name server that does not answer.
@@ -45,6 +55,8 @@ struct Files {
     environment: Environment,
     verbosity: (u8, u8),
     format: Option<LogFormat>,
+    /// Tells the page of its settings.
+    page: Arc<watch::Sender<web::Settings>>,
 }
 
 impl Files {
@@ -67,11 +79,14 @@ impl Files {
                 Err(error) => problems.push(format!("{}: {error}", dataset.name)),
             }
         }
+        problems.extend(web::check(&settings.web).err().map(|error| error.to_string()));
         if !problems.is_empty() {
             return Err(problems);
         }
+        let (page, page_settings) = (Arc::clone(&self.page), settings.web.clone());
         let (level, format) = (level(settings.log.level, self.verbosity), self.format.unwrap_or(settings.log.format));
         Ok(Configuration {
+            file: config.file.display().to_string(),
             jobs,
             database: settings.database.url.clone(),
             lease: settings.claim.lease,
@@ -79,7 +94,14 @@ impl Files {
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),
-            in_force: Box::new(move || logging::set(level, format)),
+            in_force: Box::new(move || {
+                logging::set(level, format);
+                page.send_if_modified(|told| {
+                    let changed = *told != page_settings;
+                    told.clone_from(&page_settings);
+                    changed
+                });
+            }),
         })
     }
 }

@@ -40,6 +40,12 @@ pub struct Shown {
     pub unreachable: Option<(DateTime<Utc>, String)>,
     /// The datasets, by name.
     pub datasets: BTreeMap<DatasetName, DatasetShown>,
+    /// The main file of the configuration.
+    pub file: String,
+    /// Since when the configuration is in force.
+    pub in_force_since: DateTime<Utc>,
+    /// When one was refused last.
+    pub refused_at: Option<DateTime<Utc>>,
     /// Every key that was given, by the place it stands in.
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.

@@ -316,6 +316,9 @@ impl Daemon {
             database: self.configuration.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: datasets.collect(),
+            file: self.configuration.file.clone(),
+            in_force_since: self.reload.in_force_since(),
+            refused_at: self.reload.refused_at(),
             keys: Arc::clone(&self.configuration.keys),
             refused: self.reload.refused(),
         });

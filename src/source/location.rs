@@ -124,9 +124,32 @@ impl Location {
     }
 }
 
+/// A template of such URLs fit to be shown.
+pub(super) fn template_shown(template: &str) -> String {
+    match Location::parse(template) {
+        // Reading it as a URL wrote its gaps in another way.
+        Ok(location @ Location::Web(_)) => location.shown().replace("%7B", "{").replace("%7D", "}"),
+        Ok(location) => location.shown(),
+        // What cannot be read may hold a password anywhere.
+        Err(_) => format!("{}://...", template.split("://").next().unwrap_or_default()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn templates_are_shown_with_their_gaps_and_without_secrets() {
+        for (template, shown) in [
+            ("/data/{day}.csv", "/data/{day}.csv"),
+            ("s3://b/{day:%Y/%m/%d}.csv", "s3://b/{day:%Y/%m/%d}.csv"),
+            ("https://me:pw@h/{day:%Y}/x.csv?day={day}&sig=abc", "https://***@h/{day:%Y}/x.csv?day=***&sig=***"),
+            ("https://me:pw@[broken/{day}", "https://..."),
+        ] {
+            assert_eq!(template_shown(template), shown);
+        }
+    }
 
     #[test]
     fn keys_and_paths_are_taken_letter_for_letter() {

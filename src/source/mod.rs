@@ -190,6 +190,12 @@ async fn until<T>(
     }
 }
 
+/// Where a dataset's files are, as a template fit to be shown: user, password and the values of a query are masked.
+#[must_use]
+pub fn shown(spec: &SourceSpec) -> String {
+    location::template_shown(&spec.url.to_string())
+}
+
 /// Opens a file that belongs to no day, such as a sample to be checked.
 pub fn open_file(path: &Path) -> Result<SourceFile, SourceError> {
     let url = path.display().to_string();

@@ -3,16 +3,23 @@
 //!
 //! A router is mounted by [`Guard::mount`](guard::Guard::mount) and served by [`serve::serve`].
 
+pub mod actions;
+pub mod api;
 pub mod auth;
+pub mod events;
 pub mod guard;
 mod limits;
 mod listen;
 pub mod page;
+pub mod pages;
 pub mod problem;
 pub mod serve;
 mod settings;
+mod site;
 mod stamp;
+pub mod summaries;
 
 pub use limits::Limits;
-pub use listen::{Routers, SetUpError, check, run};
+pub use listen::{SetUpError, check, run};
 pub use settings::{Settings, TlsFiles, is_loopback};
+pub use site::Site;

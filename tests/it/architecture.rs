@@ -20,7 +20,7 @@ const ROOMS: [(&[&str], &str); 8] = [
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "notify"),
     (&["csv_core"], "parse"),
-(&["utoipa", "utoipa_axum"], "web"),
+    (&["utoipa", "utoipa_axum"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
 ];

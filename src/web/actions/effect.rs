@@ -1,0 +1,150 @@
+//! What an order does to a day.
+
+use super::order::Action;
+use crate::day::Day;
+use crate::db::days::OrderError;
+use crate::plan::{Decision, Known, Leave, Owner};
+use crate::state::{Event, State, after};
+
+/// What an order does, or would do, to a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The day.
+    pub day: Day,
+    /// Its state before; `None` is missing.
+    pub state: Option<State>,
+    /// What it becomes if all goes well: a state, or `missing`; `None` leaves it alone.
+    pub becomes: Option<&'static str>,
+    /// Why.
+    pub because: String,
+    /// Why it is left alone, for programs; `None` where it is not.
+    pub left: Option<Left>,
+}
+
+/// Why a day is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It is in a state that needs nothing more.
+    Done,
+    /// Its time will come: it is not due, or others come first.
+    Later,
+    /// A process is loading it.
+    Busy,
+    /// Its state does not allow it.
+    Illegal,
+}
+
+impl Effect {
+    /// True unless the day is left alone.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.becomes.is_some()
+    }
+
+    /// Of a day that is to be loaded, or not.
+    pub(super) fn of_decision(day: Day, state: Option<State>, decision: Decision) -> Self {
+        let (becomes, because, left) = match decision {
+            Decision::Load(reason) => (Some(State::Loaded.name()), reason.to_string(), None),
+            Decision::Settle(state) => (Some(state.name()), "its process died or stalled".to_owned(), None),
+            Decision::Leave(leave) => {
+                let left = match leave {
+                    Leave::Done(_) | Leave::Exhausted => Left::Done,
+                    Leave::NotDue | Leave::HeldBack(_) | Leave::NextTick => Left::Later,
+                    Leave::Busy => Left::Busy,
+                };
+                (None, leave.to_string(), Some(left))
+            }
+        };
+        Self { day, state, becomes, because, left }
+    }
+
+    /// Of a day that would be skipped or forgotten.
+    pub(super) fn of_move(day: Day, known: Option<&Known>, action: Action) -> Self {
+        let state = known.map(|known| known.state);
+        let mut effect = Self::moved(day, state, action);
+        let settled = known.map(|known| match known {
+            Known { state: State::Running, in_target: true, .. } => State::Loaded,
+            Known { state: State::Running, .. } => State::Failed,
+            known => known.state,
+        });
+        if known.is_some_and(|known| known.state == State::Running && known.owner == Owner::Alive) {
+            effect.leave(&OrderError::Busy);
+        } else if let Err(illegal) = after(settled, event(action), false) {
+            effect.leave(&illegal.into());
+        }
+        effect
+    }
+
+    /// Of a day that was skipped or forgotten.
+    pub(super) fn moved(day: Day, state: Option<State>, action: Action) -> Self {
+        let becomes = if action == Action::Skip { State::Skipped.name() } else { crate::status::MISSING };
+        let because = format!("{}, asked for", state.map_or(crate::status::MISSING, State::name));
+        Self { day, state, becomes: Some(becomes), because, left: None }
+    }
+
+    /// It could not be done.
+    pub(super) fn leave(&mut self, error: &OrderError) {
+        self.left = Some(if matches!(error, OrderError::Busy) { Left::Busy } else { Left::Illegal });
+        self.becomes = None;
+        self.because = error.to_string();
+    }
+}
+
+fn event(action: Action) -> Event {
+    if action == Action::Skip { Event::Skipped } else { Event::Forgotten }
+}
+
+/// What came of an order that was carried out, for the audit log.
+pub(super) fn outcome(effects: &[Effect]) -> String {
+    let (done, all) = (effects.iter().filter(|effect| effect.is_done()).count(), effects.len());
+    match all {
+        0 => "done".to_owned(),
+        _ if done == all => format!("done: {}", super::days_of(all)),
+        _ => format!("done: {done} of {}", super::days_of(all)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Reason;
+
+    fn day() -> Day {
+        "2024-03-01".parse().unwrap()
+    }
+
+    #[test]
+    fn a_move_is_foreseen_as_it_will_be_made() {
+        let known = |state, in_target, owner| Known { state, attempts: 1, in_target, next_look: None, owner };
+        for (known, skipped, forgotten) in [
+            (None, true, true),
+            (Some(known(State::Loaded, true, Owner::Gone)), false, true),
+            (Some(known(State::Refused, false, Owner::Gone)), true, true),
+            (Some(known(State::Running, false, Owner::Alive)), false, false),
+            (Some(known(State::Running, false, Owner::Gone)), true, true),
+            (Some(known(State::Running, true, Owner::Gone)), false, true),
+        ] {
+            for (action, done) in [(Action::Skip, skipped), (Action::Forget, forgotten)] {
+                let effect = Effect::of_move(day(), known.as_ref(), action);
+                assert_eq!(effect.is_done(), done, "{action:?} {known:?}");
+                let busy = known.is_some_and(|known| known.owner == Owner::Alive);
+                let left = (!done).then_some(if busy { Left::Busy } else { Left::Illegal });
+                assert_eq!(effect.left, left, "{action:?} {known:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_outcome_counts_what_was_done() {
+        let load = Effect::of_decision(day(), None, Decision::Load(Reason::Missing));
+        let left = Effect::of_decision(day(), Some(State::Loaded), Decision::Leave(Leave::Done(State::Loaded)));
+        for (effects, text) in [
+            (vec![], "done"),
+            (vec![load.clone()], "done: 1 day"),
+            (vec![load.clone(), left.clone(), load], "done: 2 of 3 days"),
+            (vec![left], "done: 0 of 1 day"),
+        ] {
+            assert_eq!(outcome(&effects), text);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What a person or a program can ask for: what it would do, and doing it. The forms of the pages and the API both come
+//! here. Everything blocks.
+//!
+//! What is done is written down before it is done (`db::audit_log`), and nobody can do what was not.
+
+mod effect;
+mod order;
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+
+pub use self::effect::{Effect, Left};
+pub use self::order::{Action, MOST_DAYS, Order, Wrong};
+use super::problem::Problem;
+use crate::daemon::{Asked, Board, News};
+use crate::dataset::Dataset;
+use crate::day::{Day, DayRange};
+use crate::db::audit_log::{self, Deed};
+use crate::db::days::{self, OrderError};
+use crate::db::error::DbError;
+use crate::db::paused::{self, Paused};
+use crate::db::pool::Conn;
+use crate::plan::Ask;
+use crate::reconcile;
+use crate::scheduler;
+use crate::state::State;
+use crate::wording::counted;
+
+/// How many days that move are each told as news. Of more, the dataset as a whole is.
+const MOST_NEWS: usize = 100;
+
+/// What was asked for was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A dataset that is paused begins nothing by itself, and so does not catch up.
+    #[error("{0} is paused: resume it first, or name the days")]
+    Paused(String),
+    /// None of the days is in a state for it.
+    #[error("{}", told(.0))]
+    NoDay(Vec<Effect>),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// The days that were left alone, by why.
+fn told(effects: &[Effect]) -> String {
+    let reasons: BTreeSet<&str> = effects.iter().map(|effect| effect.because.as_str()).collect();
+    let told = |reason: &str| {
+        let left: Vec<Day> = effects.iter().filter(|it| it.because == reason).map(|it| it.day).collect();
+        format!("{}: {reason}", crate::day::listed(&left))
+    };
+    reasons.into_iter().map(told).collect::<Vec<_>>().join("; ")
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        let code = match refused {
+            Refused::Db(error) => return error.into(),
+            Refused::Paused(_) => "paused",
+            Refused::NoDay(effects) if effects.iter().all(|effect| effect.left == Some(Left::Busy)) => "busy",
+            Refused::NoDay(_) => "illegal-move",
+        };
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+}
+
+/// What an order would do to each day that it concerns, oldest first. It changes nothing.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<Effect>, DbError> {
+    match (order.action, order.days) {
+        (Action::CatchUp, _) => catch_up(conn, dataset),
+        (Action::Load | Action::Retry, Some(days)) => load(conn, dataset, days, Ask::Named),
+        (Action::Reload, Some(days)) => load(conn, dataset, days, Ask::Forced),
+        (Action::Skip | Action::Forget, Some(days)) => {
+            let (known, _) = days::known(conn, &dataset.name, days)?;
+            Ok(days.days().map(|day| Effect::of_move(day, known.get(&day), order.action)).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Does what is asked for, as far as it can be done at once; days that are to be loaded are left to the daemon. What it
+/// did, or begins to do, to each day.
+///
+/// # Errors
+/// [`Refused`]; nothing was done then, unless the database failed half-way through many days.
+pub fn carry_out(
+    board: &Board,
+    conn: &mut Conn,
+    dataset: &Dataset,
+    who: &str,
+    order: &Order,
+) -> Result<Vec<Effect>, Refused> {
+    let deed = Deed {
+        who,
+        action: order.action.name(),
+        dataset: Some(&dataset.name),
+        days: order.days,
+        reason: order.reason.as_deref(),
+    };
+    let entry = audit_log::begin(conn, deed)?;
+    let done = act(board, conn, dataset, who, order);
+    let outcome = match &done {
+        Ok(effects) => effect::outcome(effects),
+        Err(refused) => refused.to_string(),
+    };
+    if let Err(error) = audit_log::end(conn, entry, &outcome) {
+        // What was done is done, and the entry tells by whom.
+        log::warn!("{}: what came of {} by {who}: {error}", dataset.name, order.action.name());
+    }
+    let (name, action) = (&dataset.name, order.action.name());
+    let days = order.days.map_or_else(String::new, |days| format!(" {days}"));
+    log::info!("{name}{days}: {action} by {who}: {outcome}");
+    done
+}
+
+fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Order) -> Result<Vec<Effect>, Refused> {
+    let name = &dataset.name;
+    let effects = match (order.action, order.days) {
+        (Action::CatchUp, _) => {
+            if paused::list(conn)?.iter().any(|Paused { dataset, .. }| dataset == name.as_str()) {
+                return Err(Refused::Paused(name.to_string()));
+            }
+            let effects = preview(conn, dataset, order)?;
+            board.ask(Asked::CatchUp(name.clone()));
+            effects
+        }
+        (Action::Load | Action::Reload | Action::Retry, _) => {
+            let mut effects = preview(conn, dataset, order)?;
+            if order.action == Action::Retry {
+                begin_series(conn, dataset, &mut effects)?;
+            }
+            let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
+            let ask = if order.action == Action::Reload { Ask::Forced } else { Ask::Named };
+            if !days.is_empty() {
+                board.ask(Asked::Load { dataset: name.clone(), days, ask });
+            }
+            effects
+        }
+        (Action::Skip | Action::Forget, Some(days)) => {
+            let (effects, broke) = move_days(conn, dataset, days, order);
+            tell(board, dataset, order.action, &effects);
+            broke.map_or(Ok(effects), Err)?
+        }
+        (Action::Skip | Action::Forget, None) => Vec::new(),
+        (Action::Pause, _) => {
+            paused::pause(conn, name, who)?;
+            board.ask(Asked::Look(name.clone()));
+            Vec::new()
+        }
+        (Action::Resume, _) => {
+            paused::resume(conn, name)?;
+            board.ask(Asked::Look(name.clone()));
+            Vec::new()
+        }
+    };
+    let stuck = |effect: &Effect| matches!(effect.left, Some(Left::Busy | Left::Illegal));
+    if !effects.iter().any(Effect::is_done) && effects.iter().any(stuck) {
+        return Err(Refused::NoDay(effects));
+    }
+    Ok(effects)
+}
+
+/// What a look at all wanted days, as at a tick, comes to. Of days that are long done there is nothing to tell.
+fn catch_up(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Effect>, DbError> {
+    let wanted = scheduler::wanted(dataset, chrono::Utc::now()).days;
+    let backlog = dataset.policy.catch_up.max_days_per_tick;
+    let (Some(from), Some(to)) = (wanted.first().copied(), wanted.last().copied()) else { return Ok(Vec::new()) };
+    let (known, _) = days::known(conn, &dataset.name, DayRange { from, to })?;
+    let decided = reconcile::decide(conn, dataset, &wanted, Ask::Tick, backlog)?;
+    let effects = decided
+        .into_iter()
+        .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision));
+    Ok(effects.filter(|effect| effect.left != Some(Left::Done)).collect())
+}
+
+fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result<Vec<Effect>, DbError> {
+    let days: Vec<Day> = range.days().collect();
+    let (known, _) = days::known(conn, &dataset.name, range)?;
+    let decided = reconcile::decide(conn, dataset, &days, ask, None)?;
+    Ok(decided
+        .into_iter()
+        .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision))
+        .collect())
+}
+
+/// Lets days that are to be loaded begin a new series of attempts.
+fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> Result<(), DbError> {
+    for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
+        match days::order(conn, &dataset.name, effect.day, days::Order::Retry) {
+            Ok(_) => {}
+            Err(OrderError::Db(error)) => return Err(error),
+            Err(error) => effect.leave(&error),
+        }
+    }
+    Ok(())
+}
+
+/// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails does.
+fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
+    let asked = match order.action {
+        Action::Skip => days::Order::Skip(order.reason.as_deref()),
+        _ => days::Order::Forget,
+    };
+    let mut effects = Vec::new();
+    for day in range.days() {
+        match days::order(conn, &dataset.name, day, asked) {
+            Ok(before) => effects.push(Effect::moved(day, before, order.action)),
+            Err(OrderError::Db(error)) => return (effects, Some(error.into())),
+            Err(error) => {
+                let state =
+                    if let OrderError::Illegal(illegal) = &error { illegal.state } else { Some(State::Running) };
+                let mut effect = Effect::moved(day, state, order.action);
+                effect.leave(&error);
+                effects.push(effect);
+            }
+        }
+    }
+    (effects, None)
+}
+
+/// Tells of days that moved.
+fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
+    let moved = || effects.iter().filter(|effect| effect.is_done());
+    // A day that was forgotten has no state to tell of.
+    if action == Action::Skip && moved().count() <= MOST_NEWS {
+        for effect in moved() {
+            let (dataset, day, state) = (dataset.name.clone(), effect.day, State::Skipped);
+            board.tell(News::Day { dataset, day, state, rows_loaded: None, error: None });
+        }
+    }
+    if moved().next().is_some() {
+        board.ask(Asked::Look(dataset.name.clone()));
+    }
+}
+
+/// How many days, for a message.
+fn days_of(number: usize) -> String {
+    counted(number, "day")
+}

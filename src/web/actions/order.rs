@@ -1,0 +1,186 @@
+//! An order: what is asked for, understood.
+
+use crate::day::{Day, DayRange};
+
+/// How many days one order may name.
+pub const MOST_DAYS: usize = 4000;
+
+/// How many characters a reason may have.
+const LONGEST_REASON: usize = 1000;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Every wanted day that is not done is loaded, as at a tick.
+    CatchUp,
+    /// Days are loaded whatever their state, but for loaded ones.
+    Load,
+    /// Days are loaded, loaded ones too.
+    Reload,
+    /// Days get a new series of attempts, and are loaded.
+    Retry,
+    /// Days are left out.
+    Skip,
+    /// Days are made missing again.
+    Forget,
+    /// The dataset begins nothing by itself any more.
+    Pause,
+    /// It does again.
+    Resume,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 8] =
+        [Self::CatchUp, Self::Load, Self::Reload, Self::Retry, Self::Skip, Self::Forget, Self::Pause, Self::Resume];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CatchUp => "catch_up",
+            Self::Load => "load",
+            Self::Reload => "reload",
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Forget => "forget",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The action of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// True when it is about days that are named.
+    #[must_use]
+    pub fn takes_days(self) -> bool {
+        matches!(self, Self::Load | Self::Reload | Self::Retry | Self::Skip | Self::Forget)
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What.
+    pub action: Action,
+    /// With which days; none where the action is about the dataset.
+    pub days: Option<DayRange>,
+    /// Why, where that was said.
+    pub reason: Option<String>,
+}
+
+/// What is wrong with an order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct Wrong {
+    /// In which field: `action`, `from`, `to` or `reason`.
+    pub field: &'static str,
+    /// What, with the value where there is one.
+    pub why: String,
+}
+
+impl Wrong {
+    fn new(field: &'static str, why: impl Into<String>) -> Self {
+        Self { field, why: why.into() }
+    }
+}
+
+impl Order {
+    /// Understands an order. A day without an end stands for itself.
+    ///
+    /// # Errors
+    /// What is [`Wrong`] with it.
+    pub fn new(action: &str, from: Option<&str>, to: Option<&str>, reason: Option<&str>) -> Result<Self, Wrong> {
+        let action = Action::by_name(action).ok_or_else(|| {
+            let known: Vec<&str> = Action::ALL.into_iter().map(Action::name).collect();
+            Wrong::new("action", format!("{} is none of {}", super::super::site::quoted(action), known.join(", ")))
+        })?;
+        let day = |field, text: Option<&str>| {
+            text.map(|text| text.parse::<Day>().map_err(|_| Wrong::new(field, not_a_day(text)))).transpose()
+        };
+        let days = range(action, day("from", from)?, day("to", to)?)?;
+        if let Some(reason) = reason {
+            if reason.chars().count() > LONGEST_REASON {
+                return Err(Wrong::new("reason", format!("has more than {LONGEST_REASON} characters")));
+            }
+            // PostgreSQL has no character for some of them.
+            if reason.chars().any(char::is_control) {
+                return Err(Wrong::new("reason", "has characters that cannot be shown, such as line ends"));
+            }
+        }
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).map(ToOwned::to_owned);
+        Ok(Self { action, days, reason })
+    }
+}
+
+fn not_a_day(text: &str) -> String {
+    format!("{} is not a day (YYYY-MM-DD)", super::super::site::quoted(text))
+}
+
+fn range(action: Action, from: Option<Day>, to: Option<Day>) -> Result<Option<DayRange>, Wrong> {
+    if !action.takes_days() {
+        let field = from.map(|_| "from").or(to.map(|_| "to"));
+        return field.map_or(Ok(None), |field| Err(Wrong::new(field, format!("{} takes no days", action.name()))));
+    }
+    let from = from.ok_or_else(|| Wrong::new("from", format!("{} needs a day", action.name())))?;
+    let to = to.unwrap_or(from);
+    if to < from {
+        return Err(Wrong::new("to", format!("{to} is before {from}")));
+    }
+    let range = DayRange { from, to };
+    if range.days().take(MOST_DAYS + 1).count() > MOST_DAYS {
+        return Err(Wrong::new("to", format!("{range} has more than {MOST_DAYS} days")));
+    }
+    Ok(Some(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_understood() {
+        for (action, from, to, days) in [
+            ("catch_up", None, None, None),
+            ("load", Some("2024-03-01"), None, Some("2024-03-01")),
+            ("skip", Some("2024-03-01"), Some("2024-03-07"), Some("2024-03-01..2024-03-07")),
+            ("reload", Some("2010-01-01"), Some("2020-12-13"), Some("2010-01-01..2020-12-13")),
+        ] {
+            let order = Order::new(action, from, to, Some(" why ")).unwrap();
+            assert_eq!((order.action.name(), order.reason.as_deref()), (action, Some("why")));
+            assert_eq!(order.days, days.map(|days| days.parse().unwrap()));
+        }
+        assert_eq!(Order::new("pause", None, None, Some("  ")).unwrap().reason, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_value() {
+        let long = "x".repeat(LONGEST_REASON + 1);
+        for (action, from, to, reason, wrong) in [
+            ("lod", None, None, None, "action: \"lod\" is none of catch_up, load,"),
+            ("load", None, None, None, "from: load needs a day"),
+            ("load", Some("2024-02-30"), None, None, "from: \"2024-02-30\" is not a day (YYYY-MM-DD)"),
+            ("load", Some("2024-03-01"), Some("soon"), None, "to: \"soon\" is not a day"),
+            ("load", Some("2024-03-02"), Some("2024-03-01"), None, "to: 2024-03-01 is before 2024-03-02"),
+            (
+                "load",
+                Some("2010-01-01"),
+                Some("2020-12-14"),
+                None,
+                "to: 2010-01-01..2020-12-14 has more than 4000 days",
+            ),
+            ("load", Some("0001-01-01"), Some("9999-12-31"), None, "to: 0001-01-01..9999-12-31 has more than"),
+            ("catch_up", Some("2024-03-01"), None, None, "from: catch_up takes no days"),
+            ("pause", None, Some("2024-03-01"), None, "to: pause takes no days"),
+            ("pause", None, None, Some("a\0b"), "reason: has characters that"),
+            ("pause", None, None, Some(&long), "reason: has more than 1000"),
+        ] {
+            let found = Order::new(action, from, to, reason).unwrap_err().to_string();
+            assert!(found.starts_with(wrong), "{found}");
+        }
+    }
+}

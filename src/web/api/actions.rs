@@ -1,0 +1,131 @@
+//! `/api/v1/datasets/{name}/actions`: what can be asked for.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+
+use super::parameters::Named;
+use crate::day::Day;
+use crate::state::State as DayState;
+use crate::status::MISSING;
+use crate::web::Site;
+use crate::web::actions::{self, Effect, Order, Refused};
+use crate::web::auth::Who;
+use crate::web::problem::Problem;
+
+/// What is asked for.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActionRequest {
+    /// `catch_up`, `load`, `reload`, `retry`, `skip`, `forget`, `pause` or `resume`.
+    action: String,
+    /// The first day; for `load`, `reload`, `retry`, `skip` and `forget`, and only there.
+    #[schema(format = Date)]
+    from: Option<String>,
+    /// The last day, that one included; `from` unless it is said. At most 4,000 days.
+    #[schema(format = Date)]
+    to: Option<String>,
+    /// Why: the note of a skipped day, and for the audit log. At most 1,000 characters.
+    reason: Option<String>,
+    /// Only tell what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What is done, or would be.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ActionAnswer {
+    /// The dataset.
+    dataset: String,
+    /// What was asked for.
+    action: &'static str,
+    /// Nothing was done: this is what would be.
+    dry_run: bool,
+    /// What becomes of each day, oldest first; of a catch-up, of those that are not long done.
+    days: Vec<DayEffect>,
+}
+
+/// What an action does to a day.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct DayEffect {
+    /// The day.
+    #[schema(value_type = String, format = Date)]
+    day: Day,
+    /// Its state before, or `missing`.
+    state: &'static str,
+    /// What it becomes if all goes well: a state, or `missing`. Null: it is left alone.
+    becomes: Option<&'static str>,
+    /// Why.
+    because: String,
+}
+
+impl From<Effect> for DayEffect {
+    fn from(effect: Effect) -> Self {
+        let Effect { day, state, becomes, because, left: _ } = effect;
+        Self { day, state: state.map_or(MISSING, DayState::name), becomes, because }
+    }
+}
+
+/// Asks for something. Days that are to be loaded are loaded in the background, oldest first: `events` tells of them.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{name}/actions",
+    tag = "actions",
+    params(("name" = String, Path, description = "The dataset")),
+    request_body = ActionRequest,
+    responses(
+        (status = ACCEPTED, body = ActionAnswer, description = "It is done, or begun"),
+        (status = OK, body = ActionAnswer, description = "A dry run: nothing was done"),
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset"),
+        (status = CONFLICT, body = Problem, content_type = "application/problem+json",
+            description = "busy, illegal-move, paused: nothing was done"),
+        (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
+            description = "parameter: a field is wrong"),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+    )
+)]
+pub(super) async fn post(
+    State(site): State<Arc<Site>>,
+    Named(shown): Named,
+    Extension(who): Extension<Who>,
+    request: Result<Json<ActionRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<ActionAnswer>), Problem> {
+    let Json(request) = request.map_err(|rejection| wrong(&rejection))?;
+    let ActionRequest { action, from, to, reason, dry_run } = request;
+    let order = Order::new(&action, from.as_deref(), to.as_deref(), reason.as_deref())
+        .map_err(|wrong| unprocessable(wrong.to_string()))?;
+    let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
+    let effects = if dry_run {
+        site.read(move |conn| actions::preview(conn, &shown.job.dataset, &order)).await?
+    } else {
+        let board = Arc::clone(site.board());
+        let act = move |conn: &mut _| -> Result<_, Refused> {
+            actions::carry_out(&board, conn, &shown.job.dataset, &who.name, &order)
+        };
+        site.write(act).await?
+    };
+    let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let days = effects.into_iter().map(DayEffect::from).collect();
+    Ok((status, Json(ActionAnswer { dataset, action, dry_run, days })))
+}
+
+/// 422: a field is wrong.
+fn unprocessable(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "parameter", detail)
+}
+
+/// What is wrong with a body that could not be read.
+fn wrong(rejection: &JsonRejection) -> Problem {
+    let text = rejection.body_text();
+    match rejection {
+        JsonRejection::JsonDataError(_) => unprocessable(text),
+        JsonRejection::MissingJsonContentType(_) => {
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", "send it as application/json")
+        }
+        _ => Problem::bad_request(text),
+    }
+}

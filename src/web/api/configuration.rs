@@ -1,0 +1,33 @@
+//! `/api/v1/configuration`: what the daemon was told, and what it did not take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::web::Site;
+
+/// The configuration in force, secrets masked.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Configuration {
+    /// Where the database is.
+    database: String,
+    /// Every key that is given, with its value as it may be shown: `catch_up.concurrency` of the main file,
+    /// `datasets/orders.toml schedule.start` of a dataset's. Others have their defaults.
+    keys: BTreeMap<String, String>,
+    /// What is wrong with the configuration that was refused last, a line per problem; null when the last one was taken.
+    refused_config: Option<String>,
+}
+
+/// The configuration in force, and what is wrong with the one that was refused last.
+#[utoipa::path(get, path = "/api/v1/configuration", tag = "daemon", responses((status = OK, body = Configuration)))]
+pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
+    let shown = site.board().shown();
+    Json(Configuration {
+        database: shown.database.clone(),
+        keys: shown.keys.iter().map(|(key, given)| (key.clone(), given.shown.clone())).collect(),
+        refused_config: shown.refused.clone(),
+    })
+}

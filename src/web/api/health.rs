@@ -1,0 +1,62 @@
+//! `/healthz` and `/readyz`: for whoever starts, restarts and asks the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::web::Site;
+use crate::web::problem::Problem;
+
+/// The loop turns at least every 15 seconds; one that did not for so long hangs.
+const HANGS: Duration = Duration::from_mins(1);
+
+/// It is fine.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Fine {
+    /// `ok`.
+    status: &'static str,
+}
+
+/// Whether the process turns. A database that is away does not matter: restarting the process would not bring it back.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    responses(
+        (status = OK, body = Fine),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "hangs")
+    )
+)]
+pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
+    let ago = site.board().turned_ago();
+    if ago >= HANGS {
+        return Err(Problem::unavailable("hangs", format!("the loop has not turned for {} s", ago.as_secs())));
+    }
+    Ok(Json(Fine { status: "ok" }))
+}
+
+/// Whether the process can do its work: the database answers, and the configuration was taken. What is wrong is not told
+/// to everybody; `configuration` and the log tell it.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses(
+        (status = OK, body = Fine),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database, configuration")
+    )
+)]
+pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
+    let shown = site.board().shown();
+    if shown.context.is_none() || shown.unreachable.is_some() {
+        return Err(Problem::unavailable("database", "the database cannot be reached"));
+    }
+    if shown.refused.is_some() {
+        return Err(Problem::unavailable("configuration", "the configuration was refused; the one before is in force"));
+    }
+    Ok(Json(Fine { status: "ok" }))
+}

@@ -1,0 +1,122 @@
+//! The API: JSON under `/api/v1`, described by an OpenAPI document that is made of the very handlers the router is. The
+//! names of fields are a documented contract (docs/api.md).
+//!
+//! It knows nothing of who asks but their name: whoever mounts the routers puts a guard in front.
+
+mod actions;
+mod audit_log;
+mod configuration;
+mod datasets;
+mod day;
+mod days;
+mod events;
+mod health;
+mod parameters;
+mod problems;
+mod workers;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::server::ServerBuilder;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::web::Site;
+
+/// Where the document is.
+const DOCUMENT: &str = "/api/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "dayfill",
+        description = "What the daemon knows of datasets and days, and what it can be asked for. Fields are added, never \
+                       renamed or removed: ignore what you do not know. Errors are problem details (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(
+        crate::web::events::HelloEvent,
+        crate::web::events::DayEvent<'static>,
+        crate::web::events::ProgressEvent,
+        crate::web::events::DatasetEvent<'static>,
+        crate::web::events::DaemonEvent,
+    ))
+)]
+struct Document;
+
+/// What whoever is known may look at, and operators may change: everything but health. `base_path` is where the page is
+/// mounted, for the document: empty, or with a `/` in front and none behind.
+#[must_use]
+pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
+    let (router, _) = closed().split_for_parts();
+    let document = document(base_path);
+    router.route(DOCUMENT, get(|| async move { Json(document) })).with_state(Arc::clone(site))
+}
+
+/// What everybody may look at: whether the process turns, and whether it can do its work.
+#[must_use]
+pub fn health(site: &Arc<Site>) -> Router {
+    open().split_for_parts().0.with_state(Arc::clone(site))
+}
+
+/// The document that describes both.
+#[must_use]
+pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
+    let mut document = OpenApiRouter::with_openapi(Document::openapi()).merge(closed()).merge(open()).into_openapi();
+    if !base_path.is_empty() {
+        document.servers = Some(vec![ServerBuilder::new().url(base_path).build()]);
+    }
+    document
+}
+
+fn closed() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(datasets::list))
+        .routes(routes!(datasets::one))
+        .routes(routes!(days::list))
+        .routes(routes!(day::one))
+        .routes(routes!(day::rejected_rows))
+        .routes(routes!(actions::post))
+        .routes(routes!(workers::list))
+        .routes(routes!(configuration::show))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(events::stream))
+}
+
+fn open() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_of_openapi_3_1_and_names_every_path() {
+        let document = serde_json::to_value(document("/dayfill")).unwrap();
+        assert_eq!((&document["openapi"], &document["servers"][0]["url"]), (&"3.1.0".into(), &"/dayfill".into()));
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        let documented = include_str!("../../../docs/api.md");
+        for path in &paths {
+            assert!(documented.contains(&format!("`{path}`")), "docs/api.md does not tell of {path}");
+        }
+        assert_eq!(paths.len(), 12, "{paths:?}");
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn nothing_in_the_document_points_nowhere() {
+        let document = serde_json::to_value(document("")).unwrap();
+        let text = document.to_string();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "there is no schema {name}");
+        }
+        assert!(schemas.contains_key("Problem") && schemas.contains_key("Day"), "{:?}", schemas.keys());
+    }
+}

@@ -1,0 +1,90 @@
+//! What a request names: a dataset and a day in its path, and parameters. What is wrong is told with name and value.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::daemon::DatasetShown;
+use crate::day::Day;
+use crate::web::Site;
+use crate::web::problem::Problem;
+use crate::web::site::quoted;
+
+/// The dataset that the path names.
+pub(super) struct Named(pub(super) DatasetShown);
+
+impl FromRequestParts<Arc<Site>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        site.dataset(&in_path(parts, site, "name").await?).map(Self)
+    }
+}
+
+/// The day that the path names.
+pub(super) struct OfDay(pub(super) Day);
+
+impl FromRequestParts<Arc<Site>> for OfDay {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        let text = in_path(parts, site, "day").await?;
+        text.parse().map(Self).map_err(|_| no_such_day(format!("{} is not a day (YYYY-MM-DD)", quoted(&text))))
+    }
+}
+
+/// 404: there is no such day.
+pub(super) fn no_such_day(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-day", detail)
+}
+
+async fn in_path(parts: &mut Parts, site: &Arc<Site>, name: &str) -> Result<String, Problem> {
+    let all = RawPathParams::from_request_parts(parts, site).await.map_err(|_| Problem::not_found())?;
+    all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or_else(Problem::not_found)
+}
+
+/// The parameters behind the path's `?`. One that is not known is told, since it would do nothing.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T, S> FromRequestParts<S> for Parameters<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Query::from_request_parts(parts, state).await;
+        let wrong = |rejection: QueryRejection| parameter(rejection.body_text());
+        read.map(|Query(parameters)| Self(parameters)).map_err(wrong)
+    }
+}
+
+/// 400: a parameter is wrong.
+pub(super) fn parameter(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "parameter", detail)
+}
+
+/// A parameter's value, or what is wrong with it.
+pub(super) fn value<T: FromStr>(name: &str, text: Option<&str>, what: impl Display) -> Result<Option<T>, Problem> {
+    let wrong = |text: &str| parameter(format!("{name}: {} is not {what}", quoted(text)));
+    text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+}
+
+/// A day.
+pub(super) fn day(name: &str, text: Option<&str>) -> Result<Option<Day>, Problem> {
+    value(name, text, "a day (YYYY-MM-DD)")
+}
+
+/// How many are wanted on a page, at most.
+pub(super) fn limit(text: Option<&str>, usual: u32, most: u32) -> Result<u32, Problem> {
+    let what = format!("a number from 1 to {most}");
+    let limit: u32 = value("limit", text, &what)?.unwrap_or(usual);
+    if (1..=most).contains(&limit) { Ok(limit) } else { Err(parameter(format!("limit: {limit} is not {what}"))) }
+}

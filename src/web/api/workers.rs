@@ -1,0 +1,32 @@
+//! `/api/v1/workers`: the processes that work with the database.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::status::{self, WorkerStatus};
+use crate::web::Site;
+use crate::web::problem::Problem;
+
+/// The processes that are at work now.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Workers {
+    /// One per process, by the time it started: daemons, and commands that load.
+    workers: Vec<WorkerStatus>,
+}
+
+/// The processes that work with the database now, and their last signs of life.
+#[utoipa::path(
+    get,
+    path = "/api/v1/workers",
+    tag = "daemon",
+    responses(
+        (status = OK, body = Workers),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+    )
+)]
+pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Json<Workers>, Problem> {
+    Ok(Json(Workers { workers: site.read(status::workers).await? }))
+}

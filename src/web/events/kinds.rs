@@ -1,0 +1,105 @@
+//! What is told to those who listen, kind by kind. The names of the fields are a documented contract (docs/api.md).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::day::Day;
+
+/// Told first of all, and to each who comes back: what was told before may have been missed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct HelloEvent {
+    /// The version that answers.
+    pub version: &'static str,
+}
+
+/// A day is in another state.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DayEvent<'a> {
+    /// The dataset.
+    pub dataset: &'a str,
+    /// The day.
+    #[schema(value_type = String, format = Date)]
+    pub day: Day,
+    /// Its state by now.
+    pub state: &'static str,
+    /// The rows that were loaded.
+    pub rows_loaded: Option<i64>,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+}
+
+/// How far a load is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ProgressEvent {
+    /// The dataset.
+    pub dataset: String,
+    /// The day.
+    #[schema(value_type = String, format = Date)]
+    pub day: Day,
+    /// `source`, `stage`, `audit` or `publish`.
+    pub step: &'static str,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Bytes read so far, as stored.
+    pub bytes: u64,
+    /// The file's size as stored; 0 before it is open.
+    pub bytes_total: u64,
+}
+
+/// A dataset is another in short.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DatasetEvent<'a> {
+    /// The dataset.
+    pub dataset: &'a str,
+    /// How many days are in each state.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub counts: &'a BTreeMap<&'static str, u64>,
+    /// When its schedule ticks next.
+    #[schema(format = DateTime)]
+    pub next_tick: Option<String>,
+    /// It is paused.
+    pub paused: bool,
+    /// How many wanted days are past their deadline and not done.
+    pub late: u64,
+}
+
+/// The database or the configuration is another, came or went, or something was missed: look at everything anew.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DaemonEvent {}
+
+/// An event as it goes over the wire.
+pub(super) fn frame(kind: &str, data: &impl Serialize) -> Bytes {
+    // These are plain values under plain names, which JSON has no trouble with.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Bytes::from(format!("event: {kind}\ndata: {data}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stays_on_its_lines() {
+        let event = DayEvent {
+            dataset: "orders",
+            day: "2024-03-01".parse().unwrap(),
+            state: "failed",
+            rows_loaded: None,
+            error: Some("two\nlines\r\nand \"quotes\""),
+        };
+        let frame = frame("day", &event);
+        let text = std::str::from_utf8(&frame).unwrap();
+        assert_eq!(
+            text,
+            "event: day\ndata: {\"dataset\":\"orders\",\"day\":\"2024-03-01\",\"state\":\"failed\",\"rows_loaded\":null,\
+             \"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
+        );
+        assert_eq!(frame_of_daemon(), "event: daemon\ndata: {}\n\n");
+    }
+
+    fn frame_of_daemon() -> Bytes {
+        frame("daemon", &DaemonEvent {})
+    }
+}

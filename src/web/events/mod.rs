@@ -1,0 +1,171 @@
+//! What happens, for those who listen. One task makes each event once; all streams share it, so that a further listener
+//! costs next to nothing, and where nobody listens nothing is made.
+
+mod flights;
+mod kinds;
+mod stream;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, Receiver};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use self::flights::Seen;
+use self::kinds::frame;
+pub use self::kinds::{DaemonEvent, DatasetEvent, DayEvent, HelloEvent, ProgressEvent};
+use crate::daemon::{Board, News};
+use crate::dataset::DatasetName;
+use crate::status::instant;
+use crate::web::summaries::Summaries;
+
+/// How far a listener may be behind; one that is further is told to begin anew.
+const BEHIND: usize = 1024;
+
+/// How often it is looked how far loads are.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// How long news of a dataset and of the daemon are gathered. The board shows what they are about a moment after they
+/// are told.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// What happens, for those who listen.
+#[derive(Debug)]
+pub struct Events {
+    /// Events as they go over the wire; `None` once it is over.
+    frames: Mutex<Option<broadcast::Sender<Bytes>>>,
+    /// Wakes the task when somebody begins to listen.
+    listening: Notify,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { frames: Mutex::new(Some(broadcast::channel(BEHIND).0)), listening: Notify::new() }
+    }
+}
+
+/// What is to be told when it was gathered.
+#[derive(Default)]
+struct Gathered {
+    datasets: BTreeSet<DatasetName>,
+    daemon: bool,
+    at: Option<tokio::time::Instant>,
+}
+
+impl Events {
+    /// Ends all streams, for good: the daemon is ending, and nobody need wait for those who listen.
+    pub fn end(&self) {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// How many listen now.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.as_ref().map_or(0, broadcast::Sender::receiver_count)
+    }
+
+    /// What happens from here on; `None` when it is over.
+    fn listen(&self) -> Option<Receiver<Bytes>> {
+        let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = frames.as_ref().map(broadcast::Sender::subscribe);
+        self.listening.notify_one();
+        receiver
+    }
+
+    fn send(&self, frame: Bytes) {
+        if let Some(frames) = &*self.frames.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Nobody may listen by now.
+            drop(frames.send(frame));
+        }
+    }
+
+    /// Makes the events, for as long as the runtime lives.
+    pub(super) async fn keep(self: Arc<Self>, board: Arc<Board>, summaries: Arc<Summaries>) {
+        let (mut news, mut changes) = (board.news(), summaries.changes());
+        let mut look = interval(PROGRESS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut seen, mut gathered) = (Seen::default(), Gathered::default());
+        loop {
+            let listened_to = self.listeners() > 0;
+            let gathered_by = gathered.at.unwrap_or_else(tokio::time::Instant::now);
+            tokio::select! {
+                heard = news.recv() => match heard {
+                    Ok(news) => self.hear(&news, &mut gathered),
+                    Err(RecvError::Lagged(_)) => gathered.daemon(),
+                    Err(RecvError::Closed) => return,
+                },
+                changed = changes.recv() => match changed {
+                    Ok(name) => gathered.dataset(name),
+                    Err(RecvError::Lagged(_)) => gathered.daemon(),
+                    Err(RecvError::Closed) => return,
+                },
+                () = sleep_until(gathered_by), if gathered.at.is_some() => {
+                    self.tell(&std::mem::take(&mut gathered), &board, &summaries);
+                }
+                _ = look.tick(), if listened_to => {
+                    let flights = board.shown().context.as_ref().map(|context| context.flights.now());
+                    seen.look(&flights.unwrap_or_default()).into_iter().for_each(|frame| self.send(frame));
+                }
+                () = self.listening.notified() => {}
+            }
+            if !listened_to {
+                seen = Seen::default();
+            }
+        }
+    }
+
+    fn hear(&self, news: &News, gathered: &mut Gathered) {
+        match news {
+            News::Day { dataset, day, state, rows_loaded, error } if self.listeners() > 0 => {
+                let (dataset, state, error) = (dataset.as_str(), state.name(), error.as_deref());
+                self.send(frame("day", &DayEvent { dataset, day: *day, state, rows_loaded: *rows_loaded, error }));
+            }
+            News::Day { .. } => {}
+            News::Dataset(name) => gathered.dataset(name.clone()),
+            News::Daemon => gathered.daemon(),
+        }
+    }
+
+    /// Tells what was gathered.
+    fn tell(&self, gathered: &Gathered, board: &Board, summaries: &Summaries) {
+        if self.listeners() == 0 {
+            return;
+        }
+        let shown = board.shown();
+        for name in &gathered.datasets {
+            let (Some(dataset), Some(kept)) = (shown.datasets.get(name), summaries.of(name)) else { continue };
+            let event = DatasetEvent {
+                dataset: name.as_str(),
+                counts: &kept.summary.counts,
+                next_tick: dataset.next_tick.map(instant),
+                paused: dataset.paused.is_some(),
+                late: kept.summary.late,
+            };
+            self.send(frame("dataset", &event));
+        }
+        if gathered.daemon {
+            self.send(frame("daemon", &DaemonEvent {}));
+        }
+    }
+}
+
+impl Gathered {
+    fn dataset(&mut self, name: DatasetName) {
+        self.datasets.insert(name);
+        self.soon();
+    }
+
+    fn daemon(&mut self) {
+        self.daemon = true;
+        self.soon();
+    }
+
+    fn soon(&mut self) {
+        self.at.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
+    }
+}

@@ -1,0 +1,146 @@
+//! What the API and the pages are made from: the daemon's board, the summaries, the event streams, and the one door to
+//! the database.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use tokio::sync::Semaphore;
+
+use super::events::Events;
+use super::problem::Problem;
+use super::summaries::Summaries;
+use crate::daemon::{Board, DatasetShown};
+use crate::dataset::DatasetName;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+
+/// How many requests read from the database at a time; further ones wait. Each takes a connection.
+const READERS: usize = 4;
+
+/// How many change something there at a time. They may have to wait for whoever is publishing, and readers need not.
+const WRITERS: usize = 2;
+
+/// What the API and the pages are made from.
+pub struct Site {
+    board: Arc<Board>,
+    summaries: Arc<Summaries>,
+    events: Arc<Events>,
+    readers: Semaphore,
+    writers: Semaphore,
+}
+
+impl Site {
+    /// Begins to keep what is told of the daemon behind that board. Must be called inside a runtime.
+    #[must_use]
+    pub fn start(board: Arc<Board>) -> Arc<Self> {
+        let (summaries, events) = (Arc::new(Summaries::default()), Arc::new(Events::default()));
+        tokio::spawn(Arc::clone(&events).keep(Arc::clone(&board), Arc::clone(&summaries)));
+        tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&board)));
+        let (readers, writers) = (Semaphore::new(READERS), Semaphore::new(WRITERS));
+        Arc::new(Self { board, summaries, events, readers, writers })
+    }
+
+    /// What the daemon shows of itself, and what it can be asked for.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The datasets in short.
+    #[must_use]
+    pub fn summaries(&self) -> &Summaries {
+        &self.summaries
+    }
+
+    /// What happens, for those who listen.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// A dataset as the daemon has it.
+    ///
+    /// # Errors
+    /// A [`Problem`] when there is none of that name.
+    pub fn dataset(&self, name: &str) -> Result<DatasetShown, Problem> {
+        let found = name.parse::<DatasetName>().ok().and_then(|name| self.board.shown().datasets.get(&name).cloned());
+        found.ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, "no-such-dataset", format!("there is no dataset {}", quoted(name)))
+        })
+    }
+
+    /// Reads from the database. What blocks goes through here, on a thread that may.
+    ///
+    /// # Errors
+    /// A [`Problem`]: the database is not there, or what the reading came to.
+    pub async fn read<T, E>(&self, read: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        self.database(&self.readers, read).await
+    }
+
+    /// Changes something in the database.
+    ///
+    /// # Errors
+    /// A [`Problem`]: the database is not there, or what the change came to.
+    pub async fn write<T, E>(
+        &self,
+        write: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        self.database(&self.writers, write).await
+    }
+
+    async fn database<T, E>(
+        &self,
+        places: &Semaphore,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        let _place = places.acquire().await.map_err(|error| gone(error.to_string()))?;
+        let shown = self.board.shown();
+        if let Some((since, error)) = &shown.unreachable {
+            return Err(gone(format!("{error} (since {})", crate::status::instant(*since))));
+        }
+        let Some(context) = shown.context.clone() else {
+            return Err(gone("the database was not reached yet"));
+        };
+        drop(shown);
+        // A connection that is free at once, or a new one: loads that wait for one of the pool's come first.
+        let work = move || work(&mut context.database.conn_at_once()?).map_err(Into::into);
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            log::error!("a fault in dayfill: {error}");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", "a fault in dayfill; its log says more"))
+        })
+    }
+}
+
+/// 503: the database is not there.
+fn gone(why: impl Into<String>) -> Problem {
+    Problem::unavailable("database", why)
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        let text = error.to_string();
+        if error.is_the_databases_own() {
+            return gone(text);
+        }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "database-error", text)
+    }
+}
+
+/// A text of a request's, as a problem shows it: in quotes, cut where it is long.
+pub(in crate::web) fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(100).collect();
+    let more = if cut.len() < text.len() { "..." } else { "" };
+    format!("{:?}", cut + more)
+}

@@ -1,0 +1,202 @@
+//! Which summary is to be read next. Pure: it is told the time, and what was heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::dataset::DatasetName;
+
+/// How old a summary gets in the background, as long as the datasets are few.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// The least time between two that are read in the background, so that many datasets do not keep the database busy.
+const PACE: Duration = Duration::from_millis(100);
+
+/// The least time between two readings of one dataset: of a catch-up of years, each day is news.
+const GAP: Duration = Duration::from_millis(500);
+
+/// How long nothing is read after an error.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Which summary is to be read next. `J` is what a dataset is made of: another one of it is another dataset.
+pub(super) struct Due<J> {
+    datasets: BTreeMap<DatasetName, Entry<J>>,
+    /// Those that something happened to.
+    asked: BTreeSet<DatasetName>,
+    /// When one was read last in the background.
+    round: Option<Instant>,
+    not_before: Option<Instant>,
+}
+
+struct Entry<J> {
+    job: Arc<J>,
+    read: Option<Instant>,
+}
+
+impl<J> Default for Due<J> {
+    fn default() -> Self {
+        Self { datasets: BTreeMap::new(), asked: BTreeSet::new(), round: None, not_before: None }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Read this one.
+    Read(DatasetName),
+    /// Nothing, for so long.
+    Rest(Duration),
+}
+
+impl<J> Due<J> {
+    /// These are the datasets, and no others. One that is new, or another, is to be read.
+    pub(super) fn know<'a>(&mut self, datasets: impl Iterator<Item = (&'a DatasetName, &'a Arc<J>)>)
+    where
+        J: 'a,
+    {
+        let mut before = std::mem::take(&mut self.datasets);
+        for (name, job) in datasets {
+            let old = before.remove(name).filter(|old| Arc::ptr_eq(&old.job, job));
+            let entry = old.unwrap_or_else(|| Entry { job: Arc::clone(job), read: None });
+            self.datasets.insert(name.clone(), entry);
+        }
+        self.asked.retain(|name| self.datasets.contains_key(name));
+    }
+
+    /// Something happened to it.
+    pub(super) fn ask(&mut self, name: &DatasetName) {
+        if self.datasets.contains_key(name) {
+            self.asked.insert(name.clone());
+        }
+    }
+
+    /// Something may have happened to any.
+    pub(super) fn ask_all(&mut self) {
+        self.asked.extend(self.datasets.keys().cloned());
+    }
+
+    pub(super) fn next(&mut self, now: Instant) -> Next {
+        if let Some(until) = self.not_before.filter(|until| now < *until) {
+            return Next::Rest(until - now);
+        }
+        if let Some((name, _)) = self.datasets.iter().find(|(_, entry)| entry.read.is_none()) {
+            return Next::Read(name.clone());
+        }
+        let read = |name: &DatasetName| self.datasets.get(name).and_then(|entry| entry.read);
+        let asked = self.asked.iter().filter_map(|name| Some((read(name)? + GAP, name))).min();
+        if let Some((at, name)) = asked
+            && at <= now
+        {
+            return Next::Read(name.clone());
+        }
+        let oldest = self.datasets.iter().filter_map(|(name, entry)| Some((entry.read?, name))).min();
+        let number = u32::try_from(self.datasets.len()).unwrap_or(u32::MAX).max(1);
+        let pace = (ROUND / number).max(PACE);
+        let round = oldest.map(|(read, name)| (self.round.map_or(read, |round| round.max(read)) + pace, name.clone()));
+        let asked_at = asked.map(|(at, _)| at);
+        match round {
+            Some((at, name)) if at <= now => {
+                self.round = Some(now);
+                Next::Read(name)
+            }
+            round => {
+                let at = round.map(|(at, _)| at).into_iter().chain(asked_at).min();
+                Next::Rest(at.map_or(ROUND, |at| at.saturating_duration_since(now)))
+            }
+        }
+    }
+
+    pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant) {
+        self.asked.remove(name);
+        if let Some(entry) = self.datasets.get_mut(name) {
+            entry.read = Some(now);
+        }
+    }
+
+    pub(super) fn failed(&mut self, now: Instant) {
+        self.not_before = Some(now + AFTER_ERROR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(number: usize) -> Vec<(DatasetName, Arc<()>)> {
+        (0..number).map(|n| (format!("d{n:03}").parse().unwrap(), Arc::default())).collect()
+    }
+
+    fn know(due: &mut Due<()>, names: &[(DatasetName, Arc<()>)]) {
+        due.know(names.iter().map(|(name, job)| (name, job)));
+    }
+
+    /// Lets time go by in steps of 50 ms; what was read, and after how many milliseconds.
+    fn pass(due: &mut Due<()>, from: Instant, ms: u64) -> Vec<(String, u64)> {
+        let mut read = Vec::new();
+        for after in (0..=ms).step_by(50) {
+            let now = from + Duration::from_millis(after);
+            while let Next::Read(name) = due.next(now) {
+                due.was_read(&name, now);
+                read.push((name.to_string(), after));
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn all_are_read_at_once_at_first_and_then_in_turn() {
+        let (mut due, names, now) = (Due::default(), names(4), Instant::now());
+        know(&mut due, &names);
+        assert_eq!(pass(&mut due, now, 0).len(), 4);
+        let later = pass(&mut due, now + Duration::from_millis(50), 9_950);
+        let times: Vec<u64> = later.iter().map(|(_, at)| at + 50).collect();
+        assert_eq!(times, [2_500, 5_000, 7_500, 10_000]);
+        let read: BTreeSet<&String> = later.iter().map(|(name, _)| name).collect();
+        assert_eq!(read.len(), 4, "each once: {later:?}");
+    }
+
+    #[test]
+    fn many_do_not_keep_the_database_busy() {
+        let (mut due, names, now) = (Due::default(), names(300), Instant::now());
+        know(&mut due, &names);
+        assert_eq!(pass(&mut due, now, 0).len(), 300);
+        let later = pass(&mut due, now + Duration::from_millis(50), 29_950);
+        let read: BTreeSet<&String> = later.iter().map(|(name, _)| name).collect();
+        assert_eq!((later.len(), read.len()), (300, 300), "each once in 300 times 100 ms");
+    }
+
+    #[test]
+    fn what_something_happened_to_is_read_at_once_but_not_all_the_time() {
+        let (mut due, names, now) = (Due::default(), names(2), Instant::now());
+        know(&mut due, &names);
+        pass(&mut due, now, 0);
+        let news = now + Duration::from_secs(1);
+        due.ask(&names[1].0);
+        assert_eq!(pass(&mut due, news, 100), [("d001".to_owned(), 0)]);
+        due.ask(&names[1].0);
+        assert_eq!(pass(&mut due, news + Duration::from_millis(150), 900), [("d001".to_owned(), 350)]);
+        assert!(matches!(due.next(news), Next::Rest(rest) if rest <= Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn one_that_came_or_changed_is_read_and_one_that_went_is_not() {
+        let (mut due, mut names, now) = (Due::default(), names(2), Instant::now());
+        know(&mut due, &names);
+        pass(&mut due, now, 0);
+        due.ask(&names[0].0);
+        names.remove(0);
+        names[0].1 = Arc::default();
+        know(&mut due, &names);
+        assert_eq!(pass(&mut due, now, 1_000), [("d001".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn after_an_error_there_is_a_rest() {
+        let (mut due, names, now) = (Due::default(), names(1), Instant::now());
+        know(&mut due, &names);
+        due.failed(now);
+        assert_eq!(due.next(now), Next::Rest(AFTER_ERROR));
+        assert_eq!(due.next(now + AFTER_ERROR), Next::Read(names[0].0.clone()));
+        assert_eq!(Due::<()>::default().next(now), Next::Rest(ROUND));
+    }
+}

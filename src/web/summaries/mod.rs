@@ -1,0 +1,198 @@
+//! A summary of each dataset, kept in memory, so that an overview of a thousand of them asks nobody.
+//!
+//! What this daemon does to a dataset is seen at once. What others do, and what only the clock does, is seen in the
+//! background: dataset after dataset, on one connection of its own, never one that loads may wait for.
+
+mod due;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::broadcast::{self, Receiver};
+
+use self::due::{Due, Next};
+use crate::daemon::{Board, News, Shown};
+use crate::dataset::DatasetName;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::load_day::{Context, Job};
+use crate::scheduler;
+use crate::status::{self, Summary};
+
+/// The longest rest: after it the board is looked at, since not all that changes there is news.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// How soon the board is looked at again that has no database yet.
+const UNCONNECTED: Duration = Duration::from_millis(200);
+
+/// How many changes a listener may be behind before it misses some.
+const BEHIND: usize = 1024;
+
+/// A summary, and when it was read.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The summary.
+    pub summary: Summary,
+    /// When it was read, by this machine's clock.
+    pub read_at: DateTime<Utc>,
+}
+
+/// The summaries of the datasets that the board shows.
+#[derive(Debug)]
+pub struct Summaries {
+    kept: RwLock<BTreeMap<DatasetName, Arc<Kept>>>,
+    changed: broadcast::Sender<DatasetName>,
+}
+
+impl Default for Summaries {
+    fn default() -> Self {
+        Self { kept: RwLock::default(), changed: broadcast::channel(BEHIND).0 }
+    }
+}
+
+impl Summaries {
+    /// A dataset's; `None` before it was read for the first time.
+    #[must_use]
+    pub fn of(&self, name: &DatasetName) -> Option<Arc<Kept>> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All, as they are now.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<DatasetName, Arc<Kept>> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which ones are others, from here on.
+    #[must_use]
+    pub fn changes(&self) -> Receiver<DatasetName> {
+        self.changed.subscribe()
+    }
+
+    /// Keeps them, for as long as the runtime lives.
+    pub(super) async fn keep(self: Arc<Self>, board: Arc<Board>) {
+        let mut news = board.news();
+        let (mut due, mut reader) = (Due::default(), Reader::default());
+        loop {
+            let rest = self.one(&board.shown(), &mut due, &mut reader).await;
+            if let Some(rest) = rest {
+                tokio::select! {
+                    heard = news.recv() => match heard {
+                        Err(RecvError::Closed) => return,
+                        heard => hear(heard.map_err(drop), &mut due),
+                    },
+                    () = tokio::time::sleep(rest) => {}
+                }
+            }
+            // Many days of one dataset are one reason to read it.
+            loop {
+                match news.try_recv() {
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                    heard => hear(heard.map_err(drop), &mut due),
+                }
+            }
+        }
+    }
+
+    /// Reads the summary that is due; or how long there is none.
+    async fn one(&self, shown: &Shown, due: &mut Due<Job>, reader: &mut Reader) -> Option<Duration> {
+        due.know(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
+        self.forget_all_but(shown);
+        let Some(context) = shown.context.as_ref().filter(|_| shown.unreachable.is_none()) else {
+            reader.let_go();
+            return Some(UNCONNECTED);
+        };
+        if reader.turn_to(context) {
+            due.ask_all();
+        }
+        let name = match due.next(Instant::now()) {
+            Next::Read(name) => name,
+            Next::Rest(rest) => return Some(rest.min(LONGEST_REST)),
+        };
+        let job = Arc::clone(&shown.datasets.get(&name)?.job);
+        match reader.read(context, job).await {
+            Ok(summary) => {
+                due.was_read(&name, Instant::now());
+                self.put(name, summary);
+            }
+            Err(error) => {
+                // The loop says what is wrong with the database.
+                log::debug!("{name}: its summary: {error}");
+                due.failed(Instant::now());
+            }
+        }
+        None
+    }
+
+    fn put(&self, name: DatasetName, summary: Summary) {
+        let new = Arc::new(Kept { summary, read_at: Utc::now() });
+        let old = {
+            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(name.clone(), Arc::clone(&new))
+        };
+        if old.is_none_or(|old| old.summary != new.summary) {
+            // Nobody may listen.
+            drop(self.changed.send(name));
+        }
+    }
+
+    fn forget_all_but(&self, shown: &Shown) {
+        let gone = |kept: &BTreeMap<DatasetName, _>| kept.keys().any(|name| !shown.datasets.contains_key(name));
+        if gone(&self.kept.read().unwrap_or_else(PoisonError::into_inner)) {
+            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+            kept.retain(|name, _| shown.datasets.contains_key(name));
+        }
+    }
+}
+
+/// News that were missed may have been of any dataset.
+fn hear(heard: Result<News, ()>, due: &mut Due<Job>) {
+    match heard {
+        Ok(News::Day { dataset, .. } | News::Dataset(dataset)) => due.ask(&dataset),
+        // The board shows it.
+        Ok(News::Daemon) => {}
+        Err(()) => due.ask_all(),
+    }
+}
+
+/// Reads summaries, on one connection.
+#[derive(Default)]
+struct Reader {
+    /// Which database it is turned to. It must not keep it: the daemon waits for the last who does.
+    context: Weak<Context>,
+    conn: Option<Conn>,
+}
+
+impl Reader {
+    /// Turns to a database; true when it was another before.
+    fn turn_to(&mut self, context: &Arc<Context>) -> bool {
+        let context = Arc::downgrade(context);
+        if context.ptr_eq(&self.context) {
+            return false;
+        }
+        *self = Self { context, conn: None };
+        true
+    }
+
+    /// Closes its connection: a session holds the worker's lock.
+    fn let_go(&mut self) {
+        self.conn = None;
+    }
+
+    async fn read(&mut self, context: &Arc<Context>, job: Arc<Job>) -> Result<Summary, DbError> {
+        let (conn, context) = (self.conn.take(), Arc::clone(context));
+        let read = move || {
+            let mut conn = conn.map_or_else(|| context.database.connect(), Ok)?;
+            let wanted = scheduler::wanted(&job.dataset, Utc::now());
+            let summary = status::summary(&mut conn, &job.dataset, &wanted)?;
+            Ok((conn, summary))
+        };
+        let broke = |error: tokio::task::JoinError| DbError::Unreachable(error.to_string());
+        let (conn, summary) = tokio::task::spawn_blocking(read).await.map_err(broke)??;
+        self.conn = Some(conn);
+        Ok(summary)
+    }
+}
