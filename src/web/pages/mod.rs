@@ -36,7 +36,6 @@ impl Pages {
     }
 
     /// What everybody may look at: the login, styles and scripts.
-    #[must_use]
     pub fn open(&self) -> Router {
         let mut router = Router::new().route("/login", get(administration::login));
         for asset in page::assets::assets() {
@@ -50,7 +49,6 @@ impl Pages {
     }
 
     /// What is shown to whoever is known, and asked for by operators.
-    #[must_use]
     pub fn closed(&self) -> Router {
         Router::new()
             .route("/", get(overview::overview))
@@ -66,7 +64,6 @@ impl Pages {
     }
 
     /// The page that tells of a refusal.
-    #[must_use]
     pub fn refusal(&self, refused: &Refused) -> Response {
         let Refused { problem, next, who, csrf } = refused;
         let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), notice: None });
