@@ -304,6 +304,7 @@ impl Daemon {
             let shown = DatasetShown {
                 job: Arc::clone(&member.job),
                 next_tick: self.agenda.next_tick(name),
+                last_tick: self.agenda.last_tick(name),
                 paused: self.pauses.get(name).cloned(),
                 trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
                 late: self.late.get(name).map_or(0, BTreeSet::len),

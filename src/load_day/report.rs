@@ -15,8 +15,14 @@ pub struct Report {
     pub day: Day,
     /// Which attempt it was, from 1; `None` where none began.
     pub attempt: Option<u32>,
+    /// The day was taken over from a process that died or stalled.
+    pub taken_over: bool,
     /// What came of it.
     pub outcome: Outcome,
+    /// It failed because its file could not be opened or read to its end.
+    pub source_failed: bool,
+    /// How many bytes of its file were read, as stored.
+    pub bytes: u64,
     /// What was counted and timed.
     pub measured: Measured,
     /// How long it all took.
@@ -99,8 +105,16 @@ mod tests {
             (Outcome::Interrupted, false),
             (Outcome::Database(DbError::Unreachable(why())), false),
         ] {
-            let (measured, elapsed) = (Measured::default(), Duration::ZERO);
-            let report = Report { day: Day::MIN, attempt: Some(2), outcome, measured, elapsed };
+            let report = Report {
+                day: Day::MIN,
+                attempt: Some(2),
+                taken_over: false,
+                outcome,
+                source_failed: false,
+                bytes: 0,
+                measured: Measured::default(),
+                elapsed: Duration::ZERO,
+            };
             assert_eq!(report.counted_attempt(), counts.then_some(2), "{:?}", report.outcome);
         }
     }

@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::api;
 use super::auth::{Auth, AuthError};
 use super::guard::{Guard, plain};
 use super::limits::Limits;
@@ -19,6 +18,7 @@ use super::pages::Pages;
 use super::serve::{Tls, TlsError, serve};
 use super::settings::Settings;
 use super::site::Site;
+use super::{api, metrics};
 use crate::daemon::Board;
 
 /// How long after an address could not be had it is tried again.
@@ -44,7 +44,7 @@ impl Routers {
             open: pages.open(),
             closed: pages.closed().merge(api::router(site, base_path)),
             health: api::health(site),
-            metrics: Router::new(),
+            metrics: metrics::router(site),
             pages,
         }
     }

@@ -9,7 +9,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
-    ("running", &["daemon", "notify", "scheduler", "shutdown", "web"]),
+    ("running", &["daemon", "metrics", "notify", "scheduler", "shutdown", "web"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 

@@ -64,6 +64,7 @@ impl Pages {
     }
 
     /// The page that tells of a refusal.
+    #[must_use]
     pub fn refusal(&self, refused: &Refused) -> Response {
         let Refused { problem, next, who, csrf } = refused;
         let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), notice: None });
