@@ -141,6 +141,7 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
         Arc::new(Job { definition_hash: dataset.definition_hash(), source, dataset: dataset.clone() })
     };
     Ok(Configuration {
+        file: "dayfill.toml".to_owned(),
         jobs: config.datasets.iter().map(job).collect(),
         database: config.settings.database.url.clone(),
         lease: config.settings.claim.lease,
