@@ -98,7 +98,10 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
     let (send, events) = unbounded_channel();
     events::forward_signals(&send).map_err(StartError::Signals)?;
     let waker = Waker::start().await?;
-    Ok(Ready { daemon: Daemon::new(start, send, waker), events })
+    let daemon = Daemon::new(start, send, waker);
+    let version = env!("CARGO_PKG_VERSION");
+    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.database);
+    Ok(Ready { daemon, events })
 }
 
 struct Daemon {
@@ -181,8 +184,6 @@ impl Daemon {
     }
 
     async fn run(mut self, mut events: UnboundedReceiver<Event>) {
-        let version = env!("CARGO_PKG_VERSION");
-        log::info!("dayfill {version} starts: {}, {}", self.counted(), self.configuration.database);
         self.connect();
         while !self.is_over() {
             self.turn();
