@@ -35,6 +35,8 @@ pub mod scheduler;
 pub mod shutdown;
 pub mod source;
 pub mod state;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod url_template;
 pub mod validate;
 pub mod wording;
