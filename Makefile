@@ -19,9 +19,11 @@ fmt: ## formats the code
 	cargo fmt
 
 # Warnings are denied behind the `--` and in RUSTDOCFLAGS, never in RUSTFLAGS: those would build every dependency anew.
+# What is off by default is looked at, too.
 lint: ## formatting, clippy, and the documentation's links
 	cargo fmt --check
 	cargo clippy $(LOCKED) --all-targets -- $(DENY_WARNINGS)
+	cargo clippy $(LOCKED) --lib --bins --features otel -- $(DENY_WARNINGS)
 	$(MAKE) doc
 
 doc: ## builds the documentation into target/doc
@@ -35,6 +37,7 @@ test: install-test-tools ## runs the whole suite, on SQLite and PostgreSQL
 	else \
 	  set -ex; cargo test $(LOCKED); \
 	fi
+	cargo test $(LOCKED) --features otel --lib traces::
 
 # The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
 # (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs), ask systemd about the unit

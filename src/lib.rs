@@ -36,6 +36,8 @@ pub mod shutdown;
 pub mod source;
 pub mod state;
 pub mod status;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod url_template;
 pub mod validate;
 pub mod web;

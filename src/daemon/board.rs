@@ -27,6 +27,8 @@ pub struct Board {
     shown: RwLock<Arc<Shown>>,
     turned: RwLock<Instant>,
     metrics: Arc<Metrics>,
+    #[cfg(feature = "otel")]
+    traces: Option<Arc<crate::traces::Traces>>,
     news: broadcast::Sender<News>,
     ask: UnboundedSender<Event>,
 }
@@ -115,7 +117,21 @@ impl Board {
     pub(super) fn new(ask: UnboundedSender<Event>) -> Self {
         let (news, _) = broadcast::channel(BEHIND);
         let (shown, turned) = (RwLock::default(), RwLock::new(Instant::now()));
-        Self { shown, turned, metrics: Arc::default(), news, ask }
+        Self {
+            shown,
+            turned,
+            metrics: Arc::default(),
+            #[cfg(feature = "otel")]
+            traces: None,
+            news,
+            ask,
+        }
+    }
+
+    /// One that also tells of attempts.
+    #[cfg(feature = "otel")]
+    pub(super) fn with_traces(self, traces: Option<Arc<crate::traces::Traces>>) -> Self {
+        Self { traces, ..self }
     }
 
     /// The daemon as it was at its loop's last turn.
@@ -166,6 +182,8 @@ impl Board {
     /// Hears what became of a day.
     pub(super) fn heard(&self, dataset: &DatasetName, report: &Report) {
         self.metrics.heard(dataset, report);
+        #[cfg(feature = "otel")]
+        self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {
             Outcome::Loaded | Outcome::Unchanged => (State::Loaded, None),
             Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),

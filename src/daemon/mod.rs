@@ -69,6 +69,9 @@ pub struct Start {
     pub catch_up: Option<bool>,
     /// The service manager.
     pub notify: Notify,
+    /// Who is told of attempts.
+    #[cfg(feature = "otel")]
+    pub traces: Option<Arc<crate::traces::Traces>>,
 }
 
 /// A daemon that is ready to run.
@@ -144,7 +147,10 @@ struct Daemon {
 
 impl Daemon {
     fn new(start: Start, send: UnboundedSender<Event>, waker: Waker) -> Self {
-        let Start { configuration, read, catch_up, notify } = start;
+        let board = Board::new(send.clone());
+        #[cfg(feature = "otel")]
+        let board = board.with_traces(start.traces);
+        let Start { configuration, read, catch_up, notify, .. } = start;
         let now = Utc::now();
         let mut daemon = Self {
             members: BTreeMap::new(),
@@ -161,7 +167,7 @@ impl Daemon {
             stop: Stop::default(),
             stopping: None,
             pauses: BTreeMap::new(),
-            board: Arc::new(Board::new(send.clone())),
+            board: Arc::new(board),
             late: BTreeMap::new(),
             ready: false,
             last: None,

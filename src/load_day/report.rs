@@ -39,6 +39,23 @@ impl Report {
         );
         self.attempt.filter(|_| !given_back)
     }
+
+    /// How the attempt ended, in a word; `None` where none began.
+    #[must_use]
+    pub fn ended(&self) -> Option<&'static str> {
+        self.attempt?;
+        match self.outcome {
+            Outcome::Loaded => Some("loaded"),
+            Outcome::Waiting { .. } => Some("waiting"),
+            Outcome::Failed { .. } => Some("failed"),
+            Outcome::Refused { .. } => Some("refused"),
+            Outcome::Unchanged => Some("unchanged"),
+            Outcome::Interrupted => Some("interrupted"),
+            Outcome::Lost => Some("lost"),
+            Outcome::Database(_) => Some("database"),
+            Outcome::Absent { .. } | Outcome::Left(_) | Outcome::Settled(_) => None,
+        }
+    }
 }
 
 /// What came of asking for a day to be loaded.

@@ -89,8 +89,8 @@ impl Counted {
     pub(super) fn heard(&mut self, report: &Report) {
         let number = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
         let measured = &report.measured;
-        let outcome = outcome(&report.outcome).filter(|_| report.attempt.is_some());
-        if let Some(count) = OUTCOMES.iter().position(|name| Some(*name) == outcome) {
+        let ended = report.ended();
+        if let Some(count) = OUTCOMES.iter().position(|name| Some(*name) == ended) {
             self.attempts[count] += 1;
         }
         let durations = [measured.source_ms, measured.stage_ms, measured.audit_ms, measured.publish_ms];
@@ -109,21 +109,6 @@ impl Counted {
         self.bytes += report.bytes;
         self.source_errors += u64::from(report.source_failed);
         self.takeovers += u64::from(report.taken_over);
-    }
-}
-
-/// The outcome of an attempt, as the label names it; `None` where none began.
-fn outcome(outcome: &Outcome) -> Option<&'static str> {
-    match outcome {
-        Outcome::Loaded => Some("loaded"),
-        Outcome::Waiting { .. } => Some("waiting"),
-        Outcome::Failed { .. } => Some("failed"),
-        Outcome::Refused { .. } => Some("refused"),
-        Outcome::Unchanged => Some("unchanged"),
-        Outcome::Interrupted => Some("interrupted"),
-        Outcome::Lost => Some("lost"),
-        Outcome::Database(_) => Some("database"),
-        Outcome::Absent { .. } | Outcome::Left(_) | Outcome::Settled(_) => None,
     }
 }
 

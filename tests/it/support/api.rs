@@ -44,7 +44,14 @@ impl Api {
             runtime.block_on(async {
                 let configuration = read().expect("the configuration is right");
                 let notify = Notify::new(|_| None);
-                let start = Start { configuration, read: Arc::new(read), catch_up: Some(false), notify };
+                let start = Start {
+                    configuration,
+                    read: Arc::new(read),
+                    catch_up: Some(false),
+                    notify,
+                    #[cfg(feature = "otel")]
+                    traces: None,
+                };
                 let ready = daemon::start(start).await.expect("it starts");
                 drop(send_site.send(Site::start(ready.board())));
                 tokio::select! {
