@@ -216,7 +216,7 @@ fn the_daemon_on_the_sample_logs_what_the_readme_shows() {
     let page = next();
     let (address, port) = page.rsplit_once(':').unwrap();
     assert!(port.trim_end().trim_end_matches('/').parse::<u16>().is_ok(), "{page}");
-    said += &format!("{address}:8080/\n");
+    said = format!("{said}{address}:8080/\n");
     let days = folder.path().join("sample");
     let late = fs::read_to_string(days.join("2019-04-02.csv")).unwrap().replace("2019-04-02", "2019-04-03");
     fs::write(days.join("arriving"), late).unwrap();

@@ -1,4 +1,4 @@
-//! The pages, served: each handler reads what is known, fills a view model of [`page`](super::page) and answers with it.
+//! The pages, served: each handler reads what is known, fills a view model of [`page`] and answers with it.
 
 mod administration;
 mod ask;

@@ -37,7 +37,7 @@ impl Page {
         let mut command = project.command(arguments);
         let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0"));
         loop {
-            let line = daemon.line().expect("it says where the page is");
+            let line = daemon.line().unwrap();
             if let Some((_, address)) = line.split_once("the page is at http://") {
                 let address = address.trim_end_matches('/').to_owned();
                 return Self { daemon, address };
