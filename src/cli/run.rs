@@ -13,9 +13,15 @@ use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
 use crate::notify::Notify;
 use crate::source::Source;
+#[cfg(feature = "otel")]
+use crate::traces::Traces;
+use crate::web;
+use tokio::sync::{oneshot, watch};
 
 pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Failure> {
+    let (page, page_settings) = watch::channel(app.config.settings.web.clone());
     let files = Files {
+        page: Arc::new(page),
         named: global.config.clone(),
         environment: app.environment.clone(),
         verbosity: (global.verbose, global.quiet),
@@ -28,9 +34,24 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     // The loop and requests to sources; loads have threads of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let read = Arc::new(move || files.read());
-    let start = Start { configuration, read, catch_up, notify };
+    #[cfg(feature = "otel")]
+    let traces = traces(&app.environment)?;
+    let start = Start {
+        configuration,
+        read,
+        catch_up,
+        notify,
+        #[cfg(feature = "otel")]
+        traces: traces.clone(),
+    };
     let started = runtime.block_on(async {
-        daemon::start(start).await?.run().await;
+        let ready = daemon::start(start).await?;
+        let (end, ended) = oneshot::channel::<()>();
+        let stop = async { drop(ended.await) };
+        let page = tokio::spawn(web::run(ready.board(), page_settings, stop));
+        ready.run().await;
+        drop(end);
+        drop(page.await);
         Ok::<(), StartError>(())
     });
     // What is still under way has nothing to lose, and may take long: a name server that does not answer.
@@ -39,12 +60,27 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     Ok(ExitCode::Success)
 }
 
+/// To the collector that OpenTelemetry's variables name, where they name one.
+#[cfg(feature = "otel")]
+fn traces(environment: &Environment) -> Result<Option<Arc<Traces>>, Failure> {
+    let whole = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
+    let base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let Some(url) = whole.or(base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/')))) else {
+        return Ok(None);
+    };
+    let traces = Traces::to(&url, environment.get("OTEL_SERVICE_NAME").unwrap_or("dayfill"));
+    let failed = |error| Failure::new(ExitCode::Configuration, format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
+    traces.map(|traces| Some(Arc::new(traces))).map_err(failed)
+}
+
 /// Where the configuration comes from, each time it is read.
 struct Files {
     named: Option<PathBuf>,
     environment: Environment,
     verbosity: (u8, u8),
     format: Option<LogFormat>,
+    /// Tells the page of its settings.
+    page: Arc<watch::Sender<web::Settings>>,
 }
 
 impl Files {
@@ -67,11 +103,14 @@ impl Files {
                 Err(error) => problems.push(format!("{}: {error}", dataset.name)),
             }
         }
+        problems.extend(web::check(&settings.web).err().map(|error| error.to_string()));
         if !problems.is_empty() {
             return Err(problems);
         }
+        let (page, page_settings) = (Arc::clone(&self.page), settings.web.clone());
         let (level, format) = (level(settings.log.level, self.verbosity), self.format.unwrap_or(settings.log.format));
         Ok(Configuration {
+            file: config.file.display().to_string(),
             jobs,
             database: settings.database.url.clone(),
             lease: settings.claim.lease,
@@ -79,7 +118,14 @@ impl Files {
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),
-            in_force: Box::new(move || logging::set(level, format)),
+            in_force: Box::new(move || {
+                logging::set(level, format);
+                page.send_if_modified(|told| {
+                    let changed = *told != page_settings;
+                    told.clone_from(&page_settings);
+                    changed
+                });
+            }),
         })
     }
 }

@@ -10,6 +10,8 @@ use crate::load_day::Job;
 
 /// What the daemon is told to do.
 pub struct Configuration {
+    /// The main file, as it is shown.
+    pub file: String,
     /// The datasets.
     pub jobs: Vec<Arc<Job>>,
     /// The database, and how long a claim holds in it without a heartbeat.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::board::News;
 use super::configuration::{Configuration, Read};
@@ -28,6 +28,8 @@ pub(super) struct Reload {
     asked: bool,
     out: bool,
     refused: Option<String>,
+    refused_at: Option<DateTime<Utc>>,
+    in_force_since: DateTime<Utc>,
 }
 
 /// A configuration that was read and can be obeyed.
@@ -41,7 +43,7 @@ pub(super) struct NewConfiguration {
 
 impl Reload {
     pub(super) fn new(read: Arc<Read>) -> Self {
-        Self { read, at: None, asked: false, out: false, refused: None }
+        Self { read, at: None, asked: false, out: false, refused: None, refused_at: None, in_force_since: Utc::now() }
     }
 
     /// Reads at the loop's next turn.
@@ -60,6 +62,16 @@ impl Reload {
     /// How long until it is due.
     pub(super) fn due_in(&self) -> Option<Duration> {
         self.at.filter(|_| !self.out).map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// When one was refused last.
+    pub(super) fn refused_at(&self) -> Option<DateTime<Utc>> {
+        self.refused_at
+    }
+
+    /// Since when the present one is in force.
+    pub(super) fn in_force_since(&self) -> DateTime<Utc> {
+        self.in_force_since
     }
 
     /// What is wrong with the configuration that was refused last, and since then none taken.
@@ -110,6 +122,7 @@ impl Daemon {
                 }
                 let many = if problems.len() == 1 { "" } else { "s" };
                 log::warn!("the configuration was refused, {} problem{many}; the one before goes on", problems.len());
+                self.reload.refused_at = Some(Utc::now());
                 Some(problems.join("\n"))
             }
         };
@@ -146,6 +159,7 @@ impl Daemon {
             self.watch = watch(&configuration, &self.send);
         }
         self.configuration = configuration;
+        self.reload.in_force_since = Utc::now();
         if let Some(paused) = paused {
             self.paused(paused);
         }

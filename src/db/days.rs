@@ -265,6 +265,8 @@ pub struct OpenDay {
     pub dataset: String,
     /// The day.
     pub day: Day,
+    /// The worker that holds it, where one does.
+    pub worker: Option<String>,
     /// What the plan wants to know of it.
     pub known: Known,
 }
@@ -285,7 +287,10 @@ pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
     let now = conn.now()?;
     let open: Result<_, DbError> = rows
         .into_iter()
-        .map(|(dataset, row)| Ok(OpenDay { dataset, day: Day::new(row.day), known: row.known(conn, now)? }))
+        .map(|(dataset, row)| {
+            let known = row.known(conn, now)?;
+            Ok(OpenDay { dataset, day: Day::new(row.day), worker: row.worker, known })
+        })
         .collect();
     Ok((open?, now))
 }

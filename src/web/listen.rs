@@ -12,27 +12,42 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::auth::{Auth, AuthError};
-use super::guard::{Guard, Refused, plain};
+use super::guard::{Guard, plain};
 use super::limits::Limits;
+use super::pages::Pages;
 use super::serve::{Tls, TlsError, serve};
 use super::settings::Settings;
-use axum::response::Response;
+use super::site::Site;
+use super::{api, metrics};
+use crate::daemon::Board;
 
 /// How long after an address could not be had it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(15);
 
 /// What the page consists of.
-pub struct Routers {
+struct Routers {
     /// What everybody may look at: the login page, scripts and styles.
-    pub open: Router,
+    open: Router,
     /// What whoever is known may look at, and operators may change.
-    pub closed: Router,
+    closed: Router,
     /// Health: for everybody, and on the listener of metrics.
-    pub health: Router,
+    health: Router,
     /// Metrics: on a listener of their own for everybody, else for whoever is known.
-    pub metrics: Router,
-    /// Makes the page that shows a refusal to a browser.
-    pub refusal: Arc<dyn Fn(&Refused) -> Response + Send + Sync>,
+    metrics: Router,
+    pages: Pages,
+}
+
+impl Routers {
+    fn of(site: &Arc<Site>, base_path: &str) -> Self {
+        let pages = Pages::new(Arc::clone(site), base_path);
+        Self {
+            open: pages.open(),
+            closed: pages.closed().merge(api::router(site, base_path)),
+            health: api::health(site),
+            metrics: metrics::router(site),
+            pages,
+        }
+    }
 }
 
 /// The page cannot be as its settings say.
@@ -64,16 +79,13 @@ fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
 }
 
 /// Serves the page until the stop: as its settings say, and anew when they change.
-pub async fn run(
-    mut settings: watch::Receiver<Settings>,
-    routers: impl Fn(&Settings) -> Routers,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
+    let site = Site::start(board);
     let mut stop = std::pin::pin!(stop);
     loop {
         let now = settings.borrow_and_update().clone();
         let over = Arc::new(Notify::new());
-        let served = start(&now, routers(&now), &over);
+        let served = start(&now, Routers::of(&site, &now.base_path), &over);
         // Settings whose sender is gone change no more.
         let changed = async {
             if settings.changed().await.is_err() {
@@ -96,7 +108,7 @@ pub async fn run(
 
 /// Starts listening where these settings say, until it is over.
 fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
-    let Routers { open: everybody, closed, health, metrics, refusal } = routers;
+    let Routers { open: everybody, closed, health, metrics, pages } = routers;
     let limits = Limits::default();
     let mut served = Vec::new();
     let mut closed = closed;
@@ -110,7 +122,7 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
     let Some(address) = settings.listen else { return served };
     match open(settings) {
         Ok((auth, tls)) => {
-            let guard = Guard::new(settings.clone(), auth).with_page(move |refused| refusal(refused));
+            let guard = Guard::new(settings.clone(), auth).with_page(move |refused| pages.refusal(refused));
             let router = guard.mount(everybody.merge(health), closed);
             served.push(listen(address, "the page is", "web.listen", settings.base_path.clone(), router, tls, over));
         }

@@ -10,7 +10,9 @@ pub mod events;
 pub mod guard;
 mod limits;
 mod listen;
+mod metrics;
 pub mod page;
+pub mod pages;
 pub mod problem;
 pub mod serve;
 mod settings;
@@ -19,6 +21,6 @@ mod stamp;
 pub mod summaries;
 
 pub use limits::Limits;
-pub use listen::{Routers, SetUpError, check, run};
+pub use listen::{SetUpError, check, run};
 pub use settings::{Settings, TlsFiles, is_loopback};
 pub use site::Site;

@@ -14,6 +14,7 @@ mod found;
 mod goldens;
 mod limits;
 mod logging;
+mod metrics;
 mod packaging;
 mod readme;
 mod s3_load;

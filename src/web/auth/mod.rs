@@ -190,3 +190,34 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn passwords_are_hashed_elsewhere_and_two_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users.toml");
+        users_file::put_user(&users, "ada", Role::Reader, "correct horse").unwrap();
+        let auth = Auth::open(Some(&users)).unwrap();
+        let client = IpAddr::from([127, 0, 0, 1]);
+        let login = || Box::pin(auth.login(client, "ada", "correct horse".to_owned()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut all = [login(), login(), login()];
+            // Nobody waits for a hash on this thread, ...
+            for login in &mut all {
+                assert!(login.now_or_never().is_none());
+            }
+            // ... and the third one has not begun.
+            assert_eq!(auth.hashing.available_permits(), 0);
+            for login in all {
+                assert!(login.await.is_ok());
+            }
+            assert_eq!(auth.hashing.available_permits(), 2);
+        });
+    }
+}

@@ -60,9 +60,12 @@ fn by_state(cells: &[Cell]) -> Vec<StateCount> {
     .collect()
 }
 
-/// The most urgent state of each month.
+/// The most urgent state of each month. What lies before the first of these days is not wanted, what lies after the last
+/// is to come.
 fn months(cells: &[Cell]) -> [CellState; 12] {
     let mut months = [CellState::Future; 12];
+    let first = cells.first().map_or(0, |cell| cell.day.date().month0() as usize);
+    months.iter_mut().take(first).for_each(|month| *month = CellState::NotWanted);
     for cell in cells {
         if let Some(month) = months.get_mut(cell.day.date().month0() as usize)
             && cell.state.urgency() >= month.urgency()
@@ -151,6 +154,7 @@ mod tests {
     use chrono::Weekday;
 
     use super::*;
+    use crate::state::State;
 
     #[test]
     fn days_stand_under_their_week_and_beside_their_weekday() {
@@ -175,6 +179,22 @@ mod tests {
             assert_eq!(spans(year, columns).sum::<usize>(), columns, "{year}");
             assert!(spans(year, columns).all(|span| span >= 4), "{year}");
         }
+    }
+
+    #[test]
+    fn a_month_shows_its_most_urgent_day() {
+        let cell = |day: &str, state| Cell { day: day.parse().unwrap(), state, rows: None, detail: None, late: false };
+        let loaded = CellState::Stored(State::Loaded);
+        let months = months(&[
+            cell("2026-03-30", loaded),
+            cell("2026-03-31", CellState::Stored(State::Refused)),
+            cell("2026-04-01", CellState::Missing),
+            cell("2026-04-02", loaded),
+            cell("2026-05-01", loaded),
+        ]);
+        assert_eq!(months[1], CellState::NotWanted);
+        assert_eq!(months[2..5], [CellState::Stored(State::Refused), CellState::Missing, loaded]);
+        assert_eq!(months[5..], [CellState::Future; 7]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
             (actions(frame, page))
         }
         @if let Some(trouble) = &page.trouble {
-            p.notice.urgent { (marked("trouble", "held up")) " " (trouble) }
+            p.notice.urgent { (marked("trouble", "held up")) ": " (trouble) }
         }
         @if let Some(pause) = &page.pause {
             p.notice {
@@ -155,8 +155,8 @@ fn not_loaded(frame: &Frame, page: &DatasetPage) -> Markup {
     let table = html! {
         table {
             thead { tr {
-                th scope="col" { "Day" } th scope="col" { "State" } th.n scope="col" { "Attempts" }
-                th scope="col" { "Why" } th scope="col" { "Next look" }
+                th scope="col" { "Day" } th scope="col" { "State" } th scope="col" { "Why" }
+                th.n scope="col" { "Attempts" } th scope="col" { "Next look" }
             } }
             tbody { @for open in &page.open { (open_day(frame, page, open)) } }
         }
@@ -179,8 +179,8 @@ fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDay) -> Markup {
         tr {
             th scope="row" { a href=(frame.links.day(&page.name, open.day)) { (open.day) } }
             td.is { (state(open.state)) @if open.late { " " (badges_late()) } }
-            td.n { @if open.attempts > 0 { (open.attempts) } }
             td.why { (open.reason) }
+            td.n { @if open.attempts > 0 { (open.attempts) } }
             td { @if let Some(at) = open.next_look { (minute(at)) } }
         }
     }

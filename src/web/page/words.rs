@@ -97,12 +97,10 @@ impl Action {
         match self {
             Self::CatchUp => "Loads every wanted day that is not done, oldest first.",
             Self::Load => "Loads what is not loaded, whatever its state.",
-            Self::Reload => "Loads the days again, loaded ones too. The rows stay until new ones take their place.",
+            Self::Reload => "Loads again, loaded days too. Their rows stay until new ones take their place.",
             Self::Retry => "Begins a new series of attempts, and loads now.",
-            Self::Skip => "Leaves the days out until somebody asks for them.",
-            Self::Forget => {
-                "Makes the days missing again: the next tick loads them. The target's rows stay until then."
-            }
+            Self::Skip => "Leaves out what is not loaded, until somebody asks for it.",
+            Self::Forget => "Makes missing again: the next tick loads it. The target's rows stay until then.",
             Self::Pause => "Ticks of the dataset load nothing until somebody resumes it.",
             Self::Resume => "Ticks load again, and what was left behind is caught up with.",
         }

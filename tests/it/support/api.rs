@@ -44,7 +44,14 @@ impl Api {
             runtime.block_on(async {
                 let configuration = read().expect("the configuration is right");
                 let notify = Notify::new(|_| None);
-                let start = Start { configuration, read: Arc::new(read), catch_up: Some(false), notify };
+                let start = Start {
+                    configuration,
+                    read: Arc::new(read),
+                    catch_up: Some(false),
+                    notify,
+                    #[cfg(feature = "otel")]
+                    traces: None,
+                };
                 let ready = daemon::start(start).await.expect("it starts");
                 drop(send_site.send(Site::start(ready.board())));
                 tokio::select! {
@@ -141,6 +148,7 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
         Arc::new(Job { definition_hash: dataset.definition_hash(), source, dataset: dataset.clone() })
     };
     Ok(Configuration {
+        file: "dayfill.toml".to_owned(),
         jobs: config.datasets.iter().map(job).collect(),
         database: config.settings.database.url.clone(),
         lease: config.settings.claim.lease,

@@ -152,6 +152,8 @@ impl Project {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
             .env("DAYFILL__DATABASE__URL", &self.url)
+            // Several daemons run at once, and a test that wants the page says where.
+            .env("DAYFILL__WEB__LISTEN", "none")
             .current_dir(self.folder.path())
             .arg("--config")
             .arg(self.path("dayfill.toml"))

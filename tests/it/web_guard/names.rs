@@ -74,6 +74,10 @@ fn a_browser_is_shown_a_page_and_led_to_the_login() {
     assert_eq!(missing.header("content-type"), "text/html; charset=utf-8");
     let refused = page.ask("POST", "/days", &browser, "");
     assert_eq!((refused.status, refused.body.as_str()), (403, "<p>origin /</p>"));
+    // What a form held is gone by then: the page says so, and where to log in.
+    let (cookie, token) = page.browser(&[]);
+    let late = page.post("/days", &[("Cookie", &cookie), browser[0]], &[("csrf", &token)]);
+    assert_eq!((late.status, late.body.as_str()), (401, "<p>login /</p>"));
     assert_eq!(page.get("/days", &[("Accept", "application/json")]).code(), "login");
     assert!(page.get("/days", &[]).header("www-authenticate").starts_with("Bearer"));
 }

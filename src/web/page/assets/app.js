@@ -1,9 +1,7 @@
-// What JavaScript adds: live updates, a range of days chosen with the mouse or with Shift and the arrow keys, local times.
+// What JavaScript adds: live updates, a range chosen with the mouse or with Shift and the arrow keys, local times.
 "use strict";
 (() => {
-  const QUICK = 400;
-  const SLOW = 8000;
-  const PATIENCE = 5000;
+  const [QUICK, SLOW, PATIENCE] = [400, 8000, 5000];
   const $ = (id) => document.getElementById(id);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const hear = (kinds, act) => kinds.split(" ").forEach((kind) => document.addEventListener(kind, act));
@@ -15,12 +13,12 @@
     return made;
   };
 
-  // Days and their cells. A link's path ends with its day.
-  const dayOf = (cell) => cell.pathname.slice(-10);
-  const boxesOf = (dataset) => all("[data-dataset]").filter((box) => box.dataset.dataset === dataset);
+  // A link's path ends with its day.
+  const dayOf = (cell) => cell.getAttribute("href").slice(-10);
+  const boxesOf = (dataset) => all(`[data-dataset="${CSS.escape(dataset)}"]`);
   const cellsOf = (calendar) => all("tbody a", calendar).sort((a, b) => (dayOf(a) < dayOf(b) ? -1 : 1));
 
-  // One cell of a calendar is on the way of the Tab key; arrow keys lead to the others.
+  // Tab stops at one cell of a calendar; arrow keys lead to the others.
   function rove(cells, to = cells.at(-1)) {
     for (const cell of cells) cell.tabIndex = cell === to ? 0 : -1;
   }
@@ -92,7 +90,7 @@
     to.focus();
   });
 
-  // The content is asked for anew; what a person typed, opened, focused or scrolled to stays.
+  // The content is asked for anew; what was typed, opened, focused or scrolled to stays.
   let timer = 0;
   let due = 0;
   let asked = 0;
@@ -122,7 +120,8 @@
   function replace(fresh) {
     const [old, main] = [$("main"), fresh.querySelector("main")];
     const focus = document.activeElement;
-    const same = (root) => all("a", root).filter((a) => a.getAttribute("href") === focus.getAttribute("href"));
+    const key = (a) => a.getAttribute("href") + a.parentNode.nodeName;
+    const same = (root) => all("a", root).filter((a) => key(a) === key(focus));
     const place = same(old).indexOf(focus);
     const lefts = all(".scroll").map((box) => box.scrollLeft);
     for (const now of all("[id]", main)) {
@@ -141,19 +140,18 @@
 
   // What the daemon tells.
   const pace = new Map();
-  const loadOf = (box, day) => all(".load", box).find((load) => load.dataset.day === day);
+  const loadOf = (box, day) => box.querySelector(`[data-day="${day}"]`);
   const pageDay = () => document.querySelector("[data-page-day]")?.dataset.pageDay;
 
   function onDay({ dataset, day, state, rows_loaded: rows, error }) {
     for (const box of boxesOf(dataset)) {
-      for (const cell of all(".days a:empty", box).filter((a) => dayOf(a) === day)) {
-        // What needs a person stands on top.
+      for (const cell of all(`.days a:empty[href$="${day}"]`, box)) {
         if (/failed|refused/.test(cell.className + state)) refresh(QUICK);
         cell.className = state + (cell.classList.contains("chosen") ? " chosen" : "");
         cell.title = `${day}: ${state}${rows == null ? "" : ", " + of(rows, "row")}${error ? ". " + error : ""}`;
       }
       if (state !== "running") loadOf(box, day)?.remove();
-      refresh(pageDay() === day ? QUICK : SLOW);
+      refresh(day === pageDay() ? QUICK : SLOW);
     }
   }
 
@@ -161,14 +159,14 @@
     const key = dataset + day;
     const [now, last] = [Date.now(), pace.get(key)];
     const speed = last?.rows <= rows ? ((rows - last.rows) * 1000) / Math.max(1, now - last.now) : 0;
-    const steady = last?.steady ? last.steady * 0.7 + speed * 0.3 : speed;
+    const steady = (last?.steady || speed) * 0.7 + speed * 0.3;
     pace.set(key, { now, rows, steady });
     for (const box of boxesOf(dataset)) {
       const loads = box.querySelector("[data-loads]");
       if (!loads || (pageDay() ?? day) !== day) continue;
       let load = loadOf(box, day);
       if (!load) {
-        const link = make("a", { href: `${loads.dataset.loads}/${day}` }, "loading " + day);
+        const link = make("a", { href: loads.dataset.loads + "/" + day }, "loading " + day);
         load = make("div", { className: "load" }, link, make("progress", { ariaLabel: link.text }), make("small"));
         load.dataset.day = day;
         loads.append(load);
@@ -176,7 +174,8 @@
       if (total) Object.assign(load.querySelector("progress"), { max: total, value: Math.min(bytes, total) });
       const words = [step, of(rows, "row")];
       if (steady >= 1) words.push(of(Math.round(steady), "row") + "/s");
-      if (steady >= 1 && total && bytes) words.push(Math.ceil(((total - bytes) * rows) / bytes / steady) + " s left");
+      const left = ((total - bytes) * rows) / bytes / steady;
+      if (total && left < 1e6) words.push(Math.ceil(left) + " s left");
       load.querySelector("small").textContent = words.join(" · ");
     }
   }
@@ -220,7 +219,7 @@
     stream.onerror = () => {
       broken ||= Date.now();
       patience ||= setTimeout(lost, PATIENCE);
-      // The browser itself tries again only where there was a stream.
+      // Otherwise the browser tries again by itself.
       if (stream.readyState === EventSource.CLOSED) setTimeout(listen, (pause = Math.min(pause * 2, 30000)));
     };
     on("day", onDay);
@@ -240,11 +239,15 @@
   }
 
   ready();
-  // A narrow screen begins with the newest days.
+  // A narrow screen begins at the newest days.
   for (const scroll of all(".year .scroll")) {
     const newest = cellsOf(scroll).at(-1);
     const right = (box) => box.getBoundingClientRect().right;
     if (newest) scroll.scrollLeft = right(newest) - right(scroll) + 60;
   }
-  if (document.body.dataset.events) listen();
+  if (document.body.dataset.events) {
+    listen();
+    // A page without datasets hears of nothing.
+    setInterval(() => document.querySelector("[data-dataset]") || refresh(0), 15000);
+  }
 })();

@@ -6,6 +6,9 @@ mod looks;
 mod rules;
 mod samples;
 
+use std::io::Write as _;
+use std::time::Instant;
+
 use samples::Texts;
 
 use crate::web::page;
@@ -74,6 +77,25 @@ fn the_pages_to_look_at() {
         std::fs::write(folder.join(&asset.path[1..]), asset.bytes).unwrap();
     }
     for page in pages(&Texts::plain, "") {
+        println!("{}: {} bytes, {} gzipped", page.name, page.html.len(), gzipped(&page.html));
         std::fs::write(folder.join(page.name).with_extension("html"), page.html).unwrap();
     }
+    let (frame, overview) = (samples::frame(&Texts::plain(), ""), samples::overview(&Texts::plain(), 1_000));
+    let ten_years = samples::dataset(&Texts::plain(), "2016-11-21");
+    let renders: [(&str, &dyn Fn() -> String); 2] = [
+        ("a page of 1,000 datasets", &|| page::overview(&frame, &overview)),
+        ("ten years", &|| page::dataset(&frame, &ten_years)),
+    ];
+    for (what, render) in renders {
+        let began = Instant::now();
+        assert!((0..20).all(|_| !render().is_empty()));
+        println!("{what}: {:?}", began.elapsed() / 20);
+    }
+}
+
+/// The size of a text over the wire, in bytes.
+fn gzipped(text: &str) -> usize {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap().len()
 }

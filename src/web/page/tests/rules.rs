@@ -1,11 +1,10 @@
 //! What holds for every page.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 use super::html::{Element, elements};
 use super::samples::Texts;
-use super::{Page, pages};
+use super::{Page, gzipped, pages};
 
 /// Everything twice: with ordinary texts at the root, and with wicked ones below a base path.
 fn each(check: impl Fn(&Page, &[Element], &str)) {
@@ -143,9 +142,7 @@ fn a_page_has_landmarks_one_first_heading_and_none_left_out() {
 #[test]
 fn pages_are_small_over_the_wire() {
     for page in pages(&Texts::plain, "") {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        gzip.write_all(page.html.as_bytes()).unwrap();
-        let size = gzip.finish().unwrap().len();
+        let size = gzipped(&page.html);
         assert!(size <= 60 * 1024, "{}: {size} bytes", page.name);
     }
 }

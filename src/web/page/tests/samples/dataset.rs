@@ -105,7 +105,7 @@ pub(in crate::web::page::tests) fn dry_run(t: &Texts, action: Action, days: &str
         let loaded = cell.state == CellState::Stored(State::Loaded);
         let (becomes, because) = match (action, loaded, cell.state) {
             (_, _, CellState::Stored(State::Running)) => (None, "being loaded by another process"),
-            (Action::Skip, true, _) => (None, "already loaded"),
+            (Action::Skip | Action::CatchUp | Action::Load, true, _) => (None, "already loaded"),
             (Action::Skip, false, _) => (Some(CellState::Stored(State::Skipped)), "asked for"),
             (_, true, _) => (Some(CellState::Stored(State::Loaded)), "loaded, asked for"),
             (_, false, _) => (Some(CellState::Stored(State::Loaded)), "its file was not there; look again"),

@@ -1,0 +1,106 @@
+//! What is asked for with a form: what it would do first, then doing it.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{Html, Response};
+use serde::Deserialize;
+
+use super::day::cell_state;
+use super::overview::state_of;
+use super::{Asking, PagesState, frame};
+use crate::day::DayRange;
+use crate::web::actions::{self, Action, Effect, Order, Wrong};
+use crate::web::guard::see_other;
+use crate::web::page;
+use crate::web::page::model::{self, DryRun, DryRunDay};
+use crate::web::problem::Problem;
+
+/// The fields of the forms. Empty ones are as good as none.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Fields {
+    action: String,
+    from: String,
+    to: String,
+    reason: String,
+}
+
+impl Fields {
+    fn order(&self) -> Result<Order, Problem> {
+        let some = |text: &'_ str| if text.trim().is_empty() { None } else { Some(text.trim().to_owned()) };
+        let (from, to) = (some(&self.from), some(&self.to));
+        // In URLs of pages words are joined by hyphens.
+        let action = self.action.replace('-', "_");
+        let takes_days = Action::by_name(&action).is_none_or(Action::takes_days);
+        let (from, to) = if takes_days { (from.as_deref().or(to.as_deref()), to.as_deref()) } else { (None, None) };
+        Order::new(&action, from, to, some(&self.reason).as_deref())
+            .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))
+    }
+}
+
+pub(super) async fn dry_run(
+    State(pages): PagesState,
+    asking: Asking,
+    Path(name): Path<String>,
+    Query(fields): Query<Fields>,
+) -> Result<Html<String>, Problem> {
+    let shown = pages.site.dataset(&name)?;
+    let order = fields.order()?;
+    let (job, asked) = (Arc::clone(&shown.job), order.clone());
+    let effects = pages.site.read(move |conn| actions::preview(conn, &job.dataset, &asked)).await?;
+    let model = DryRun {
+        dataset: name,
+        action: model_action(order.action),
+        range: order.days,
+        days: effects.iter().map(dry_run_day).collect(),
+        allowed: asking.may_change(),
+    };
+    Ok(Html(page::dry_run(&pages.frame(&asking), &model)))
+}
+
+fn dry_run_day(effect: &Effect) -> DryRunDay {
+    DryRunDay {
+        day: effect.day,
+        state: cell_state(effect.state),
+        becomes: effect.becomes.map(state_of),
+        because: effect.because.clone(),
+    }
+}
+
+fn model_action(action: Action) -> model::Action {
+    match action {
+        Action::CatchUp => model::Action::CatchUp,
+        Action::Load => model::Action::Load,
+        Action::Reload => model::Action::Reload,
+        Action::Retry => model::Action::Retry,
+        Action::Skip => model::Action::Skip,
+        Action::Forget => model::Action::Forget,
+        Action::Pause => model::Action::Pause,
+        Action::Resume => model::Action::Resume,
+    }
+}
+
+pub(super) async fn act(
+    State(pages): PagesState,
+    asking: Asking,
+    Path(name): Path<String>,
+    form: Result<Form<Fields>, FormRejection>,
+) -> Result<Response, Problem> {
+    let Form(fields) = form.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let shown = pages.site.dataset(&name)?;
+    let order = fields.order()?;
+    let who = asking.who.map(|who| who.name).unwrap_or_default();
+    let (job, board, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.board()), order.clone());
+    let effects = pages.site.write(move |conn| actions::carry_out(&board, conn, &job.dataset, &who, &asked)).await?;
+    let done = effects.iter().filter(|effect| effect.is_done()).count();
+    let place = match order.days {
+        Some(DayRange { from, to }) if from == to => pages.links.day(&name, from),
+        _ => pages.links.dataset(&name),
+    };
+    // A day that was forgotten and is not wanted has no page any more.
+    let place = if order.action == Action::Forget { pages.links.dataset(&name) } else { place };
+    Ok(see_other(&format!("{place}?{}", frame::asked(order.action, done))))
+}

@@ -1,0 +1,173 @@
+//! The page of a dataset: its facts, its calendar, its charts, and the days that are not loaded.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use axum::response::Html;
+use chrono::{DateTime, Utc};
+
+use super::overview::{counts, loading, state_of};
+use super::{Asking, Pages, PagesState};
+use crate::daemon::DatasetShown;
+use crate::dataset::Dataset;
+use crate::day::{Day, DayRange};
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::summary as days_of;
+use crate::scheduler;
+use crate::source;
+use crate::state::State as DayState;
+use crate::status::{self, DayStatus, Selection, Summary, Wanted};
+use crate::web::page;
+use crate::web::page::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, Pause, RowCounts};
+use crate::web::problem::Problem;
+
+/// How many days the charts show.
+const HISTORY: usize = 90;
+
+/// How many of the days that are not loaded are listed.
+const LISTED: usize = 200;
+
+/// What is read of a dataset.
+struct Read {
+    wanted: Wanted,
+    summary: Summary,
+    cells: Vec<Cell>,
+    history: Vec<DayStatus>,
+    open: Vec<DayStatus>,
+    open_total: usize,
+}
+
+pub(super) async fn dataset(
+    State(pages): PagesState,
+    asking: Asking,
+    Path(name): Path<String>,
+) -> Result<Html<String>, Problem> {
+    let shown = pages.site.dataset(&name)?;
+    let job = std::sync::Arc::clone(&shown.job);
+    let read = pages.site.read(move |conn| read(conn, &job.dataset)).await?;
+    let page = filled(&pages, &shown, read, asking.may_change());
+    Ok(Html(page::dataset(&pages.frame(&asking), &page)))
+}
+
+/// Reads what the page shows. Of ten years of days only those are read whole that the charts and the list show.
+fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
+    let wanted = scheduler::wanted(dataset, Utc::now());
+    let summary = status::summary(conn, dataset, &wanted)?;
+    let read = days_of::days(conn, &dataset.name)?;
+    let mut states: BTreeMap<Day, Option<DayState>> = wanted.days.iter().map(|day| (*day, None)).collect();
+    states.extend(read.all.iter().map(|day| (*day, Some(DayState::Loaded))));
+    states.extend(read.not_loaded.iter().map(|row| (Day::new(row.day), Some(row.state.0))));
+    let newest = states.keys().next_back().copied();
+    let history = match newest {
+        None => Vec::new(),
+        Some(newest) => {
+            let range = DayRange { from: newest.minus(u32::try_from(HISTORY).unwrap_or(90) - 1), to: newest };
+            status::of(Some(conn), dataset, &wanted, range)?.days
+        }
+    };
+    let not_loaded: Vec<Day> =
+        states.iter().rev().filter(|(_, state)| **state != Some(DayState::Loaded)).map(|(day, _)| *day).collect();
+    let open_total = not_loaded.len();
+    let open = match not_loaded.get(LISTED.min(open_total).saturating_sub(1)) {
+        None => Vec::new(),
+        Some(oldest) => {
+            let all =
+                [None].into_iter().chain(DayState::ALL.map(Some)).filter(|state| *state != Some(DayState::Loaded));
+            let range = DayRange { from: *oldest, to: Day::MAX };
+            let selection = Selection { range, states: all.collect(), after: None, limit: LISTED };
+            status::page(conn, dataset, &wanted, &selection)?.days
+        }
+    };
+    let told: BTreeMap<Day, &DayStatus> = history.iter().chain(&open).map(|day| (day.day, day)).collect();
+    let cells = states.iter().map(|(day, state)| cell(*day, *state, told.get(day).copied(), &wanted)).collect();
+    Ok(Read { wanted, summary, cells, history, open, open_total })
+}
+
+fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wanted) -> Cell {
+    Cell {
+        day,
+        state: state.map_or(CellState::Missing, CellState::Stored),
+        rows: told.and_then(|day| day.rows_loaded).map(i64::unsigned_abs),
+        detail: told.and_then(|day| day.error.clone().or_else(|| day.note.clone())),
+        late: told.map_or_else(|| wanted.is_late(day, state, state == Some(DayState::Loaded)), |day| day.late),
+    }
+}
+
+fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DatasetPage {
+    let Read { wanted, summary, cells, history, mut open, open_total } = read;
+    let dataset = &shown.job.dataset;
+    let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now());
+    open.reverse();
+    DatasetPage {
+        name: dataset.name.to_string(),
+        source: source::shown(&dataset.source),
+        table: dataset.target.table.to_string(),
+        cron: dataset.schedule.cron.clone(),
+        timezone: dataset.schedule.timezone.name().to_owned(),
+        start: dataset.schedule.start,
+        end: dataset.schedule.end,
+        lag_days: dataset.schedule.lag_days,
+        next_tick: wanted.next_tick,
+        pause: shown.paused.as_ref().map(|paused| Pause {
+            since: paused.at.and_utc(),
+            by: paused.who.clone(),
+            reason: None,
+        }),
+        trouble: shown.trouble.clone(),
+        late: summary.late,
+        counts: counts(&summary),
+        last_loaded: summary.last_loaded,
+        actions: if may_change { actions(shown.paused.is_some()) } else { Vec::new() },
+        loading: loading(&flights.unwrap_or_default(), &dataset.name),
+        cells,
+        history: history.iter().map(measure).collect(),
+        open: open.iter().map(open_day).collect(),
+        open_total,
+    }
+}
+
+/// What an operator may ask for.
+fn actions(paused: bool) -> Vec<Action> {
+    let of_pause = if paused { [Action::Resume].as_slice() } else { &[Action::CatchUp, Action::Pause] };
+    let of_days = [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget];
+    of_pause.iter().copied().chain(of_days).collect()
+}
+
+fn measure(day: &DayStatus) -> Measure {
+    Measure {
+        day: day.day,
+        state: state_of(day.state),
+        rows: rows(day),
+        duration_ms: day.duration_ms.map(i64::unsigned_abs),
+    }
+}
+
+/// The counts of a day's file, where rows were counted.
+pub(super) fn rows(day: &DayStatus) -> Option<RowCounts> {
+    let number = |count: Option<i64>| count.unwrap_or(0).unsigned_abs();
+    day.rows_read.map(|read| RowCounts {
+        read: read.unsigned_abs(),
+        filtered: number(day.rows_filtered),
+        rejected: number(day.rows_rejected),
+        loaded: number(day.rows_loaded),
+    })
+}
+
+fn open_day(day: &DayStatus) -> OpenDay {
+    let held = day.held_back_by.map(|by| format!("held back by {by}, which failed or was refused"));
+    let said = [day.error.clone(), day.note.clone(), held];
+    OpenDay {
+        day: day.day,
+        state: state_of(day.state),
+        late: day.late,
+        attempts: day.attempts.unsigned_abs(),
+        reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
+        next_look: day.next_attempt_at.as_deref().and_then(instant),
+    }
+}
+
+/// A time as the status has it.
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
+    text.parse().ok()
+}

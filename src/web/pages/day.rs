@@ -1,0 +1,233 @@
+//! The page of a day: what happened to it, step by step.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::dataset::{instant, rows};
+use super::overview::{one_loading, state_of};
+use super::{Asking, Pages, PagesState};
+use crate::daemon::DatasetShown;
+use crate::dataset::Dataset;
+use crate::day::Day;
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::{rejects, summary};
+use crate::scheduler;
+use crate::state::State as DayState;
+use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
+use crate::web::guard::see_other;
+use crate::web::page;
+use crate::web::page::model::{
+    Action, Attempt, CellState, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome,
+};
+use crate::web::problem::Problem;
+use crate::web::site::quoted;
+use crate::wording::counted;
+
+/// Rejected rows on one page.
+const REJECTS: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    day: String,
+}
+
+/// Sends to the page of a day that was typed.
+pub(super) async fn go_to(
+    State(pages): PagesState,
+    Path(name): Path<String>,
+    Query(Named { day }): Query<Named>,
+) -> Result<Response, Problem> {
+    let shown = pages.site.dataset(&name)?;
+    let day = of_text(&day)?;
+    Ok(see_other(&pages.links.day(shown.job.dataset.name.as_str(), day)))
+}
+
+fn of_text(text: &str) -> Result<Day, Problem> {
+    text.parse().map_err(|_| Problem::bad_request(format!("{} is not a day (YYYY-MM-DD)", quoted(text))))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Paged {
+    page: Option<usize>,
+}
+
+struct Read {
+    day: DayStatus,
+    attempts: Vec<AttemptStatus>,
+    rejects: Vec<RejectedRowStatus>,
+    rejects_total: u64,
+    workers: BTreeMap<String, String>,
+    neighbours: (Option<Day>, Option<Day>),
+}
+
+pub(super) async fn day(
+    State(pages): PagesState,
+    asking: Asking,
+    Path((name, day)): Path<(String, String)>,
+    Query(Paged { page }): Query<Paged>,
+) -> Result<Html<String>, Problem> {
+    let shown = pages.site.dataset(&name)?;
+    let (job, day) = (Arc::clone(&shown.job), of_text(&day)?);
+    let page = page.unwrap_or(1).clamp(1, 100);
+    let read = pages.site.read(move |conn| read(conn, &job.dataset, day, page)).await?;
+    let Some(read) = read else {
+        let detail = format!("{name} {day} is not wanted, and was never looked at");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-day", detail));
+    };
+    let model = filled(&pages, &shown, read, page, asking.may_change());
+    Ok(Html(page::day(&pages.frame(&asking), &model)))
+}
+
+fn read(conn: &mut Conn, dataset: &Dataset, day: Day, page: usize) -> Result<Option<Read>, DbError> {
+    let wanted = scheduler::wanted(dataset, Utc::now());
+    let Some(status) = status::of_day(conn, dataset, &wanted, day)? else { return Ok(None) };
+    let limit = u32::try_from(page * REJECTS).unwrap_or(u32::MAX);
+    let rejects = status::rejected_rows(conn, &dataset.name, day, None, limit)?;
+    let mut known = summary::days(conn, &dataset.name)?.all;
+    known.extend(&wanted.days);
+    let before = known.iter().copied().filter(|other| *other < day).max();
+    let after = known.iter().copied().filter(|other| *other > day).min();
+    let workers = status::workers(conn)?;
+    Ok(Some(Read {
+        day: status,
+        attempts: status::attempts(conn, &dataset.name, day)?,
+        rejects: rejects.into_iter().skip((page - 1) * REJECTS).collect(),
+        rejects_total: rejects::kept(conn, &dataset.name, day)?.unsigned_abs(),
+        workers: workers.into_iter().map(|worker| (worker.id, format!("{} pid {}", worker.host, worker.pid))).collect(),
+        neighbours: (before, after),
+    }))
+}
+
+fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_change: bool) -> DayPage {
+    let Read { day, attempts, rejects, rejects_total, workers, neighbours } = read;
+    let dataset = &shown.job.dataset;
+    let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
+    DayPage {
+        dataset: dataset.name.to_string(),
+        table: dataset.target.table.to_string(),
+        day: day.day,
+        state: state_of(day.state),
+        wanted: day.wanted,
+        late: day.late,
+        older_definition: day.older_definition,
+        newer_file: day.newer_file,
+        error: day.error.clone(),
+        note: day.note.clone(),
+        next_look: day.next_attempt_at.as_deref().and_then(instant),
+        actions: if may_change { actions(day.state()) } else { Vec::new() },
+        loading: flight.map(|flight| one_loading(flight)),
+        steps: attempts.first().map(|attempt| steps(attempt, &day)).unwrap_or_default(),
+        rows: rows(&day),
+        file: file(&day),
+        rejects: Rejects {
+            rows: rejects.into_iter().map(reject).collect(),
+            total: rejects_total,
+            page,
+            pages: usize::try_from(rejects_total).unwrap_or(usize::MAX).div_ceil(REJECTS).max(1),
+        },
+        attempts: attempts.iter().map(|attempt| told(attempt, &workers)).collect(),
+        previous: neighbours.0,
+        next: neighbours.1,
+    }
+}
+
+/// What an operator may ask for of a day in that state.
+fn actions(state: Option<DayState>) -> Vec<Action> {
+    match state {
+        None => vec![Action::Load, Action::Skip],
+        Some(DayState::Running) => Vec::new(),
+        Some(DayState::Loaded) => vec![Action::Reload, Action::Forget],
+        Some(DayState::Waiting | DayState::Absent) => vec![Action::Load, Action::Skip, Action::Forget],
+        Some(DayState::Failed | DayState::Refused) => vec![Action::Retry, Action::Skip, Action::Forget],
+        Some(DayState::Skipped) => vec![Action::Load, Action::Forget],
+    }
+}
+
+fn file(day: &DayStatus) -> File {
+    File {
+        url: day.source_url.clone(),
+        etag: day.source_etag.clone(),
+        bytes: day.source_bytes.map(i64::unsigned_abs),
+        modified: day.source_modified.as_deref().and_then(instant),
+        hash: day.source_hash.clone(),
+        loaded_at: day.loaded_at.as_deref().and_then(instant),
+    }
+}
+
+fn reject(row: RejectedRowStatus) -> Reject {
+    Reject { line: row.line.unsigned_abs(), column: row.column_name, value: row.value, reason: row.reason }
+}
+
+/// The steps of an attempt, each where the one before ended.
+fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
+    let counted_rows = |rows: Option<i64>| rows.map(|rows| counted(rows.unsigned_abs(), "row")).unwrap_or_default();
+    let loaded = attempt.outcome.as_deref() == Some("loaded");
+    let bytes = day.source_bytes.filter(|_| loaded).map(|bytes| counted(bytes.unsigned_abs(), "byte"));
+    let all = [
+        (Step::Source, attempt.source_ms, bytes.unwrap_or_default()),
+        (Step::Stage, attempt.stage_ms, counted_rows(attempt.rows_read)),
+        (Step::Audit, attempt.audit_ms, counted_rows(attempt.rows_rejected).replace("row", "rejected row")),
+        (Step::Publish, attempt.publish_ms, counted_rows(attempt.rows_loaded)),
+    ];
+    let mut at: Option<DateTime<Utc>> = instant(&attempt.started_at);
+    let mut over = false;
+    let mut done = Vec::new();
+    for (index, (step, ms, text)) in all.iter().enumerate() {
+        let next = all.get(index + 1).and_then(|(_, ms, _)| *ms);
+        let outcome = match (ms, over) {
+            (_, true) | (None, false) if attempt.outcome.is_some() || over => StepOutcome::NotReached,
+            (None, _) => {
+                over = true;
+                StepOutcome::Now
+            }
+            (Some(_), _) if loaded || next.is_some() => StepOutcome::Done,
+            (Some(_), _) if attempt.outcome.is_none() => StepOutcome::Done,
+            (Some(_), _) => {
+                over = true;
+                StepOutcome::Stopped
+            }
+        };
+        let reached = outcome != StepOutcome::NotReached;
+        done.push(StepDone {
+            step: *step,
+            outcome,
+            began_at: at.filter(|_| reached),
+            ms: ms.map(i64::unsigned_abs),
+            text: if reached { text.clone() } else { String::new() },
+        });
+        at = at.zip(*ms).map(|(at, ms)| at + TimeDelta::milliseconds(ms));
+    }
+    done
+}
+
+fn told(attempt: &AttemptStatus, workers: &BTreeMap<String, String>) -> Attempt {
+    let began = instant(&attempt.started_at).unwrap_or_default();
+    let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
+    let line = |line: &status::LogLine| LogLine {
+        at: began + TimeDelta::milliseconds(i64::try_from(line.ms).unwrap_or(0)),
+        level: "info".to_owned(),
+        message: line.text.clone(),
+    };
+    Attempt {
+        number: attempt.attempt.unsigned_abs(),
+        trigger: attempt.trigger.clone(),
+        worker: workers.get(&attempt.worker).cloned().unwrap_or_else(|| short.to_owned()),
+        started_at: began,
+        finished_at: attempt.finished_at.as_deref().and_then(instant),
+        outcome: attempt.outcome.clone(),
+        error: attempt.error.clone(),
+        lines: attempt.log.iter().map(line).collect(),
+    }
+}
+
+/// A state of the status, as a cell shows it.
+pub(super) fn cell_state(state: Option<DayState>) -> CellState {
+    state.map_or(CellState::Missing, CellState::Stored)
+}

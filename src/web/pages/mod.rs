@@ -1,0 +1,99 @@
+//! The pages, served: each handler reads what is known, fills a view model of [`page`] and answers with it.
+
+mod administration;
+mod ask;
+mod dataset;
+mod day;
+mod frame;
+mod overview;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::guard::Refused;
+use super::page::{self, Links, model};
+use super::site::Site;
+
+pub use self::frame::Asking;
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub struct Pages {
+    site: Arc<Site>,
+    links: Links,
+}
+
+impl Pages {
+    /// The pages of a site, below a base path.
+    #[must_use]
+    pub fn new(site: Arc<Site>, base_path: &str) -> Self {
+        Self { site, links: Links::new(base_path) }
+    }
+
+    /// What everybody may look at: the login, styles and scripts.
+    pub fn open(&self) -> Router {
+        let mut router = Router::new().route("/login", get(administration::login));
+        for asset in page::assets::assets() {
+            let answer = || async {
+                let forever = (CACHE_CONTROL, "public, max-age=31536000, immutable");
+                ([(CONTENT_TYPE, asset.content_type), forever], asset.bytes)
+            };
+            router = router.route(&asset.path, get(answer));
+        }
+        router.with_state(self.clone())
+    }
+
+    /// What is shown to whoever is known, and asked for by operators.
+    pub fn closed(&self) -> Router {
+        Router::new()
+            .route("/", get(overview::overview))
+            .route("/datasets/{name}", get(dataset::dataset))
+            .route("/datasets/{name}/days", get(day::go_to))
+            .route("/datasets/{name}/days/{day}", get(day::day))
+            .route("/datasets/{name}/dry-run", get(ask::dry_run))
+            .route("/datasets/{name}/actions", post(ask::act))
+            .route("/daemons", get(administration::daemons))
+            .route("/configuration", get(administration::configuration))
+            .route("/audit-log", get(administration::audit_log))
+            .with_state(self.clone())
+    }
+
+    /// The page that tells of a refusal.
+    #[must_use]
+    pub fn refusal(&self, refused: &Refused) -> Response {
+        let Refused { problem, next, who, csrf } = refused;
+        let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), notice: None });
+        let shown = self.site.board().shown();
+        let html = match problem.code {
+            "wrong-login" | "too-many-logins" | "users" => {
+                let error = Some(problem.detail.clone());
+                page::login(&frame, &model::Login { name: String::new(), next: next.clone(), error })
+            }
+            "role" => page::may_not(
+                &frame,
+                &model::MayNot { what: "This".to_owned(), needs: super::auth::Role::Operator.name().to_owned() },
+            ),
+            "database" => {
+                let (since, error) =
+                    shown.unreachable.clone().unwrap_or_else(|| (chrono::Utc::now(), problem.detail.clone()));
+                page::unreachable(&frame, &model::Unreachable { database: shown.database.clone(), since, error })
+            }
+            _ => page::problem(
+                &frame,
+                &model::Problem {
+                    status: problem.status.as_u16(),
+                    title: problem.title().to_owned(),
+                    detail: Some(problem.detail.clone()),
+                },
+            ),
+        };
+        Html(html).into_response()
+    }
+}
+
+type PagesState = State<Pages>;

@@ -1,0 +1,170 @@
+//! The overview: read from memory, however many datasets there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Html;
+use serde::Deserialize;
+
+use super::{Asking, PagesState};
+use crate::daemon::{DatasetShown, Shown};
+use crate::dataset::DatasetName;
+use crate::load_day::{Flight, Step};
+use crate::source;
+use crate::state::State as DayState;
+use crate::status::{RecentDay, Summary};
+use crate::web::page;
+use crate::web::page::model::{self, Attention, Cell, CellState, DatasetRow, Loading, Overview, StateCount, Why};
+use crate::web::problem::Problem;
+use crate::web::summaries::Kept;
+
+/// Datasets on one page.
+const AT_ONCE: usize = 100;
+
+/// What needs a person and is named; the rest is counted.
+const MOST_ATTENTION: usize = 24;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    q: String,
+    page: Option<usize>,
+}
+
+pub(super) async fn overview(
+    State(pages): PagesState,
+    asking: Asking,
+    Query(Wanted { q, page }): Query<Wanted>,
+) -> Result<Html<String>, Problem> {
+    let shown = pages.site.board().shown();
+    if shown.context.is_none()
+        && let Some((since, error)) = shown.unreachable.clone()
+    {
+        let gone = model::Unreachable { database: shown.database.clone(), since, error };
+        return Ok(Html(page::unreachable(&pages.frame(&asking), &gone)));
+    }
+    let summaries = pages.site.summaries().all();
+    let model = overview_of(&shown, &summaries, &q, page.unwrap_or(1));
+    Ok(Html(page::overview(&pages.frame(&asking), &model)))
+}
+
+fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, query: &str, page: usize) -> Overview {
+    let query = query.trim();
+    let fits = |name: &DatasetName| name.as_str().to_lowercase().contains(&query.to_lowercase());
+    let found: Vec<(&DatasetName, &DatasetShown)> = shown.datasets.iter().filter(|(name, _)| fits(name)).collect();
+    let pages = found.len().div_ceil(AT_ONCE).max(1);
+    let page = page.clamp(1, pages);
+    let flights = shown.context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let rows = found.iter().skip((page - 1) * AT_ONCE).take(AT_ONCE);
+    let datasets = rows.map(|(name, dataset)| {
+        let unread = Summary::default();
+        let summary = summaries.get(*name).map_or(&unread, |kept| &kept.summary);
+        row(name, dataset, summary, &flights)
+    });
+    let (attention, attention_total) = attention(shown, summaries);
+    Overview {
+        attention,
+        attention_total,
+        query: query.to_owned(),
+        page,
+        pages,
+        found: found.len(),
+        total: shown.datasets.len(),
+        datasets: datasets.collect(),
+    }
+}
+
+fn row(name: &DatasetName, shown: &DatasetShown, summary: &Summary, flights: &[Arc<Flight>]) -> DatasetRow {
+    let dataset = &shown.job.dataset;
+    DatasetRow {
+        name: name.to_string(),
+        source: source::shown(&dataset.source),
+        cells: summary.recent.iter().map(cell).collect(),
+        counts: counts(summary),
+        last_loaded: summary.last_loaded,
+        next_tick: shown.next_tick,
+        lag_days: dataset.schedule.lag_days,
+        paused: shown.paused.is_some(),
+        late: summary.late,
+        loading: loading(flights, name),
+    }
+}
+
+fn cell(recent: &RecentDay) -> Cell {
+    Cell {
+        day: recent.day,
+        state: state_of(recent.state),
+        rows: recent.rows_loaded.map(i64::unsigned_abs),
+        detail: recent.error.clone(),
+        late: recent.late,
+    }
+}
+
+/// A state by its name, as a cell shows it.
+pub(super) fn state_of(name: &str) -> CellState {
+    DayState::by_name(name).map_or(CellState::Missing, CellState::Stored)
+}
+
+/// How many days are in which state: loaded ones first, missing ones last.
+pub(super) fn counts(summary: &Summary) -> Vec<StateCount> {
+    let states = DayState::ALL.map(|state| (state.name(), CellState::Stored(state)));
+    let all = states.into_iter().chain([(crate::status::MISSING, CellState::Missing)]);
+    all.filter_map(|(name, state)| summary.counts.get(name).map(|days| StateCount { state, days: *days })).collect()
+}
+
+/// The loads of a dataset that are in flight.
+pub(super) fn loading(flights: &[Arc<Flight>], name: &DatasetName) -> Vec<Loading> {
+    let of_it = flights.iter().filter(|flight| flight.dataset == *name);
+    of_it.map(|flight| one_loading(flight)).collect()
+}
+
+/// A load in flight.
+pub(super) fn one_loading(flight: &Flight) -> Loading {
+    let step = match flight.step() {
+        Step::Source => model::Step::Source,
+        Step::Stage => model::Step::Stage,
+        Step::Audit => model::Step::Audit,
+        Step::Publish => model::Step::Publish,
+    };
+    let seconds = (chrono::Utc::now() - flight.began).num_seconds().unsigned_abs();
+    Loading {
+        day: flight.day,
+        step,
+        rows: flight.rows(),
+        bytes: flight.bytes(),
+        bytes_total: Some(flight.bytes_total()).filter(|bytes| *bytes > 0),
+        rows_per_second: flight.rows().checked_div(seconds).filter(|rows| *rows > 0),
+    }
+}
+
+/// What needs a person, the most urgent first, and how much there is in all.
+fn attention(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>) -> (Vec<Attention>, usize) {
+    let about = |why, text: String| Attention { why, dataset: None, day: None, text };
+    let mut all = Vec::new();
+    all.extend(shown.unreachable.iter().map(|(_, error)| about(Why::Database, error.clone())));
+    all.extend(shown.refused.iter().map(|refused| about(Why::Configuration, refused.replace('\n', "; "))));
+    for (name, dataset) in &shown.datasets {
+        let trouble = dataset
+            .trouble
+            .iter()
+            .map(|trouble| Attention { dataset: Some(name.to_string()), ..about(Why::Target, trouble.clone()) });
+        all.extend(trouble);
+    }
+    let mut total = all.len();
+    for (name, kept) in summaries.iter().filter(|(name, _)| shown.datasets.contains_key(*name)) {
+        total += usize::try_from(kept.summary.attention_total).unwrap_or(usize::MAX);
+        let room = MOST_ATTENTION.saturating_sub(all.len());
+        all.extend(kept.summary.attention.iter().take(room).map(|it| Attention {
+            why: match DayState::by_name(it.state) {
+                Some(state @ (DayState::Refused | DayState::Failed)) => Why::Day(state),
+                _ => Why::Late,
+            },
+            dataset: Some(name.to_string()),
+            day: Some(it.day),
+            text: it.error.clone().unwrap_or_else(|| it.state.to_owned()),
+        }));
+    }
+    all.truncate(MOST_ATTENTION);
+    (all, total)
+}
