@@ -96,6 +96,10 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
             () = &mut stop => true,
             () = changed => false,
         };
+        if ended {
+            // Streams never end by themselves, and would have the end wait for its whole grace.
+            site.events().end();
+        }
         over.notify_waiters();
         for task in served {
             drop(task.await);

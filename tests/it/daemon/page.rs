@@ -165,6 +165,28 @@ fn the_page_tells_that_the_database_is_gone_and_is_back() {
 }
 
 #[test]
+fn who_listens_to_events_does_not_hold_up_the_end() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run"]);
+    let mut stream = TcpStream::connect(&page.address).unwrap();
+    let host = &page.address;
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut heard = String::new();
+    while !heard.contains("event: hello") {
+        let mut some = [0; 512];
+        let length = stream.read(&mut some).unwrap();
+        assert_ne!(length, 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&some[..length]));
+    }
+    let log = page.end();
+    assert!(!log.contains("broken off"), "{log}");
+    // It was ended, and not cut: the last chunk of an answer is empty.
+    stream.read_to_string(&mut heard).unwrap();
+    assert!(heard.ends_with("0\r\n\r\n"), "{heard:?}");
+}
+
+#[test]
 fn a_page_whose_place_is_taken_keeps_nobody_from_loading() {
     let database = SqliteDatabase::new();
     let project = project(&database, &still(FIRST), "");
