@@ -80,12 +80,17 @@ fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
 
 /// Serves the page until the stop: as its settings say, and anew when they change.
 pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
-    let site = Site::start(board);
+    // Begun when somebody can ask for it: a daemon without a page reads no summaries.
+    let mut site: Option<Arc<Site>> = None;
     let mut stop = std::pin::pin!(stop);
     loop {
         let now = settings.borrow_and_update().clone();
         let over = Arc::new(Notify::new());
-        let served = start(&now, Routers::of(&site, &now.base_path), &over);
+        let mut served = Vec::new();
+        if now.listen.is_some() || now.metrics.is_some() {
+            let site = site.get_or_insert_with(|| Site::start(Arc::clone(&board)));
+            served = start(&now, Routers::of(site, &now.base_path), &over);
+        }
         // Settings whose sender is gone change no more.
         let changed = async {
             if settings.changed().await.is_err() {
@@ -96,7 +101,7 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
             () = &mut stop => true,
             () = changed => false,
         };
-        if ended {
+        if let (true, Some(site)) = (ended, &site) {
             // Streams never end by themselves, and would have the end wait for its whole grace.
             site.events().end();
         }
