@@ -6,6 +6,9 @@
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 BINARIES ?= $(RELEASE)
 
+# Where the tests look for a program that is not in PATH.
+TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
+
 DENY_WARNINGS := $(if $(CI),-D warnings)
 LOCKED := $(if $(CI),--locked)
 
@@ -38,9 +41,11 @@ fmt: ## formats the code
 	cargo fmt
 
 # Warnings are denied behind the `--` and in RUSTDOCFLAGS, never in RUSTFLAGS: those would build every dependency anew.
+# What is off by default is looked at, too.
 lint: ## formatting, clippy, and the documentation's links
 	cargo fmt --check
 	cargo clippy $(LOCKED) --all-targets -- $(DENY_WARNINGS)
+	cargo clippy $(LOCKED) --lib --bins --features otel -- $(DENY_WARNINGS)
 	$(MAKE) doc
 
 doc: ## builds the documentation into target/doc
@@ -54,6 +59,7 @@ test: install-test-tools browser-tools ## runs the whole suite, on SQLite and Po
 	else \
 	  set -ex; cargo test $(LOCKED); \
 	fi
+	cargo test $(LOCKED) --features otel --lib traces::
 	@$(MAKE) test-browser
 
 # The daemon itself, its page in Debian's Chromium and its API through a generated client: tests/browser/.
@@ -80,9 +86,10 @@ $(VENV)/.installed: tests/browser/requirements.txt
 	@touch $@
 
 # The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
-# (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs) and ask systemd about the unit
-# (tests/it/packaging.rs). They only need the programs.
-install-test-tools: ## installs PostgreSQL's server, openssl and systemd's tools where they are missing
+# (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs), ask systemd about the unit
+# (tests/it/packaging.rs) and promtool about metrics and alerts (tests/it/metrics.rs). They only need the programs.
+install-test-tools: ## installs PostgreSQL's server, openssl, systemd's tools and promtool where they are missing
+	@command -v promtool >/dev/null || test -x "$(TOOLS)/promtool" || .ci/promtool "$(TOOLS)"
 	@missing=; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing$${missing:+ }openssl"; \

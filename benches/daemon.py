@@ -382,6 +382,8 @@ class Daemon:
         manager.bind(str(work / f"notify{Daemon.count}"))
         environment = {**ENVIRONMENT, **variables, "DAYFILL__DATABASE__URL": url, "NOTIFY_SOCKET": manager.getsockname()}
         environment |= {"DAYFILL__LOG__LEVEL": "debug", "DAYFILL__LOG__FORMAT": "json"}
+        # With its page, on a port of its own: several run at once.
+        environment |= {"DAYFILL__WEB__LISTEN": "127.0.0.1:0"}
         self.is_ready, self.took = threading.Event(), None
         # A service manager that does not listen would hold the daemon up.
         threading.Thread(target=self.listen, args=(manager,), daemon=True).start()

@@ -5,7 +5,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`daemon`], [`notify`], [`scheduler`], [`shutdown`], [`web`] |
+//! | running | [`daemon`], [`metrics`], [`notify`], [`scheduler`], [`shutdown`], [`web`] |
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
@@ -22,6 +22,7 @@ pub mod db;
 pub mod exit_code;
 pub mod load_day;
 pub mod logging;
+pub mod metrics;
 pub mod notify;
 pub mod parse;
 pub mod plan;
@@ -35,6 +36,8 @@ pub mod shutdown;
 pub mod source;
 pub mod state;
 pub mod status;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod url_template;
 pub mod validate;
 pub mod web;

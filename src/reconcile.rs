@@ -80,6 +80,8 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
                 let send = send;
                 while let Some((slot, day)) = take() {
                     let loaded = load_day(context, job, day, task.ask, task.trigger);
+                    // Said while the load is still in flight: who stops the process waits for those.
+                    log_report(job, task.ask, &loaded);
                     drop(slot);
                     // Days in conflict with others are another matter than a database that is gone.
                     let broken = matches!(&loaded.outcome, Outcome::Database(error) if error.is_unreachable());
@@ -97,7 +99,6 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
         }
         drop(send);
         for loaded in reports {
-            log_report(job, task.ask, &loaded);
             report(loaded);
         }
     });

@@ -264,6 +264,12 @@ pub struct AddUser {
     /// What they may do
     #[arg(long, value_enum)]
     pub role: RoleName,
+    /// Make the password and print it, once, instead of asking for one
+    #[arg(long)]
+    pub generate: bool,
+    /// Do nothing where there are users already
+    #[arg(long)]
+    pub first: bool,
 }
 
 /// What a user may do.

@@ -26,11 +26,21 @@ pub(super) fn web(app: &App, command: &Web) -> Result<ExitCode, Failure> {
     }
 }
 
-fn add_user(path: &Path, AddUser { name, role }: &AddUser) -> Result<ExitCode, Failure> {
+fn add_user(path: &Path, AddUser { name, role, generate, first }: &AddUser) -> Result<ExitCode, Failure> {
     refuse_no_name(name)?;
     // What is wrong with the file is told before a password is asked for.
-    users_file::read_or_empty(path)?;
-    let (password, role) = (password::read(name)?, Role::from(*role));
+    let users = users_file::read_or_empty(path)?;
+    if *first && !users.users().is_empty() {
+        return Ok(ExitCode::Success);
+    }
+    let role = Role::from(*role);
+    if *generate {
+        let password = users_file::new_password()?;
+        users_file::put_user(path, name, role, &password)?;
+        writeln!(anstream::stderr(), "this is shown once; only its hash is kept")?;
+        return super::print(&format!("{name} ({role}): password {password}\n"));
+    }
+    let password = password::read(name)?;
     let is_new = users_file::put_user(path, name, role, &password)?;
     let what = if is_new { "added" } else { "has a new password, and whoever was logged in by the old one is out" };
     super::print(&format!("{name} ({role}): {what}\n"))

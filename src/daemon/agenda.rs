@@ -57,6 +57,8 @@ struct Entry {
     schedule: Schedule,
     policy: Policy,
     next_tick: Option<DateTime<Utc>>,
+    /// When the last tick was taken.
+    last_tick: Option<DateTime<Utc>>,
     next_deadline: Option<DateTime<Utc>>,
     /// What the schedule wants.
     looks: Lane,
@@ -161,6 +163,7 @@ impl Agenda {
             let ticked = entry.next_tick.is_some_and(|tick| tick <= now);
             let late = entry.next_deadline.is_some_and(|deadline| deadline <= now);
             if ticked {
+                entry.last_tick = Some(now);
                 entry.look(Some(Trigger::Tick));
             }
             if late {
@@ -191,6 +194,11 @@ impl Agenda {
     /// The next tick of a dataset.
     pub(super) fn next_tick(&self, name: &DatasetName) -> Option<DateTime<Utc>> {
         self.entries.get(name)?.next_tick
+    }
+
+    /// When the last tick of a dataset was taken.
+    pub(super) fn last_tick(&self, name: &DatasetName) -> Option<DateTime<Utc>> {
+        self.entries.get(name)?.last_tick
     }
 
     /// What can begin now; it is under way from here on.
@@ -265,6 +273,7 @@ impl Entry {
             schedule: schedule.clone(),
             policy: policy.clone(),
             next_tick: None,
+            last_tick: None,
             next_deadline: None,
             looks: Lane::default(),
             dues: Lane::default(),

@@ -15,6 +15,7 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Job, Outcome, Report};
+use crate::metrics::Metrics;
 use crate::plan::Ask;
 use crate::state::State;
 
@@ -25,6 +26,9 @@ const BEHIND: usize = 1024;
 pub struct Board {
     shown: RwLock<Arc<Shown>>,
     turned: RwLock<Instant>,
+    metrics: Arc<Metrics>,
+    #[cfg(feature = "otel")]
+    traces: Option<Arc<crate::traces::Traces>>,
     news: broadcast::Sender<News>,
     ask: UnboundedSender<Event>,
 }
@@ -61,6 +65,8 @@ pub struct DatasetShown {
     pub next_tick: Option<DateTime<Utc>>,
     /// Since when and by whom it is paused.
     pub paused: Option<Paused>,
+    /// When its last tick was taken, since the daemon started.
+    pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.
     pub trouble: Option<String>,
     /// How many of its wanted days were late when that was last looked at.
@@ -110,7 +116,22 @@ pub enum Asked {
 impl Board {
     pub(super) fn new(ask: UnboundedSender<Event>) -> Self {
         let (news, _) = broadcast::channel(BEHIND);
-        Self { shown: RwLock::default(), turned: RwLock::new(Instant::now()), news, ask }
+        let (shown, turned) = (RwLock::default(), RwLock::new(Instant::now()));
+        Self {
+            shown,
+            turned,
+            metrics: Arc::default(),
+            #[cfg(feature = "otel")]
+            traces: None,
+            news,
+            ask,
+        }
+    }
+
+    /// One that also tells of attempts.
+    #[cfg(feature = "otel")]
+    pub(super) fn with_traces(self, traces: Option<Arc<crate::traces::Traces>>) -> Self {
+        Self { traces, ..self }
     }
 
     /// The daemon as it was at its loop's last turn.
@@ -123,6 +144,12 @@ impl Board {
     #[must_use]
     pub fn turned_ago(&self) -> Duration {
         self.turned.read().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// What happens from here on.
@@ -142,6 +169,8 @@ impl Board {
     }
 
     pub(super) fn show(&self, shown: Shown) {
+        let database_up = shown.context.is_some() && shown.unreachable.is_none();
+        self.metrics.turned(Utc::now(), database_up, shown.datasets.keys());
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
         self.turned();
     }
@@ -152,6 +181,9 @@ impl Board {
 
     /// Hears what became of a day.
     pub(super) fn heard(&self, dataset: &DatasetName, report: &Report) {
+        self.metrics.heard(dataset, report);
+        #[cfg(feature = "otel")]
+        self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {
             Outcome::Loaded | Outcome::Unchanged => (State::Loaded, None),
             Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
@@ -166,5 +198,38 @@ impl Board {
         };
         let rows_loaded = report.measured.rows_loaded;
         self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, error });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::attempts::Measured;
+    use crate::metrics::{Form, Process, Seen};
+
+    #[test]
+    fn what_is_shown_and_heard_is_in_the_metrics() {
+        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let orders: DatasetName = "orders".parse().unwrap();
+        let seen = Seen { datasets: &[], workers: None, process: Process::default(), now: Utc::now() };
+        let text = board.metrics().expose(Form::Prometheus, &seen);
+        assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
+        board.show(Shown::default());
+        let report = Report {
+            day: Day::MIN,
+            attempt: Some(1),
+            taken_over: false,
+            outcome: Outcome::Lost,
+            source_failed: false,
+            bytes: 7,
+            measured: Measured::default(),
+            elapsed: Duration::ZERO,
+        };
+        board.heard(&orders, &report);
+        let text = board.metrics().expose(Form::Prometheus, &seen);
+        for line in ["dayfill_claims_lost_total{dataset=\"orders\"} 1", "dayfill_database_up 0"] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
     }
 }

@@ -98,6 +98,7 @@ impl Daemon {
                 self.pulse.ended(now, lease, None);
             }
             Err(Hindrance::Other(error)) => {
+                self.board.metrics().database_failed();
                 self.troubles.met(LOOKING, &error);
                 self.pulse.ended(now, lease, None);
             }
@@ -142,7 +143,10 @@ impl Daemon {
             None => self.troubles.passed(TELLING),
             // That is said of the database, once.
             Some(error) if error.is_unreachable() => log::debug!("{TELLING}: {error}"),
-            Some(error) => drop(self.troubles.met(TELLING, &error.to_string())),
+            Some(error) => {
+                self.board.metrics().database_failed();
+                self.troubles.met(TELLING, &error.to_string());
+            }
         }
     }
 
@@ -163,7 +167,10 @@ impl Daemon {
                 self.lost(&error);
                 Ended::Unreachable
             }
-            Err(Hindrance::Other(error)) if is_member => Ended::Troubled(self.troubles.met(name.as_str(), &error)),
+            Err(Hindrance::Other(error)) if is_member => {
+                self.board.metrics().troubled(name);
+                Ended::Troubled(self.troubles.met(name.as_str(), &error))
+            }
             // Nobody waits for a dataset that is gone.
             Err(Hindrance::Other(error)) => {
                 log::debug!("{name}: {error}");
@@ -211,6 +218,7 @@ impl Daemon {
     /// The database cannot be reached: said once.
     fn lost(&mut self, error: &str) {
         let now = Utc::now();
+        self.board.metrics().database_failed();
         if self.unreachable.is_none() {
             self.board.tell(News::Daemon);
             log::error!("{error}; trying again until it is back, no attempt is counted");

@@ -69,6 +69,9 @@ pub struct Start {
     pub catch_up: Option<bool>,
     /// The service manager.
     pub notify: Notify,
+    /// Who is told of attempts.
+    #[cfg(feature = "otel")]
+    pub traces: Option<Arc<crate::traces::Traces>>,
 }
 
 /// A daemon that is ready to run.
@@ -98,7 +101,10 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
     let (send, events) = unbounded_channel();
     events::forward_signals(&send).map_err(StartError::Signals)?;
     let waker = Waker::start().await?;
-    Ok(Ready { daemon: Daemon::new(start, send, waker), events })
+    let daemon = Daemon::new(start, send, waker);
+    let version = env!("CARGO_PKG_VERSION");
+    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.database);
+    Ok(Ready { daemon, events })
 }
 
 struct Daemon {
@@ -141,7 +147,10 @@ struct Daemon {
 
 impl Daemon {
     fn new(start: Start, send: UnboundedSender<Event>, waker: Waker) -> Self {
-        let Start { configuration, read, catch_up, notify } = start;
+        let board = Board::new(send.clone());
+        #[cfg(feature = "otel")]
+        let board = board.with_traces(start.traces);
+        let Start { configuration, read, catch_up, notify, .. } = start;
         let now = Utc::now();
         let mut daemon = Self {
             members: BTreeMap::new(),
@@ -158,7 +167,7 @@ impl Daemon {
             stop: Stop::default(),
             stopping: None,
             pauses: BTreeMap::new(),
-            board: Arc::new(Board::new(send.clone())),
+            board: Arc::new(board),
             late: BTreeMap::new(),
             ready: false,
             last: None,
@@ -181,8 +190,6 @@ impl Daemon {
     }
 
     async fn run(mut self, mut events: UnboundedReceiver<Event>) {
-        let version = env!("CARGO_PKG_VERSION");
-        log::info!("dayfill {version} starts: {}, {}", self.counted(), self.configuration.database);
         self.connect();
         while !self.is_over() {
             self.turn();
@@ -304,6 +311,7 @@ impl Daemon {
             let shown = DatasetShown {
                 job: Arc::clone(&member.job),
                 next_tick: self.agenda.next_tick(name),
+                last_tick: self.agenda.last_tick(name),
                 paused: self.pauses.get(name).cloned(),
                 trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
                 late: self.late.get(name).map_or(0, BTreeSet::len),

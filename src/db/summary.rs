@@ -16,7 +16,7 @@ use crate::db::schema::processed_days;
 /// The days of a dataset that have a row.
 #[derive(Debug, Clone, Default)]
 pub struct Days {
-    /// All of them, in no order.
+    /// All of them, oldest first.
     pub all: Vec<Day>,
     /// Those that are not loaded, oldest first.
     pub not_loaded: Vec<NotLoaded>,
@@ -45,7 +45,8 @@ pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<Days, DbError> {
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let is_not_loaded = diesel::dsl::sql::<diesel::sql_types::Bool>("state <> 'loaded'");
     let all: Vec<NaiveDate> =
-        on!(conn, c => of_dataset().select(processed_days::day).load(c)).doing("reading which days there are")?;
+        on!(conn, c => of_dataset().order(processed_days::day).select(processed_days::day).load(c))
+            .doing("reading which days there are")?;
     let not_loaded = on!(conn, c => of_dataset()
         .filter(is_not_loaded)
         .order(processed_days::day)

@@ -285,6 +285,16 @@ pub fn alive(conn: &mut Conn) -> Result<Vec<Registered>, DbError> {
     Ok(alive)
 }
 
+/// How long ago each process that is alive gave its last sign of life, by the database's clock.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn heartbeat_ages(conn: &mut Conn) -> Result<Vec<Duration>, DbError> {
+    let alive = alive(conn)?;
+    let now = conn.now()?;
+    Ok(alive.iter().map(|worker| (now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
+}
+
 fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let now = conn.now()?;

@@ -38,9 +38,16 @@ const READ: usize = 128 * 1024;
 
 /// Why an attempt did not publish.
 enum Problem {
-    NotThere { url: String, why: String },
-    Failed(String),
-    Refused { error: String, first: Option<String> },
+    NotThere {
+        url: String,
+        why: String,
+    },
+    /// The file could not be opened or read to its end.
+    Source(String),
+    Refused {
+        error: String,
+        first: Option<String>,
+    },
     Unchanged,
     Lost,
     Interrupted,
@@ -83,12 +90,16 @@ pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigg
         ask,
         measured: Measured::default(),
         attempt: None,
+        taken_over: false,
+        source_failed: false,
+        bytes: 0,
         tag: None,
         flight: None,
         log: AttemptLog::begin(),
     };
     let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
-    Report { day, attempt: load.attempt, outcome, measured: load.measured, elapsed: began.elapsed() }
+    let Load { attempt, taken_over, source_failed, bytes, measured, .. } = load;
+    Report { day, attempt, taken_over, outcome, source_failed, bytes, measured, elapsed: began.elapsed() }
 }
 
 /// A claim, in this process's hands until it has ended.
@@ -104,6 +115,9 @@ struct Load<'a> {
     ask: Ask,
     measured: Measured,
     attempt: Option<u32>,
+    taken_over: bool,
+    source_failed: bool,
+    bytes: u64,
     /// The tag of the file that was opened.
     tag: Option<String>,
     /// What is shown of it while it is loaded.
@@ -130,6 +144,7 @@ impl<'a> Load<'a> {
         };
         self.attempt = Some(claim.attempt);
         self.log = AttemptLog::begin();
+        self.taken_over = claim.taken_over;
         if claim.taken_over {
             self.log.line("taken over from a process that died or stalled");
             let name = &self.job.dataset.name;
@@ -241,7 +256,7 @@ impl<'a> Load<'a> {
             Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
             Err(error) => {
                 self.may_go_on()?;
-                Err(Problem::Failed(error.to_string()))
+                Err(Problem::Source(error.to_string()))
             }
         }
     }
@@ -250,9 +265,12 @@ impl<'a> Load<'a> {
     fn stage(&mut self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
         let Self { context, job, .. } = *self;
         context.stop.breaks_off(file.download());
-        stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink))?;
+        let stored = file.stored_bytes();
+        let filled = stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
-        let hash = file.finish().map_err(|error| Problem::Failed(error.to_string()))?;
+        let hash = filled.and_then(|()| file.finish().map_err(|error| Problem::Source(error.to_string())));
+        self.bytes = stored.load(Ordering::Relaxed);
+        let hash = hash?;
         Ok(Origin {
             url: info.url,
             etag: info.etag,
@@ -283,7 +301,7 @@ impl<'a> Load<'a> {
                 Err(error) => {
                     // The stop breaks a download off; that is no failure.
                     self.may_go_on()?;
-                    return Err(Problem::Failed(error.to_string()));
+                    return Err(Problem::Source(error.to_string()));
                 }
             };
             self.may_go_on()?;
@@ -322,6 +340,7 @@ impl<'a> Load<'a> {
         // Publishing may have found doubled keys before it refused.
         self.measured.rows_rejected =
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
+        self.source_failed = matches!(problem, Problem::Source(_));
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
         let Ours { claim, held } = ours;
@@ -357,7 +376,7 @@ impl<'a> Load<'a> {
                 Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
                 Outcome::Waiting { why, still: false },
             ),
-            Problem::Failed(error) => failed(error),
+            Problem::Source(error) => failed(error),
             Problem::Refused { error, first } => {
                 let shown = first.iter().fold(error.clone(), |shown, first| format!("{shown}; the first: {first}"));
                 let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };

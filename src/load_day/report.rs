@@ -15,8 +15,14 @@ pub struct Report {
     pub day: Day,
     /// Which attempt it was, from 1; `None` where none began.
     pub attempt: Option<u32>,
+    /// The day was taken over from a process that died or stalled.
+    pub taken_over: bool,
     /// What came of it.
     pub outcome: Outcome,
+    /// It failed because its file could not be opened or read to its end.
+    pub source_failed: bool,
+    /// How many bytes of its file were read, as stored.
+    pub bytes: u64,
     /// What was counted and timed.
     pub measured: Measured,
     /// How long it all took.
@@ -32,6 +38,23 @@ impl Report {
             Outcome::Waiting { .. } | Outcome::Unchanged | Outcome::Interrupted | Outcome::Database(_)
         );
         self.attempt.filter(|_| !given_back)
+    }
+
+    /// How the attempt ended, in a word; `None` where none began.
+    #[must_use]
+    pub fn ended(&self) -> Option<&'static str> {
+        self.attempt?;
+        match self.outcome {
+            Outcome::Loaded => Some("loaded"),
+            Outcome::Waiting { .. } => Some("waiting"),
+            Outcome::Failed { .. } => Some("failed"),
+            Outcome::Refused { .. } => Some("refused"),
+            Outcome::Unchanged => Some("unchanged"),
+            Outcome::Interrupted => Some("interrupted"),
+            Outcome::Lost => Some("lost"),
+            Outcome::Database(_) => Some("database"),
+            Outcome::Absent { .. } | Outcome::Left(_) | Outcome::Settled(_) => None,
+        }
     }
 }
 
@@ -99,8 +122,16 @@ mod tests {
             (Outcome::Interrupted, false),
             (Outcome::Database(DbError::Unreachable(why())), false),
         ] {
-            let (measured, elapsed) = (Measured::default(), Duration::ZERO);
-            let report = Report { day: Day::MIN, attempt: Some(2), outcome, measured, elapsed };
+            let report = Report {
+                day: Day::MIN,
+                attempt: Some(2),
+                taken_over: false,
+                outcome,
+                source_failed: false,
+                bytes: 0,
+                measured: Measured::default(),
+                elapsed: Duration::ZERO,
+            };
             assert_eq!(report.counted_attempt(), counts.then_some(2), "{:?}", report.outcome);
         }
     }

@@ -6,7 +6,7 @@ use super::Problem;
 pub(super) fn why(problem: &Problem) -> String {
     match problem {
         Problem::NotThere { why, .. } => format!("the file is not there: {why}"),
-        Problem::Failed(error) => format!("failed: {error}"),
+        Problem::Source(error) => format!("failed: {error}"),
         Problem::Refused { error, .. } => format!("refused: {error}"),
         Problem::Unchanged => "the file's content is the one that was loaded".to_owned(),
         Problem::Lost => "another process took the day over".to_owned(),

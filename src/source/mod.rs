@@ -27,6 +27,14 @@ pub use self::reader::SourceFile;
 use crate::dataset::SourceSpec;
 use crate::day::Day;
 
+/// Has this process's clients speak TLS by ring. Must be called before one is made.
+pub(crate) fn use_ring_for_tls() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // The only failure is that another thread was faster.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
+
 /// The files of one dataset. Cheap to make and to clone; it connects when the first day is asked for, and its clones
 /// share that connection.
 #[derive(Debug, Clone)]

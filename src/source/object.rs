@@ -89,10 +89,7 @@ impl Objects {
     }
 
     async fn place(&self, location: &Location) -> Result<Place, SourceError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // The only failure is that another thread was faster.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        }
+        super::use_ring_for_tls();
         let bad = |why: String| SourceError::BadUrl { url: location.shown(), why };
         match location {
             Location::File(..) => Err(bad("is a local file".to_owned())),

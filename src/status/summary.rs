@@ -96,6 +96,9 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
 
 /// What is known of a day in short.
 struct Brief<'a> {
+    day: Day,
+    wanted: bool,
+    late: bool,
     state: Option<State>,
     row: Option<&'a NotLoaded>,
 }
@@ -115,73 +118,79 @@ impl Brief<'_> {
 
     /// True when the schedule still has it to load.
     fn is_to_load(&self, max_attempts: u32) -> bool {
-        match self.state {
-            None | Some(State::Waiting) => true,
-            Some(State::Running) => !self.in_target(),
-            Some(State::Failed) => self.has_attempts(max_attempts),
-            Some(State::Loaded | State::Refused | State::Absent | State::Skipped) => false,
-        }
-    }
-
-    /// True when only a person moves it.
-    fn needs_person(&self, max_attempts: u32) -> bool {
-        self.state == Some(State::Refused) || self.failed_for_good(max_attempts)
+        self.wanted
+            && match self.state {
+                None | Some(State::Waiting) => true,
+                Some(State::Running) => !self.in_target(),
+                Some(State::Failed) => self.has_attempts(max_attempts),
+                Some(State::Loaded | State::Refused | State::Absent | State::Skipped) => false,
+            }
     }
 
     fn failed_for_good(&self, max_attempts: u32) -> bool {
         self.state == Some(State::Failed) && !self.has_attempts(max_attempts)
     }
+
+    /// True when only a person moves it, or should be told of it.
+    fn needs_person(&self, max_attempts: u32) -> bool {
+        self.late || self.state == Some(State::Refused) || self.failed_for_good(max_attempts)
+    }
+}
+
+/// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone through
+/// side by side, and not looked up.
+fn briefs<'a>(days: &'a Days, wanted: &Wanted) -> Vec<Brief<'a>> {
+    let not_loaded = days.not_loaded.iter().map(|row| Day::new(row.day));
+    let mut all: Vec<Day> = days.all.iter().chain(&wanted.days).copied().chain(not_loaded).collect();
+    // Three runs that are in order each, which a sort that keeps runs only merges.
+    all.sort();
+    all.dedup();
+    let (mut rows, mut wants) = (days.all.iter().peekable(), wanted.days.iter().peekable());
+    let mut open = days.not_loaded.iter().peekable();
+    let brief = |day: Day| {
+        let loaded = rows.next_if(|row| **row == day).map(|_| State::Loaded);
+        let row = open.next_if(|row| row.day == day.date());
+        let state = row.map(|row| row.state.0).or(loaded);
+        let wanted = wants.next_if(|wanted| **wanted == day).is_some();
+        Brief { day, wanted, late: false, state, row }
+    };
+    let mut briefs: Vec<Brief<'_>> = all.into_iter().map(brief).collect();
+    for brief in &mut briefs {
+        brief.late = wanted.is_late(brief.day, brief.state, brief.in_target());
+    }
+    briefs
 }
 
 impl Summary {
     /// What can be told of the days without reading their rows.
     fn of(days: &Days, wanted: &Wanted, max_attempts: u32) -> Self {
-        let not_loaded: BTreeMap<Day, &NotLoaded> =
-            days.not_loaded.iter().map(|row| (Day::new(row.day), row)).collect();
-        let with_row: BTreeSet<Day> = days.all.iter().chain(not_loaded.keys()).copied().collect();
-        let brief = |day: Day| {
-            let row = not_loaded.get(&day).copied();
-            let state = row.map(|row| row.state.0).or_else(|| with_row.contains(&day).then_some(State::Loaded));
-            Brief { state, row }
-        };
-        let late = |day: Day, brief: &Brief<'_>| wanted.is_late(day, brief.state, brief.in_target());
+        let briefs = briefs(days, wanted);
         let mut summary = Self::default();
-        let mut oldest_to_load = None;
-        let missing = wanted.days.iter().filter(|day| !with_row.contains(day));
-        let all: BTreeSet<Day> = missing.chain(&with_row).copied().collect();
-        for day in &all {
-            let brief = brief(*day);
+        for brief in &briefs {
             *summary.counts.entry(brief.name()).or_default() += 1;
-            let late = late(*day, &brief);
-            summary.late += u64::from(late);
+            summary.late += u64::from(brief.late);
             summary.failed_for_good += u64::from(brief.failed_for_good(max_attempts));
-            summary.attention_total += u64::from(late || brief.needs_person(max_attempts));
-            if brief.in_target() {
-                summary.last_loaded = Some(*day);
-            }
-            if oldest_to_load.is_none() && brief.is_to_load(max_attempts) && wanted.contains(*day) {
-                oldest_to_load = Some(*day);
-            }
+            summary.attention_total += u64::from(brief.needs_person(max_attempts));
         }
-        let newest = wanted.newest();
+        summary.last_loaded = briefs.iter().rev().find(|brief| brief.in_target()).map(|brief| brief.day);
+        let (newest, oldest) = (wanted.newest(), briefs.iter().find(|brief| brief.is_to_load(max_attempts)));
         summary.lag = newest.zip(summary.last_loaded).map(|(newest, loaded)| between(loaded, newest));
-        summary.days_behind = newest.zip(oldest_to_load).map_or(0, |(newest, oldest)| between(oldest, newest) + 1);
-        let attention = all.iter().rev().filter_map(|day| {
-            let brief = brief(*day);
-            let late = late(*day, &brief);
-            let needs = late || brief.needs_person(max_attempts);
-            needs.then(|| Attention { day: *day, state: brief.name(), late, error: None })
-        });
-        summary.attention = attention.take(MOST_ATTENTION).collect();
-        let recent = wanted.days.get(wanted.days.len().saturating_sub(RECENT)..).unwrap_or_default();
-        summary.recent = recent
-            .iter()
-            .map(|day| {
-                let brief = brief(*day);
-                let late = late(*day, &brief);
-                RecentDay { day: *day, state: brief.name(), late, rows_loaded: None, error: None }
-            })
+        summary.days_behind = newest.zip(oldest).map_or(0, |(newest, oldest)| between(oldest.day, newest) + 1);
+        let needy = briefs.iter().rev().filter(|brief| brief.needs_person(max_attempts));
+        summary.attention = needy
+            .take(MOST_ATTENTION)
+            .map(|brief| Attention { day: brief.day, state: brief.name(), late: brief.late, error: None })
             .collect();
+        let recent = briefs.iter().rev().filter(|brief| brief.wanted).take(RECENT);
+        let recent = recent.map(|brief| RecentDay {
+            day: brief.day,
+            state: brief.name(),
+            late: brief.late,
+            rows_loaded: None,
+            error: None,
+        });
+        summary.recent = recent.collect();
+        summary.recent.reverse();
         summary
     }
 }

@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::api;
 use super::auth::{Auth, AuthError};
 use super::guard::{Guard, plain};
 use super::limits::Limits;
@@ -19,6 +18,7 @@ use super::pages::Pages;
 use super::serve::{Tls, TlsError, serve};
 use super::settings::Settings;
 use super::site::Site;
+use super::{api, metrics};
 use crate::daemon::Board;
 
 /// How long after an address could not be had it is tried again.
@@ -44,7 +44,7 @@ impl Routers {
             open: pages.open(),
             closed: pages.closed().merge(api::router(site, base_path)),
             health: api::health(site),
-            metrics: Router::new(),
+            metrics: metrics::router(site),
             pages,
         }
     }
@@ -80,12 +80,17 @@ fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
 
 /// Serves the page until the stop: as its settings say, and anew when they change.
 pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
-    let site = Site::start(board);
+    // Begun when somebody can ask for it: a daemon without a page reads no summaries.
+    let mut site: Option<Arc<Site>> = None;
     let mut stop = std::pin::pin!(stop);
     loop {
         let now = settings.borrow_and_update().clone();
         let over = Arc::new(Notify::new());
-        let served = start(&now, Routers::of(&site, &now.base_path), &over);
+        let mut served = Vec::new();
+        if now.listen.is_some() || now.metrics.is_some() {
+            let site = site.get_or_insert_with(|| Site::start(Arc::clone(&board)));
+            served = start(&now, Routers::of(site, &now.base_path), &over);
+        }
         // Settings whose sender is gone change no more.
         let changed = async {
             if settings.changed().await.is_err() {
@@ -96,6 +101,10 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
             () = &mut stop => true,
             () = changed => false,
         };
+        if let (true, Some(site)) = (ended, &site) {
+            // Streams never end by themselves, and would have the end wait for its whole grace.
+            site.events().end();
+        }
         over.notify_waiters();
         for task in served {
             drop(task.await);

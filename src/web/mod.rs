@@ -10,6 +10,7 @@ pub mod events;
 pub mod guard;
 mod limits;
 mod listen;
+mod metrics;
 pub mod page;
 pub mod pages;
 pub mod problem;

@@ -9,16 +9,17 @@ const FLOORS: [(&str, &[&str]); 6] = [
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
-    ("running", &["daemon", "notify", "scheduler", "shutdown", "web"]),
+    ("running", &["daemon", "metrics", "notify", "scheduler", "shutdown", "traces", "web"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 
 /// Libraries, and the only modules that may name them.
-const ROOMS: [(&[&str], &str); 8] = [
+const ROOMS: [(&[&str], &str); 9] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "flate2", "zstd"], "source"),
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "notify"),
+    (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
     (&["csv_core"], "parse"),
     (&["utoipa", "utoipa_axum"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),

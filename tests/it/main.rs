@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 mod accepted;
+mod api;
 mod architecture;
 mod conformance;
 mod crash;
@@ -13,6 +14,7 @@ mod found;
 mod goldens;
 mod limits;
 mod logging;
+mod metrics;
 mod packaging;
 mod readme;
 mod s3_load;

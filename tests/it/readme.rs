@@ -199,6 +199,8 @@ fn the_daemon_on_the_sample_logs_what_the_readme_shows() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dayfill"));
         // The README's reader has more time.
         command.env_clear().env("DAYFILL__WAITING__POLL", "1s").current_dir(folder.path());
+        // Any free port: others may have the usual one.
+        command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0");
         command.args(["--config", "sample/dayfill.toml"]).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
         command
     };
@@ -211,6 +213,10 @@ fn the_daemon_on_the_sample_logs_what_the_readme_shows() {
     // Only so that a failing test ends.
     let next = || lines.recv_timeout(Duration::from_secs(30)).unwrap() + "\n";
     let mut said = next();
+    let page = next();
+    let (address, port) = page.rsplit_once(':').unwrap();
+    assert!(port.trim_end().trim_end_matches('/').parse::<u16>().is_ok(), "{page}");
+    said = format!("{said}{address}:8080/\n");
     let days = folder.path().join("sample");
     let late = fs::read_to_string(days.join("2019-04-02.csv")).unwrap().replace("2019-04-02", "2019-04-03");
     fs::write(days.join("arriving"), late).unwrap();

@@ -101,6 +101,19 @@ fn what_cannot_be_added_is_told_and_no_password_is() {
 }
 
 #[test]
+fn the_first_user_gets_a_password_that_is_shown_once() {
+    let (_database, project) = project();
+    let first = ["web", "add-user", "admin", "--role", "operator", "--generate", "--first"];
+    let said = project.succeed(&first).stdout;
+    let password = said.strip_prefix("admin (operator): password ").unwrap().trim_end();
+    assert_eq!(password.len(), 24, "{said}");
+    let file = std::fs::read_to_string(project.path("users.toml")).unwrap();
+    assert!(file.contains("admin") && !file.contains(password), "{file}");
+    assert_eq!(project.succeed(&first).stdout, "", "there is one now");
+    assert_eq!(std::fs::read_to_string(project.path("users.toml")).unwrap(), file);
+}
+
+#[test]
 fn without_a_file_for_them_there_are_no_users() {
     let (_database, project) = project();
     project.write("dayfill.toml", "");
@@ -111,7 +124,8 @@ fn without_a_file_for_them_there_are_no_users() {
         assert!(ran.stderr.contains("auth = \"users.toml\" in [web]"), "{ran:?}");
     }
     project.write("dayfill.toml", "[web]\nlisten = \"0.0.0.0:8080\"\n");
-    let ran = project.exit(3, &["run"]);
+    let ran = Ran::of(project.command(&["run"]).env_remove("DAYFILL__WEB__LISTEN"));
+    assert_eq!(ran.code, 3, "{ran:?}");
     assert!(
         ran.stderr.contains("web.listen = \"0.0.0.0:8080\": is not a loopback address, which wants web.auth"),
         "{ran:?}"

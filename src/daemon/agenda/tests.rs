@@ -77,6 +77,17 @@ fn a_tick_asks_for_a_look_when_its_time_has_come_and_not_before() {
 }
 
 #[test]
+fn when_a_tick_was_taken_is_known() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.pass(at("00:59:59"));
+    assert_eq!(agenda.last_tick(&orders()), None);
+    agenda.pass(at("01:00:09"));
+    assert_eq!(agenda.last_tick(&orders()), Some(at("01:00:09")));
+    agenda.pass(at("01:30:00"));
+    assert_eq!(agenda.last_tick(&orders()), Some(at("01:00:09")), "no tick since");
+}
+
+#[test]
 fn a_clock_set_forward_over_ticks_gives_one_look() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     agenda.aim(at("05:30:00"));

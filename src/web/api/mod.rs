@@ -1,4 +1,4 @@
-//! The API: JSON under `/api/v1`, described by an OpenAPI document that is made of the very handlers the router is. The
+//! The API: JSON under `/api/v1`, described by a document (`OpenAPI` 3.1) that is made of the very handlers the router is. The
 //! names of fields are a documented contract (docs/api.md).
 //!
 //! It knows nothing of who asks but their name: whoever mounts the routers puts a guard in front.
@@ -50,7 +50,6 @@ struct Document;
 
 /// What whoever is known may look at, and operators may change: everything but health. `base_path` is where the page is
 /// mounted, for the document: empty, or with a `/` in front and none behind.
-#[must_use]
 pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
     let (router, _) = closed().split_for_parts();
     let document = document(base_path);
@@ -58,7 +57,6 @@ pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
 }
 
 /// What everybody may look at: whether the process turns, and whether it can do its work.
-#[must_use]
 pub fn health(site: &Arc<Site>) -> Router {
     open().split_for_parts().0.with_state(Arc::clone(site))
 }
@@ -96,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_is_of_openapi_3_1_and_names_every_path() {
+    fn the_document_is_of_version_3_1_and_names_every_path() {
         let document = serde_json::to_value(document("/dayfill")).unwrap();
         assert_eq!((&document["openapi"], &document["servers"][0]["url"]), (&"3.1.0".into(), &"/dayfill".into()));
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();

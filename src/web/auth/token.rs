@@ -14,9 +14,14 @@ const PREFIX: &str = "dayfill_";
 
 /// Makes a token.
 pub(super) fn new_token() -> Result<String, AuthError> {
-    let mut bytes = [0; 32];
+    Ok(format!("{PREFIX}{}", random_text::<32>()?))
+}
+
+/// So many random bytes as letters, digits, `-` and `_`.
+pub(super) fn random_text<const BYTES: usize>() -> Result<String, AuthError> {
+    let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(AuthError::Random)?;
-    Ok(format!("{PREFIX}{}", BASE64.encode(bytes)))
+    Ok(BASE64.encode(bytes))
 }
 
 /// The hash of a token: what is kept of it.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::AuthError;
 use super::password;
 use super::private::refuse_if_others_read;
-use super::token::{TokenHash, new_token};
+use super::token::{TokenHash, new_token, random_text};
 use super::users::Users;
 use super::who::Role;
 
@@ -40,6 +40,14 @@ pub fn read_or_empty(path: &Path) -> Result<Users, AuthError> {
 pub fn put_user(path: &Path, name: &str, role: Role, password: &str) -> Result<bool, AuthError> {
     let hash = password::hash(password)?;
     change(path, |users| users.put_user(name, role, hash))
+}
+
+/// Makes a password that nobody guesses: 24 letters, digits, `-` and `_`.
+///
+/// # Errors
+/// An [`AuthError`] when the system has no random bytes to give.
+pub fn new_password() -> Result<String, AuthError> {
+    random_text::<18>()
 }
 
 /// Removes a user; false when there is none.

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use self::flights::Seen;
 use self::kinds::frame;
 pub use self::kinds::{DaemonEvent, DatasetEvent, DayEvent, HelloEvent, ProgressEvent};
-use crate::daemon::{Board, News};
+use crate::daemon::{Board, DatasetShown, News};
 use crate::dataset::DatasetName;
 use crate::status::instant;
 use crate::web::summaries::Summaries;
@@ -54,6 +54,8 @@ struct Gathered {
     datasets: BTreeSet<DatasetName>,
     daemon: bool,
     at: Option<tokio::time::Instant>,
+    /// The datasets that were paused when something was told last.
+    paused: BTreeSet<DatasetName>,
 }
 
 impl Events {
@@ -99,13 +101,13 @@ impl Events {
                     Err(RecvError::Lagged(_)) => gathered.daemon(),
                     Err(RecvError::Closed) => return,
                 },
-                changed = changes.recv() => match changed {
+                name = changes.recv() => match name {
                     Ok(name) => gathered.dataset(name),
                     Err(RecvError::Lagged(_)) => gathered.daemon(),
                     Err(RecvError::Closed) => return,
                 },
                 () = sleep_until(gathered_by), if gathered.at.is_some() => {
-                    self.tell(&std::mem::take(&mut gathered), &board, &summaries);
+                    self.tell(&mut gathered, &board, &summaries);
                 }
                 _ = look.tick(), if listened_to => {
                     let flights = board.shown().context.as_ref().map(|context| context.flights.now());
@@ -132,12 +134,17 @@ impl Events {
     }
 
     /// Tells what was gathered.
-    fn tell(&self, gathered: &Gathered, board: &Board, summaries: &Summaries) {
+    fn tell(&self, gathered: &mut Gathered, board: &Board, summaries: &Summaries) {
+        let shown = board.shown();
+        let is_paused = |(name, dataset): (&DatasetName, &DatasetShown)| dataset.paused.as_ref().map(|_| name.clone());
+        let paused: BTreeSet<DatasetName> = shown.datasets.iter().filter_map(is_paused).collect();
+        let Gathered { mut datasets, daemon, paused: before, .. } = std::mem::take(gathered);
+        datasets.extend(paused.symmetric_difference(&before).cloned());
+        gathered.paused = paused;
         if self.listeners() == 0 {
             return;
         }
-        let shown = board.shown();
-        for name in &gathered.datasets {
+        for name in &datasets {
             let (Some(dataset), Some(kept)) = (shown.datasets.get(name), summaries.of(name)) else { continue };
             let event = DatasetEvent {
                 dataset: name.as_str(),
@@ -148,7 +155,7 @@ impl Events {
             };
             self.send(frame("dataset", &event));
         }
-        if gathered.daemon {
+        if daemon {
             self.send(frame("daemon", &DaemonEvent {}));
         }
     }

@@ -112,7 +112,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_too_far_behind_has_to_come_back() {
         let (send, receive) = broadcast::channel(1);
-        (0..2).for_each(|_| drop(send.send(Bytes::from_static(b"x")).unwrap()));
+        for _ in 0..2 {
+            send.send(Bytes::from_static(b"x")).unwrap();
+        }
         let all: Vec<_> = pieces(receive).collect().await;
         assert_eq!(all.len(), 1, "only the greeting");
     }

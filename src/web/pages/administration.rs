@@ -37,8 +37,11 @@ pub(super) async fn login(
     Html(page::login(&pages.frame(&asking), &login))
 }
 
-/// The processes, and the days that each is loading.
-fn read_workers(conn: &mut Conn) -> Result<(Vec<WorkerStatus>, Vec<(String, String, Day)>), DbError> {
+/// A day that is being loaded: by which worker, of which dataset.
+type Running = (String, String, Day);
+
+/// The processes, and the days that they are loading.
+fn read_workers(conn: &mut Conn) -> Result<(Vec<WorkerStatus>, Vec<Running>), DbError> {
     let workers = status::workers(conn)?;
     let (open, _) = days::open(conn)?;
     let running =

@@ -36,12 +36,9 @@ impl Fields {
         let action = self.action.replace('-', "_");
         let takes_days = Action::by_name(&action).is_none_or(Action::takes_days);
         let (from, to) = if takes_days { (from.as_deref().or(to.as_deref()), to.as_deref()) } else { (None, None) };
-        Order::new(&action, from, to, some(&self.reason).as_deref()).map_err(wrong)
+        Order::new(&action, from, to, some(&self.reason).as_deref())
+            .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))
     }
-}
-
-fn wrong(wrong: Wrong) -> Problem {
-    Problem::bad_request(wrong.to_string())
 }
 
 pub(super) async fn dry_run(

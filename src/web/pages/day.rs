@@ -132,7 +132,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_chan
             page,
             pages: usize::try_from(rejects_total).unwrap_or(usize::MAX).div_ceil(REJECTS).max(1),
         },
-        attempts: attempts.into_iter().map(|attempt| told(attempt, &workers)).collect(),
+        attempts: attempts.iter().map(|attempt| told(attempt, &workers)).collect(),
         previous: neighbours.0,
         next: neighbours.1,
     }
@@ -207,7 +207,7 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     done
 }
 
-fn told(attempt: AttemptStatus, workers: &BTreeMap<String, String>) -> Attempt {
+fn told(attempt: &AttemptStatus, workers: &BTreeMap<String, String>) -> Attempt {
     let began = instant(&attempt.started_at).unwrap_or_default();
     let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
     let line = |line: &status::LogLine| LogLine {

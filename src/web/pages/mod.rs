@@ -1,4 +1,4 @@
-//! The pages, served: each handler reads what is known, fills a view model of [`page`](super::page) and answers with it.
+//! The pages, served: each handler reads what is known, fills a view model of [`page`] and answers with it.
 
 mod administration;
 mod ask;
@@ -36,7 +36,6 @@ impl Pages {
     }
 
     /// What everybody may look at: the login, styles and scripts.
-    #[must_use]
     pub fn open(&self) -> Router {
         let mut router = Router::new().route("/login", get(administration::login));
         for asset in page::assets::assets() {
@@ -50,7 +49,6 @@ impl Pages {
     }
 
     /// What is shown to whoever is known, and asked for by operators.
-    #[must_use]
     pub fn closed(&self) -> Router {
         Router::new()
             .route("/", get(overview::overview))

@@ -58,7 +58,8 @@ fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, quer
     let flights = shown.context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
     let rows = found.iter().skip((page - 1) * AT_ONCE).take(AT_ONCE);
     let datasets = rows.map(|(name, dataset)| {
-        let summary = summaries.get(*name).map(|kept| kept.summary.clone()).unwrap_or_default();
+        let unread = Summary::default();
+        let summary = summaries.get(*name).map_or(&unread, |kept| &kept.summary);
         row(name, dataset, summary, &flights)
     });
     let (attention, attention_total) = attention(shown, summaries);
@@ -74,13 +75,13 @@ fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, quer
     }
 }
 
-fn row(name: &DatasetName, shown: &DatasetShown, summary: Summary, flights: &[Arc<Flight>]) -> DatasetRow {
+fn row(name: &DatasetName, shown: &DatasetShown, summary: &Summary, flights: &[Arc<Flight>]) -> DatasetRow {
     let dataset = &shown.job.dataset;
     DatasetRow {
         name: name.to_string(),
         source: source::shown(&dataset.source),
         cells: summary.recent.iter().map(cell).collect(),
-        counts: counts(&summary),
+        counts: counts(summary),
         last_loaded: summary.last_loaded,
         next_tick: shown.next_tick,
         lag_days: dataset.schedule.lag_days,

@@ -23,7 +23,7 @@ use crate::scheduler;
 use crate::status::{self, Summary};
 
 /// The longest rest: after it the board is looked at, since not all that changes there is news.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// How soon the board is looked at again that has no database yet.
 const UNCONNECTED: Duration = Duration::from_millis(200);

@@ -88,7 +88,7 @@ fn a_commit_whose_answer_was_lost_is_told_as_loaded() {
     let mut conn = database.connect();
     let probe = std::thread::spawn(move || {
         let ended = |number: usize| conn.batch_execute(&format!("create table probe_{number} ()")).is_ok();
-        (0..).map(ended).take_while(|committed| *committed).count()
+        (0..100_000).map(ended).take_while(|committed| *committed).count()
     });
     wait_until("commits wait", || database.line(&format!("select count(*) {waiting}")) == "1");
     database.execute(&format!("select pg_terminate_backend(pid) {waiting}"));

@@ -1,6 +1,7 @@
 //! What the tests stand on: databases of their own, and little else.
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
+pub(crate) mod api;
 pub(crate) mod daemon;
 pub(crate) mod daily;
 pub(crate) mod http;

@@ -1,0 +1,47 @@
+//! `/metrics`: what the daemon counts, and how datasets and workers stand now.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use chrono::Utc;
+
+use super::site::Site;
+use super::summaries::Kept;
+use crate::db::worker;
+use crate::metrics::{Days, Form, Process, Seen, Standing};
+use crate::state::State as DayState;
+use crate::status::MISSING;
+
+/// The metrics of a site.
+pub(super) fn router(site: &Arc<Site>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(site))
+}
+
+async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let shown = site.board().shown();
+    let kept = site.summaries().all();
+    let standing =
+        |(name, dataset)| Standing { days: kept.get(name).map(|kept| days(kept)), ..Standing::of(name, dataset) };
+    let datasets: Vec<Standing> = shown.datasets.iter().map(standing).collect();
+    // Nothing is known of them while the database is away; the rest is told all the same.
+    let workers = site.read(worker::heartbeat_ages).await.ok();
+    let seen = Seen { datasets: &datasets, workers: workers.as_deref(), process: Process::read(), now: Utc::now() };
+    let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    ([(CONTENT_TYPE, form.content_type())], site.board().metrics().expose(form, &seen)).into_response()
+}
+
+fn days(kept: &Kept) -> Days {
+    let summary = &kept.summary;
+    let count = |state: DayState| summary.counts.get(state.name()).copied().unwrap_or(0);
+    Days {
+        states: DayState::ALL.into_iter().map(|state| (state, count(state))).collect(),
+        missing: summary.counts.get(MISSING).copied().unwrap_or(0),
+        failed_for_good: summary.failed_for_good,
+        lag: summary.lag,
+    }
+}

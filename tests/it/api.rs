@@ -1,0 +1,6 @@
+//! The API of a daemon that runs in the test's process, on either database.
+
+mod actions;
+mod events;
+mod look;
+mod refusals;

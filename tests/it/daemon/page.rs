@@ -1,0 +1,204 @@
+//! The daemon's page: it shows what the daemon does, and what is asked for there is done.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+
+use crate::support::daily::{project, still, ticking};
+use crate::support::postgres::TestPostgres;
+use crate::support::process::Process;
+use crate::support::project::{FIRST, Project};
+use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, on_both, wait_until};
+
+const SECOND: &str = "2024-03-02";
+
+on_both! {
+    a_refused_day_is_shown_and_loaded_again_from_its_page
+    a_dataset_is_paused_and_goes_on
+    a_late_day_is_in_the_metrics
+}
+
+/// A daemon with a page on a free port.
+struct Page {
+    daemon: Process,
+    address: String,
+}
+
+/// What came back: the status line, the headers, the body.
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Page {
+    fn start(project: &Project, arguments: &[&str]) -> Self {
+        let mut command = project.command(arguments);
+        let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0"));
+        loop {
+            let line = daemon.line().unwrap();
+            if let Some((_, address)) = line.split_once("the page is at http://") {
+                let address = address.trim_end_matches('/').to_owned();
+                return Self { daemon, address };
+            }
+        }
+    }
+
+    fn ask(&self, head: &str, body: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let host = &self.address;
+        let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nAccept: text/html"), "")
+    }
+
+    /// Sends a form of that page, as a browser does.
+    fn send(&self, page: &str, fields: &str) -> Answer {
+        let shown = self.get(page);
+        let between =
+            |text: &str, from: &str, to: &str| text.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
+        let csrf = between(&shown.body, "name=\"csrf\" value=\"", "\"");
+        let cookie = between(&shown.head.to_lowercase().replace("set-cookie", "Set-Cookie"), "Set-Cookie: ", ";");
+        let cookie = &shown.head[shown.head.to_lowercase().find(&cookie.to_lowercase()).unwrap()..][..cookie.len()];
+        let head = format!(
+            "POST /datasets/orders/actions HTTP/1.1\r\nAccept: text/html\r\nOrigin: http://{}\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded",
+            self.address
+        );
+        self.ask(&head, &format!("csrf={csrf}&{fields}"))
+    }
+
+    /// Waits until a page says so.
+    fn wait_for(&self, path: &str, text: &str) {
+        wait_until(&format!("{path} has {text:?}"), || self.get(path).body.contains(text));
+    }
+
+    fn end(self) -> String {
+        self.daemon.signal(Signal::TERM);
+        let ran = self.daemon.end();
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        ran.stderr
+    }
+}
+
+fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database) {
+    let project = project(database, &still(FIRST), "");
+    project.day(FIRST, "a,no number,<img src=x>\n");
+    let page = Page::start(&project, &["run"]);
+    let day = format!("/datasets/orders/days/{FIRST}");
+    page.wait_for("/", "Needs a person");
+    page.wait_for(&day, "no number");
+    project.replace(&format!("days/{FIRST}.csv"), "id,amount,note\na,1,<img src=x>\n");
+    // Whoever cannot prove that the form was ours is turned away.
+    let head = "POST /datasets/orders/actions HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
+    let turned_away = page.ask(head, &format!("action=retry&from={FIRST}"));
+    assert!(turned_away.head.starts_with("HTTP/1.1 403"), "{}", turned_away.head);
+    let sent = page.send(&day, &format!("action=retry&from={FIRST}"));
+    assert!(sent.head.starts_with("HTTP/1.1 303"), "{}", sent.head);
+    page.wait_for(&day, "1 row");
+    wait_until("the day is loaded", || database.line("select state from processed_days") == "loaded");
+    assert!(!page.get(&day).body.contains("<img src=x>"), "what a file holds is text");
+    assert!(page.get("/audit-log").body.contains("retry"));
+    let log = page.end();
+    assert!(log.contains(&format!("orders {FIRST}: retry by local: done: 1 day")), "{log}");
+    assert_eq!(database.line("select trigger from load_attempts where outcome = 'loaded'"), "page");
+}
+
+fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
+    let project = project(database, &ticking(SECOND), "[waiting]\npoll = \"1s\"\n");
+    project.day(FIRST, "a,1,x\n");
+    let page = Page::start(&project, &["run"]);
+    wait_until("the first day is loaded", || page.get("/datasets/orders").body.contains("1 loaded"));
+    page.send("/datasets/orders", "action=pause");
+    page.wait_for("/datasets/orders", "Resume");
+    project.day(SECOND, "a,1,x\n");
+    // Ticks come each second, and the page is asked for longer than that.
+    let metric = "dayfill_last_tick_timestamp_seconds{dataset=\"orders\"}";
+    let tick = || page.get("/metrics").body.lines().find(|line| line.starts_with(metric)).map(ToOwned::to_owned);
+    for _ in 0..3 {
+        let before = tick();
+        wait_until("a tick comes", || tick() != before);
+    }
+    assert!(!page.get("/datasets/orders").body.contains("2 loaded"));
+    page.send("/datasets/orders", "action=resume");
+    page.wait_for("/datasets/orders", "2 loaded");
+    page.end();
+}
+
+fn a_late_day_is_in_the_metrics(database: &dyn Database) {
+    let orders = ticking(SECOND).sections("[waiting]\npoll = \"1s\"\ndeadline = \"07:30\"\n");
+    let project = project(database, &orders, "");
+    project.day(FIRST, "a,1,x\n");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 1\n");
+    project.day(SECOND, "a,1,x\n");
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
+    page.end();
+}
+
+#[test]
+fn the_page_tells_that_the_database_is_gone_and_is_back() {
+    let cluster = TestPostgres::dedicated();
+    let database = cluster.database();
+    let project = project(&database, &still(FIRST), "[claim]\nlease = \"1s\"\n");
+    project.day(FIRST, "a,1,x\n");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/datasets/orders", "1 loaded");
+    cluster.stop();
+    wait_until("it is not ready", || page.get("/readyz").head.starts_with("HTTP/1.1 503"));
+    assert!(page.get("/healthz").head.starts_with("HTTP/1.1 200"), "the process lives");
+    assert!(page.get("/metrics").body.contains("dayfill_database_up 0"));
+    assert!(page.get("/datasets/orders").head.starts_with("HTTP/1.1 503"));
+    cluster.start();
+    wait_until("it is ready again", || page.get("/readyz").head.starts_with("HTTP/1.1 200"));
+    page.wait_for("/datasets/orders", "1 loaded");
+    page.end();
+}
+
+#[test]
+fn who_listens_to_events_does_not_hold_up_the_end() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run"]);
+    let mut stream = TcpStream::connect(&page.address).unwrap();
+    let host = &page.address;
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut heard = String::new();
+    while !heard.contains("event: hello") {
+        let mut some = [0; 512];
+        let length = stream.read(&mut some).unwrap();
+        assert_ne!(length, 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&some[..length]));
+    }
+    let log = page.end();
+    assert!(!log.contains("broken off"), "{log}");
+    // It was ended, and not cut: the last chunk of an answer is empty.
+    stream.read_to_string(&mut heard).unwrap();
+    assert!(heard.ends_with("0\r\n\r\n"), "{heard:?}");
+}
+
+#[test]
+fn a_page_whose_place_is_taken_keeps_nobody_from_loading() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    project.day(FIRST, "a,1,x\n");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = project.command(&["run"]);
+    let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", taken.local_addr().unwrap().to_string()));
+    daemon.wait_for("cannot be listened on");
+    wait_until("the day is loaded", || {
+        database.line("select count(*) from sqlite_master where name = 'processed_days'") == "1"
+            && database.lines("select state from processed_days") == ["loaded"]
+    });
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().code, 0);
+}
