@@ -1,6 +1,6 @@
 # The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test bench doc deny install-test-tools install uninstall deb deb-check
+.PHONY: help fmt lint test test-browser browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
 
 # The folder of the built programs, for `install`. What is installed are release programs unless it says otherwise.
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
@@ -11,6 +11,28 @@ TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 
 DENY_WARNINGS := $(if $(CI),-D warnings)
 LOCKED := $(if $(CI),--locked)
+
+# Where the programs of tests/browser are. They are kept apart from those of the machine.
+VENV := $(or $(CARGO_TARGET_DIR),target)/venv
+
+# The end of a recipe's line: installs the packages of Debian's that the shell's variable `missing` names. The argument
+# says what else to look for where there is no apt.
+comma := ,
+define install-missing
+if [ -z "$$missing" ]; then exit 0; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "The tests need, and cannot find: $$missing." >&2; \
+	  echo "Install $(1)." >&2; \
+	  exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then root=; \
+	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
+	else \
+	  echo "The tests need: $$missing. Install it, then try again:" >&2; \
+	  echo "    sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; \
+	fi; \
+	set -ex; $$root apt-get update -q; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+endef
 
 help: ## lists the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -31,13 +53,37 @@ doc: ## builds the documentation into target/doc
 
 # cargo-nextest gives each test a process of its own and a clearer report, but building it takes minutes; plain `cargo
 # test` runs the same tests.
-test: install-test-tools ## runs the whole suite, on SQLite and PostgreSQL
+test: install-test-tools browser-tools ## runs the whole suite, on SQLite and PostgreSQL, then the page in a browser
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  set -ex; cargo test $(LOCKED) --doc; cargo nextest run $(LOCKED); \
 	else \
 	  set -ex; cargo test $(LOCKED); \
 	fi
 	cargo test $(LOCKED) --features otel --lib traces::
+	@$(MAKE) test-browser
+
+# The daemon itself, its page in Debian's Chromium and its API through a generated client: tests/browser/.
+test-browser: browser-tools ## tests the page in Chromium, and the API by its OpenAPI document
+	cargo build $(LOCKED) --bins
+	$(VENV)/bin/python -m pytest tests/browser
+
+screenshots: browser-tools ## makes the pictures of docs/screenshots anew
+	cargo build $(LOCKED) --bins
+	DAYFILL_SCREENSHOTS=docs/screenshots $(VENV)/bin/python -m pytest tests/browser/test_looks.py
+
+# Python's packages are pinned in requirements.txt, and installed anew when that changed.
+browser-tools: $(VENV)/.installed ## installs Chromium and, into target/venv, what drives it, where they are missing
+	@missing=; \
+	command -v chromium >/dev/null || missing="chromium"; \
+	$(call install-missing,chromium)
+
+$(VENV)/.installed: tests/browser/requirements.txt
+	@missing=; \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"; \
+	$(call install-missing,Python 3.10 or later with its module venv)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
 # (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs), ask systemd about the unit
@@ -48,19 +94,7 @@ install-test-tools: ## installs PostgreSQL's server, openssl, systemd's tools an
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing$${missing:+ }openssl"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing$${missing:+ }systemd"; \
-	if [ -z "$$missing" ]; then exit 0; \
-	elif ! command -v apt-get >/dev/null; then \
-	  echo "The tests need, and cannot find: $$missing." >&2; \
-	  echo "Install PostgreSQL's server (initdb, pg_ctl and postgres in PATH), openssl and systemd-analyze." >&2; \
-	  exit 1; \
-	elif [ "$$(id -u)" = 0 ]; then root=; \
-	elif sudo -n true 2>/dev/null; then root="sudo -n"; \
-	else \
-	  echo "The tests need: $$missing. Install it, then try again:" >&2; \
-	  echo "    sudo apt-get install --no-install-recommends $$missing" >&2; exit 1; \
-	fi; \
-	set -ex; $$root apt-get update -q; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+	$(call install-missing,PostgreSQL's server (initdb$(comma) pg_ctl and postgres in PATH)$(comma) openssl and systemd-analyze)
 
 bench: install-test-tools ## measures parse and validate, whole loads against psql, and the daemon (takes long)
 	cargo bench $(LOCKED) --bench rows

@@ -1,0 +1,148 @@
+"""What an operator does with days, on the page."""
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from daemon import Project
+
+ORDERS = """
+[source]
+url = "orders-{day}.csv"
+[schedule]
+cron = "@daily"
+start = 2024-03-01
+end = 2024-03-05
+lag_days = 1
+[target]
+table = "orders"
+key = ["id"]
+[rows]
+columns = [{ name = "id", type = "bigint", required = true }, { name = "amount", type = "numeric" }]
+"""
+
+
+def cell(page, day: str):
+    return page.locator(f".cal a[href$='{day}']")
+
+
+def test_the_sample_week_catches_up_on_screen(sample, run, watched):
+    daemon = run(sample, "--no-catch-up")
+    page = watched.open(daemon.url)
+    expect(page.locator(".row [data-counts]")).to_contain_text("7 missing")
+    page.get_by_role("link", name="shopify_config", exact=True).click()
+    expect(cell(page, "2019-04-01")).to_have_class("missing")
+    looker = watched.open(page.url)  # somebody else, who only looks
+    expect(looker.locator("#live")).to_have_text("live")
+    looker.evaluate("window.sameDocument = true")
+
+    page.get_by_role("button", name="Catch up").click()
+    expect(page.locator("main")).to_contain_text("Nothing has happened yet")
+    expect(page.locator("main")).to_contain_text("7 days")
+    page.get_by_role("button", name="Catch up 7 days").click()
+
+    for day in range(1, 8):
+        expect(cell(looker, f"2019-04-0{day}")).to_have_class("waiting" if day == 3 else "loaded")
+    expect(looker.locator("[data-counts]").first).to_contain_text("6 loaded")
+    expect(looker.locator("#not-loaded + *")).to_contain_text("no such file")
+    assert looker.evaluate("window.sameDocument"), "it was loaded anew"
+    expect(cell(page, "2019-04-07")).to_have_class("loaded")
+
+    # The missing file comes, and is loaded from the day's own page.
+    good = (sample.folder / "2019-04-02.csv").read_text()
+    sample.write("2019-04-03.csv", good)
+    page.goto(f"{daemon.url}/datasets/shopify_config/days/2019-04-03")
+    page.get_by_role("button", name="Load").click()
+    expect(page.locator("h1")).to_contain_text("loaded")
+    expect(cell(looker, "2019-04-03")).to_have_class("loaded")
+
+
+def test_a_refused_day_is_read_mended_and_loaded(tmp_path, run, watched):
+    project = Project(tmp_path / "project")
+    project.write("datasets/orders.toml", ORDERS)
+    for day in range(1, 6):
+        project.write(f"orders-2024-03-0{day}.csv", "id,amount\n1,9.50\n2,12\n")
+    project.write("orders-2024-03-02.csv", "id,amount\n1,9.50\n2,twelve\n,3\n")
+    daemon = run(project)
+    daemon.wait_for(r"2024-03-05: loaded")
+    page = watched.open(daemon.url)
+    needs = page.locator(".attention")
+    expect(needs).to_contain_text("orders 2024-03-02")
+    expect(needs).to_contain_text("refused")
+    needs.get_by_role("link").click()
+
+    expect(page.locator("h1")).to_contain_text("refused")
+    rejects = page.get_by_role("region", name="Rejected rows", exact=True).locator("tbody tr")
+    expect(rejects).to_have_count(2)
+    expect(rejects.nth(0)).to_contain_text("twelve")
+    expect(rejects.nth(0)).to_contain_text("amount")
+    expect(rejects.nth(1)).to_contain_text("id")
+
+    project.write("orders-2024-03-02.csv", "id,amount\n1,9.50\n2,12\n3,3\n")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("h1")).to_contain_text("loaded")
+    expect(page.locator("main")).to_contain_text("3 loaded")
+    expect(page.get_by_role("region", name="Rejected rows")).to_have_count(0)
+    page.goto(daemon.url)
+    expect(page.locator(".attention")).to_contain_text("Nothing does.")
+
+
+def test_a_range_chosen_with_the_mouse_is_reloaded(sample, run, watched):
+    sample.run("catch-up", ok=(0, 1, 2))
+    daemon = run(sample, "--no-catch-up")
+    page = watched.open(f"{daemon.url}/datasets/shopify_config")
+    expect(page.locator("#live")).to_have_text("live")
+    cell(page, "2019-04-04").hover()
+    page.mouse.down()
+    cell(page, "2019-04-05").hover()
+    cell(page, "2019-04-06").hover()
+    page.mouse.up()
+    expect(page.locator("#from")).to_have_value("2019-04-04")
+    expect(page.locator("#to")).to_have_value("2019-04-06")
+    expect(page.locator("#chosen")).to_have_text("3 days")
+    assert page.url.endswith("/datasets/shopify_config"), "dragging is no click"
+
+    short(Path(sample.folder / "2019-04-05.csv"))
+    page.locator("#action").select_option("reload")
+    page.get_by_role("button", name="See what would happen").click()
+    expect(page.locator(".tally")).to_contain_text("3 days would be loaded")
+    page.get_by_label("Why").fill("the shop sent it again")
+    page.get_by_role("button", name="Reload 3 days").click()
+    expect(cell(page, "2019-04-05")).to_have_attribute("title", "2019-04-05: loaded, 1 row")
+
+    page.get_by_role("link", name="Audit log").click()
+    entry = page.locator("tbody tr").first
+    expect(entry).to_contain_text("the shop sent it again")
+    expect(entry).to_contain_text("2019-04-04")
+
+
+def short(path: Path) -> None:
+    """Leaves a day two rows, one of which passes the filter."""
+    path.write_text("".join(row_of(path)))
+
+
+def row_of(path: Path) -> list[str]:
+    lines = path.read_text().splitlines(keepends=True)
+    at = lines[0].split(",").index("application_id")
+    kept = next(line for line in lines[1:] if line.split(",")[at])
+    return [lines[0], kept]
+
+
+def test_a_lost_daemon_is_told_of_and_found_again(sample, run, watched):
+    sample.environment["DAYFILL__WAITING__POLL"] = "1s"
+    watched.expected += ["/api/v1/events", "shopify_config: net::ERR_CONNECTION_REFUSED"]
+    daemon = run(sample)
+    daemon.wait_for("2019-04-07: loaded")
+    page = watched.open(f"{daemon.url}/datasets/shopify_config")
+    expect(page.locator("#live")).to_have_text("live")
+    page.evaluate("window.sameDocument = true")
+    daemon.kill()
+    expect(page.locator("#lost")).to_contain_text("Lost the daemon at")
+    expect(page.locator("#live")).to_contain_text("daemon lost since")
+    sample.write("2019-04-03.csv", (sample.folder / "2019-04-02.csv").read_text())
+    again = run(sample, port=daemon.port)
+    again.wait_for("2019-04-03: loaded")
+    expect(page.locator("#live")).to_have_text("live")
+    expect(page.locator("#lost")).to_be_empty()
+    expect(cell(page, "2019-04-03")).to_have_class("loaded")
+    assert page.evaluate("window.sameDocument"), "it was loaded anew"
