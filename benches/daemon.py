@@ -2,27 +2,32 @@
 """Measures the daemon, `dayfill run`: what it takes while nothing happens, how soon it is up, many datasets, and several
 daemons beside each other.
 
-    benches/daemon.py [--only idle,start,many,several] [--runs 3] [--seconds 60] [--datasets 1000]
+    benches/daemon.py [--only idle,start,page,many,several] [--runs 3] [--seconds 60] [--datasets 1000]
 
 Builds the release binary, makes days with the example make_days, starts PostgreSQL clusters of its own and prints a
 Markdown report to standard output, and what it is doing to standard error. The parts:
 
     idle     one dataset, all of its days loaded: memory, CPU time and wake-ups over --seconds
     start    from the start of the process to READY=1 on its NOTIFY_SOCKET, on SQLite
-    many     --datasets datasets with ten years of loaded days each: the same, and how long it takes to look at all of them
+    page     one dataset: how long each page takes, and what 200 readers of its events take
+    many     --datasets datasets with ten years of loaded days each: the same, how long it takes to look at all of them, and
+             how long their pages take
     several  60 days of 50,000 rows on one PostgreSQL: three daemons against one
 
 Memory is VmRSS. CPU time is the kernel's count for the whole process, threads that ended included. Wake-ups are the
 voluntary context switches of all its threads, per second. When a dataset was looked at, and how long that took, is what
-the daemon itself says at level debug.
+the daemon itself says at level debug. How long a page takes is from the request to the last byte of the answer, over
+loopback, one request after the other on one connection.
 
 Needs only Python and PostgreSQL's programs, and for `many` about 6 GB below --dir.
 """
 
 import argparse
+import contextlib
 import csv
 import datetime
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -44,9 +49,11 @@ sys.dont_write_bytecode = True  # nothing is to be left beside this file
 import load
 from load import ENVIRONMENT, MIB, Cluster, both, say
 
-PARTS = ["idle", "start", "many", "several"]
+PARTS = ["idle", "start", "page", "many", "several"]
 WEEK = ("2019-04-01", "2019-04-07")
 STARTS = 10
+REQUESTS = 31  # of each page; the first is not counted
+READERS = 200  # of the events
 # Ten years that are over, so that nothing is to be loaded whenever this runs.
 TEN_YEARS = (datetime.date(2015, 1, 1), datetime.date(2024, 12, 31))
 SEVERAL_DAYS, SEVERAL_ROWS = ("2018-01-01", "2018-03-01"), 50_000
@@ -126,6 +133,17 @@ class Bench(load.Bench):
         for kind, seen in times.items():
             self.value(f"start to READY, {kind} SQLite file", seen, "ms", 150)
 
+    def page(self):
+        self.prepare_week()
+        for kind, url in (("SQLite", self.week_file("page")), ("PostgreSQL", self.week_database("page"))):
+            daemon = self.daemon("week", url)
+            daemon.ready()
+            daemon.looked_at(1)
+            for what, path in PAGES.items():
+                self.value(f"one dataset, {kind}: {what}", daemon.takes(path.format("shopify_config")), "ms", 10)
+            self.value(f"one dataset, {kind}: memory for {READERS} readers of the events", [daemon.read_by(READERS) / MIB], "MiB", 20)
+            daemon.stop()
+
     def many(self):
         self.prepare_many()
         prepare = {"sqlite": self.many_sqlite, "postgres": self.many_postgres}
@@ -138,6 +156,11 @@ class Bench(load.Bench):
         for daemon in daemons.values():
             daemon.ready()
             daemon.looked_at(self.datasets)
+        for kind, daemon in daemons.items():
+            # Summaries are read after the start, a dataset after the other; then the overview is whole.
+            daemon.summarised()
+            for what, (path, bar) in PAGES_OF_MANY.items():
+                self.value(f"{self.datasets:,} datasets, {kind}: {what}", daemon.takes(path), "ms", bar)
         self.watch(list(daemons.values()))
         for kind, daemon in daemons.items():
             self.idled(f"idle, {self.datasets:,} datasets, {kind}", [daemon], (150, None, None))
@@ -369,6 +392,28 @@ LOADED_DAY = [
 ]
 
 
+# What is asked for of one dataset.
+PAGES = {
+    "overview": "/",
+    "the dataset's page": "/datasets/{}",
+    "a day's page": f"/datasets/{{}}/days/{WEEK[0]}",
+    "a dry run": f"/datasets/{{}}/dry-run?action=reload&from={WEEK[0]}&to={WEEK[1]}",
+    "daemons": "/daemons",
+    "configuration": "/configuration",
+    "actions": "/audit-log",
+    "API, datasets": "/api/v1/datasets",
+    "API, a week of days": f"/api/v1/datasets/{{}}/days?from={WEEK[0]}&to={WEEK[1]}",
+    "API, a day": f"/api/v1/datasets/{{}}/days/{WEEK[0]}",
+}
+# What is asked for where datasets are many, and how long it may take, in milliseconds.
+PAGES_OF_MANY = {
+    "overview": ("/", 150),
+    "a dataset's page, ten years of days": ("/datasets/dataset_0500", 100),
+    "a day's page": (f"/datasets/dataset_0500/days/{TEN_YEARS[1]}", None),
+    "API, datasets": ("/api/v1/datasets", None),
+}
+
+
 class Daemon:
     """A running daemon, what it logs and what it tells its service manager."""
 
@@ -433,6 +478,58 @@ class Daemon:
         """How long it took to look at each dataset, milliseconds."""
         self.lines()
         return [elapsed for _, elapsed in self.seen]
+
+    # Its page.
+
+    def address(self):
+        """Where its page is."""
+        until = time.time() + PATIENCE
+        while not (found := re.search(r"the page is at http://([\d.]+):(\d+)/", self.log.read_text())):
+            if time.time() > until:
+                sys.exit(f"its page is nowhere:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.1)
+        return found[1], int(found[2])
+
+    def takes(self, path):
+        """How long it takes to get what is there, milliseconds."""
+        took = []
+        connection = http.client.HTTPConnection(*self.address(), timeout=PATIENCE)
+        with contextlib.closing(connection):
+            for _ in range(REQUESTS):
+                begun = time.perf_counter()
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                body = answer.read()
+                took.append((time.perf_counter() - begun) * 1000)
+                if answer.status != 200:
+                    sys.exit(f"{path}: {answer.status} {body[:1000]}")
+        return took[1:]
+
+    def summarised(self):
+        """Waits until it has counted the days of all datasets."""
+        until = time.time() + PATIENCE
+        connection = http.client.HTTPConnection(*self.address(), timeout=PATIENCE)
+        with contextlib.closing(connection):
+            while True:
+                connection.request("GET", "/api/v1/datasets")
+                datasets = json.load(connection.getresponse())["datasets"]
+                if all(dataset["counts"] is not None for dataset in datasets):
+                    return
+                if time.time() > until:
+                    sys.exit("it did not count the days of all datasets")
+                time.sleep(1)
+
+    def read_by(self, readers):
+        """How much memory it takes more, in bytes, when so many read its events."""
+        before = self.memory()
+        with contextlib.ExitStack() as connections:
+            for _ in range(readers):
+                connection = connections.enter_context(contextlib.closing(http.client.HTTPConnection(*self.address())))
+                connection.request("GET", "/api/v1/events")
+                answer = connection.getresponse()
+                answer.read(1)
+                connections.enter_context(answer)
+            return self.memory() - before
 
     def stop(self):
         self.process.terminate()

@@ -17,14 +17,17 @@ impl Watch {
         if folders.is_empty() {
             return Self { _watcher: None };
         }
-        let ours = folders.to_vec();
+        // As the events name them, however the main file was named.
+        let folders: Vec<PathBuf> =
+            folders.iter().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone())).collect();
+        let ours = folders.clone();
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| matters(&event, &ours)) {
                 changed();
             }
         })
         .and_then(|mut watcher| {
-            for folder in folders {
+            for folder in &folders {
                 let stands_in = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
                 for watched in stands_in.into_iter().chain(folder.exists().then_some(folder.as_path())) {
                     watcher.watch(watched, RecursiveMode::NonRecursive)?;

@@ -1,6 +1,8 @@
 //! A configuration that changes under a daemon: a good one takes effect, a bad one is refused whole, and nothing in
 //! flight is lost.
 
+use std::path::Path;
+
 use rustix::process::Signal;
 
 use crate::support::daemon::{Settings, attempts, days, from, one_day, project, rows_of, run, troubles, wait_for_day};
@@ -325,6 +327,23 @@ fn a_change_of_the_files_is_enough() {
     Settings { max_attempts: 7, ..settings }.write(&project);
     daemon.wait_for("configuration: retry.max_attempts: 5 is now 7");
     assert_eq!(troubles(&log_of(daemon)), [""; 0]);
+}
+
+#[test]
+fn a_change_is_noticed_however_the_file_is_named() {
+    let settings = Settings { watch: true, ..Settings::default() };
+    for named in ["dayfill.toml", "./dayfill.toml", "datasets/../dayfill.toml"] {
+        let database = SqliteDatabase::new();
+        let project = project(&database, &settings, &one_day());
+        project.day(FIRST, "a,1,x\n");
+        let mut daemon = Process::of(&mut project.command_with(Path::new(named), &["run"]));
+        daemon.wait_for("orders 2024-03-01: loaded");
+        Settings { max_attempts: 7, ..settings.clone() }.write(&project);
+        daemon.wait_for("configuration: retry.max_attempts: 5 is now 7");
+        project.dataset("returns", &returns("url = \"days/{day}.csv\""));
+        daemon.wait_for("configuration: datasets/returns.toml target.table: is now");
+        log_of(daemon);
+    }
 }
 
 #[test]

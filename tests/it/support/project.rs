@@ -1,6 +1,6 @@
 //! A user's project: a folder with a main file, one dataset and its days, and the program run on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::Database;
@@ -146,6 +146,11 @@ impl Project {
 
     /// The program with these arguments, ready to start.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with(&self.path("dayfill.toml"), arguments)
+    }
+
+    /// The same, with the main file named as it is here; the working folder is the project's.
+    pub(crate) fn command_with(&self, config: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dayfill"));
         command
             .env_clear()
@@ -156,7 +161,7 @@ impl Project {
             .env("DAYFILL__WEB__LISTEN", "none")
             .current_dir(self.folder.path())
             .arg("--config")
-            .arg(self.path("dayfill.toml"))
+            .arg(config)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
