@@ -21,7 +21,7 @@ const ROOMS: [(&[&str], &str); 9] = [
     (&["sd_notify"], "notify"),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
     (&["csv_core"], "parse"),
-    (&["utoipa", "utoipa_axum"], "web"),
+    (&["utoipa"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
 ];

@@ -1,0 +1,30 @@
+//! How the programs are linked.
+
+use std::process::Command;
+
+/// The first glibc that can start a program with relative relocations (`DT_RELR`): its release notes.
+const FIRST_GLIBC: (u32, u32) = (2, 36);
+
+/// The programs are full of tables of pointers, and each pointer takes 24 bytes of the file that are read at every start
+/// and then count as memory. Relative relocations take a few bits each; an idle daemon has 2.5 MiB less of them.
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if is_built_where_it_runs() && target("OS") == "linux" && glibc().is_some_and(|version| version >= FIRST_GLIBC) {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+fn is_built_where_it_runs() -> bool {
+    std::env::var_os("HOST") == std::env::var_os("TARGET")
+}
+
+fn target(what: &str) -> String {
+    std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default()
+}
+
+/// The version of this machine's glibc, where it has one.
+fn glibc() -> Option<(u32, u32)> {
+    let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let (major, minor) = std::str::from_utf8(&told.stdout).ok()?.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+}
