@@ -63,7 +63,7 @@ pub struct DatasetShown {
     pub job: Arc<Job>,
     /// Its next tick.
     pub next_tick: Option<DateTime<Utc>>,
-    /// Since when and by whom it is paused.
+    /// Since when, by whom and why it is paused.
     pub paused: Option<Paused>,
     /// When its last tick was taken, since the daemon started.
     pub last_tick: Option<DateTime<Utc>>,

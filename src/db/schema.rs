@@ -80,6 +80,7 @@ diesel::table! {
         dataset -> Text,
         at -> Timestamp,
         who -> Text,
+        reason -> Nullable<Text>,
     }
 }
 

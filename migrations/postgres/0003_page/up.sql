@@ -18,7 +18,8 @@ comment on column audit_log.outcome is 'What came of it: done, or why not';
 create table paused_datasets (
     dataset text        primary key,
     at      timestamptz not null,
-    who     text        not null
+    who     text        not null,
+    reason  text
 );
 comment on table paused_datasets is 'Datasets of which the daemons begin no days by themselves';
 

@@ -15,7 +15,8 @@ create index audit_log_at on audit_log (at);
 create table paused_datasets (
     dataset text      not null primary key,
     at      timestamp not null,
-    who     text      not null
+    who     text      not null,
+    reason  text
 );
 
 alter table load_attempts add column log text;

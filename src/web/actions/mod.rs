@@ -149,7 +149,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
         }
         (Action::Skip | Action::Forget, None) => Vec::new(),
         (Action::Pause, _) => {
-            paused::pause(conn, name, who)?;
+            paused::pause(conn, name, who, order.reason.as_deref())?;
             board.ask(Asked::Look(name.clone()));
             Vec::new()
         }

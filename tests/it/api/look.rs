@@ -218,9 +218,16 @@ fn late_days_and_pauses_are_told_of_a_dataset(database: &dyn Database) {
     assert_eq!(dataset["attention"], attention);
     assert_eq!(dataset["recent"][1]["late"], true);
 
-    api.done("orders", &json!({"action": "pause"}));
-    wait_until("it is paused", || api.get("/api/v1/datasets/orders")["paused"]["who"] == "robot");
-    assert!(api.get("/api/v1/datasets/orders")["paused"]["at"].is_string());
-    api.done("orders", &json!({"action": "resume"}));
-    api.wait_for("orders", "paused", &Value::Null);
+    for reason in [json!("the table moves"), Value::Null] {
+        api.done("orders", &json!({"action": "pause", "reason": reason}));
+        wait_until("it is paused", || api.get("/api/v1/datasets/orders")["paused"]["who"] == "robot");
+        let paused = &api.get("/api/v1/datasets/orders")["paused"];
+        assert!(paused["at"].is_string(), "{paused}");
+        assert_eq!(paused.get("reason"), Some(&reason));
+        // Who, since when and why belong together: those of the first who paused it.
+        api.done("orders", &json!({"action": "pause", "reason": "again"}));
+        assert_eq!(database.line("select coalesce(reason, '-') from paused_datasets"), reason.as_str().unwrap_or("-"));
+        api.done("orders", &json!({"action": "resume"}));
+        api.wait_for("orders", "paused", &Value::Null);
+    }
 }

@@ -118,8 +118,12 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     project.day(FIRST, "a,1,x\n");
     let page = Page::start(&project, &["run"]);
     wait_until("the first day is loaded", || page.get("/datasets/orders").body.contains("1 loaded"));
-    page.send("/datasets/orders", "action=pause");
+    page.send("/datasets/orders", "action=pause&reason=the+<b>table</b>+moves");
     page.wait_for("/datasets/orders", "Resume");
+    for place in ["/", "/datasets/orders"] {
+        let shown = page.get(place).body;
+        assert!(shown.contains("by local: the &lt;b&gt;table&lt;/b&gt; moves"), "{place}: {shown}");
+    }
     project.day(SECOND, "a,1,x\n");
     // Ticks come each second, and the page is asked for longer than that.
     let metric = "dayfill_last_tick_timestamp_seconds{dataset=\"orders\"}";
