@@ -10,6 +10,7 @@ use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::load_attempts;
+use crate::db::worker;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
@@ -109,11 +110,14 @@ struct Begun<'a> {
     attempt: i32,
     trigger: &'a str,
     worker: &'a str,
+    host: &'a str,
+    pid: i64,
     started_at: NaiveDateTime,
 }
 
-/// Records that an attempt begins, from the row that was claimed for it.
+/// Records that an attempt of this process begins, from the row that was claimed for it.
 pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: NaiveDateTime) -> Result<(), DbError> {
+    let (host, pid) = worker::here();
     let begun = Begun {
         claim: row.claim.as_deref().unwrap_or_default(),
         dataset: &row.dataset,
@@ -121,6 +125,8 @@ pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: 
         attempt: row.attempts,
         trigger: trigger.name(),
         worker: row.worker.as_deref().unwrap_or_default(),
+        host: &host,
+        pid,
         started_at: now,
     };
     on!(conn, c => diesel::insert_into(load_attempts::table).values(&begun).execute(c))
@@ -195,6 +201,10 @@ pub struct Attempt {
     pub trigger: String,
     /// The id of the worker that made it.
     pub worker: String,
+    /// The machine or container that worker ran on; `None` in rows of versions that did not note it.
+    pub host: Option<String>,
+    /// Its process id there.
+    pub pid: Option<i64>,
     /// When it began, UTC by the database's clock, as all times here.
     pub started_at: NaiveDateTime,
     /// When it ended.

@@ -55,6 +55,8 @@ diesel::table! {
         rows_rejected -> Nullable<BigInt>,
         rows_loaded -> Nullable<BigInt>,
         error -> Nullable<Text>,
+        host -> Nullable<Text>,
+        pid -> Nullable<BigInt>,
         log -> Nullable<Text>,
     }
 }

@@ -295,17 +295,17 @@ pub fn heartbeat_ages(conn: &mut Conn) -> Result<Vec<Duration>, DbError> {
     Ok(alive.iter().map(|worker| (now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
 }
 
-fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+/// The machine or container that this process runs on, and its process id there.
+pub(super) fn here() -> (String, i64) {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    (host.trim().to_owned(), std::process::id().into())
+}
+
+fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+    let (host, pid) = here();
     let now = conn.now()?;
-    let worker = NewWorker {
-        id,
-        host: host.trim(),
-        pid: i64::from(std::process::id()),
-        version: env!("CARGO_PKG_VERSION"),
-        started_at: now,
-        heartbeat_at: now,
-    };
+    let worker =
+        NewWorker { id, host: &host, pid, version: env!("CARGO_PKG_VERSION"), started_at: now, heartbeat_at: now };
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));

@@ -22,6 +22,10 @@ pub struct AttemptStatus {
     pub trigger: String,
     /// The id of the process that made it.
     pub worker: String,
+    /// The machine or container it ran on; null in attempts of versions that did not note it.
+    pub host: Option<String>,
+    /// Its process id there.
+    pub pid: Option<i64>,
     /// When it began.
     #[schema(format = DateTime)]
     pub started_at: String,
@@ -76,6 +80,8 @@ impl AttemptStatus {
             attempt: row.attempt,
             trigger: row.trigger,
             worker: row.worker,
+            host: row.host,
+            pid: row.pid,
             started_at: time(row.started_at),
             finished_at: row.finished_at.map(time),
             outcome: row.outcome,

@@ -23,5 +23,8 @@ create table paused_datasets (
 );
 comment on table paused_datasets is 'Datasets of which the daemons begin no days by themselves';
 
+alter table load_attempts add column host text;
+alter table load_attempts add column pid bigint;
 alter table load_attempts add column log text;
+comment on column load_attempts.host is 'Where its worker ran, and pid there: the row in workers goes with the process';
 comment on column load_attempts.log is 'What was done, a line each with the milliseconds since the attempt began';

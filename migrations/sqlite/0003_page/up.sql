@@ -19,4 +19,6 @@ create table paused_datasets (
     reason  text
 );
 
+alter table load_attempts add column host text;
+alter table load_attempts add column pid integer;
 alter table load_attempts add column log text;

@@ -1,5 +1,7 @@
 //! What can be looked at: datasets, days, attempts, rejected rows, processes, the configuration.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
@@ -10,6 +12,7 @@ on_both! {
     what_the_api_tells_is_what_status_tells
     days_come_in_pages_by_range_and_state
     a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows
+    an_attempt_names_its_process_also_when_that_has_ended
     the_configuration_is_shown_without_secrets_and_with_what_was_refused
     late_days_and_pauses_are_told_of_a_dataset
 }
@@ -169,6 +172,28 @@ fn a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows(database: &dyn
     );
     let rest = rejects("?limit=1&after=2");
     assert_eq!((lines_of(&rest["rejected_rows"]), &rest["next_after"]), (vec![json!(4)], &Value::Null));
+}
+
+fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,one,x\n");
+    for command in ["load", "load", "retry"] {
+        project.exit(4, &[command, "2024-03-01"]);
+    }
+    let api = Api::start(&project, database);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let pids: BTreeSet<u64> = attempts.iter().filter_map(|it| it["pid"].as_u64()).collect();
+    assert_eq!(pids.len(), 3, "each was a process of its own: {day}");
+    for attempt in attempts {
+        assert_eq!(attempt["host"], host.trim(), "{attempt}");
+    }
+    assert_eq!(database.line("select count(*) from workers"), "1", "only this one is left");
+    database.execute("update load_attempts set host = null, pid = null");
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempt = &day["load_attempts"][0];
+    assert_eq!((&attempt["host"], &attempt["pid"]), (&Value::Null, &Value::Null), "of an older version");
 }
 
 fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database: &dyn Database) {

@@ -17,6 +17,7 @@ const SECOND: &str = "2024-03-02";
 on_both! {
     a_refused_day_is_shown_and_loaded_again_from_its_page
     a_dataset_is_paused_and_goes_on
+    an_attempt_names_its_process_also_when_that_has_ended
     a_late_day_is_in_the_metrics
 }
 
@@ -136,6 +137,27 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     page.send("/datasets/orders", "action=resume");
     page.wait_for("/datasets/orders", "2 loaded");
     page.end();
+}
+
+/// The page of a day that two processes tried to load, in two series of attempts.
+fn tried_twice(database: &dyn Database) -> String {
+    let project = project(database, &still(FIRST), "");
+    project.day(FIRST, "a,no number,x\n");
+    for command in ["load", "retry"] {
+        project.exit(4, &[command, FIRST]);
+    }
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    let day = format!("/datasets/orders/days/{FIRST}");
+    page.wait_for(&day, "Attempts");
+    let shown = page.get(&day).body;
+    page.end();
+    shown
+}
+
+fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database) {
+    let shown = tried_twice(database);
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(shown.matches(&format!(", on {} pid ", host.trim())).count(), 2, "{shown}");
 }
 
 fn a_late_day_is_in_the_metrics(database: &dyn Database) {
