@@ -195,6 +195,7 @@ pub(super) fn take_back(conn: &mut Conn, token: &str) -> Result<(), DbError> {
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = load_attempts)]
 pub struct Attempt {
+    claim: String,
     /// Which of its series, from 1.
     pub attempt: i32,
     /// What made it begin: the name of a [`Trigger`].
@@ -241,9 +242,26 @@ pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> R
     on!(conn, c => load_attempts::table
         .filter(load_attempts::dataset.eq(dataset.as_str()))
         .filter(load_attempts::day.eq(day.date()))
-        .order((load_attempts::started_at.desc(), load_attempts::claim))
+        .order((load_attempts::started_at.desc(), load_attempts::claim.desc()))
         .limit(limit.into())
         .select(Attempt::as_select())
         .load(c))
     .doing("reading the day's attempts")
+}
+
+/// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken back.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn older(conn: &mut Conn, dataset: &DatasetName, day: Day, than: &Attempt) -> Result<i64, DbError> {
+    use load_attempts as la;
+    let before = la::started_at.lt(than.started_at);
+    let before = before.or(la::started_at.eq(than.started_at).and(la::claim.lt(&than.claim)));
+    on!(conn, c => la::table
+        .filter(la::dataset.eq(dataset.as_str()))
+        .filter(la::day.eq(day.date()))
+        .filter(before)
+        .count()
+        .get_result(c))
+    .doing("counting the day's attempts")
 }

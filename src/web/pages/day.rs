@@ -104,6 +104,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_chan
     let Read { day, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let most = dataset.policy.retry.max_attempts;
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
     DayPage {
         dataset: dataset.name.to_string(),
@@ -128,7 +129,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_chan
             page,
             pages: usize::try_from(rejects_total).unwrap_or(usize::MAX).div_ceil(REJECTS).max(1),
         },
-        attempts: attempts.iter().map(told).collect(),
+        attempts: attempts.iter().enumerate().map(|(place, it)| told(it, series_end(place, it, &day, most))).collect(),
         previous: neighbours.0,
         next: neighbours.1,
     }
@@ -203,7 +204,15 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     done
 }
 
-fn told(attempt: &AttemptStatus) -> Attempt {
+/// How many attempts a series may have, for the newest attempt at a day that is tried again until then.
+fn series_end(place: usize, attempt: &AttemptStatus, day: &DayStatus, most: u32) -> Option<u32> {
+    let goes_on = matches!(day.state(), Some(DayState::Failed | DayState::Running));
+    // One that the database failed, or a person stopped, does not count.
+    let counts = attempt.attempt == day.attempts && attempt.attempt.unsigned_abs() <= most;
+    (place == 0 && goes_on && counts).then_some(most)
+}
+
+fn told(attempt: &AttemptStatus, most: Option<u32>) -> Attempt {
     let began = instant(&attempt.started_at).unwrap_or_default();
     let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
     let process = attempt.host.as_ref().zip(attempt.pid).map(|(host, pid)| format!("{host} pid {pid}"));
@@ -213,7 +222,9 @@ fn told(attempt: &AttemptStatus) -> Attempt {
         message: line.text.clone(),
     };
     Attempt {
-        number: attempt.attempt.unsigned_abs(),
+        number: attempt.number,
+        in_series: attempt.attempt.unsigned_abs(),
+        most,
         trigger: attempt.trigger.clone(),
         worker: process.unwrap_or_else(|| short.to_owned()),
         started_at: began,

@@ -13,6 +13,7 @@ on_both! {
     days_come_in_pages_by_range_and_state
     a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows
     an_attempt_names_its_process_also_when_that_has_ended
+    attempts_are_numbered_over_all_series
     the_configuration_is_shown_without_secrets_and_with_what_was_refused
     late_days_and_pauses_are_told_of_a_dataset
 }
@@ -194,6 +195,30 @@ fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database
     let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
     let attempt = &day["load_attempts"][0];
     assert_eq!((&attempt["host"], &attempt["pid"]), (&Value::Null, &Value::Null), "of an older version");
+}
+
+fn attempts_are_numbered_over_all_series(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,one,x\n");
+    for command in ["load", "load", "retry"] {
+        project.exit(4, &[command, "2024-03-01"]);
+    }
+    let api = Api::start(&project, database);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let numbers: Vec<_> = attempts.iter().map(|it| (it["number"].as_u64(), it["attempt"].as_u64())).collect();
+    assert_eq!(numbers, [(Some(3), Some(1)), (Some(2), Some(2)), (Some(1), Some(1))]);
+
+    // The oldest ones are not told any more, and the others keep their numbers.
+    let many = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 100)
+        insert into load_attempts (claim, dataset, day, attempt, trigger, worker, started_at, finished_at, outcome)
+        select cast(i as text), dataset, day, i, trigger, worker, started_at, finished_at, outcome
+        from load_attempts, n where attempt = 2";
+    database.execute(many);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let numbers: Vec<u64> = attempts.iter().filter_map(|it| it["number"].as_u64()).collect();
+    assert_eq!(numbers, (4..=103).rev().collect::<Vec<_>>());
 }
 
 fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database: &dyn Database) {

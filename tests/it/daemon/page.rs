@@ -18,6 +18,7 @@ on_both! {
     a_refused_day_is_shown_and_loaded_again_from_its_page
     a_dataset_is_paused_and_goes_on
     an_attempt_names_its_process_also_when_that_has_ended
+    attempts_of_two_series_are_told_apart
     a_late_day_is_in_the_metrics
 }
 
@@ -158,6 +159,14 @@ fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database
     let shown = tried_twice(database);
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_eq!(shown.matches(&format!(", on {} pid ", host.trim())).count(), 2, "{shown}");
+}
+
+fn attempts_of_two_series_are_told_apart(database: &dyn Database) {
+    let shown = tried_twice(database);
+    for number in ["Attempt 1<", "Attempt 2<"] {
+        assert_eq!(shown.matches(number).count(), 1, "{number}: {shown}");
+    }
+    assert_eq!(shown.matches(", 1 in its series").count(), 1, "{shown}");
 }
 
 fn a_late_day_is_in_the_metrics(database: &dyn Database) {
