@@ -50,7 +50,7 @@ pub struct Shown {
     pub in_force_since: DateTime<Utc>,
     /// When one was refused last.
     pub refused_at: Option<DateTime<Utc>>,
-    /// Every key that was given, by the place it stands in.
+    /// Every key that was given, and the main file's others with their defaults, by the place each stands in.
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.
     pub refused: Option<String>,

@@ -9,7 +9,7 @@ mod postgres;
 pub use postgres::PostgresUrl;
 
 /// Where the target tables and the state tables are. `Display` and `Debug` show every secret as `***`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum DatabaseUrl {
     /// `sqlite:PATH`: a file.
     Sqlite(PathBuf),

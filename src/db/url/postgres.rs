@@ -85,7 +85,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 const PLAIN_HOST: &AsciiSet = &PLAIN.remove(b',').remove(b':').remove(b'[').remove(b']');
 
 /// A PostgreSQL server as a URL names it: libpq's keywords with their values, each keyword at most once.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PostgresUrl(Vec<(&'static str, String)>);
 
 impl PostgresUrl {

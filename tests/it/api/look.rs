@@ -234,6 +234,15 @@ fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database
     let [configuration, datasets, _] = all;
     assert_eq!(configuration["keys"]["claim.lease"], "\"60s\"");
     assert_eq!(configuration["keys"]["datasets/orders.toml target.table"], "\"orders\"");
+    let origin = |key: &str| configuration["origins"][key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(origin("claim.lease"), project.path("dayfill.toml").display().to_string());
+    assert_eq!(origin("datasets/orders.toml target.table"), project.path("datasets/orders.toml").display().to_string());
+    assert_eq!(
+        (&configuration["keys"]["retry.max_attempts"], origin("retry.max_attempts")),
+        (&json!("5"), "default".into())
+    );
+    let named = |field: &str| configuration[field].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(named("keys"), named("origins"));
     assert_eq!(datasets["datasets"][0]["source"], "https://***@127.0.0.1/{day}.csv?sig=***");
     assert!(configuration["refused_config"].is_null());
 

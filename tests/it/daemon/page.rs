@@ -200,6 +200,24 @@ fn the_page_tells_that_the_database_is_gone_and_is_back() {
 }
 
 #[test]
+fn the_configuration_tells_where_each_key_was_set() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "[claim]\nlease = \"50s\"\n");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    let shown = page.get("/configuration").body;
+    let from = |key: &str| {
+        let row = shown.split("<tr>").find(|row| row.contains(&format!("<code>{key}</code>")));
+        let row = row.unwrap_or_else(|| panic!("{key}: {shown}"));
+        row.rsplit_once("</td>").unwrap().0.rsplit_once('>').unwrap().1.to_owned()
+    };
+    assert_eq!(from("web.listen"), "DAYFILL__WEB__LISTEN");
+    assert_eq!(from("claim.lease"), project.path("dayfill.toml").display().to_string());
+    assert_eq!(from("target.table"), project.path("datasets/orders.toml").display().to_string());
+    assert_eq!(from("log.level"), "default");
+    page.end();
+}
+
+#[test]
 fn who_listens_to_events_does_not_hold_up_the_end() {
     let database = SqliteDatabase::new();
     let project = project(&database, &still(FIRST), "");
