@@ -34,7 +34,7 @@ impl Key {
 
     /// The key beside a users file, made if it is not there. Where it cannot be written, sessions end with the process.
     pub(super) fn beside(users: &Path) -> Result<Self, AuthError> {
-        let path = path_beside(users);
+        let path = beside(users, "key");
         if let Some(key) = Self::read(&path)? {
             return Ok(key);
         }
@@ -96,9 +96,10 @@ impl Key {
     }
 }
 
-fn path_beside(users: &Path) -> PathBuf {
+/// A file that stands beside a users file.
+pub(super) fn beside(users: &Path, what: &str) -> PathBuf {
     let mut name = OsString::from(users);
-    name.push(".key");
+    name.push(format!(".{what}"));
     name.into()
 }
 
