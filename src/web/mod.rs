@@ -3,6 +3,7 @@
 //!
 //! A router is mounted by [`Guard::mount`](guard::Guard::mount) and served by [`serve::serve`].
 
+mod action;
 pub mod actions;
 pub mod api;
 pub mod auth;

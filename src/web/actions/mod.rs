@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 
 pub use self::effect::{Effect, Left};
-pub use self::order::{Action, MOST_DAYS, Order, Wrong};
+pub use self::order::{MOST_DAYS, Order, Wrong};
+pub use super::action::Action;
 use super::problem::Problem;
 use crate::daemon::{Asked, Board, News};
 use crate::dataset::Dataset;
