@@ -11,6 +11,7 @@ use crate::support::{Database, on_both, wait_until};
 on_both! {
     what_the_api_tells_is_what_status_tells
     days_come_in_pages_by_range_and_state
+    days_in_another_table_are_left_to_status
     a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows
     an_attempt_names_its_process_also_when_that_has_ended
     attempts_are_numbered_over_all_series
@@ -117,6 +118,22 @@ fn days_come_in_pages_by_range_and_state(database: &dyn Database) {
         ("?after=9999-12-31", "", "-"),
     ] {
         assert_eq!(days(query), (expected.to_owned(), next_after.to_owned()), "{query}");
+    }
+}
+
+fn days_in_another_table_are_left_to_status(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["run-etl", "--start-date", "2024-03-01", "--end-date", "2024-03-01", "--table-name", "others"]);
+    let status = project.succeed(&["status", "--dataset", "orders@others"]);
+    assert!(status.stdout.contains("orders@others into others: 1 loaded"), "{status:?}");
+    let api = Api::start(&project, database);
+    api.wait_for("orders", "counts", &json!({"missing": 7}));
+    assert_eq!(api.get("/api/v1/datasets")["datasets"].as_array().unwrap().len(), 1);
+    for (name, told) in [("orders@others", true), ("nothing@others", false)] {
+        let answer = api.answer(&format!("/api/v1/datasets/{name}"));
+        assert_eq!((answer.status, answer.code().as_str()), (404, "no-such-dataset"));
+        assert_eq!(answer.body.contains("dayfill status --dataset orders@TABLE"), told, "{answer:?}");
     }
 }
 
