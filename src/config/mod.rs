@@ -1,5 +1,5 @@
-//! The configuration: a main file and one file per dataset, read whole. Either all of it is right, or every problem of every
-//! file is reported at once. What the values mean is left to the modules below.
+//! The configuration: a main file and one file per dataset, read whole. Either all of it is right, or every problem of
+//! every file is reported at once. What the values mean is left to the modules below.
 
 use std::path::{Path, PathBuf, absolute};
 

@@ -1,5 +1,5 @@
-//! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes, everybody
-//! else reads; whoever asks for something is heard at the loop's next turn.
+//! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes,
+//! everybody else reads; whoever asks for something is heard at the loop's next turn.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

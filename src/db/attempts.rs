@@ -249,7 +249,8 @@ pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> R
     .doing("reading the day's attempts")
 }
 
-/// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken back.
+/// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken
+/// back.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.

@@ -1,7 +1,7 @@
 //! The state tables, as diesel sees them in both databases; `migrations/` creates them.
 //!
-//! Timestamps are declared `Timestamp`, which both databases can read and write. PostgreSQL's columns are `timestamptz`:
-//! the two have one wire format (microseconds since 2000-01-01 UTC), and every session runs in UTC.
+//! Timestamps are declared `Timestamp`, which both databases can read and write. PostgreSQL's columns are
+//! `timestamptz`: the two have one wire format (microseconds since 2000-01-01 UTC), and every session runs in UTC.
 
 diesel::table! {
     /// One row per dataset and day that was ever looked at.

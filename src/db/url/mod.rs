@@ -1,5 +1,6 @@
-//! The database's URL, read here and nowhere else: the messages of libpq and of URL crates hold pieces of what they could
-//! not read, and those can be pieces of a password. No error of this module holds any part of a URL but its scheme.
+//! The database's URL, read here and nowhere else: the messages of libpq and of URL crates hold pieces of what they
+//! could not read, and those can be pieces of a password. No error of this module holds any part of a URL but its
+//! scheme.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

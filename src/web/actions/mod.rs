@@ -202,7 +202,8 @@ fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> R
     Ok(())
 }
 
-/// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails does.
+/// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails
+/// does.
 fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
     let asked = match order.action {
         Action::Skip => days::Order::Skip(order.reason.as_deref()),

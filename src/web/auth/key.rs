@@ -1,4 +1,5 @@
-//! The key that signs sessions and CSRF tokens: random, and kept in a file of its own, so that sessions outlive a restart.
+//! The key that signs sessions and CSRF tokens: random, and kept in a file of its own, so that sessions outlive a
+//! restart.
 
 use std::ffi::OsString;
 use std::fs;

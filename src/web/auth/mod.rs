@@ -1,7 +1,7 @@
 //! Who may come in: users with passwords and programs with tokens, from one file; sessions; and how often one may try.
 //!
-//! Without a users file there is nobody to be told apart. Then only this machine may come in, which `guard` sees to, and
-//! whoever does is an operator.
+//! Without a users file there is nobody to be told apart. Then only this machine may come in, which `guard` sees to,
+//! and whoever does is an operator.
 
 mod cookie;
 mod ended;
@@ -71,7 +71,8 @@ pub(in crate::web) enum LoginError {
 pub(in crate::web) struct UnknownToken;
 
 impl Auth {
-    /// Reads the users file and what stands beside it; the key is made if it is not there. Without a file there are no users.
+    /// Reads the users file and what stands beside it; the key is made if it is not there. Without a file there are no
+    /// users.
     ///
     /// # Errors
     /// When one of them cannot be read, is wrong, or may be read by every user of the machine.

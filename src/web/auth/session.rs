@@ -36,8 +36,8 @@ impl Session {
         format!("{}.{signature}", BASE64.encode(text))
     }
 
-    /// The session of a cookie's value, if it was sealed here, its user's password is still the same, and its time is not
-    /// over. `hash_of` gives the hash of a user's password, if there is such a user.
+    /// The session of a cookie's value, if it was sealed here, its user's password is still the same, and its time is
+    /// not over. `hash_of` gives the hash of a user's password, if there is such a user.
     pub(super) fn open(
         sealed: &str,
         key: &Key,
