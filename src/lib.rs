@@ -1,6 +1,7 @@
 //! dayfill loads one file per day into PostgreSQL or SQLite, exactly once, and fills in the days that are missing.
 //!
-//! The modules form a house of floors; each uses its neighbours and what lies below it (`tests/it/architecture.rs` checks this):
+//! The modules form a house of floors; each uses its neighbours and what lies below it (`tests/it/architecture.rs`
+//! checks this):
 //!
 //! | floor | modules |
 //! | --- | --- |

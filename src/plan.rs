@@ -170,14 +170,15 @@ pub fn is_wanted(schedule: &Schedule, last_tick: Option<NaiveDate>, day: Day) ->
         && schedule.days.contains(day.weekday())
 }
 
-/// True when the target still lacks a wanted day that nobody decided to leave out; past its deadline such a day is late.
+/// True when the target still lacks a wanted day that nobody decided to leave out; past its deadline such a day is
+/// late.
 #[must_use]
 pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
     !in_target && !matches!(state, Some(State::Loaded | State::Skipped | State::Absent))
 }
 
-/// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how many
-/// attempts a day has.
+/// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how
+/// many attempts a day has.
 #[must_use]
 pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts: u32) -> Decision {
     let Some(known) = known else {
@@ -209,8 +210,8 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts:
     }
 }
 
-/// True when a day holds back newer ones where order counts: it failed or was refused, or failed before and is being tried
-/// once more.
+/// True when a day holds back newer ones where order counts: it failed or was refused, or failed before and is being
+/// tried once more.
 fn holds_back(known: &Known) -> bool {
     match known.state {
         State::Failed | State::Refused => true,
@@ -219,8 +220,8 @@ fn holds_back(known: &Known) -> bool {
     }
 }
 
-/// Decides for each of `days`, in their order, which is oldest first; the last is the newest wanted day. `backlog` is how
-/// many are taken besides that one; `None` is all.
+/// Decides for each of `days`, in their order, which is oldest first; the last is the newest wanted day. `backlog` is
+/// how many are taken besides that one; `None` is all.
 #[must_use]
 pub fn plan(
     days: &[Day],

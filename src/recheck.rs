@@ -16,8 +16,8 @@ use crate::reconcile::{Task, reconcile};
 use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
 use crate::wording::load_again;
 
-/// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones what
-/// the dataset says, until it is to stop. Days that are loaded again are reported.
+/// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones
+/// what the dataset says, until it is to stop. Days that are loaded again are reported.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.

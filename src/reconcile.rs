@@ -33,8 +33,8 @@ pub struct Task {
     pub until: Stop,
 }
 
-/// What to do with each of `days` of a dataset, in their order, by what the state table says now. `backlog` is how many of
-/// them are taken besides the newest; `None` is all.
+/// What to do with each of `days` of a dataset, in their order, by what the state table says now. `backlog` is how many
+/// of them are taken besides the newest; `None` is all.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
@@ -50,9 +50,9 @@ pub fn decide(
     Ok(plan(days, &known, ask, now, &dataset.policy, backlog))
 }
 
-/// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those left
-/// alone, the ones that were named or that another process is loading. A day that fails does not stop the others, unless
-/// its dataset stops on failure; a database that fails does, and so does the stop.
+/// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those
+/// left alone, the ones that were named or that another process is loading. A day that fails does not stop the others,
+/// unless its dataset stops on failure; a database that fails does, and so does the stop.
 ///
 /// # Errors
 /// A [`DbError`] when the state table cannot be read.
@@ -142,8 +142,8 @@ fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
     }
 }
 
-/// How many days there are to load, and from when to when, where there are several. Days whose files are only looked for,
-/// because they were not there the last time, are none of them.
+/// How many days there are to load, and from when to when, where there are several. Days whose files are only looked
+/// for, because they were not there the last time, are none of them.
 fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
     let is_to_load = |(_, decision): &&(Day, Decision)| matches!(decision, Decision::Load(reason) if !matches!(reason, Reason::Waiting | Reason::Absent));
     let days: Vec<Day> = decided.iter().filter(is_to_load).map(|(day, _)| *day).collect();

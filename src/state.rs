@@ -180,8 +180,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens to a day: it runs exactly while it is claimed; only publishing puts it into the target; and a
-        /// day in the target is loaded, unless it is claimed to be loaded again, until a person forgets it.
+        /// Whatever happens to a day: it runs exactly while it is claimed; only publishing puts it into the target; and
+        /// a day in the target is loaded, unless it is claimed to be loaded again, until a person forgets it.
         #[test]
         fn no_sequence_of_events_reaches_a_state_that_lies(events in proptest::collection::vec(any_event(), 0..200)) {
             let mut day = Seen::default();

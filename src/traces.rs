@@ -15,22 +15,22 @@ use crate::dataset::DatasetName;
 use crate::load_day::{Outcome, Report, Step};
 use crate::source;
 
-/// Tells a collector of attempts, from a thread of its own. What it was not told yet is told when this is dropped, which
-/// may take some seconds.
+/// Tells a collector of attempts, from a thread of its own. What it was not told yet is told when this is dropped,
+/// which may take some seconds.
 pub struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
 
-/// The collector cannot be told anything: the URL, or one of the environment's variables, means nothing. Without the URL,
-/// which may hold a password.
+/// The collector cannot be told anything: the URL, or one of the environment's variables, means nothing. Without the
+/// URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NoTraces(String);
 
 impl Traces {
-    /// To the collector at that URL, path and all, under a service's name. Headers, timeout and compression are what the
-    /// environment's `OTEL_EXPORTER_OTLP_...` say.
+    /// To the collector at that URL, path and all, under a service's name. Headers, timeout and compression are what
+    /// the environment's `OTEL_EXPORTER_OTLP_...` say.
     ///
     /// # Errors
     /// [`NoTraces`].
@@ -69,7 +69,8 @@ impl Traces {
         span.end_with_timestamp(ended);
     }
 
-    /// The steps, end to end, the last one up to the attempt's end: before them is the claim, between them next to nothing.
+    /// The steps, end to end, the last one up to the attempt's end: before them is the claim, between them next to
+    /// nothing.
     fn steps(&self, attempt: &SpanContext, report: &Report, ended: SystemTime) {
         let measured = &report.measured;
         let parent = Context::new().with_remote_span_context(attempt.clone());

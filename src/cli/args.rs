@@ -56,8 +56,8 @@ pub enum Command {
     /// Run as a daemon: load each day when it is due, and what is missing before it
     ///
     /// Wakes at the ticks of each dataset's schedule and loads every wanted day that is not done, oldest first, today
-    /// last; tries failed days again and looks for late files on their own clocks. SIGHUP reads the configuration again,
-    /// SIGTERM and Ctrl-C end it once loads in flight are done.
+    /// last; tries failed days again and looks for late files on their own clocks. SIGHUP reads the configuration
+    /// again, SIGTERM and Ctrl-C end it once loads in flight are done.
     Run(Run),
     /// Load every wanted day that is not done, oldest first, today last
     ///

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
+use super::keys;
 use super::report::Report;
 use super::section::{Section, some_text};
 use super::settings::Settings;
@@ -14,14 +15,22 @@ const DEFAULT: &str = "sqlite:dayfill.db";
 /// The variable of the program this one replaces.
 const ORIGINAL_VARIABLE: &str = "ALGOLIA_DB_URI";
 
-/// Reads the section `database` and finds the URL. `folder` is the main file's.
-pub(super) fn read(mut section: Section, report: &Report, environment: &Environment, folder: &Path) -> DatabaseUrl {
+/// Reads the section `database` and finds the URL, and where it was set. `folder` is the main file's.
+pub(super) fn read(
+    mut section: Section,
+    report: &Report,
+    environment: &Environment,
+    folder: &Path,
+) -> (DatabaseUrl, String) {
     let state = environment.path("STATE_DIRECTORY");
     let parse = |text: &str| DatabaseUrl::parse(text, state).map_err(|error| error.to_string());
     // A problem's value is never shown: what could not be read as a URL may be a password all the more.
-    let masked = |origin: &str, message: String| {
-        report.elsewhere(origin, "database.url", Some("***"), message);
-        None
+    let elsewhere = |origin: String, text: &str| match parse(text) {
+        Ok(url) => Some((url, origin)),
+        Err(message) => {
+            report.elsewhere(&origin, "database.url", Some("***"), message);
+            None
+        }
     };
     let url_file = section.read("url_file", |value| match some_text(value)? {
         url if url.contains("://") => Err("is a URL: write it as url, or into the file that this names".to_owned()),
@@ -29,12 +38,13 @@ pub(super) fn read(mut section: Section, report: &Report, environment: &Environm
     });
     // The variable's value stands in the section instead of the file's where both are set.
     let in_variable = environment.get(&environment.name_of("database.url")).is_some();
-    let in_section = section.read("url", |value| parse(&some_text(value)?));
+    let in_section =
+        section.read("url", |value| Ok((parse(&some_text(value)?)?, report.origin("database.url", Some(value)))));
     let url = match (environment.get(ORIGINAL_VARIABLE), url_file) {
         _ if in_variable => in_section,
-        (Some(text), _) => parse(text).map_or_else(|message| masked(ORIGINAL_VARIABLE, message), Some),
+        (Some(text), _) => elsewhere(ORIGINAL_VARIABLE.to_owned(), text),
         (None, Some(name)) => match read_file(&name, folder, environment.path("CREDENTIALS_DIRECTORY")) {
-            Ok((path, text)) => parse(&text).map_or_else(|message| masked(&path.display().to_string(), message), Some),
+            Ok((path, text)) => elsewhere(path.display().to_string(), &text),
             Err(message) => {
                 section.wrong("url_file", message);
                 None
@@ -43,7 +53,7 @@ pub(super) fn read(mut section: Section, report: &Report, environment: &Environm
         (None, None) => in_section,
     };
     section.finish();
-    url.or_else(|| parse(DEFAULT).ok()).unwrap_or(Settings::default().database.url)
+    url.unwrap_or_else(|| (parse(DEFAULT).unwrap_or(Settings::default().database.url), keys::DEFAULT.to_owned()))
 }
 
 /// The file's text, without the line end that editors add, from the main file's folder or the service manager's.

@@ -1,5 +1,5 @@
-//! A dataset's file: `[source]`, `[schedule]`, `[csv]`, `[target]` and `[limits]`; `rows` and the policy have files of their
-//! own.
+//! A dataset's file: `[source]`, `[schedule]`, `[csv]`, `[target]` and `[limits]`; `rows` and the policy have files of
+//! their own.
 
 use std::path::Path;
 use std::time::Duration;

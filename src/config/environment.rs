@@ -1,4 +1,5 @@
-//! The environment's variables, captured once at the start. (Whether colours are wanted, and what libraries ask, is read elsewhere.)
+//! The environment's variables, captured once at the start. (Whether colours are wanted, and what libraries ask, is
+//! read elsewhere.)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +8,8 @@ use std::path::Path;
 /// The prefix of the variables that stand for keys of the main file.
 const PREFIX: &str = "DAYFILL__";
 
-/// True of a variable that would stand for a key of a dataset, below `DAYFILL__DATASETS`, the folder of the dataset files.
+/// True of a variable that would stand for a key of a dataset, below `DAYFILL__DATASETS`, the folder of the dataset
+/// files.
 fn is_of_datasets(name: &str) -> bool {
     name.to_ascii_uppercase().starts_with("DAYFILL__DATASETS__")
 }

@@ -1,4 +1,5 @@
-//! All keys that files and environment gave, as they may be shown: so that a reload can say what changed.
+//! All keys with their values as they may be shown, and where each was set: for the page, and so that a reload can say
+//! what changed.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,38 +7,64 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use config::{Map, Value, ValueKind};
 
 use super::report::shown;
+use super::toml;
 use crate::daemon::Given;
+use crate::db::url::DatabaseUrl;
 
 /// Every key by its place: `catch_up.concurrency` for the main file's, `datasets/orders.toml schedule.start` for a
-/// dataset's. Where the database is stands in none of them.
+/// dataset's.
 pub type Keys = BTreeMap<String, Given>;
 
-/// Adds the keys of a file, each behind `place`.
-pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>) {
+/// Where a key was set that nobody set.
+pub(super) const DEFAULT: &str = "default";
+
+/// Tells where a key was set.
+type Origin<'a> = &'a dyn Fn(&str, &Value) -> String;
+
+/// Adds the keys of a file, each behind `place`; but for those of the database, which [`database`] adds.
+pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>, origin: Origin) {
     for (name, value) in table {
         if !(place.is_empty() && name == "database") {
-            add(keys, place, name, value);
+            add(keys, place, name, value, origin);
         }
     }
 }
 
-fn add(keys: &mut Keys, place: &str, key: &str, value: &Value) {
+/// Adds where the database is, whichever of its keys and variables said so.
+pub(super) fn database(keys: &mut Keys, url: &DatabaseUrl, origin: String) {
+    keys.insert("database.url".to_owned(), Given { origin, shown: url.to_string(), digest: digest(url) });
+}
+
+/// Adds the main file's keys that nobody set.
+pub(super) fn defaults(keys: &mut Keys) {
+    let mut all = Keys::new();
+    gather(&mut all, "", &toml::shipped(), &|_, _| DEFAULT.to_owned());
+    for (key, given) in all {
+        keys.entry(key).or_insert(given);
+    }
+}
+
+fn digest(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn add(keys: &mut Keys, place: &str, key: &str, value: &Value, origin: Origin) {
     match &value.kind {
         ValueKind::Table(table) => {
             for (name, value) in table {
-                add(keys, place, &format!("{key}.{name}"), value);
+                add(keys, place, &format!("{key}.{name}"), value, origin);
             }
         }
         ValueKind::Array(values) if values.iter().any(|value| matches!(value.kind, ValueKind::Table(_))) => {
             for (number, value) in values.iter().enumerate() {
-                add(keys, place, &format!("{key}[{number}]"), value);
+                add(keys, place, &format!("{key}[{number}]"), value, origin);
             }
         }
         kind => {
-            let mut hasher = DefaultHasher::new();
-            kind.to_string().hash(&mut hasher);
-            let shown = Given { shown: shown(key, kind), digest: hasher.finish() };
-            keys.insert(format!("{place}{key}"), shown);
+            let (shown, digest) = (shown(key, kind), digest(kind.to_string()));
+            keys.insert(format!("{place}{key}"), Given { origin: origin(key, value), shown, digest });
         }
     }
 }
@@ -51,14 +78,18 @@ mod tests {
         let keys = |toml: &str| {
             let file = config::File::from_str(toml, config::FileFormat::Toml);
             let mut keys = Keys::new();
-            gather(&mut keys, "", &config::Source::collect(&file).unwrap());
+            gather(&mut keys, "", &config::Source::collect(&file).unwrap(), &|key, _| format!("where {key} is"));
             keys
         };
         let old = keys("a.b = 1\nlist = [{ c = 'x' }]\nurl = 'https://u:p@h/'\ndatabase.url = 'postgres://u:p@h/d'");
         assert_eq!(old.keys().collect::<Vec<_>>(), ["a.b", "list[0].c", "url"]);
         let new = keys("a.b = 1\nlist = [{ c = 'x' }]\nurl = 'https://u:q@h/'");
-        assert_eq!((&old["a.b"], &old["list[0].c"]), (&new["a.b"], &new["list[0].c"]));
-        assert_eq!(old["url"].shown, new["url"].shown);
-        assert_ne!(old["url"], new["url"]);
+        for (key, shown, same) in
+            [("a.b", "1", true), ("list[0].c", "\"x\"", true), ("url", "\"https://***@h/\"", false)]
+        {
+            assert_eq!((old[key].shown.as_str(), new[key].shown.as_str()), (shown, shown));
+            assert_eq!(old[key].digest == new[key].digest, same, "{key}");
+            assert_eq!(old[key].origin, format!("where {key} is"));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The configuration: a main file and one file per dataset, read whole. Either all of it is right, or every problem of every
-//! file is reported at once. What the values mean is left to the modules below.
+//! The configuration: a main file and one file per dataset, read whole. Either all of it is right, or every problem of
+//! every file is reported at once. What the values mean is left to the modules below.
 
 use std::path::{Path, PathBuf, absolute};
 
@@ -40,7 +40,7 @@ pub struct Config {
     pub settings: Settings,
     /// The datasets, by name.
     pub datasets: Vec<Dataset>,
-    /// Every key that was given.
+    /// Every key that was given, and the main file's others with their defaults.
     pub keys: Keys,
 }
 
@@ -81,7 +81,10 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
     }
     datasets.sort_by(|left, right| left.name.cmp(&right.name));
     match settings {
-        Some(settings) if problems.is_empty() => Ok(Config { file, settings, datasets, keys }),
+        Some(settings) if problems.is_empty() => {
+            keys::defaults(&mut keys);
+            Ok(Config { file, settings, datasets, keys })
+        }
         _ => Err(Problems(problems)),
     }
 }
@@ -99,9 +102,10 @@ fn settings(
         report.elsewhere(variable, "", None, message);
     }
     let table = toml::main_file(file, environment).map_err(|message| report.file(message)).ok()?;
-    keys::gather(keys, "", &table);
+    keys::gather(keys, "", &table, &|key, value| report.origin(key, Some(value)));
     let mut main = Section::root(report, table);
-    let url = database::read(main.section("database"), report, environment, folder);
+    let (url, origin) = database::read(main.section("database"), report, environment, folder);
+    keys::database(keys, &url, origin);
     let settings = Settings::read(&mut main, url, folder);
     main.finish();
     Some(settings)
@@ -128,7 +132,7 @@ fn dataset(
 ) -> Option<Dataset> {
     let table = toml::dataset_file(path).map_err(|message| report.file(message)).ok()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    keys::gather(keys, &format!("datasets/{name} "), &table);
+    keys::gather(keys, &format!("datasets/{name} "), &table, &|key, value| report.origin(key, Some(value)));
     let folder = absolute(folder).map_err(|error| report.file(format!("has no folder ({error})"))).ok()?;
     let dataset = dataset_file::read(path, table, &folder, &settings.policy, report)?;
     checks::between(&dataset, earlier, &settings.database.url, report);

@@ -23,6 +23,14 @@ impl<'a> Report<'a> {
         Self { file, environment, problems: RefCell::default() }
     }
 
+    /// Where a key was set: a variable's name, or the file.
+    pub(super) fn origin(&self, key: &str, value: Option<&Value>) -> String {
+        match value {
+            Some(value) if from_environment(value) => self.environment.name_of(key),
+            _ => self.file.display().to_string(),
+        }
+    }
+
     /// A problem of the file as a whole.
     pub(super) fn file(&self, message: impl Into<String>) {
         self.push(self.file.display().to_string(), "", None, message.into());
@@ -30,11 +38,7 @@ impl<'a> Report<'a> {
 
     /// A problem of a key; `value` is what was read, and tells the file from the environment.
     pub(super) fn key(&self, key: &str, value: Option<&Value>, message: impl Into<String>) {
-        let origin = match value {
-            Some(value) if from_environment(value) => self.environment.name_of(key),
-            _ => self.file.display().to_string(),
-        };
-        self.push(origin, key, value.map(|value| shown(key, &value.kind)), message.into());
+        self.push(self.origin(key, value), key, value.map(|value| shown(key, &value.kind)), message.into());
     }
 
     /// A problem of a key of the file, with its value as it should be shown.

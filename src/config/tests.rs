@@ -299,6 +299,51 @@ fn the_url_comes_from_the_first_place_that_has_one() {
 }
 
 #[test]
+fn every_key_tells_where_it_was_set() {
+    let folder = Folder::new("[claim]\nlease = \"5s\"\n[retry]\nmax_attempts = 2").write("datasets/a.toml", GOOD);
+    let variables = [("DAYFILL__CLAIM__LEASE", "6s"), ("dayfill__waiting__poll", "1m"), ("DAYFILL__LOG__LEVEL", "")];
+    let keys = folder.load(variables).unwrap().keys;
+    let told = |key: &str| {
+        let given = keys.get(key).unwrap_or_else(|| panic!("{key}: {keys:?}"));
+        (given.shown.clone(), given.origin.replace(&format!("{}/", folder.0.path().display()), ""))
+    };
+    for (key, shown, origin) in [
+        ("claim.lease", "\"6s\"", "DAYFILL__CLAIM__LEASE"),
+        ("waiting.poll", "\"1m\"", "dayfill__waiting__poll"),
+        ("retry.max_attempts", "2", "dayfill.toml"),
+        ("log.level", "\"info\"", "default"),
+        ("database.url", "sqlite:dayfill.db", "default"),
+        ("datasets/a.toml target.table", "\"t\"", "datasets/a.toml"),
+    ] {
+        assert_eq!(told(key), (shown.to_owned(), origin.to_owned()), "{key}");
+    }
+    let of_main = keys.keys().filter(|key| !key.contains(".toml ")).count();
+    let shipped = shipped().keys;
+    assert_eq!(of_main, shipped.keys().filter(|key| !key.contains(".toml ")).count(), "what is left out is there, too");
+    assert!(shipped.values().all(|given| given.origin != "default"));
+}
+
+#[test]
+fn the_databases_url_tells_where_it_was_set() {
+    let main = "[database]\nurl = \"postgres://u:secret@h/d\"";
+    let in_file = Folder::new(main).write("datasets/a.toml", GOOD);
+    let elsewhere =
+        Folder::new(&format!("{main}\nurl_file = \"url\"")).write("url", "sqlite:a.db").write("datasets/a.toml", GOOD);
+    let (ours, theirs) = ("DAYFILL__DATABASE__URL", "ALGOLIA_DB_URI");
+    for (folder, variables, shown, origin) in [
+        (&in_file, [(ours, ""), (theirs, "")], "postgres://u:***@h/d", "dayfill.toml"),
+        (&in_file, [(ours, ""), (theirs, "sqlite:b.db")], "sqlite:b.db", theirs),
+        (&elsewhere, [(ours, ""), (theirs, "")], "sqlite:a.db", "url"),
+        (&elsewhere, [(ours, "sqlite:c.db"), (theirs, "sqlite:b.db")], "sqlite:c.db", ours),
+    ] {
+        let keys = folder.load(variables).unwrap().keys;
+        let url = &keys["database.url"];
+        let told = url.origin.replace(&format!("{}/", folder.0.path().display()), "");
+        assert_eq!((url.shown.as_str(), told.as_str()), (shown, origin));
+    }
+}
+
+#[test]
 fn a_url_file_may_be_a_credential() {
     let folder = Folder::new("[database]\nurl_file = \"url\"").write("datasets/a.toml", GOOD);
     assert!(

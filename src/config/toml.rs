@@ -22,6 +22,12 @@ pub(super) fn dataset_file(path: &Path) -> Result<Map<String, Value>, String> {
     source(path)?.collect().map_err(|error| message(&error))
 }
 
+/// The keys of the shipped main file, which are the defaults.
+pub(super) fn shipped() -> Map<String, Value> {
+    let file = File::from_str(include_str!("../../config/dayfill.toml"), FileFormat::Toml);
+    file.collect().unwrap_or_default()
+}
+
 fn source(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot be read ({error})"))?;
     // Windows editors put a mark in front.

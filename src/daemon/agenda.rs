@@ -1,5 +1,5 @@
-//! The agenda: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says what
-//! to begin. A tick only means "look again", so that a tick lost, doubled or early changes nothing but the hour.
+//! The agenda: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says
+//! what to begin. A tick only means "look again", so that a tick lost, doubled or early changes nothing but the hour.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -125,8 +125,8 @@ impl Agenda {
         self.entries.get_mut(name).filter(|entry| !entry.gone)
     }
 
-    /// Wants a dataset looked at, by the schedule where a trigger is named. While it is being looked at, once more after
-    /// that.
+    /// Wants a dataset looked at, by the schedule where a trigger is named. While it is being looked at, once more
+    /// after that.
     pub(super) fn look(&mut self, name: &DatasetName, trigger: Option<Trigger>) {
         if let Some(entry) = self.entry(name) {
             entry.look(trigger);
@@ -175,8 +175,8 @@ impl Agenda {
         }
     }
 
-    /// Aims anew after the wall clock was set: ticks to come may lie before those that were aimed at, and pauses end at a
-    /// time that may be far away by now.
+    /// Aims anew after the wall clock was set: ticks to come may lie before those that were aimed at, and pauses end at
+    /// a time that may be far away by now.
     pub(super) fn aim(&mut self, now: DateTime<Utc>) {
         self.pass(now);
         for entry in self.entries.values_mut().filter(|entry| !entry.gone) {
@@ -305,7 +305,8 @@ impl Entry {
     }
 
     fn aim(&mut self, now: DateTime<Utc>) {
-        // Every schedule ticks again; where the calendar leaves a date out (Apia, 2011) the search may not see beyond it.
+        // Every schedule ticks again; where the calendar leaves a date out (Apia, 2011) the search may not see beyond
+        // it.
         self.next_tick = scheduler::next_tick(&self.schedule, now).or_else(|| now.checked_add_days(Days::new(1)));
         let last = scheduler::last_tick_at(&self.schedule, now);
         let deadline = self.policy.waiting.deadline.zip(last);

@@ -1,5 +1,5 @@
-//! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes, everybody
-//! else reads; whoever asks for something is heard at the loop's next turn.
+//! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes,
+//! everybody else reads; whoever asks for something is heard at the loop's next turn.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -50,7 +50,7 @@ pub struct Shown {
     pub in_force_since: DateTime<Utc>,
     /// When one was refused last.
     pub refused_at: Option<DateTime<Utc>>,
-    /// Every key that was given, by the place it stands in.
+    /// Every key that was given, and the main file's others with their defaults, by the place each stands in.
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.
     pub refused: Option<String>,
@@ -63,7 +63,7 @@ pub struct DatasetShown {
     pub job: Arc<Job>,
     /// Its next tick.
     pub next_tick: Option<DateTime<Utc>>,
-    /// Since when and by whom it is paused.
+    /// Since when, by whom and why it is paused.
     pub paused: Option<Paused>,
     /// When its last tick was taken, since the daemon started.
     pub last_tick: Option<DateTime<Utc>>,

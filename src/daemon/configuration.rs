@@ -24,15 +24,18 @@ pub struct Configuration {
     pub grace: Duration,
     /// The folders whose files are watched; none when they are not to be.
     pub watched: Vec<PathBuf>,
-    /// Every key that was given, by the place it stands in, as it may be shown: what a reload says of its changes.
+    /// Every key that was given, and the main file's others with their defaults, by the place each stands in: what is
+    /// shown, and what a reload says of its changes.
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What the shell does when this is in force.
     pub in_force: Box<dyn Fn() + Send + Sync>,
 }
 
 /// A key's value: as it may be shown, and told apart from others that look the same when shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Given {
+    /// Where it was set: a file, the name of a variable, or `default`.
+    pub origin: String,
     /// The value without what may be a secret.
     pub shown: String,
     /// What tells it apart.
@@ -55,17 +58,13 @@ impl Configuration {
         let keys = self.keys.keys().chain(old.keys.keys().filter(|key| !self.keys.contains_key(*key)));
         let mut changes: Vec<String> = keys
             .filter_map(|key| match (old.keys.get(key), self.keys.get(key)) {
-                (Some(old), Some(new)) if old == new => None,
+                (Some(old), Some(new)) if old.digest == new.digest => None,
                 (Some(old), Some(new)) => Some(format!("{key}: {}", difference(&old.shown, &new.shown))),
                 (None, Some(new)) => Some(format!("{key}: is now {}", new.shown)),
                 (Some(old), None) => Some(format!("{key}: {} is left out now", old.shown)),
                 (None, None) => None,
             })
             .collect();
-        if self.database != old.database {
-            let (old, new) = (old.database.to_string(), self.database.to_string());
-            changes.push(format!("database.url: {}", difference(&old, &new)));
-        }
         changes.sort();
         changes
     }

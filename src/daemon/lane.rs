@@ -78,8 +78,8 @@ pub(super) enum Hindrance {
 }
 
 impl Hindrance {
-    /// What it is when it was met with a database that is no longer in force: nothing that others should wait for. What was
-    /// left is looked at in the new one.
+    /// What it is when it was met with a database that is no longer in force: nothing that others should wait for. What
+    /// was left is looked at in the new one.
     pub(super) fn elsewhere(self) -> Result<Came, Self> {
         match self {
             Self::Unreachable(error) => log::debug!("of the database before: {error}"),

@@ -1,9 +1,9 @@
 //! The daemon: it decides *when* days are looked at, and leaves the rest to `reconcile`.
 //!
-//! One loop owns all that changes. It is woken by the next tick, by an event, or after a nap, and then does the same each
-//! time: passes ticks that are due to the agenda, begins what can begin, and aims at what comes next. Everything that
-//! blocks runs on a thread of its own and answers with an event, so that the loop always turns; the service manager's
-//! watchdog is fed by the loop and by nothing else.
+//! One loop owns all that changes. It is woken by the next tick, by an event, or after a nap, and then does the same
+//! each time: passes ticks that are due to the agenda, begins what can begin, and aims at what comes next. Everything
+//! that blocks runs on a thread of its own and answers with an event, so that the loop always turns; the service
+//! manager's watchdog is fed by the loop and by nothing else.
 //!
 //! Between ticks a *pulse* looks at the open days of all datasets: those that wait or failed and are due by their own
 //! clock, and those whose process is gone. The state table is the only thing daemons share, and all that outlives one.

@@ -96,9 +96,9 @@ pub(super) struct Pulsed {
     pub(super) told: Told,
 }
 
-/// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is the
-/// first to find out that the database is gone, since it does not wait for the pool, which tries for long. `older` are
-/// what loads that began before a reload still work with.
+/// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is
+/// the first to find out that the database is gone, since it does not wait for the pool, which tries for long. `older`
+/// are what loads that began before a reload still work with.
 pub(super) fn look(context: &Context, older: &[Arc<Context>]) -> Pulsed {
     let mut told = Told::default();
     for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {

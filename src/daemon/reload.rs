@@ -177,8 +177,8 @@ impl Daemon {
         }
     }
 
-    /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all are
-    /// looked at anew.
+    /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all
+    /// are looked at anew.
     fn take_datasets(&mut self, configuration: &Configuration, moved: bool) {
         let now = Utc::now();
         self.members.retain(|name, member| {

@@ -1,5 +1,5 @@
-//! How the daemon ends: loads in flight get their time, and are then abandoned before they publish. Nothing else is waited
-//! for: what only looks, connects or reads has nothing to lose.
+//! How the daemon ends: loads in flight get their time, and are then abandoned before they publish. Nothing else is
+//! waited for: what only looks, connects or reads has nothing to lose.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

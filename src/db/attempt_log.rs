@@ -6,8 +6,8 @@ use std::time::Instant;
 /// How many bytes of a line are kept: a file's header may name thousands of columns.
 const LONGEST: usize = 1000;
 
-/// What was done in an attempt, a line each: the milliseconds since it began, a space, and the text. No line holds a value
-/// of a row.
+/// What was done in an attempt, a line each: the milliseconds since it began, a space, and the text. No line holds a
+/// value of a row.
 #[derive(Debug, Clone)]
 pub struct AttemptLog {
     began: Instant,

@@ -10,6 +10,7 @@ use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::load_attempts;
+use crate::db::worker;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
@@ -109,11 +110,14 @@ struct Begun<'a> {
     attempt: i32,
     trigger: &'a str,
     worker: &'a str,
+    host: &'a str,
+    pid: i64,
     started_at: NaiveDateTime,
 }
 
-/// Records that an attempt begins, from the row that was claimed for it.
+/// Records that an attempt of this process begins, from the row that was claimed for it.
 pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: NaiveDateTime) -> Result<(), DbError> {
+    let (host, pid) = worker::here();
     let begun = Begun {
         claim: row.claim.as_deref().unwrap_or_default(),
         dataset: &row.dataset,
@@ -121,6 +125,8 @@ pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: 
         attempt: row.attempts,
         trigger: trigger.name(),
         worker: row.worker.as_deref().unwrap_or_default(),
+        host: &host,
+        pid,
         started_at: now,
     };
     on!(conn, c => diesel::insert_into(load_attempts::table).values(&begun).execute(c))
@@ -189,12 +195,17 @@ pub(super) fn take_back(conn: &mut Conn, token: &str) -> Result<(), DbError> {
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = load_attempts)]
 pub struct Attempt {
+    claim: String,
     /// Which of its series, from 1.
     pub attempt: i32,
     /// What made it begin: the name of a [`Trigger`].
     pub trigger: String,
     /// The id of the worker that made it.
     pub worker: String,
+    /// The machine or container that worker ran on; `None` in rows of versions that did not note it.
+    pub host: Option<String>,
+    /// Its process id there.
+    pub pid: Option<i64>,
     /// When it began, UTC by the database's clock, as all times here.
     pub started_at: NaiveDateTime,
     /// When it ended.
@@ -231,9 +242,27 @@ pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> R
     on!(conn, c => load_attempts::table
         .filter(load_attempts::dataset.eq(dataset.as_str()))
         .filter(load_attempts::day.eq(day.date()))
-        .order((load_attempts::started_at.desc(), load_attempts::claim))
+        .order((load_attempts::started_at.desc(), load_attempts::claim.desc()))
         .limit(limit.into())
         .select(Attempt::as_select())
         .load(c))
     .doing("reading the day's attempts")
+}
+
+/// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken
+/// back.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn older(conn: &mut Conn, dataset: &DatasetName, day: Day, than: &Attempt) -> Result<i64, DbError> {
+    use load_attempts as la;
+    let before = la::started_at.lt(than.started_at);
+    let before = before.or(la::started_at.eq(than.started_at).and(la::claim.lt(&than.claim)));
+    on!(conn, c => la::table
+        .filter(la::dataset.eq(dataset.as_str()))
+        .filter(la::day.eq(day.date()))
+        .filter(before)
+        .count()
+        .get_result(c))
+    .doing("counting the day's attempts")
 }

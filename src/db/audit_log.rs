@@ -1,7 +1,7 @@
 //! The rows of `audit_log`: what persons and programs did on the page or through its API.
 //!
-//! An entry is written before anything is done, and says how that ended afterwards: nothing is done of which there is no
-//! entry, and an entry that never got its end tells of a process that died over it.
+//! An entry is written before anything is done, and says how that ended afterwards: nothing is done of which there is
+//! no entry, and an entry that never got its end tells of a process that died over it.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;

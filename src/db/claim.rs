@@ -215,8 +215,8 @@ pub enum Ended {
     Lost,
 }
 
-/// Ends a claim without publishing, with what was told of the attempt, and its rejects where there are any. Nothing is written when the claim
-/// has ended by now; the attempt then tells how.
+/// Ends a claim without publishing, with what was told of the attempt, and its rejects where there are any. Nothing is
+/// written when the claim has ended by now; the attempt then tells how.
 ///
 /// # Errors
 /// A [`DbError`]; the claim then ends with its lease, or with this process.
@@ -361,8 +361,8 @@ pub fn note_none(
 }
 
 impl Conn {
-    /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as claims: a server that crashes and
-    /// forgets it has ended our session too, and publishing finds the token gone.
+    /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as
+    /// claims: a server that crashes and forgets it has ended our session too, and publishing finds the token gone.
     pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {
         match self {
             Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a transaction"),

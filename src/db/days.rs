@@ -227,10 +227,10 @@ pub fn list_of(conn: &mut Conn, dataset: &str, days: &[Day]) -> Result<Vec<Proce
 
 /// What the plan wants to know of a dataset's days within a range, and the database's clock when it was read.
 ///
-/// Nearly all days are loaded, and that is all there is to know of them: the primary key's index has the days, and a small
-/// one those that are not loaded. The rows themselves lie far apart, since those of one day are written together; reading
-/// those of ten years took ten times as long. A day that moves between the two reads shows as it was before or is after;
-/// whoever goes on to claim it sees its row.
+/// Nearly all days are loaded, and that is all there is to know of them: the primary key's index has the days, and a
+/// small one those that are not loaded. The rows themselves lie far apart, since those of one day are written together;
+/// reading those of ten years took ten times as long. A day that moves between the two reads shows as it was before or
+/// is after; whoever goes on to claim it sees its row.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
@@ -433,7 +433,8 @@ pub enum OrderError {
 }
 
 /// Carries out a person's order for one day; the state before it. Durable when it returns. A running day whose process
-/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it is.
+/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it
+/// is.
 ///
 /// # Errors
 /// An [`OrderError`]; nothing was changed then.

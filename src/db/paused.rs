@@ -18,6 +18,8 @@ pub struct Paused {
     pub at: NaiveDateTime,
     /// Who paused it.
     pub who: String,
+    /// Why, where that was said.
+    pub reason: Option<String>,
 }
 
 /// All paused datasets, by name.
@@ -29,12 +31,13 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Paused>, DbError> {
         .doing("reading which datasets are paused")
 }
 
-/// Pauses a dataset, for all daemons; false when it was paused before.
+/// Pauses a dataset, for all daemons; false when it was paused before, which stays as it was.
 ///
 /// # Errors
 /// A [`DbError`]; it is not paused then.
-pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str) -> Result<bool, DbError> {
-    let paused = Paused { dataset: dataset.to_string(), at: conn.now()?, who: who.to_owned() };
+pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str, reason: Option<&str>) -> Result<bool, DbError> {
+    let (dataset, reason) = (dataset.to_string(), reason.map(ToOwned::to_owned));
+    let paused = Paused { dataset, at: conn.now()?, who: who.to_owned(), reason };
     let inserted = on!(conn, c => diesel::insert_into(paused_datasets::table)
         .values(&paused)
         .on_conflict_do_nothing()

@@ -169,8 +169,8 @@ impl Database {
         }
     }
 
-    /// A connection on loan from the pool when one is free, else one of its own: nobody waits, and what is wrong is said
-    /// at once.
+    /// A connection on loan from the pool when one is free, else one of its own: nobody waits, and what is wrong is
+    /// said at once.
     ///
     /// # Errors
     /// [`DbError::Unreachable`].
@@ -260,8 +260,8 @@ fn wait_for_locks(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
     conn.batch_execute(&format!("pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}"))
 }
 
-/// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking the
-/// whole file and letting go of it does.
+/// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking
+/// the whole file and letting go of it does.
 fn use_wal(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
     loop {
         match conn.batch_execute("pragma journal_mode = wal") {

@@ -87,8 +87,8 @@ pub(super) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> QueryResul
     Ok(held.flag)
 }
 
-/// True when the server was started after the worker's last sign of life. Then nobody's lock outlived the start, and that
-/// a worker holds none says nothing about it.
+/// True when the server was started after the worker's last sign of life. Then nobody's lock outlived the start, and
+/// that a worker holds none says nothing about it.
 pub(super) fn restarted_since_heartbeat(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
     let restarted: Flag = diesel::sql_query(
         "select exists (select from workers where id = $1 and heartbeat_at < pg_postmaster_start_time()) as flag",

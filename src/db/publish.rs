@@ -51,8 +51,8 @@ pub enum PublishError {
     Db(#[from] DbError),
 }
 
-/// How much of a SQLite file publishing keeps in memory, since the rows of a day go all over the key's index, and how much
-/// everything else does, which is SQLite's default: a daemon has many connections, each with memory of its own.
+/// How much of a SQLite file publishing keeps in memory, since the rows of a day go all over the key's index, and how
+/// much everything else does, which is SQLite's default: a daemon has many connections, each with memory of its own.
 const PUBLISHING_KIB: u32 = 16_384;
 const USUAL_KIB: u32 = 2_000;
 

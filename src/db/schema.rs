@@ -1,7 +1,7 @@
 //! The state tables, as diesel sees them in both databases; `migrations/` creates them.
 //!
-//! Timestamps are declared `Timestamp`, which both databases can read and write. PostgreSQL's columns are `timestamptz`:
-//! the two have one wire format (microseconds since 2000-01-01 UTC), and every session runs in UTC.
+//! Timestamps are declared `Timestamp`, which both databases can read and write. PostgreSQL's columns are
+//! `timestamptz`: the two have one wire format (microseconds since 2000-01-01 UTC), and every session runs in UTC.
 
 diesel::table! {
     /// One row per dataset and day that was ever looked at.
@@ -55,6 +55,8 @@ diesel::table! {
         rows_rejected -> Nullable<BigInt>,
         rows_loaded -> Nullable<BigInt>,
         error -> Nullable<Text>,
+        host -> Nullable<Text>,
+        pid -> Nullable<BigInt>,
         log -> Nullable<Text>,
     }
 }
@@ -80,6 +82,7 @@ diesel::table! {
         dataset -> Text,
         at -> Timestamp,
         who -> Text,
+        reason -> Nullable<Text>,
     }
 }
 

@@ -131,9 +131,9 @@ impl Statements<'_> {
         )
     }
 
-    /// The key's columns, qualified: a bare name would mean a derived column of that name first. Only the first row of a
-    /// key counts for `insert_new`, which makes the line part of the order; the other modes have no doubled key by then,
-    /// and a narrower sort is faster.
+    /// The key's columns, qualified: a bare name would mean a derived column of that name first. Only the first row of
+    /// a key counts for `insert_new`, which makes the line part of the order; the other modes have no doubled key by
+    /// then, and a narrower sort is faster.
     fn order(&self) -> String {
         let key = self.dataset.target.key.iter().map(|name| format!("stage.{}", name.quoted()));
         let line = (self.dataset.target.mode == Mode::InsertNew).then(|| format!("stage.{LINE}"));

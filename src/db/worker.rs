@@ -1,8 +1,8 @@
 //! The worker: this process as the database knows it. It holds a lock for life, so that others can tell at once when it
 //! is dead, and a heartbeat that keeps its claims while it lives.
 //!
-//! The lock is an advisory lock in which all sessions of the process share on PostgreSQL, so that none of them is missed
-//! when it breaks, and a locked file beside the SQLite file; a pid would prove nothing across containers.
+//! The lock is an advisory lock in which all sessions of the process share on PostgreSQL, so that none of them is
+//! missed when it breaks, and a locked file beside the SQLite file; a pid would prove nothing across containers.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -28,8 +28,8 @@ pub struct Worker {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the heartbeat is told. Each lock is held for a moment only, but for `kept`: a beat holds that while it talks to the
-/// database, so that a claim that is let go sees no later beat.
+/// What the heartbeat is told. Each lock is held for a moment only, but for `kept`: a beat holds that while it talks to
+/// the database, so that a claim that is let go sees no later beat.
 #[derive(Default)]
 struct Shared {
     signals: Mutex<Signals>,
@@ -105,8 +105,8 @@ impl Worker {
         self.database.worker()
     }
 
-    /// Notes, for all to see, what is wrong with the configuration that this process refused; `None` when it took the last
-    /// one. Does not wait for the database.
+    /// Notes, for all to see, what is wrong with the configuration that this process refused; `None` when it took the
+    /// last one. Does not wait for the database.
     pub fn note_refused_config(&self, problems: Option<String>) {
         *lock(&self.shared.refused_config) = problems;
         lock(&self.shared.signals).at_once = true;
@@ -143,8 +143,8 @@ impl Held {
         lock(&self.shared.kept).insert(self.token.clone());
     }
 
-    /// Lets the lease be, and waits for a beat under way. It must be called before publishing: a beat would wait for the row
-    /// that publishing holds.
+    /// Lets the lease be, and waits for a beat under way. It must be called before publishing: a beat would wait for
+    /// the row that publishing holds.
     pub fn rest(&self) {
         lock(&self.shared.kept).remove(&self.token);
     }
@@ -295,17 +295,17 @@ pub fn heartbeat_ages(conn: &mut Conn) -> Result<Vec<Duration>, DbError> {
     Ok(alive.iter().map(|worker| (now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
 }
 
-fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+/// The machine or container that this process runs on, and its process id there.
+pub(super) fn here() -> (String, i64) {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    (host.trim().to_owned(), std::process::id().into())
+}
+
+fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+    let (host, pid) = here();
     let now = conn.now()?;
-    let worker = NewWorker {
-        id,
-        host: host.trim(),
-        pid: i64::from(std::process::id()),
-        version: env!("CARGO_PKG_VERSION"),
-        started_at: now,
-        heartbeat_at: now,
-    };
+    let worker =
+        NewWorker { id, host: &host, pid, version: env!("CARGO_PKG_VERSION"), started_at: now, heartbeat_at: now };
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));

@@ -174,8 +174,8 @@ impl<'a> Load<'a> {
         claim::claim(conn, request)
     }
 
-    /// Looks whether the file of a day that waits, or was given up, is there by now, without claiming the day. `None` when
-    /// it is; and when that cannot be told, for the attempt to say why.
+    /// Looks whether the file of a day that waits, or was given up, is there by now, without claiming the day. `None`
+    /// when it is; and when that cannot be told, for the attempt to say why.
     fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
         let Job { dataset, source, .. } = self.job;
         let Ok(Looked::NotThere { url, why }) =
@@ -362,7 +362,8 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// What a problem means for the day, in the state table and in the report; `None` when the day is not ours any more.
+    /// What a problem means for the day, in the state table and in the report; `None` when the day is not ours any
+    /// more.
     fn ending(&self, claim: &Claim, problem: Problem) -> Option<(Ending, Outcome)> {
         let policy = &self.job.dataset.policy;
         let failed = |error: String| {

@@ -9,8 +9,8 @@ pub(super) const OUTCOMES: [&str; 8] =
 /// The steps of a load.
 pub(super) const STEPS: [Step; 4] = [Step::Source, Step::Stage, Step::Audit, Step::Publish];
 
-/// Where the buckets of a duration end, in milliseconds, and as the label says it in seconds: alike in both forms of the
-/// text, so that a series stays the same one.
+/// Where the buckets of a duration end, in milliseconds, and as the label says it in seconds: alike in both forms of
+/// the text, so that a series stays the same one.
 pub(super) const BUCKETS: [(u64, &str); 10] = [
     (10, "0.01"),
     (100, "0.1"),

@@ -1,9 +1,9 @@
 //! The metrics: what is counted while the daemon works, and what is looked at when somebody asks, written as Prometheus
 //! reads it. Serving it is another's, and so is finding out how the datasets stand.
 //!
-//! Names follow Prometheus's rules, of which one costs a detour: `days` in a name is taken for a unit that should have been
-//! seconds. Ours are calendar days that are counted, so that their names say `day`. Labels are dataset, state, step and
-//! outcome; the days themselves are never one.
+//! Names follow Prometheus's rules, of which one costs a detour: `days` in a name is taken for a unit that should have
+//! been seconds. Ours are calendar days that are counted, so that their names say `day`. Labels are dataset, state,
+//! step and outcome; the days themselves are never one.
 
 mod counted;
 mod process;
@@ -40,8 +40,8 @@ struct Inner {
 }
 
 impl Metrics {
-    /// The loop turned. It has these datasets and no others: what was counted of others is forgotten, and what is counted
-    /// begins at 0, so that the first of its kind is seen to be an increase.
+    /// The loop turned. It has these datasets and no others: what was counted of others is forgotten, and what is
+    /// counted begins at 0, so that the first of its kind is seen to be an increase.
     pub fn turned<'a>(&self, now: DateTime<Utc>, database_up: bool, datasets: impl Iterator<Item = &'a DatasetName>) {
         let mut inner = self.inner();
         inner.turned = Some(now);

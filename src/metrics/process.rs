@@ -4,8 +4,8 @@ use std::fs;
 
 use chrono::{DateTime, Utc};
 
-/// Ticks of the system's clock per second, as processes are shown them: 100 on every Linux that Rust knows, whatever the
-/// kernel was built with.
+/// Ticks of the system's clock per second, as processes are shown them: 100 on every Linux that Rust knows, whatever
+/// the kernel was built with.
 const TICKS: i64 = 100;
 
 /// This process as the system sees it.

@@ -38,8 +38,8 @@ pub struct Days {
     pub missing: u64,
     /// How many are failed with no attempts left. They are among the failed ones.
     pub failed_for_good: u64,
-    /// Days from the newest one whose rows are in the target to the newest wanted one: 0 where that is the same; `None` where
-    /// no day is wanted, or none is in the target.
+    /// Days from the newest one whose rows are in the target to the newest wanted one: 0 where that is the same; `None`
+    /// where no day is wanted, or none is in the target.
     pub lag: Option<u64>,
 }
 
@@ -64,8 +64,8 @@ impl Standing {
 pub struct Seen<'a> {
     /// The datasets.
     pub datasets: &'a [Standing],
-    /// How long ago each worker that is alive gave its last sign of life, by the database's clock; `None` while that is not
-    /// known.
+    /// How long ago each worker that is alive gave its last sign of life, by the database's clock; `None` while that is
+    /// not known.
     pub workers: Option<&'a [Duration]>,
     /// This process.
     pub process: Process,

@@ -1,6 +1,6 @@
 //! Metrics as text, in the two forms that Prometheus reads. A client library would bring one of them: the Prometheus
-//! organisation's own writes `OpenMetrics` only, and others the older form only. Of what they differ in, names of counters,
-//! units and the end, little is needed here.
+//! organisation's own writes `OpenMetrics` only, and others the older form only. Of what they differ in, names of
+//! counters, units and the end, little is needed here.
 
 use std::fmt::{Display, Write as _};
 

@@ -16,8 +16,8 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// The most fields one record may have; it bounds memory for a record that is nothing but delimiters.
 pub const MAX_FIELDS: usize = 16_384;
 
-/// How far to look for the end of a record without quotes. It bounds what is looked at in vain (and so what is looked at
-/// twice), and keeps such a record below both limits above.
+/// How far to look for the end of a record without quotes. It bounds what is looked at in vain (and so what is looked
+/// at twice), and keeps such a record below both limits above.
 const PLAIN_WINDOW: usize = 4096;
 
 /// Why a file as a whole cannot be taken. None of its rows counts then, not even those already handed out.
@@ -90,7 +90,8 @@ pub struct RawRow<'a> {
     lines: u64,
     data: &'a [u8],
     ends: &'a [usize],
-    /// How many bytes of `data` lie between two fields: 1 where `data` is the file's own line, 0 where it was rewritten.
+    /// How many bytes of `data` lie between two fields: 1 where `data` is the file's own line, 0 where it was
+    /// rewritten.
     gap: usize,
 }
 
@@ -353,8 +354,8 @@ impl Parser {
         Ok(used)
     }
 
-    /// Makes room for at least one more byte. One more than allowed fits: that one proves a record too long, and does so
-    /// at the same byte however the file is cut into pushes.
+    /// Makes room for at least one more byte. One more than allowed fits: that one proves a record too long, and does
+    /// so at the same byte however the file is cut into pushes.
     fn grow_data(&mut self) {
         if self.data_len == self.data.len() {
             self.data.resize((self.data.len() * 2).min(MAX_RECORD_BYTES + 1), 0);

@@ -7,8 +7,8 @@ use super::next_tick;
 use crate::dataset::Schedule;
 use crate::day::Day;
 
-/// When the day is late: at the first `time` of the zone's clock after the first tick that wants the day. `None` when no
-/// tick ever does.
+/// When the day is late: at the first `time` of the zone's clock after the first tick that wants the day. `None` when
+/// no tick ever does.
 #[must_use]
 pub fn deadline(schedule: &Schedule, time: NaiveTime, day: Day) -> Option<DateTime<Utc>> {
     let date = day.date().checked_add_days(Days::new(schedule.lag_days.into()))?;
@@ -25,7 +25,8 @@ pub fn first_time_after(timezone: Tz, time: NaiveTime, after: DateTime<Utc>) -> 
     [date, date.succ_opt()?].into_iter().filter_map(|date| instant(timezone, date, time)).find(|at| *at > after)
 }
 
-/// The instant of a local time: the first of two where the clock is set back, the end of the gap where it is set forward.
+/// The instant of a local time: the first of two where the clock is set back, the end of the gap where it is set
+/// forward.
 fn instant(timezone: Tz, date: NaiveDate, time: NaiveTime) -> Option<DateTime<Utc>> {
     let local = date.and_time(time);
     // No gap is longer than a day: the longest left out a whole one (Apia, 2011).

@@ -6,8 +6,8 @@
 //!
 //! A schedule with one time of day ticks once for every date: where the clock jumps over that time (the gap of spring)
 //! at the first instant after the gap, where the time comes twice (the overlap of autumn) the first time. A schedule
-//! with several times or with intervals (`*/20 * * * *`) follows the hands of the clock: no ticks in the gap, two passes
-//! through the overlap. To days that makes no difference, since all of these ticks fall on one date.
+//! with several times or with intervals (`*/20 * * * *`) follows the hands of the clock: no ticks in the gap, two
+//! passes through the overlap. To days that makes no difference, since all of these ticks fall on one date.
 
 mod clock;
 mod deadline;

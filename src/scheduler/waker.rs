@@ -2,8 +2,8 @@
 //!
 //! tokio-cron-scheduler keeps the watch and decides nothing. It looks at the wall clock every 500 ms, so a ring is late
 //! by as much. Its own cron jobs are not used: they take a zone's offset at creation for good, may overlap, and go
-//! through a channel that can lose an activation. So one one-shot job is armed at a time, whoever is woken looks what is
-//! due, and the clock is looked at here as well, once a minute, in case a ring was lost.
+//! through a channel that can lose an activation. So one one-shot job is armed at a time, whoever is woken looks what
+//! is due, and the clock is looked at here as well, once a minute, in case a ring was lost.
 
 use std::time::Duration;
 

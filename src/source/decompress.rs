@@ -10,8 +10,8 @@ type Input<R> = Chain<Cursor<Vec<u8>>, R>;
 
 /// Text as it comes out of a file that may be compressed.
 ///
-/// The first bytes decide. The name counts only where they are too few to tell: an empty `.gz` is a cut-off file, while a
-/// longer one that is not gzip (some web servers and tools decompress on the way) is taken as it is.
+/// The first bytes decide. The name counts only where they are too few to tell: an empty `.gz` is a cut-off file, while
+/// a longer one that is not gzip (some web servers and tools decompress on the way) is taken as it is.
 #[expect(clippy::large_enum_variant, reason = "there is one per open file, and its owner boxes it")]
 pub(super) enum Decoder<R: BufRead> {
     /// Not compressed.

@@ -1,7 +1,7 @@
 //! Where a dataset's files are: opens the file of one day, or says that it is not there yet.
 //!
-//! What a caller reads from a [`SourceFile`] is the file's text, decompressed; what is counted and hashed is the file as
-//! it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
+//! What a caller reads from a [`SourceFile`] is the file's text, decompressed; what is counted and hashed is the file
+//! as it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
 //! file, so that no day is loaded from part of its file. What the text means is left to `parse`.
 
 mod decompress;
@@ -121,7 +121,8 @@ impl fmt::Display for ContentHash {
 pub struct Patience {
     /// To connect; 10 s.
     pub connect: Duration,
-    /// For an answer, and then for each further piece of it; 60 s. Time in which the reader asks for nothing does not count.
+    /// For an answer, and then for each further piece of it; 60 s. Time in which the reader asks for nothing does not
+    /// count.
     pub idle: Duration,
     /// How often a request, or the rest of a body that broke off, is asked for again; 8, which is about 25 s of trying
     /// where the server answers at once.

@@ -326,7 +326,8 @@ impl Read for Download {
     }
 }
 
-/// Hands a body on, piece by piece. The store resumes one that breaks off, if the server names its version by an `ETag`.
+/// Hands a body on, piece by piece. The store resumes one that breaks off, if the server names its version by an
+/// `ETag`.
 async fn receive(
     (store, path): Place,
     mut body: BoxStream<'static, object_store::Result<Bytes>>,

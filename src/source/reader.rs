@@ -60,7 +60,8 @@ impl SourceFile {
         };
         let decoder = match Decoder::new(BufReader::with_capacity(PIECE, hashing), &info.url) {
             Ok(decoder) => decoder,
-            // All that is said of stored bytes is a SourceError; the rest is said by the one decoder that can refuse so early.
+            // All that is said of stored bytes is a SourceError; the rest is said by the one decoder that can refuse so
+            // early.
             Err(error) => {
                 return Err(error.downcast().unwrap_or_else(|source| SourceError::Compressed {
                     url: info.url,
@@ -78,14 +79,15 @@ impl SourceFile {
         &self.info
     }
 
-    /// The task that receives the file, where it comes over the network. Aborting it ends the file early, which shows as
-    /// an error or as a file that is too short.
+    /// The task that receives the file, where it comes over the network. Aborting it ends the file early, which shows
+    /// as an error or as a file that is too short.
     #[must_use]
     pub fn download(&self) -> Option<AbortHandle> {
         self.download.clone()
     }
 
-    /// A count of the stored bytes read so far, kept up to date while the file is read; [`FileInfo::bytes`] is its goal.
+    /// A count of the stored bytes read so far, kept up to date while the file is read; [`FileInfo::bytes`] is its
+    /// goal.
     #[must_use]
     pub fn stored_bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.stored_bytes)

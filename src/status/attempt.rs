@@ -16,12 +16,18 @@ const MOST_ATTEMPTS: u32 = 100;
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptStatus {
-    /// Which of its series, from 1.
+    /// Which of all attempts at the day, from 1: the next one has the next number.
+    pub number: u64,
+    /// Which of its series, from 1: what `retry.max_attempts` limits.
     pub attempt: i32,
     /// What made it begin: `tick`, `start`, `due`, `change`, `catch-up`, `load`, `retry`, `run-etl` or `page`.
     pub trigger: String,
     /// The id of the process that made it.
     pub worker: String,
+    /// The machine or container it ran on; null in attempts of versions that did not note it.
+    pub host: Option<String>,
+    /// Its process id there.
+    pub pid: Option<i64>,
     /// When it began.
     #[schema(format = DateTime)]
     pub started_at: String,
@@ -66,16 +72,23 @@ pub struct LogLine {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn attempts(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Vec<AttemptStatus>, DbError> {
-    Ok(attempts::of_day(conn, dataset, day, MOST_ATTEMPTS)?.into_iter().map(AttemptStatus::of).collect())
+    let newest = attempts::of_day(conn, dataset, day, MOST_ATTEMPTS)?;
+    let older = newest.last().map_or(Ok(0), |oldest| attempts::older(conn, dataset, day, oldest))?.unsigned_abs();
+    let mut attempts: Vec<_> = newest.into_iter().rev().zip(older + 1..).map(AttemptStatus::of).collect();
+    attempts.reverse();
+    Ok(attempts)
 }
 
 impl AttemptStatus {
-    fn of(row: Attempt) -> Self {
+    fn of((row, number): (Attempt, u64)) -> Self {
         let line = |(ms, text): (u64, &str)| LogLine { ms, text: text.to_owned() };
         Self {
+            number,
             attempt: row.attempt,
             trigger: row.trigger,
             worker: row.worker,
+            host: row.host,
+            pid: row.pid,
             started_at: time(row.started_at),
             finished_at: row.finished_at.map(time),
             outcome: row.outcome,

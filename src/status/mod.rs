@@ -101,8 +101,8 @@ fn complete(
     Ok(())
 }
 
-/// The days that a tick would not load now because an older one failed or was refused, each with that one. It may be older
-/// than the days that are shown.
+/// The days that a tick would not load now because an older one failed or was refused, each with that one. It may be
+/// older than the days that are shown.
 fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &Wanted) -> Result<BTreeMap<Day, Day>, DbError> {
     let in_order = dataset.policy.catch_up.stop_on_failure && !dataset.is_copy();
     let Some(conn) = conn.filter(|_| in_order) else { return Ok(BTreeMap::new()) };

@@ -137,8 +137,8 @@ impl Brief<'_> {
     }
 }
 
-/// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone through
-/// side by side, and not looked up.
+/// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone
+/// through side by side, and not looked up.
 fn briefs<'a>(days: &'a Days, wanted: &Wanted) -> Vec<Brief<'a>> {
     let not_loaded = days.not_loaded.iter().map(|row| Day::new(row.day));
     let mut all: Vec<Day> = days.all.iter().chain(&wanted.days).copied().chain(not_loaded).collect();

@@ -13,7 +13,8 @@ pub struct Reject {
     pub line: u64,
     /// The column at fault; `None` if it is the row as a whole.
     pub column: Option<String>,
-    /// The value at fault as the file has it, cut if long, with bytes that are no text escaped; `None` if there is none.
+    /// The value at fault as the file has it, cut if long, with bytes that are no text escaped; `None` if there is
+    /// none.
     pub value: Option<String>,
     /// What is wrong with it, as the end of a sentence that began with the value.
     pub reason: String,

@@ -89,8 +89,8 @@ impl<'a> Moment<'a> {
         Some((Self { date_text, clock_text, second_text, date, seconds_of_day, micros }, rest))
     }
 
-    /// Writes the moment, moved back by the offset (in seconds), without zeros at the end of the fraction: equal moments
-    /// are equal texts, and texts sort as moments do.
+    /// Writes the moment, moved back by the offset (in seconds), without zeros at the end of the fraction: equal
+    /// moments are equal texts, and texts sort as moments do.
     fn write(&self, offset: i32, out: &mut String) -> Result<(), Fault> {
         if offset == 0 && self.micros < 1_000_000 {
             for piece in [self.date_text, " ", self.clock_text, ":", self.second_text] {
@@ -110,7 +110,8 @@ impl<'a> Moment<'a> {
     }
 }
 
-/// One to nine digits after the point, as microseconds, rounded exactly as PostgreSQL rounds: as a double, half to even.
+/// One to nine digits after the point, as microseconds, rounded exactly as PostgreSQL rounds: as a double, half to
+/// even.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number is from 0 to 1,000,000")]
 fn parse_fraction(text: &str) -> Option<u32> {
     if !(1..=9).contains(&text.len()) {

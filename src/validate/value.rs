@@ -25,8 +25,8 @@ pub(super) enum Fault {
 /// - `text`: anything without a NUL byte, as it is.
 /// - `boolean`: true/false, t/f, yes/no, y/n, 1/0, in any case; written `1` or `0`.
 /// - `integer`, `bigint`: decimal digits with an optional sign; written without `+` and leading zeros.
-/// - `double`: decimal digits, point and exponent, `NaN`, `Infinity` and `inf`, in any case; what a double can only hold
-///   as infinity or zero is out of range.
+/// - `double`: decimal digits, point and exponent, `NaN`, `Infinity` and `inf`, in any case; what a double can only
+///   hold as infinity or zero is out of range.
 /// - `numeric`: decimal digits, point and exponent, `NaN`; up to 131,000 digits before the point and 16,000 after it.
 ///   (Infinity is younger than PostgreSQL 14.)
 /// - `date`: `YYYY-MM-DD`, the years 0001 to 9999.

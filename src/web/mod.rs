@@ -1,8 +1,9 @@
-//! The daemon's page: what is around it. `settings` says where it listens, `serve` speaks HTTP there, `guard` lets requests
-//! through or not, `auth` knows who asks, and `problem` is how a refusal is told.
+//! The daemon's page: what is around it. `settings` says where it listens, `serve` speaks HTTP there, `guard` lets
+//! requests through or not, `auth` knows who asks, and `problem` is how a refusal is told.
 //!
 //! A router is mounted by [`Guard::mount`](guard::Guard::mount) and served by [`serve::serve`].
 
+mod action;
 pub mod actions;
 pub mod api;
 pub mod auth;

@@ -63,9 +63,15 @@ impl Site {
     /// # Errors
     /// A [`Problem`] when there is none of that name.
     pub fn dataset(&self, name: &str) -> Result<DatasetShown, Problem> {
-        let found = name.parse::<DatasetName>().ok().and_then(|name| self.board.shown().datasets.get(&name).cloned());
-        found.ok_or_else(|| {
-            Problem::new(StatusCode::NOT_FOUND, "no-such-dataset", format!("there is no dataset {}", quoted(name)))
+        let find = |name: &str| self.board.shown().datasets.get(&name.parse::<DatasetName>().ok()?).cloned();
+        find(name).ok_or_else(|| {
+            // The name that was asked for stays out of the command: links can hold all kinds of words.
+            let own = name.split_once('@').and_then(|(own, _)| find(own));
+            let own = own.map(|own| own.job.dataset.name.to_string());
+            let hint =
+                own.map(|own| format!("; `dayfill status --dataset {own}@TABLE` tells of days in another table"));
+            let detail = format!("there is no dataset {}{}", quoted(name), hint.unwrap_or_default());
+            Problem::new(StatusCode::NOT_FOUND, "no-such-dataset", detail)
         })
     }
 

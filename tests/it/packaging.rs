@@ -199,6 +199,8 @@ fn make_install_lays_everything_out() {
         "usr/share/doc/dayfill/README.md",
         "usr/share/doc/dayfill/docs/deploy.md",
         "usr/share/doc/dayfill/examples/dayfill.env",
+        "usr/share/doc/dayfill/examples/grafana/dayfill.json",
+        "usr/share/doc/dayfill/examples/prometheus/rules.yml",
         "usr/share/doc/dayfill/examples/shopify_config.toml",
         "usr/share/fish/vendor_completions.d/dayfill.fish",
         "usr/share/man/man1/dayfill.1",
@@ -277,6 +279,21 @@ fn the_debian_package_names_files_that_exist() {
 }
 
 #[test]
+fn the_debian_package_has_the_examples_that_make_install_has() {
+    let manifest = read("Cargo.toml");
+    let folder = "usr/share/doc/dayfill/examples/";
+    let installed = Installed::new().files();
+    let examples: Vec<&String> = installed.iter().filter(|file| file.starts_with(folder)).collect();
+    assert!(examples.len() > 3, "{examples:?}");
+    for example in examples {
+        let (into, name) = example.rsplit_once('/').unwrap();
+        let asset =
+            |line: &&str| line.contains(&format!("\"{example}\"")) || line.contains(&format!("{name}\", \"{into}/\""));
+        assert!(manifest.lines().any(|line| asset(&line)), "{example} is not in the package");
+    }
+}
+
+#[test]
 fn the_image_is_built_from_what_is_there() {
     let ignored = read(".dockerignore");
     let wanted: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
@@ -284,9 +301,19 @@ fn the_image_is_built_from_what_is_there() {
         assert!(root().join(name).exists(), "{name}");
     }
     // What cargo and `make install` read.
-    for name in
-        ["Cargo.toml", "Cargo.lock", ".cargo", "src", "migrations", "config", "systemd", "Makefile", "deploy/install"]
-    {
+    for name in [
+        "Cargo.toml",
+        "Cargo.lock",
+        ".cargo",
+        "src",
+        "migrations",
+        "config",
+        "systemd",
+        "Makefile",
+        "deploy/install",
+        "deploy/grafana",
+        "deploy/prometheus",
+    ] {
         assert!(wanted.contains(&name), "{name}");
     }
     let dockerfile = read("deploy/docker/Dockerfile");

@@ -153,6 +153,21 @@ fn every_toml_in_the_documentation_parses() {
 }
 
 #[test]
+fn the_rights_that_the_documentation_grants_are_on_every_state_table() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (schema, operations) = (read("src/db/schema.rs"), read("docs/operations.md"));
+    let granted = operations.lines().find(|line| line.contains("delete on processed_days")).unwrap();
+    let tables: Vec<&str> = schema
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(") {")?.split_once(" (").map(|(name, _)| name))
+        .collect();
+    assert_eq!(tables.len(), schema.matches("diesel::table!").count(), "{tables:?}");
+    for table in tables {
+        assert!(granted.contains(table), "{table}: {granted}");
+    }
+}
+
+#[test]
 fn the_readme_begins_with_the_command_that_loads_the_sample() {
     let readme = blocks(&root().join("README.md"));
     let first = readme

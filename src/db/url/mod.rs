@@ -1,5 +1,6 @@
-//! The database's URL, read here and nowhere else: the messages of libpq and of URL crates hold pieces of what they could
-//! not read, and those can be pieces of a password. No error of this module holds any part of a URL but its scheme.
+//! The database's URL, read here and nowhere else: the messages of libpq and of URL crates hold pieces of what they
+//! could not read, and those can be pieces of a password. No error of this module holds any part of a URL but its
+//! scheme.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ mod postgres;
 pub use postgres::PostgresUrl;
 
 /// Where the target tables and the state tables are. `Display` and `Debug` show every secret as `***`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum DatabaseUrl {
     /// `sqlite:PATH`: a file.
     Sqlite(PathBuf),

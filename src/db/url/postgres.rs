@@ -1,7 +1,8 @@
 //! `postgres://` in all of libpq's forms, read into libpq's keywords and written as its `keyword='value'` text.
 //!
-//! Where libpq would take a raw `@`, `:`, `/` or `?` in a password for the end of it, the reading here takes the last `@`
-//! before the host instead; what still has two readings is refused, since a wrong one would show pieces of a password.
+//! Where libpq would take a raw `@`, `:`, `/` or `?` in a password for the end of it, the reading here takes the last
+//! `@` before the host instead; what still has two readings is refused, since a wrong one would show pieces of a
+//! password.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -68,8 +69,8 @@ const KEYWORDS: [&str; 50] = [
 /// The keywords whose values are never shown.
 const SECRETS: [&str; 5] = ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"];
 
-/// Given to libpq unless the URL says otherwise: libpq has no time limit of its own, so that a dropped packet would hang
-/// a load for minutes.
+/// Given to libpq unless the URL says otherwise: libpq has no time limit of its own, so that a dropped packet would
+/// hang a load for minutes.
 const DEFAULTS: [(&str, &str); 6] = [
     ("connect_timeout", "10"),
     ("application_name", "dayfill"),
@@ -85,7 +86,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 const PLAIN_HOST: &AsciiSet = &PLAIN.remove(b',').remove(b':').remove(b'[').remove(b']');
 
 /// A PostgreSQL server as a URL names it: libpq's keywords with their values, each keyword at most once.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PostgresUrl(Vec<(&'static str, String)>);
 
 impl PostgresUrl {
@@ -125,8 +126,8 @@ impl PostgresUrl {
     fn conninfo_with_roots(&self, system_roots: impl FnOnce() -> Option<PathBuf>) -> String {
         let mut parameters: Vec<(&str, String)> = self.0.iter().map(|(key, value)| (*key, value.clone())).collect();
         if self.get("sslrootcert") == Some("system") {
-            // libpq would ask OpenSSL, and a vendored OpenSSL looks where it was built. `system` implies that the host's
-            // name is checked, which a file's path does not: say so. Without a file libpq's own search remains.
+            // libpq would ask OpenSSL, and a vendored OpenSSL looks where it was built. `system` implies that the
+            // host's name is checked, which a file's path does not: say so. Without a file libpq's own search remains.
             if self.get("sslmode").is_none() {
                 parameters.push(("sslmode", "verify-full".to_owned()));
             }

@@ -1,6 +1,6 @@
 //! What an order does to a day.
 
-use super::order::Action;
+use super::Action;
 use crate::day::Day;
 use crate::db::days::OrderError;
 use crate::plan::{Decision, Known, Leave, Owner};

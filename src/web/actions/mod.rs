@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 
 pub use self::effect::{Effect, Left};
-pub use self::order::{Action, MOST_DAYS, Order, Wrong};
+pub use self::order::{MOST_DAYS, Order, Wrong};
+pub use super::action::Action;
 use super::problem::Problem;
 use crate::daemon::{Asked, Board, News};
 use crate::dataset::Dataset;
@@ -149,7 +150,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
         }
         (Action::Skip | Action::Forget, None) => Vec::new(),
         (Action::Pause, _) => {
-            paused::pause(conn, name, who)?;
+            paused::pause(conn, name, who, order.reason.as_deref())?;
             board.ask(Asked::Look(name.clone()));
             Vec::new()
         }
@@ -201,7 +202,8 @@ fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> R
     Ok(())
 }
 
-/// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails does.
+/// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails
+/// does.
 fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
     let asked = match order.action {
         Action::Skip => days::Order::Skip(order.reason.as_deref()),

@@ -29,7 +29,7 @@ pub(super) struct ActionRequest {
     /// The last day, that one included; `from` unless it is said. At most 4,000 days.
     #[schema(format = Date)]
     to: Option<String>,
-    /// Why: the note of a skipped day, and for the audit log. At most 1,000 characters.
+    /// Why: the note of a skipped day, the reason of a pause, and for the audit log. At most 1,000 characters.
     reason: Option<String>,
     /// Only tell what would be done.
     #[serde(default)]

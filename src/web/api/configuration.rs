@@ -14,9 +14,11 @@ use crate::web::Site;
 pub(super) struct Configuration {
     /// Where the database is.
     database: String,
-    /// Every key that is given, with its value as it may be shown: `catch_up.concurrency` of the main file,
-    /// `datasets/orders.toml schedule.start` of a dataset's. Others have their defaults.
+    /// Every key of the main file, such as `catch_up.concurrency`, and those that datasets' files give, such as
+    /// `datasets/orders.toml schedule.start`, with its value as it may be shown.
     keys: BTreeMap<String, String>,
+    /// Where each of these keys was set: a file, the name of an environment variable, or `default`.
+    origins: BTreeMap<String, String>,
     /// What is wrong with the configuration that was refused last, a line per problem; null when the last one was taken.
     refused_config: Option<String>,
 }
@@ -28,6 +30,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
     Json(Configuration {
         database: shown.database.clone(),
         keys: shown.keys.iter().map(|(key, given)| (key.clone(), given.shown.clone())).collect(),
+        origins: shown.keys.iter().map(|(key, given)| (key.clone(), given.origin.clone())).collect(),
         refused_config: shown.refused.clone(),
     })
 }

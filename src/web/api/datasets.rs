@@ -11,6 +11,7 @@ use super::parameters::Named;
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
 use crate::day::Day;
+use crate::db::paused::Paused;
 use crate::source;
 use crate::status::{Attention, RecentDay, Summary, instant};
 use crate::web::Site;
@@ -58,7 +59,7 @@ pub(super) struct DatasetBrief {
     /// When the days were looked at.
     #[schema(format = DateTime)]
     read_at: Option<String>,
-    /// Since when and by whom it is paused; null when it is not.
+    /// Since when, by whom and why it is paused; null when it is not.
     paused: Option<Pause>,
     /// What keeps it from being loaded, such as a target that does not fit; null when nothing does.
     trouble: Option<String>,
@@ -92,6 +93,8 @@ pub(super) struct Pause {
     at: String,
     /// Who paused it.
     who: String,
+    /// Why; null where that was not said.
+    reason: Option<String>,
 }
 
 /// A dataset.
@@ -109,8 +112,11 @@ impl DatasetBrief {
     fn of(shown: &DatasetShown, kept: Option<&Kept>) -> Self {
         let dataset = &shown.job.dataset;
         let summary = kept.map(|kept| &kept.summary);
-        let pause =
-            |paused: &crate::db::paused::Paused| Pause { at: instant(paused.at.and_utc()), who: paused.who.clone() };
+        let pause = |paused: &Paused| Pause {
+            at: instant(paused.at.and_utc()),
+            who: paused.who.clone(),
+            reason: paused.reason.clone(),
+        };
         Self {
             dataset: dataset.name.to_string(),
             table: dataset.target.table.to_string(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with the users file or with the key beside it.
+/// What is wrong with the users file or with what stands beside it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// It cannot be read.
@@ -39,6 +39,15 @@ pub enum AuthError {
     /// The file of the key holds something else.
     #[error("{path}: is not a key: remove it, and a new one is made; whoever is logged in is out then", path = path.display())]
     NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the sessions that were ended holds something else.
+    #[error(
+        "{path}: is not a list of ended sessions: remove it, and the key beside it, so that none is good again",
+        path = path.display()
+    )]
+    NotEnded {
         /// The file.
         path: PathBuf,
     },

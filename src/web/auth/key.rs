@@ -1,4 +1,5 @@
-//! The key that signs sessions and CSRF tokens: random, and kept in a file of its own, so that sessions outlive a restart.
+//! The key that signs sessions and CSRF tokens: random, and kept in a file of its own, so that sessions outlive a
+//! restart.
 
 use std::ffi::OsString;
 use std::fs;
@@ -34,7 +35,7 @@ impl Key {
 
     /// The key beside a users file, made if it is not there. Where it cannot be written, sessions end with the process.
     pub(super) fn beside(users: &Path) -> Result<Self, AuthError> {
-        let path = path_beside(users);
+        let path = beside(users, "key");
         if let Some(key) = Self::read(&path)? {
             return Ok(key);
         }
@@ -96,9 +97,10 @@ impl Key {
     }
 }
 
-fn path_beside(users: &Path) -> PathBuf {
+/// A file that stands beside a users file.
+pub(super) fn beside(users: &Path, what: &str) -> PathBuf {
     let mut name = OsString::from(users);
-    name.push(".key");
+    name.push(format!(".{what}"));
     name.into()
 }
 

@@ -68,8 +68,13 @@ pub(in crate::web) async fn logout(
     Extension(client): Extension<Client>,
     who: Option<Extension<Who>>,
 ) -> Response {
-    if let Some(Extension(Who { how: How::Session(id), .. })) = &who {
-        guard.auth().end(id);
+    if let Some(Extension(Who { how: How::Session(id), .. })) = who {
+        let guard = Arc::clone(&guard);
+        let ended = tokio::task::spawn_blocking(move || guard.auth().end(&id)).await;
+        if ended.is_err() {
+            return Problem::unavailable("users", "the session could not be ended; dayfill's log says why")
+                .into_response();
+        }
     }
     let mut answer = see_other(&format!("{}/login", guard.base_path()));
     let cookie = guard.jar(&client).set(Cookie::Session, "", Some(0));

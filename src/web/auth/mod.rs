@@ -1,9 +1,10 @@
 //! Who may come in: users with passwords and programs with tokens, from one file; sessions; and how often one may try.
 //!
-//! Without a users file there is nobody to be told apart. Then only this machine may come in, which `guard` sees to, and
-//! whoever does is an operator.
+//! Without a users file there is nobody to be told apart. Then only this machine may come in, which `guard` sees to,
+//! and whoever does is an operator.
 
 mod cookie;
+mod ended;
 mod error;
 mod key;
 mod login;
@@ -27,10 +28,11 @@ use axum::http::header::AUTHORIZATION;
 use tokio::sync::Semaphore;
 
 pub(in crate::web) use self::cookie::{Cookie, Jar};
+use self::ended::Ended;
 pub use self::error::AuthError;
 use self::key::{Key, Kind};
 pub(in crate::web) use self::login::{Next, login, logout, next_or_home};
-use self::session::{Ended, HOURS, Session};
+use self::session::{HOURS, Session};
 use self::store::Store;
 use self::throttle::Throttle;
 pub use self::users::{Token, User, Users, is_name};
@@ -49,7 +51,7 @@ pub struct Auth {
     key: Key,
     clock: Clock,
     throttle: Mutex<Throttle>,
-    ended: Mutex<Ended>,
+    ended: Ended,
     hashing: Arc<Semaphore>,
 }
 
@@ -69,7 +71,8 @@ pub(in crate::web) enum LoginError {
 pub(in crate::web) struct UnknownToken;
 
 impl Auth {
-    /// Reads the users file and the key beside it, which is made if it is not there. Without a file there are no users.
+    /// Reads the users file and what stands beside it; the key is made if it is not there. Without a file there are no
+    /// users.
     ///
     /// # Errors
     /// When one of them cannot be read, is wrong, or may be read by every user of the machine.
@@ -87,7 +90,7 @@ impl Auth {
             key: users.map_or_else(Key::random, Key::beside)?,
             clock,
             throttle: Mutex::default(),
-            ended: Mutex::default(),
+            ended: users.map_or_else(|| Ok(Ended::default()), Ended::beside)?,
             hashing: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
@@ -113,7 +116,7 @@ impl Auth {
         let mut sessions = jar.values(Cookie::Session, headers).filter_map(|value| {
             let session = Session::open(value, &self.key, now, hash_of)?;
             let user = users.user(&session.user)?;
-            (!self.ended().has(&session.id)).then(|| Who {
+            (!self.ended.has(&session.id)).then(|| Who {
                 name: user.name.clone(),
                 role: user.role,
                 how: How::Session(session.id),
@@ -158,10 +161,9 @@ impl Auth {
         }
     }
 
-    /// Ends a session before its time.
+    /// Ends a session before its time. Waits for the disk.
     pub(in crate::web) fn end(&self, session: &str) {
-        let now = (self.clock)().wall;
-        self.ended().add(session, now);
+        self.ended.add(session, (self.clock)().wall);
     }
 
     /// The CSRF token for a session, or for a visit without one, by its random id.
@@ -176,10 +178,6 @@ impl Auth {
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ended(&self) -> MutexGuard<'_, Ended> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,5 @@
-//! Sessions: nothing is kept of them here but which were ended early. All that there is to one stands, signed, in its
-//! cookie.
-
-use std::collections::HashMap;
+//! Sessions: nothing is kept of them. All that there is to one stands, signed, in its cookie; `ended` knows which were
+//! ended early.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -12,9 +10,6 @@ use super::key::{Key, Kind};
 
 /// How long a session lasts, in hours.
 pub(super) const HOURS: i64 = 12;
-
-/// Sessions that were ended early and are remembered for the rest of their time.
-const REMEMBERED: usize = 10_000;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +36,8 @@ impl Session {
         format!("{}.{signature}", BASE64.encode(text))
     }
 
-    /// The session of a cookie's value, if it was sealed here, its user's password is still the same, and its time is not
-    /// over. `hash_of` gives the hash of a user's password, if there is such a user.
+    /// The session of a cookie's value, if it was sealed here, its user's password is still the same, and its time is
+    /// not over. `hash_of` gives the hash of a user's password, if there is such a user.
     pub(super) fn open(
         sealed: &str,
         key: &Key,
@@ -59,28 +54,6 @@ impl Session {
         let time = |text: &str| text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         let session = Self { id: id.to_owned(), user: user.to_owned(), issued: time(issued)?, expires: time(expires)? };
         (now < session.expires).then_some(session)
-    }
-}
-
-/// Sessions that were ended before their time. They are forgotten with the process.
-#[derive(Debug, Default)]
-pub(super) struct Ended(HashMap<String, DateTime<Utc>>);
-
-impl Ended {
-    pub(super) fn add(&mut self, session: &str, now: DateTime<Utc>) {
-        if self.0.len() >= REMEMBERED {
-            self.0.retain(|_, until| *until > now);
-        }
-        if self.0.len() >= REMEMBERED {
-            let oldest = self.0.iter().min_by_key(|(_, until)| **until).map(|(id, _)| id.clone());
-            oldest.map(|id| self.0.remove(&id));
-        }
-        // No session lasts longer.
-        self.0.insert(session.to_owned(), now + TimeDelta::hours(HOURS));
-    }
-
-    pub(super) fn has(&self, session: &str) -> bool {
-        self.0.contains_key(session)
     }
 }
 
@@ -132,18 +105,5 @@ mod tests {
             let opened = Session::open(&forged, &key, noon(), |_| Some("hash".to_owned()));
             assert_eq!(opened, None, "{forged}");
         }
-    }
-
-    #[test]
-    fn ended_sessions_are_remembered_within_bounds() {
-        let mut ended = Ended::default();
-        ended.add("first", noon());
-        for number in 0..REMEMBERED {
-            ended.add(&number.to_string(), noon() + TimeDelta::seconds(1));
-        }
-        assert!(ended.has("0") && ended.has("9999") && !ended.has("first"), "the oldest made room");
-        assert_eq!(ended.0.len(), REMEMBERED);
-        ended.add("late", noon() + TimeDelta::hours(13));
-        assert!(ended.has("late") && ended.0.len() == 1, "those whose time is over are forgotten");
     }
 }

@@ -53,8 +53,8 @@ impl Events {
     }
 }
 
-/// The stream's pieces: a greeting, then what comes. It ends when it is over, when its time is, and when the listener is
-/// too far behind: coming back, it looks at everything anew.
+/// The stream's pieces: a greeting, then what comes. It ends when it is over, when its time is, and when the listener
+/// is too far behind: coming back, it looks at everything anew.
 fn pieces(frames: Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let state = State { frames, hello: true, until: Instant::now() + LONGEST };
     stream::unfold(state, |mut state| async move {

@@ -46,8 +46,8 @@ impl Guard {
     }
 }
 
-/// Puts a router that only looks behind the limits alone, for a listener of health and metrics: nobody is asked who they
-/// are, under whatever name they come.
+/// Puts a router that only looks behind the limits alone, for a listener of health and metrics: nobody is asked who
+/// they are, under whatever name they come.
 pub fn plain(router: Router, limits: Limits) -> Router {
     router.method_not_allowed_fallback(no_such_method).fallback(nothing_here).layer(from_fn_with_state(limits, look))
 }

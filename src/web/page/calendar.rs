@@ -60,8 +60,8 @@ fn by_state(cells: &[Cell]) -> Vec<StateCount> {
     .collect()
 }
 
-/// The most urgent state of each month. What lies before the first of these days is not wanted, what lies after the last
-/// is to come.
+/// The most urgent state of each month. What lies before the first of these days is not wanted, what lies after the
+/// last is to come.
 fn months(cells: &[Cell]) -> [CellState; 12] {
     let mut months = [CellState::Future; 12];
     let first = cells.first().map_or(0, |cell| cell.day.date().month0() as usize);

@@ -177,6 +177,6 @@ mod tests {
         let links = Links::new("");
         let of = "/datasets/orders/dry-run?from=2024-03-01&to=2024-03-07&action=retry";
         assert_eq!(links.dry_run_of("orders", Action::Retry, range), of);
-        assert_eq!(links.dry_run_of("orders", Action::CatchUp, None), "/datasets/orders/dry-run?action=catch-up");
+        assert_eq!(links.dry_run_of("orders", Action::CatchUp, None), "/datasets/orders/dry-run?action=catch_up");
     }
 }

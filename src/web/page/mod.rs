@@ -21,8 +21,8 @@ mod parts;
 mod tests;
 mod words;
 
-/// What a browser may do with a page, for the header of that name. Live updates need `connect-src`; the drawings of marks
-/// are `data:` images of the style sheet.
+/// What a browser may do with a page, for the header of that name. Live updates need `connect-src`; the drawings of
+/// marks are `data:` images of the style sheet.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

@@ -93,11 +93,11 @@ fn filter(links: &Links, page: &Overview) -> Markup {
 }
 
 fn row(links: &Links, dataset: &DatasetRow) -> Markup {
-    let DatasetRow { name, late, paused, .. } = dataset;
+    let DatasetRow { name, late, pause, .. } = dataset;
     html! {
-        li.row data-dataset=(name) data-marks={ (*late > 0) (*paused) } {
+        li.row data-dataset=(name) data-marks={ (*late > 0) (pause.is_some()) } {
             div.name {
-                h3 { a href=(links.dataset(name)) { (name) } (badges(*late, *paused)) }
+                h3 { a href=(links.dataset(name)) { (name) } (badges(*late, pause.as_ref())) }
                 code title=(dataset.source) { (dataset.source) }
             }
             div.now {

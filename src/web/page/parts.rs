@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use crate::web::page::links::Links;
-use crate::web::page::model::{Action, Cell, CellState, Frame, Loading, StateCount};
-use crate::web::page::words::{bytes, cell, number, of, span};
+use crate::web::page::model::{Action, Cell, CellState, Frame, Loading, Pause, StateCount};
+use crate::web::page::words::{bytes, cell, number, of, span, why_paused};
 
 /// A state's mark and its word. The style sheet draws the mark; it says nothing that the word does not.
 pub(super) fn state(state: CellState) -> Markup {
@@ -29,10 +29,10 @@ pub(super) fn counts(counts: &[StateCount]) -> Markup {
 }
 
 /// The badges of a dataset that is late or on pause.
-pub(super) fn badges(late: u64, paused: bool) -> Markup {
+pub(super) fn badges(late: u64, pause: Option<&Pause>) -> Markup {
     html! {
         @if late > 0 { span.badge.urgent { i.m.late {} (number(late)) " late" } }
-        @if paused { span.badge { i.m.paused {} "paused" } }
+        @if let Some(pause) = pause { span.badge title=(why_paused(pause)) { i.m.paused {} "paused" } }
     }
 }
 

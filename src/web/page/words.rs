@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::day::{Day, DayRange};
 use crate::state::State;
-use crate::web::page::model::{Action, Cell, CellState, Step, Why};
+use crate::web::page::model::{Action, Cell, CellState, Pause, Step, Why};
 
 impl CellState {
     /// All of them, in the order a legend names them.
@@ -152,6 +152,13 @@ pub(super) fn cell(cell: &Cell) -> String {
     text
 }
 
+/// What a pause says when it is pointed at: since when, by whom and why.
+pub(super) fn why_paused(pause: &Pause) -> String {
+    let Pause { since, by, reason } = pause;
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("since {} by {by}{why}", since.format(MINUTE))
+}
+
 /// A number with its thousands apart: `1,208`.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
@@ -221,9 +228,12 @@ pub(super) fn short(day: Day) -> String {
     format!("{} {}", day.date().day(), day.date().format("%b"))
 }
 
+/// How an instant is written to the minute.
+const MINUTE: &str = "%Y-%m-%d %H:%M UTC";
+
 /// An instant, to the minute, in UTC.
 pub(super) fn minute(at: DateTime<Utc>) -> Markup {
-    time(at, "%Y-%m-%d %H:%M UTC")
+    time(at, MINUTE)
 }
 
 /// An instant, to the second, in UTC.

@@ -77,11 +77,9 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
 pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> Html<String> {
     let shown = pages.site.board().shown();
     let key = |(name, given): (&String, &crate::daemon::Given)| {
-        // `datasets/orders.toml target.table` is a key of that file, others are of the main file.
-        let (origin, name) = name
-            .split_once(".toml ")
-            .map_or_else(|| (shown.file.clone(), name.clone()), |(file, key)| (format!("{file}.toml"), key.to_owned()));
-        Key { name, value: given.shown.clone(), origin }
+        // `datasets/orders.toml target.table` is a key of that file, which is its origin as well.
+        let name = name.split_once(".toml ").map_or(name.as_str(), |(_, key)| key);
+        Key { name: name.to_owned(), value: given.shown.clone(), origin: given.origin.clone() }
     };
     let refused = shown.refused.as_ref().map(|problems| Refused {
         at: shown.refused_at.unwrap_or_default(),

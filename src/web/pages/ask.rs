@@ -15,7 +15,7 @@ use crate::day::DayRange;
 use crate::web::actions::{self, Action, Effect, Order, Wrong};
 use crate::web::guard::see_other;
 use crate::web::page;
-use crate::web::page::model::{self, DryRun, DryRunDay};
+use crate::web::page::model::{DryRun, DryRunDay};
 use crate::web::problem::Problem;
 
 /// The fields of the forms. Empty ones are as good as none.
@@ -32,11 +32,9 @@ impl Fields {
     fn order(&self) -> Result<Order, Problem> {
         let some = |text: &'_ str| if text.trim().is_empty() { None } else { Some(text.trim().to_owned()) };
         let (from, to) = (some(&self.from), some(&self.to));
-        // In URLs of pages words are joined by hyphens.
-        let action = self.action.replace('-', "_");
-        let takes_days = Action::by_name(&action).is_none_or(Action::takes_days);
+        let takes_days = Action::by_name(&self.action).is_none_or(Action::takes_days);
         let (from, to) = if takes_days { (from.as_deref().or(to.as_deref()), to.as_deref()) } else { (None, None) };
-        Order::new(&action, from, to, some(&self.reason).as_deref())
+        Order::new(&self.action, from, to, some(&self.reason).as_deref())
             .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))
     }
 }
@@ -53,7 +51,7 @@ pub(super) async fn dry_run(
     let effects = pages.site.read(move |conn| actions::preview(conn, &job.dataset, &asked)).await?;
     let model = DryRun {
         dataset: name,
-        action: model_action(order.action),
+        action: order.action,
         range: order.days,
         days: effects.iter().map(dry_run_day).collect(),
         allowed: asking.may_change(),
@@ -67,19 +65,6 @@ fn dry_run_day(effect: &Effect) -> DryRunDay {
         state: cell_state(effect.state),
         becomes: effect.becomes.map(state_of),
         because: effect.because.clone(),
-    }
-}
-
-fn model_action(action: Action) -> model::Action {
-    match action {
-        Action::CatchUp => model::Action::CatchUp,
-        Action::Load => model::Action::Load,
-        Action::Reload => model::Action::Reload,
-        Action::Retry => model::Action::Retry,
-        Action::Skip => model::Action::Skip,
-        Action::Forget => model::Action::Forget,
-        Action::Pause => model::Action::Pause,
-        Action::Resume => model::Action::Resume,
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use chrono::{DateTime, Utc};
 
-use super::overview::{counts, loading, state_of};
+use super::overview::{counts, loading, pause, state_of};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -19,7 +19,7 @@ use crate::source;
 use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Selection, Summary, Wanted};
 use crate::web::page;
-use crate::web::page::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, Pause, RowCounts};
+use crate::web::page::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, RowCounts};
 use crate::web::problem::Problem;
 
 /// How many days the charts show.
@@ -109,11 +109,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         end: dataset.schedule.end,
         lag_days: dataset.schedule.lag_days,
         next_tick: wanted.next_tick,
-        pause: shown.paused.as_ref().map(|paused| Pause {
-            since: paused.at.and_utc(),
-            by: paused.who.clone(),
-            reason: None,
-        }),
+        pause: shown.paused.as_ref().map(pause),
         trouble: shown.trouble.clone(),
         late: summary.late,
         counts: counts(&summary),

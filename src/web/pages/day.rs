@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{Html, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dataset::{instant, rows};
@@ -62,7 +61,6 @@ struct Read {
     attempts: Vec<AttemptStatus>,
     rejects: Vec<RejectedRowStatus>,
     rejects_total: u64,
-    workers: BTreeMap<String, String>,
     neighbours: (Option<Day>, Option<Day>),
 }
 
@@ -93,21 +91,20 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, page: usize) -> Result<Opt
     known.extend(&wanted.days);
     let before = known.iter().copied().filter(|other| *other < day).max();
     let after = known.iter().copied().filter(|other| *other > day).min();
-    let workers = status::workers(conn)?;
     Ok(Some(Read {
         day: status,
         attempts: status::attempts(conn, &dataset.name, day)?,
         rejects: rejects.into_iter().skip((page - 1) * REJECTS).collect(),
         rejects_total: rejects::kept(conn, &dataset.name, day)?.unsigned_abs(),
-        workers: workers.into_iter().map(|worker| (worker.id, format!("{} pid {}", worker.host, worker.pid))).collect(),
         neighbours: (before, after),
     }))
 }
 
 fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_change: bool) -> DayPage {
-    let Read { day, attempts, rejects, rejects_total, workers, neighbours } = read;
+    let Read { day, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let most = dataset.policy.retry.max_attempts;
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
     DayPage {
         dataset: dataset.name.to_string(),
@@ -132,7 +129,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_chan
             page,
             pages: usize::try_from(rejects_total).unwrap_or(usize::MAX).div_ceil(REJECTS).max(1),
         },
-        attempts: attempts.iter().map(|attempt| told(attempt, &workers)).collect(),
+        attempts: attempts.iter().enumerate().map(|(place, it)| told(it, series_end(place, it, &day, most))).collect(),
         previous: neighbours.0,
         next: neighbours.1,
     }
@@ -207,18 +204,29 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     done
 }
 
-fn told(attempt: &AttemptStatus, workers: &BTreeMap<String, String>) -> Attempt {
+/// How many attempts a series may have, for the newest attempt at a day that is tried again until then.
+fn series_end(place: usize, attempt: &AttemptStatus, day: &DayStatus, most: u32) -> Option<u32> {
+    let goes_on = matches!(day.state(), Some(DayState::Failed | DayState::Running));
+    // One that the database failed, or a person stopped, does not count.
+    let counts = attempt.attempt == day.attempts && attempt.attempt.unsigned_abs() <= most;
+    (place == 0 && goes_on && counts).then_some(most)
+}
+
+fn told(attempt: &AttemptStatus, most: Option<u32>) -> Attempt {
     let began = instant(&attempt.started_at).unwrap_or_default();
     let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
+    let process = attempt.host.as_ref().zip(attempt.pid).map(|(host, pid)| format!("{host} pid {pid}"));
     let line = |line: &status::LogLine| LogLine {
         at: began + TimeDelta::milliseconds(i64::try_from(line.ms).unwrap_or(0)),
         level: "info".to_owned(),
         message: line.text.clone(),
     };
     Attempt {
-        number: attempt.attempt.unsigned_abs(),
+        number: attempt.number,
+        in_series: attempt.attempt.unsigned_abs(),
+        most,
         trigger: attempt.trigger.clone(),
-        worker: workers.get(&attempt.worker).cloned().unwrap_or_else(|| short.to_owned()),
+        worker: process.unwrap_or_else(|| short.to_owned()),
         started_at: began,
         finished_at: attempt.finished_at.as_deref().and_then(instant),
         outcome: attempt.outcome.clone(),

@@ -10,12 +10,15 @@ use serde::Deserialize;
 use super::{Asking, PagesState};
 use crate::daemon::{DatasetShown, Shown};
 use crate::dataset::DatasetName;
+use crate::db::paused::Paused;
 use crate::load_day::{Flight, Step};
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{RecentDay, Summary};
 use crate::web::page;
-use crate::web::page::model::{self, Attention, Cell, CellState, DatasetRow, Loading, Overview, StateCount, Why};
+use crate::web::page::model::{
+    self, Attention, Cell, CellState, DatasetRow, Loading, Overview, Pause, StateCount, Why,
+};
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 
@@ -85,7 +88,7 @@ fn row(name: &DatasetName, shown: &DatasetShown, summary: &Summary, flights: &[A
         last_loaded: summary.last_loaded,
         next_tick: shown.next_tick,
         lag_days: dataset.schedule.lag_days,
-        paused: shown.paused.is_some(),
+        pause: shown.paused.as_ref().map(pause),
         late: summary.late,
         loading: loading(flights, name),
     }
@@ -104,6 +107,10 @@ fn cell(recent: &RecentDay) -> Cell {
 /// A state by its name, as a cell shows it.
 pub(super) fn state_of(name: &str) -> CellState {
     DayState::by_name(name).map_or(CellState::Missing, CellState::Stored)
+}
+
+pub(super) fn pause(paused: &Paused) -> Pause {
+    Pause { since: paused.at.and_utc(), by: paused.who.clone(), reason: paused.reason.clone() }
 }
 
 /// How many days are in which state: loaded ones first, missing ones last.

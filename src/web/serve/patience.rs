@@ -1,4 +1,5 @@
-//! A stream that gives up on a client which takes nothing: whoever reads slowly enough would hold a connection for ever.
+//! A stream that gives up on a client which takes nothing: whoever reads slowly enough would hold a connection for
+//! ever.
 
 use std::io;
 use std::pin::Pin;

@@ -55,8 +55,8 @@ impl Tls {
         Ok(Self { files, read: Mutex::new((stamps, config)) })
     }
 
-    /// What the next client is met with. Files that changed and are wrong are told of once; what was read before goes on,
-    /// as the two are rarely written in one instant.
+    /// What the next client is met with. Files that changed and are wrong are told of once; what was read before goes
+    /// on, as the two are rarely written in one instant.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = stamps(&self.files);

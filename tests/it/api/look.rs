@@ -1,5 +1,7 @@
 //! What can be looked at: datasets, days, attempts, rejected rows, processes, the configuration.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
@@ -9,7 +11,10 @@ use crate::support::{Database, on_both, wait_until};
 on_both! {
     what_the_api_tells_is_what_status_tells
     days_come_in_pages_by_range_and_state
+    days_in_another_table_are_left_to_status
     a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows
+    an_attempt_names_its_process_also_when_that_has_ended
+    attempts_are_numbered_over_all_series
     the_configuration_is_shown_without_secrets_and_with_what_was_refused
     late_days_and_pauses_are_told_of_a_dataset
 }
@@ -116,6 +121,22 @@ fn days_come_in_pages_by_range_and_state(database: &dyn Database) {
     }
 }
 
+fn days_in_another_table_are_left_to_status(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["run-etl", "--start-date", "2024-03-01", "--end-date", "2024-03-01", "--table-name", "others"]);
+    let status = project.succeed(&["status", "--dataset", "orders@others"]);
+    assert!(status.stdout.contains("orders@others into others: 1 loaded"), "{status:?}");
+    let api = Api::start(&project, database);
+    api.wait_for("orders", "counts", &json!({"missing": 7}));
+    assert_eq!(api.get("/api/v1/datasets")["datasets"].as_array().unwrap().len(), 1);
+    for (name, told) in [("orders@others", true), ("nothing@others", false)] {
+        let answer = api.answer(&format!("/api/v1/datasets/{name}"));
+        assert_eq!((answer.status, answer.code().as_str()), (404, "no-such-dataset"));
+        assert_eq!(answer.body.contains("dayfill status --dataset orders@TABLE"), told, "{answer:?}");
+    }
+}
+
 fn a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows(database: &dyn Database) {
     let project = Project::new(database, &Orders::default());
     project.write("days/2024-03-01.csv", "id,amount,note,colour\na,1,x,red\n");
@@ -171,6 +192,52 @@ fn a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows(database: &dyn
     assert_eq!((lines_of(&rest["rejected_rows"]), &rest["next_after"]), (vec![json!(4)], &Value::Null));
 }
 
+fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,one,x\n");
+    for command in ["load", "load", "retry"] {
+        project.exit(4, &[command, "2024-03-01"]);
+    }
+    let api = Api::start(&project, database);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let pids: BTreeSet<u64> = attempts.iter().filter_map(|it| it["pid"].as_u64()).collect();
+    assert_eq!(pids.len(), 3, "each was a process of its own: {day}");
+    for attempt in attempts {
+        assert_eq!(attempt["host"], host.trim(), "{attempt}");
+    }
+    assert_eq!(database.line("select count(*) from workers"), "1", "only this one is left");
+    database.execute("update load_attempts set host = null, pid = null");
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempt = &day["load_attempts"][0];
+    assert_eq!((&attempt["host"], &attempt["pid"]), (&Value::Null, &Value::Null), "of an older version");
+}
+
+fn attempts_are_numbered_over_all_series(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,one,x\n");
+    for command in ["load", "load", "retry"] {
+        project.exit(4, &[command, "2024-03-01"]);
+    }
+    let api = Api::start(&project, database);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let numbers: Vec<_> = attempts.iter().map(|it| (it["number"].as_u64(), it["attempt"].as_u64())).collect();
+    assert_eq!(numbers, [(Some(3), Some(1)), (Some(2), Some(2)), (Some(1), Some(1))]);
+
+    // The oldest ones are not told any more, and the others keep their numbers.
+    let many = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 100)
+        insert into load_attempts (claim, dataset, day, attempt, trigger, worker, started_at, finished_at, outcome)
+        select cast(i as text), dataset, day, i, trigger, worker, started_at, finished_at, outcome
+        from load_attempts, n where attempt = 2";
+    database.execute(many);
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    let attempts = day["load_attempts"].as_array().unwrap();
+    let numbers: Vec<u64> = attempts.iter().filter_map(|it| it["number"].as_u64()).collect();
+    assert_eq!(numbers, (4..=103).rev().collect::<Vec<_>>());
+}
+
 fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database: &dyn Database) {
     let secret = Orders {
         source: "url = \"https://me:hunter2@127.0.0.1/{day}.csv?sig=hunter2\"".to_owned(),
@@ -184,6 +251,15 @@ fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database
     let [configuration, datasets, _] = all;
     assert_eq!(configuration["keys"]["claim.lease"], "\"60s\"");
     assert_eq!(configuration["keys"]["datasets/orders.toml target.table"], "\"orders\"");
+    let origin = |key: &str| configuration["origins"][key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(origin("claim.lease"), project.path("dayfill.toml").display().to_string());
+    assert_eq!(origin("datasets/orders.toml target.table"), project.path("datasets/orders.toml").display().to_string());
+    assert_eq!(
+        (&configuration["keys"]["retry.max_attempts"], origin("retry.max_attempts")),
+        (&json!("5"), "default".into())
+    );
+    let named = |field: &str| configuration[field].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(named("keys"), named("origins"));
     assert_eq!(datasets["datasets"][0]["source"], "https://***@127.0.0.1/{day}.csv?sig=***");
     assert!(configuration["refused_config"].is_null());
 
@@ -218,9 +294,16 @@ fn late_days_and_pauses_are_told_of_a_dataset(database: &dyn Database) {
     assert_eq!(dataset["attention"], attention);
     assert_eq!(dataset["recent"][1]["late"], true);
 
-    api.done("orders", &json!({"action": "pause"}));
-    wait_until("it is paused", || api.get("/api/v1/datasets/orders")["paused"]["who"] == "robot");
-    assert!(api.get("/api/v1/datasets/orders")["paused"]["at"].is_string());
-    api.done("orders", &json!({"action": "resume"}));
-    api.wait_for("orders", "paused", &Value::Null);
+    for reason in [json!("the table moves"), Value::Null] {
+        api.done("orders", &json!({"action": "pause", "reason": reason}));
+        wait_until("it is paused", || api.get("/api/v1/datasets/orders")["paused"]["who"] == "robot");
+        let paused = &api.get("/api/v1/datasets/orders")["paused"];
+        assert!(paused["at"].is_string(), "{paused}");
+        assert_eq!(paused.get("reason"), Some(&reason));
+        // Who, since when and why belong together: those of the first who paused it.
+        api.done("orders", &json!({"action": "pause", "reason": "again"}));
+        assert_eq!(database.line("select coalesce(reason, '-') from paused_datasets"), reason.as_str().unwrap_or("-"));
+        api.done("orders", &json!({"action": "resume"}));
+        api.wait_for("orders", "paused", &Value::Null);
+    }
 }

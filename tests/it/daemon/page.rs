@@ -17,6 +17,8 @@ const SECOND: &str = "2024-03-02";
 on_both! {
     a_refused_day_is_shown_and_loaded_again_from_its_page
     a_dataset_is_paused_and_goes_on
+    an_attempt_names_its_process_also_when_that_has_ended
+    attempts_of_two_series_are_told_apart
     a_late_day_is_in_the_metrics
 }
 
@@ -118,8 +120,12 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     project.day(FIRST, "a,1,x\n");
     let page = Page::start(&project, &["run"]);
     wait_until("the first day is loaded", || page.get("/datasets/orders").body.contains("1 loaded"));
-    page.send("/datasets/orders", "action=pause");
+    page.send("/datasets/orders", "action=pause&reason=the+<b>table</b>+moves");
     page.wait_for("/datasets/orders", "Resume");
+    for place in ["/", "/datasets/orders"] {
+        let shown = page.get(place).body;
+        assert!(shown.contains("by local: the &lt;b&gt;table&lt;/b&gt; moves"), "{place}: {shown}");
+    }
     project.day(SECOND, "a,1,x\n");
     // Ticks come each second, and the page is asked for longer than that.
     let metric = "dayfill_last_tick_timestamp_seconds{dataset=\"orders\"}";
@@ -132,6 +138,35 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     page.send("/datasets/orders", "action=resume");
     page.wait_for("/datasets/orders", "2 loaded");
     page.end();
+}
+
+/// The page of a day that two processes tried to load, in two series of attempts.
+fn tried_twice(database: &dyn Database) -> String {
+    let project = project(database, &still(FIRST), "");
+    project.day(FIRST, "a,no number,x\n");
+    for command in ["load", "retry"] {
+        project.exit(4, &[command, FIRST]);
+    }
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    let day = format!("/datasets/orders/days/{FIRST}");
+    page.wait_for(&day, "Attempts");
+    let shown = page.get(&day).body;
+    page.end();
+    shown
+}
+
+fn an_attempt_names_its_process_also_when_that_has_ended(database: &dyn Database) {
+    let shown = tried_twice(database);
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(shown.matches(&format!(", on {} pid ", host.trim())).count(), 2, "{shown}");
+}
+
+fn attempts_of_two_series_are_told_apart(database: &dyn Database) {
+    let shown = tried_twice(database);
+    for number in ["Attempt 1<", "Attempt 2<"] {
+        assert_eq!(shown.matches(number).count(), 1, "{number}: {shown}");
+    }
+    assert_eq!(shown.matches(", 1 in its series").count(), 1, "{shown}");
 }
 
 fn a_late_day_is_in_the_metrics(database: &dyn Database) {
@@ -161,6 +196,24 @@ fn the_page_tells_that_the_database_is_gone_and_is_back() {
     cluster.start();
     wait_until("it is ready again", || page.get("/readyz").head.starts_with("HTTP/1.1 200"));
     page.wait_for("/datasets/orders", "1 loaded");
+    page.end();
+}
+
+#[test]
+fn the_configuration_tells_where_each_key_was_set() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "[claim]\nlease = \"50s\"\n");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    let shown = page.get("/configuration").body;
+    let from = |key: &str| {
+        let row = shown.split("<tr>").find(|row| row.contains(&format!("<code>{key}</code>")));
+        let row = row.unwrap_or_else(|| panic!("{key}: {shown}"));
+        row.rsplit_once("</td>").unwrap().0.rsplit_once('>').unwrap().1.to_owned()
+    };
+    assert_eq!(from("web.listen"), "DAYFILL__WEB__LISTEN");
+    assert_eq!(from("claim.lease"), project.path("dayfill.toml").display().to_string());
+    assert_eq!(from("target.table"), project.path("datasets/orders.toml").display().to_string());
+    assert_eq!(from("log.level"), "default");
     page.end();
 }
 

@@ -178,7 +178,13 @@ fn sessions_outlive_a_restart_by_the_key_beside_the_users() {
     let page = start();
     assert_eq!(page.get("/days", &[("Cookie", &cookie)]).status, 200);
     assert_eq!(page.post("/days", &[("Cookie", &cookie)], &[("csrf", &token)]).status, 200);
+    let (other, _) = page.session("ada");
+    page.post("/logout", &[("Cookie", &cookie)], &[("csrf", &token)]);
+    drop(page);
+    let page = start();
+    assert_eq!(page.get("/days", &[("Cookie", &cookie)]).status, 401, "it was logged out");
+    assert_eq!(page.get("/days", &[("Cookie", &other)]).status, 200, "this one was not");
     drop(page);
     std::fs::remove_file(folder.path().join("users.toml.key")).unwrap();
-    assert_eq!(start().get("/days", &[("Cookie", &cookie)]).status, 401);
+    assert_eq!(start().get("/days", &[("Cookie", &other)]).status, 401);
 }

@@ -25,7 +25,7 @@ fn one(place: usize, attempt: &Attempt) -> Markup {
             span.soft {
                 (second(attempt.started_at))
                 @if let Some(ms) = took { ", " (milliseconds(ms)) }
-                ", by " (attempt.trigger) ", on " (attempt.worker)
+                ", by " (attempt.trigger) ", on " (attempt.worker) (in_series(attempt))
             }
         }
         @if let Some(error) = &attempt.error { p.error { (error) } }
@@ -37,6 +37,14 @@ fn one(place: usize, attempt: &Attempt) -> Markup {
                 } }
             }
         }
+    }
+}
+
+/// Which of its series it is, where that is another number, or where the series has an end.
+fn in_series(attempt: &Attempt) -> Markup {
+    html! {
+        @if let Some(most) = attempt.most { ", " (attempt.in_series) " of " (most) " in its series" }
+        @else if attempt.number != u64::from(attempt.in_series) { ", " (attempt.in_series) " in its series" }
     }
 }
 

@@ -138,8 +138,12 @@ pub struct Reject {
 /// A try at loading the day.
 #[derive(Debug, Clone)]
 pub struct Attempt {
+    /// Which of all attempts at the day, from 1.
+    pub number: u64,
     /// Which of its series, from 1.
-    pub number: u32,
+    pub in_series: u32,
+    /// How many a series may have, where the day is tried again until then.
+    pub most: Option<u32>,
     /// What made it begin.
     pub trigger: String,
     /// Who made it: host and process.

@@ -13,6 +13,8 @@ pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
 pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
 pub use overview::{Attention, DatasetRow, Overview, Why};
 
+pub use crate::web::action::Action;
+
 use chrono::{DateTime, Utc};
 
 use crate::day::Day;
@@ -119,52 +121,4 @@ pub struct Loading {
     pub bytes_total: Option<u64>,
     /// Rows per second of late.
     pub rows_per_second: Option<u64>,
-}
-
-/// What a person can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Every wanted day that is not done is loaded.
-    CatchUp,
-    /// Days are loaded whatever their state, but for loaded ones.
-    Load,
-    /// Days are loaded, loaded ones too.
-    Reload,
-    /// Days get a new series of attempts, and are loaded.
-    Retry,
-    /// Days are left out.
-    Skip,
-    /// Days are made missing again.
-    Forget,
-    /// Ticks of the dataset load nothing.
-    Pause,
-    /// Ticks load again.
-    Resume,
-}
-
-impl Action {
-    /// All actions.
-    pub const ALL: [Self; 8] =
-        [Self::CatchUp, Self::Load, Self::Reload, Self::Retry, Self::Skip, Self::Forget, Self::Pause, Self::Resume];
-
-    /// The action's name in a form.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CatchUp => "catch-up",
-            Self::Load => "load",
-            Self::Reload => "reload",
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-            Self::Forget => "forget",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-        }
-    }
-
-    /// The action of that name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.name() == name)
-    }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::day::Day;
 use crate::state::State;
-use crate::web::page::model::{Cell, Loading, StateCount};
+use crate::web::page::model::{Cell, Loading, Pause, StateCount};
 
 /// The overview of all datasets, one page of it.
 #[derive(Debug, Clone)]
@@ -72,8 +72,8 @@ pub struct DatasetRow {
     pub next_tick: Option<DateTime<Utc>>,
     /// How many days before a tick's date its newest day lies.
     pub lag_days: u32,
-    /// Its ticks load nothing.
-    pub paused: bool,
+    /// Set while its ticks load nothing.
+    pub pause: Option<Pause>,
     /// How many days are late.
     pub late: u64,
     /// The days that are being loaded.

@@ -65,11 +65,13 @@ fn measure(day: Day, state: CellState) -> Measure {
     Measure { day, state, rows, duration_ms: loaded.then(|| 38 + noise(number + 4) % 40) }
 }
 
+pub(super) fn pause(t: &Texts) -> Pause {
+    Pause { since: at("2026-11-18T14:02:00Z"), by: t.text("marta"), reason: Some(t.text("the shop moves house")) }
+}
+
 pub(in crate::web::page::tests) fn held_up(t: &Texts) -> DatasetPage {
-    let pause =
-        Pause { since: at("2026-11-18T14:02:00Z"), by: t.text("marta"), reason: Some(t.text("the shop moves house")) };
     DatasetPage {
-        pause: Some(pause),
+        pause: Some(pause(t)),
         trouble: Some(t.text("table algolia_output: column id is text, the dataset says bigint")),
         actions: vec![Action::Resume],
         end: Some(day("2027-03-31")),

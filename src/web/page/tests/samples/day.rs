@@ -32,7 +32,7 @@ fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
     done
 }
 
-fn attempt(t: &Texts, number: u32, outcome: Option<&str>, error: Option<&str>) -> Attempt {
+fn attempt(t: &Texts, number: u32, in_series: u32, outcome: Option<&str>, error: Option<&str>) -> Attempt {
     let started_at = at("2026-11-14T01:00:00.102Z") + TimeDelta::minutes(number.into());
     let line = |ms: i64, level: &str, text: &str| LogLine {
         at: started_at + TimeDelta::milliseconds(ms),
@@ -45,7 +45,9 @@ fn attempt(t: &Texts, number: u32, outcome: Option<&str>, error: Option<&str>) -
     ];
     lines.extend(error.map(|error| line(32, "error", error)));
     Attempt {
-        number,
+        number: number.into(),
+        in_series,
+        most: outcome.is_none().then_some(5),
         trigger: t.text("tick"),
         worker: t.text("etl-1 pid 4711"),
         started_at,
@@ -104,8 +106,8 @@ pub(in crate::web::page::tests) fn refused(t: &Texts) -> DayPage {
             pages: 2,
         },
         attempts: vec![
-            attempt(t, 2, Some("refused"), Some(PROBLEM)),
-            attempt(t, 1, Some("database"), Some("server closed the connection unexpectedly")),
+            attempt(t, 7, 1, Some("refused"), Some(PROBLEM)),
+            attempt(t, 6, 2, Some("database"), Some("server closed the connection unexpectedly")),
         ],
         previous: Some(day("2026-11-12")),
         next: Some(day("2026-11-14")),
@@ -124,7 +126,7 @@ pub(in crate::web::page::tests) fn loaded(t: &Texts) -> DayPage {
         actions: vec![Action::Reload, Action::Forget],
         steps: steps(t, None, ["245,913 bytes", "1,208 rows", "4 of 4 limits kept", "1,144 rows"]),
         rows: Some(RowCounts { read: 1_208, filtered: 60, rejected: 4, loaded: 1_144 }),
-        attempts: vec![attempt(t, 1, Some("loaded"), None)],
+        attempts: vec![attempt(t, 1, 1, Some("loaded"), None)],
         next: Some(day("2026-11-13")),
         previous: Some(day("2026-11-11")),
         file: File { loaded_at: Some(at("2026-11-13T01:00:00Z")), ..refused(&Texts::plain()).file },
@@ -148,7 +150,7 @@ pub(in crate::web::page::tests) fn running(t: &Texts) -> DayPage {
         steps,
         rows: None,
         rejects: Rejects { rows: Vec::new(), total: 0, page: 1, pages: 1 },
-        attempts: vec![attempt(t, 1, None, None)],
+        attempts: vec![attempt(t, 3, 3, None, None)],
         next: None,
         ..refused(&Texts::plain())
     }

@@ -1,5 +1,5 @@
-//! Models with something in every field, for the tests and to look at. Every text comes through [`Texts`], so that a test
-//! can put anything into all of them.
+//! Models with something in every field, for the tests and to look at. Every text comes through [`Texts`], so that a
+//! test can put anything into all of them.
 
 mod administration;
 mod dataset;

@@ -1,5 +1,6 @@
 //! Overviews: with much to do, calm, empty.
 
+use super::dataset::pause;
 use super::{PROBLEM, Texts, at, cells, counts, day, loading};
 use crate::state::State;
 use crate::web::page::model::{Attention, Cell, CellState, DatasetRow, Overview, Why};
@@ -30,7 +31,7 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
         last_loaded: Some(day("2026-11-19")),
         next_tick: Some(at("2026-11-21T02:00:00Z")),
         lag_days: 1,
-        paused: seed == 2,
+        pause: (seed == 2).then(|| pause(t)),
         late: u64::from(busy),
         loading: if busy { vec![loading(seed != 3)] } else { Vec::new() },
     }
