@@ -18,13 +18,9 @@ comment on column audit_log.outcome is 'What came of it: done, or why not';
 create table paused_datasets (
     dataset text        primary key,
     at      timestamptz not null,
-    who     text        not null,
-    reason  text
+    who     text        not null
 );
 comment on table paused_datasets is 'Datasets of which the daemons begin no days by themselves';
 
-alter table load_attempts add column host text;
-alter table load_attempts add column pid bigint;
 alter table load_attempts add column log text;
-comment on column load_attempts.host is 'Where its worker ran, and pid there: the row in workers goes with the process';
 comment on column load_attempts.log is 'What was done, a line each with the milliseconds since the attempt began';

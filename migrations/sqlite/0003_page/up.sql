@@ -15,10 +15,7 @@ create index audit_log_at on audit_log (at);
 create table paused_datasets (
     dataset text      not null primary key,
     at      timestamp not null,
-    who     text      not null,
-    reason  text
+    who     text      not null
 );
 
-alter table load_attempts add column host text;
-alter table load_attempts add column pid integer;
 alter table load_attempts add column log text;
