@@ -43,7 +43,7 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
 fn head(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
         nav.crumbs aria-label="Where this is" { a href=(frame.links.overview()) { "Datasets" } }
-        div.head {
+        div.head data-dataset=(page.name) data-marks={ (page.late > 0) (page.pause.is_some()) } {
             h1 { (page.name) " " (badges(page.late, page.pause.is_some())) }
             (actions(frame, page))
         }

@@ -212,7 +212,7 @@
     const on = (kind, act) => stream.addEventListener(kind, (event) => act(JSON.parse(event.data)));
     stream.onopen = () => {
       clearTimeout(patience);
-      if (broken) refresh(0); // for what was missed
+      refresh(0); // for what was missed
       [broken, patience, pause] = [0, 0, 1000];
       say("on", "live", "");
     };
