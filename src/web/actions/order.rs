@@ -9,7 +9,8 @@ pub const MOST_DAYS: usize = 4000;
 const LONGEST_REASON: usize = 1000;
 
 /// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Action {
     /// Every wanted day that is not done is loaded, as at a tick.
     CatchUp,
