@@ -1,6 +1,6 @@
 //! Watching the configuration's folders for changes.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -17,14 +17,17 @@ impl Watch {
         if folders.is_empty() {
             return Self { _watcher: None };
         }
-        let ours = folders.to_vec();
+        // The paths of what happens are absolute, whatever those are that are watched.
+        let folders: Vec<PathBuf> =
+            folders.iter().map(|folder| path::absolute(folder).unwrap_or_else(|_| folder.clone())).collect();
+        let ours = folders.clone();
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| matters(&event, &ours)) {
                 changed();
             }
         })
         .and_then(|mut watcher| {
-            for folder in folders {
+            for folder in &folders {
                 let stands_in = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
                 for watched in stands_in.into_iter().chain(folder.exists().then_some(folder.as_path())) {
                     watcher.watch(watched, RecursiveMode::NonRecursive)?;
