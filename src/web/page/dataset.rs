@@ -29,7 +29,7 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
                     a.quiet href="#after-calendar" { "Skip the calendar" }
                     (open_a_day(frame, page))
                 }
-                (calendar(&frame.links, &page.name, &page.cells))
+                (calendar(&frame.links, &page.name, &page.cells, page.end))
                 div #after-calendar tabindex="-1" { (legend()) }
                 (range_form(frame, page))
             }
