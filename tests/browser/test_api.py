@@ -11,7 +11,8 @@ SETTINGS = Path(__file__).with_name("schemathesis.toml")
 
 def test_the_api_keeps_to_its_document(sample, run, tmp_path):
     """Requests of every kind, good and bad, alone and one after the other: what is answered is what the document says.
-    All checks are made but what schemathesis.toml says. The seed is fixed, so that the same requests are made each time."""
+    All checks are made but what schemathesis.toml says. The seed is fixed, so that the same requests are made each
+    time."""
     sample.environment["DAYFILL__WEB__AUTH"] = "users.toml"
     # Days that are asked for are loaded all the while, and nothing of it is worth keeping.
     token = sample.run("web", "add-token", "tests", "--scope", "write").strip()
