@@ -65,7 +65,7 @@ test: install-test-tools browser-tools ## runs the whole suite, on SQLite and Po
 # The daemon itself, its page in Debian's Chromium and its API through a generated client: tests/browser/.
 test-browser: browser-tools ## tests the page in Chromium, and the API by its OpenAPI document
 	cargo build $(LOCKED) --bins
-	$(VENV)/bin/python -m pytest tests/browser
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests/browser
 
 screenshots: browser-tools ## makes the pictures of docs/screenshots anew
 	cargo build $(LOCKED) --bins
@@ -96,10 +96,11 @@ install-test-tools: ## installs PostgreSQL's server, openssl, systemd's tools an
 	command -v systemd-analyze >/dev/null || missing="$$missing$${missing:+ }systemd"; \
 	$(call install-missing,PostgreSQL's server (initdb$(comma) pg_ctl and postgres in PATH)$(comma) openssl and systemd-analyze)
 
-bench: install-test-tools ## measures parse and validate, whole loads against psql, and the daemon (takes long)
+bench: install-test-tools browser-tools ## measures parse and validate, whole loads against psql, daemon and page (takes long)
 	cargo bench $(LOCKED) --bench rows
 	python3 benches/load.py
 	python3 benches/daemon.py
+	$(VENV)/bin/python benches/page.py
 
 # What the outside world says today (advisories) is CI's to ask, beside this.
 deny: ## checks the dependencies' licences and sources, and that none is banned

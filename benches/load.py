@@ -91,14 +91,19 @@ def parse_arguments():
 
 def build(binary):
     """The paths of dayfill and of the generator."""
-    def cargo(*what):
-        subprocess.run(["cargo", "build", "--release", *what], cwd=PROJECT, check=True, stdout=sys.stderr)
+    make_days = cargo("--example", "make_days") / "examples" / "make_days"
+    return build_dayfill(binary), make_days
 
-    cargo("--example", "make_days")
-    if not binary:
-        cargo("--bin", "dayfill")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")) / "release"
-    return (binary or target / "dayfill").resolve(), target / "examples" / "make_days"
+
+def build_dayfill(binary):
+    """The path of dayfill: of this binary, or of one that is built."""
+    return (binary or cargo("--bin", "dayfill") / "dayfill").resolve()
+
+
+def cargo(*what):
+    """Builds it, and gives the folder of the built programs."""
+    subprocess.run(["cargo", "build", "--release", *what], cwd=PROJECT, check=True, stdout=sys.stderr)
+    return Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")) / "release"
 
 
 class Cluster:

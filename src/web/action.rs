@@ -1,7 +1,8 @@
 //! The names of what can be asked for, on the page and through the API.
 
 /// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Action {
     /// Every wanted day that is not done is loaded, as at a tick.
     CatchUp,

@@ -21,10 +21,15 @@ class Watched:
         self.wrong: list[str] = []
         self.expected: list[str] = []
 
-    def open(self, url: str = "about:blank", dark: bool = False, width: int = 1280, height: int = 900) -> Page:
+    def open(
+        self, url: str = "about:blank", dark: bool = False, width: int = 1280, height: int = 900, scripts: bool = True,
+        session: dict | None = None,
+    ) -> Page:
+        """A page of its own browser; `session` is what `session_of` gave."""
         context = self.browser.new_context(
             color_scheme="dark" if dark else "light", viewport={"width": width, "height": height},
-            locale="en-GB", timezone_id="UTC", reduced_motion="reduce",
+            locale="en-GB", timezone_id="UTC", reduced_motion="reduce", java_script_enabled=scripts,
+            storage_state=session,
         )
         context.set_default_timeout(PATIENCE * 1000)
         self.contexts.append(context)
@@ -41,8 +46,8 @@ class Watched:
             self.wrong.append(f"console: {message.text} ({message.location.get('url')})")
 
     def _failed(self, request) -> None:
-        # Whoever goes to another page leaves the stream, and perhaps an answer.
-        if not (request.failure == "net::ERR_ABORTED" and request.resource_type in ("eventsource", "fetch")):
+        # Whoever goes to another page leaves the stream, and perhaps an answer or an image.
+        if not (request.failure == "net::ERR_ABORTED" and request.resource_type in ("eventsource", "fetch", "image")):
             self.wrong.append(f"request: {request.method} {request.url}: {request.failure}")
 
     def _answered(self, response) -> None:
@@ -58,7 +63,7 @@ class Watched:
 
 def accessible(page: Page) -> None:
     """No rule of axe is broken."""
-    found = AXE.run(page).response["violations"]
+    found = AXE.run(page, options={"resultTypes": ["violations"]}).response["violations"]
     told = [{"rule": one["id"], "at": [node["html"][:200] for node in one["nodes"][:3]],
              "why": one["nodes"][0]["failureSummary"]} for one in found]
     assert not told, f"{page.url}: {json.dumps(told, indent=1)}"
@@ -74,6 +79,16 @@ def log_in(page: Page, name: str, password: str) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
+
+
+def session_of(browser, url: str, name: str, password: str) -> dict:
+    """The cookies of somebody who is logged in."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(url)
+        log_in(page, name, password)
+        expect(page.locator("form.who")).to_contain_text(name)
+        return context.storage_state()
 
 
 @pytest.fixture(scope="session")

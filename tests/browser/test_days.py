@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from daemon import Project
 
@@ -128,9 +128,44 @@ def row_of(path: Path) -> list[str]:
     return [lines[0], kept]
 
 
+def test_what_happened_before_a_page_listened_is_shown(sample, run, watched):
+    daemon = run(sample, "--no-catch-up")
+    for path in ["/", "/datasets/shopify_config"]:
+        page = watched.open()
+        held: list[Route] = []
+        page.route("**/api/v1/events", lambda route: held.append(route))
+        with page.expect_request("**/api/v1/events"):
+            page.goto(daemon.url + path)
+        day = page.locator("[href$='2019-04-01']").first
+        expect(day).to_have_class("missing")
+        actor = watched.open(f"{daemon.url}/datasets/shopify_config/days/2019-04-01")
+        actor.get_by_role("button", name="Load").click()
+        expect(actor.locator("h1")).to_contain_text("loaded")
+        expect(day).to_have_class("missing")
+        held.pop().continue_()
+        expect(day).to_have_class("loaded")
+        actor.get_by_text("Forget…").click()
+        actor.get_by_role("button", name="Forget 2019-04-01").click()
+        expect(actor.locator("main")).to_contain_text("1 day forgotten.")
+
+
+def test_a_pause_shows_at_once(sample, run, watched):
+    daemon = run(sample, "--no-catch-up")
+    page, looker = (watched.open(f"{daemon.url}/datasets/shopify_config") for _ in range(2))
+    expect(looker.locator("#live")).to_have_text("live")
+    for button, was, becomes in [("Pause", "Catch up…", "Resume"), ("Resume", "Resume", "Catch up…")]:
+        if button == "Pause":
+            page.get_by_text("Pause…").click()
+        with page.expect_navigation() as led:
+            page.get_by_role("button", name=button, exact=True).click()
+        answer = led.value.text()
+        assert (f">{becomes}</button>" in answer, f">{was}</button>" in answer) == (True, False)
+        expect(looker.get_by_role("button", name=becomes)).to_be_visible()
+
+
 def test_a_lost_daemon_is_told_of_and_found_again(sample, run, watched):
     sample.environment["DAYFILL__WAITING__POLL"] = "1s"
-    watched.expected += ["/api/v1/events", "shopify_config: net::ERR_CONNECTION_REFUSED"]
+    watched.expected += ["/api/v1/events", "net::ERR_CONNECTION_REFUSED"]
     daemon = run(sample)
     daemon.wait_for("2019-04-07: loaded")
     page = watched.open(f"{daemon.url}/datasets/shopify_config")

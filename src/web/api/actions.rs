@@ -13,7 +13,7 @@ use crate::day::Day;
 use crate::state::State as DayState;
 use crate::status::MISSING;
 use crate::web::Site;
-use crate::web::actions::{self, Effect, Order, Refused};
+use crate::web::actions::{self, Action, Effect, Order, Refused};
 use crate::web::auth::Who;
 use crate::web::problem::Problem;
 
@@ -21,7 +21,8 @@ use crate::web::problem::Problem;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActionRequest {
-    /// `catch_up`, `load`, `reload`, `retry`, `skip`, `forget`, `pause` or `resume`.
+    /// What to do.
+    #[schema(value_type = Action)]
     action: String,
     /// The first day; for `load`, `reload`, `retry`, `skip` and `forget`, and only there.
     #[schema(format = Date)]
@@ -29,7 +30,9 @@ pub(super) struct ActionRequest {
     /// The last day, that one included; `from` unless it is said. At most 4,000 days.
     #[schema(format = Date)]
     to: Option<String>,
-    /// Why: the note of a skipped day, the reason of a pause, and for the audit log. At most 1,000 characters.
+    /// Why: the note of a skipped day, the reason of a pause, and for the audit log. At most 1,000 characters, on one
+    /// line.
+    #[schema(max_length = 1000, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     reason: Option<String>,
     /// Only tell what would be done.
     #[serde(default)]
@@ -74,15 +77,21 @@ impl From<Effect> for DayEffect {
 #[utoipa::path(
     post,
     path = "/api/v1/datasets/{name}/actions",
+    operation_id = "act",
     tag = "actions",
-    params(("name" = String, Path, description = "The dataset")),
+    params(Named),
     request_body = ActionRequest,
     responses(
         (status = ACCEPTED, body = ActionAnswer, description = "It is done, or begun"),
         (status = OK, body = ActionAnswer, description = "A dry run: nothing was done"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset"),
+        (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json",
+            description = "bad-request: the body is not JSON"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json",
             description = "busy, illegal-move, paused: nothing was done"),
+        (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "too-large"),
+        (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json",
+            description = "content-type: it is not sent as JSON"),
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
             description = "parameter: a field is wrong"),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")

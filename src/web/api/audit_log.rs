@@ -85,6 +85,7 @@ impl From<Entry> for AuditEntry {
 #[utoipa::path(
     get,
     path = "/api/v1/audit-log",
+    operation_id = "list_audit_log",
     tag = "daemon",
     params(Which),
     responses(

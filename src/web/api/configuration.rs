@@ -24,7 +24,13 @@ pub(super) struct Configuration {
 }
 
 /// The configuration in force, and what is wrong with the one that was refused last.
-#[utoipa::path(get, path = "/api/v1/configuration", tag = "daemon", responses((status = OK, body = Configuration)))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/configuration",
+    operation_id = "show_configuration",
+    tag = "daemon",
+    responses((status = OK, body = Configuration))
+)]
 pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
     let shown = site.board().shown();
     Json(Configuration {

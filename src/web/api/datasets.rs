@@ -154,8 +154,9 @@ impl ScheduleShown {
 #[utoipa::path(
     get,
     path = "/api/v1/datasets",
+    operation_id = "list_datasets",
     tag = "datasets",
-    responses((status = OK, body = Datasets), (status = "4XX", body = Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Datasets))
 )]
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Json<Datasets> {
     let (shown, kept) = (site.board().shown(), site.summaries().all());
@@ -167,8 +168,9 @@ pub(super) async fn list(State(site): State<Arc<Site>>) -> Json<Datasets> {
 #[utoipa::path(
     get,
     path = "/api/v1/datasets/{name}",
+    operation_id = "show_dataset",
     tag = "datasets",
-    params(("name" = String, Path, description = "The dataset")),
+    params(Named),
     responses(
         (status = OK, body = DatasetDetail),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset")

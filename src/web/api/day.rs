@@ -68,11 +68,9 @@ pub(super) struct RejectedRows {
 #[utoipa::path(
     get,
     path = "/api/v1/datasets/{name}/days/{day}",
+    operation_id = "show_day",
     tag = "days",
-    params(
-        ("name" = String, Path, description = "The dataset"),
-        ("day" = String, Path, description = "The day, YYYY-MM-DD", format = Date)
-    ),
+    params(Named, OfDay),
     responses(
         (status = OK, body = DayDetail),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
@@ -133,12 +131,9 @@ pub(super) struct Which {
 #[utoipa::path(
     get,
     path = "/api/v1/datasets/{name}/days/{day}/rejects",
+    operation_id = "list_rejected_rows",
     tag = "days",
-    params(
-        ("name" = String, Path, description = "The dataset"),
-        ("day" = String, Path, description = "The day, YYYY-MM-DD", format = Date),
-        Which
-    ),
+    params(Named, OfDay, Which),
     responses(
         (status = OK, body = RejectedRows),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),

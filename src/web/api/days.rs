@@ -6,6 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::parameters::{Named, Parameters, day, limit, parameter};
 use crate::day::{Day, DayRange};
@@ -32,6 +35,7 @@ pub(super) struct Which {
     #[param(value_type = Option<String>, format = Date)]
     to: Option<String>,
     /// Days in one of these states, with commas: `failed,refused`; `missing` is one, too.
+    #[param(value_type = Option<Vec<StateName>>, inline, style = Form, explode = false, min_items = 1)]
     state: Option<String>,
     /// Days after this one: the `next_after` of the page before.
     #[param(value_type = Option<String>, format = Date)]
@@ -40,6 +44,18 @@ pub(super) struct Which {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 4000)]
     limit: Option<String>,
 }
+
+/// A state's name or `missing`, as the document describes it.
+struct StateName;
+
+impl PartialSchema for StateName {
+    fn schema() -> RefOr<Schema> {
+        let names = [MISSING].into_iter().chain(DayState::ALL.map(DayState::name));
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
+    }
+}
+
+impl ToSchema for StateName {}
 
 /// A page of days.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -80,8 +96,9 @@ fn state(name: &str) -> Result<Option<DayState>, Problem> {
 #[utoipa::path(
     get,
     path = "/api/v1/datasets/{name}/days",
+    operation_id = "list_days",
     tag = "days",
-    params(("name" = String, Path, description = "The dataset"), Which),
+    params(Named, Which),
     responses(
         (status = OK, body = Days),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),

@@ -13,6 +13,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(
     get,
     path = "/api/v1/events",
+    operation_id = "stream_events",
     tag = "events",
     responses(
         (status = OK, body = String, content_type = "text/event-stream"),

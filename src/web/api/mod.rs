@@ -21,9 +21,15 @@ use axum::Json;
 use axum::Router;
 use axum::routing::{get, post};
 use utoipa::OpenApi;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::ServerBuilder;
+use utoipa::openapi::{Ref, ResponseBuilder};
 
 use crate::web::Site;
+
+/// How the document calls the way to say who asks.
+const TOKEN: &str = "token";
 
 /// Where the document is.
 const DOCUMENT: &str = "/api/openapi.json";
@@ -46,9 +52,7 @@ const DOCUMENT: &str = "/api/openapi.json";
         workers::list,
         configuration::show,
         audit_log::list,
-        events::stream,
-        health::healthz,
-        health::readyz
+        events::stream
     ),
     components(schemas(
         crate::web::events::HelloEvent,
@@ -59,6 +63,11 @@ const DOCUMENT: &str = "/api/openapi.json";
     ))
 )]
 struct Document;
+
+/// What everybody may ask for.
+#[derive(OpenApi)]
+#[openapi(paths(health::healthz, health::readyz))]
+struct Health;
 
 /// What whoever is known may look at, and operators may change: everything but health. `base_path` is where the page is
 /// mounted, for the document: empty, or with a `/` in front and none behind.
@@ -92,15 +101,41 @@ pub fn health(site: &Arc<Site>) -> Router {
 #[must_use]
 pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
+    tell_of_the_guard(&mut document);
+    document.merge(Health::openapi());
     if !base_path.is_empty() {
         document.servers = Some(vec![ServerBuilder::new().url(base_path).build()]);
     }
     document
 }
 
+/// What the guard in front wants of every request, and answers to one that it does not let in.
+fn tell_of_the_guard(document: &mut utoipa::openapi::OpenApi) {
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token, by `dayfill web add-token`. Where there are no users, none is needed to look."));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(token.build()));
+    let problem = |codes: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        ResponseBuilder::new().description(codes).content("application/problem+json", content).build()
+    };
+    for path in document.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
+            operation.security = Some(vec![SecurityRequirement::new(TOKEN, [""; 0])]);
+            let answers = &mut operation.responses.responses;
+            answers.insert("401".to_owned(), problem("login, token").into());
+            answers.insert("403".to_owned(), problem("role, csrf, origin, local-only").into());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::web::actions::Action;
 
     #[test]
     fn the_document_is_of_version_3_1_and_names_every_path() {
@@ -125,5 +160,16 @@ mod tests {
             assert!(schemas.contains_key(name), "there is no schema {name}");
         }
         assert!(schemas.contains_key("Problem") && schemas.contains_key("Day"), "{:?}", schemas.keys());
+    }
+
+    #[test]
+    fn the_document_knows_what_can_be_asked_for_and_calls_each_operation_by_a_name_of_its_own() {
+        let document = serde_json::to_value(document("")).unwrap();
+        let actions = &document["components"]["schemas"]["Action"]["enum"];
+        assert_eq!(*actions, serde_json::json!(Action::ALL.map(Action::name)));
+        let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+        let names: Vec<&str> = operations.map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+        let different: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(different.len(), names.len(), "{names:?}");
     }
 }

@@ -17,7 +17,13 @@ use crate::web::problem::Problem;
 use crate::web::site::quoted;
 
 /// The dataset that the path names.
-pub(super) struct Named(pub(super) DatasetShown);
+#[derive(utoipa::IntoParams)]
+#[into_params(names("name"), parameter_in = Path)]
+pub(super) struct Named(
+    /// The dataset.
+    #[param(value_type = String, pattern = "^[A-Za-z0-9_-]+$", max_length = 100)]
+    pub(super) DatasetShown,
+);
 
 impl FromRequestParts<Arc<Site>> for Named {
     type Rejection = Problem;
@@ -28,7 +34,13 @@ impl FromRequestParts<Arc<Site>> for Named {
 }
 
 /// The day that the path names.
-pub(super) struct OfDay(pub(super) Day);
+#[derive(utoipa::IntoParams)]
+#[into_params(names("day"), parameter_in = Path)]
+pub(super) struct OfDay(
+    /// The day, YYYY-MM-DD.
+    #[param(value_type = String, format = Date)]
+    pub(super) Day,
+);
 
 impl FromRequestParts<Arc<Site>> for OfDay {
     type Rejection = Problem;

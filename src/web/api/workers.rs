@@ -21,6 +21,7 @@ pub(super) struct Workers {
 #[utoipa::path(
     get,
     path = "/api/v1/workers",
+    operation_id = "list_workers",
     tag = "daemon",
     responses(
         (status = OK, body = Workers),

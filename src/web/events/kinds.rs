@@ -12,6 +12,9 @@ use crate::day::Day;
 pub struct HelloEvent {
     /// The version that answers.
     pub version: &'static str,
+    /// A number that grows with everything that is told, whether anybody listens or not: where it is the one of an
+    /// earlier greeting, nothing was missed. That of a daemon that started later is higher.
+    pub told: u64,
 }
 
 /// A day is in another state.

@@ -6,10 +6,12 @@ mod kinds;
 mod stream;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Receiver};
@@ -40,11 +42,15 @@ pub struct Events {
     frames: Mutex<Option<broadcast::Sender<Bytes>>>,
     /// Wakes the task when somebody begins to listen.
     listening: Notify,
+    /// Grows with everything that is told.
+    told: AtomicU64,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { frames: Mutex::new(Some(broadcast::channel(BEHIND).0)), listening: Notify::new() }
+        // A page that was made by the process before has a lower number.
+        let told = AtomicU64::new(Utc::now().timestamp_millis().unsigned_abs());
+        Self { frames: Mutex::new(Some(broadcast::channel(BEHIND).0)), listening: Notify::new(), told }
     }
 }
 
@@ -69,6 +75,13 @@ impl Events {
     pub fn listeners(&self) -> usize {
         let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         frames.as_ref().map_or(0, broadcast::Sender::receiver_count)
+    }
+
+    /// A number that grows with everything that is told, whether anybody listens or not: who saw it before they looked,
+    /// and finds it unchanged when they begin to listen, has missed nothing.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.told.load(Ordering::SeqCst)
     }
 
     /// What happens from here on; `None` when it is over.
@@ -122,6 +135,9 @@ impl Events {
     }
 
     fn hear(&self, news: &News, gathered: &mut Gathered) {
+        if let News::Day { .. } = news {
+            self.told.fetch_add(1, Ordering::SeqCst);
+        }
         match news {
             News::Day { dataset, day, state, rows_loaded, error } if self.listeners() > 0 => {
                 let (dataset, state, error) = (dataset.as_str(), state.name(), error.as_deref());
@@ -141,6 +157,8 @@ impl Events {
         let Gathered { mut datasets, daemon, paused: before, .. } = std::mem::take(gathered);
         datasets.extend(paused.symmetric_difference(&before).cloned());
         gathered.paused = paused;
+        // Before it is told: who begins to listen in between hears of it, too.
+        self.told.fetch_add(1, Ordering::SeqCst);
         if self.listeners() == 0 {
             return;
         }

@@ -31,7 +31,8 @@ const STILL_HERE: Bytes = Bytes::from_static(b":\n\n");
 /// What comes after a piece of the stream.
 struct State {
     frames: Receiver<Bytes>,
-    hello: bool,
+    /// What the greeting says, until it was said.
+    told: Option<u64>,
     until: Instant,
 }
 
@@ -42,7 +43,8 @@ impl Events {
     /// A [`Problem`] when the daemon is ending.
     pub fn stream(&self) -> Result<Response, Problem> {
         let frames = self.listen().ok_or_else(|| Problem::unavailable("ending", "the daemon is ending"))?;
-        let pieces = pieces(frames);
+        // Not before that: what is told in between is heard, and counted as well.
+        let pieces = pieces(frames, self.told());
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -55,8 +57,8 @@ impl Events {
 
 /// The stream's pieces: a greeting, then what comes. It ends when it is over, when its time is, and when the listener
 /// is too far behind: coming back, it looks at everything anew.
-fn pieces(frames: Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let state = State { frames, hello: true, until: Instant::now() + LONGEST };
+fn pieces(frames: Receiver<Bytes>, told: u64) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let state = State { frames, told: Some(told), until: Instant::now() + LONGEST };
     stream::unfold(state, |mut state| async move {
         let piece = state.next().await?;
         Some((Ok(piece), state))
@@ -65,8 +67,8 @@ fn pieces(frames: Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallibl
 
 impl State {
     async fn next(&mut self) -> Option<Bytes> {
-        if std::mem::take(&mut self.hello) {
-            let hello = frame("hello", &HelloEvent { version: env!("CARGO_PKG_VERSION") });
+        if let Some(told) = self.told.take() {
+            let hello = frame("hello", &HelloEvent { version: env!("CARGO_PKG_VERSION"), told });
             return Some([COME_BACK, &hello].concat().into());
         }
         if Instant::now() >= self.until {
@@ -90,7 +92,7 @@ mod tests {
     async fn a_silent_stream_shows_that_it_is_there_and_ends_in_time() {
         let (_send, receive) = broadcast::channel(1);
         let began = Instant::now();
-        let all: Vec<_> = pieces(receive).map(Result::unwrap).collect().await;
+        let all: Vec<_> = pieces(receive, 7).map(Result::unwrap).collect().await;
         assert!(all[0].starts_with(b"retry: 2000\n\nevent: hello\ndata: {\"version\":\""), "{:?}", all[0]);
         assert!(all[1..].iter().all(|piece| *piece == STILL_HERE));
         assert_eq!((began.elapsed(), all.len()), (LONGEST, 61));
@@ -99,7 +101,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_get_the_same_bytes_until_it_is_over() {
         let (send, receive) = broadcast::channel(2);
-        let streams = [pieces(receive), pieces(send.subscribe())];
+        let streams = [pieces(receive, 7), pieces(send.subscribe(), 7)];
         let event = Bytes::from_static(b"event: daemon\ndata: {}\n\n");
         send.send(event.clone()).unwrap();
         drop(send);
@@ -115,7 +117,7 @@ mod tests {
         for _ in 0..2 {
             send.send(Bytes::from_static(b"x")).unwrap();
         }
-        let all: Vec<_> = pieces(receive).collect().await;
+        let all: Vec<_> = pieces(receive, 7).collect().await;
         assert_eq!(all.len(), 1, "only the greeting");
     }
 }

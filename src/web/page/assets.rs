@@ -1,8 +1,11 @@
 //! The files that the pages refer to. Their paths hold a hash of their content, so that they may be cached for ever.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::sync::LazyLock;
 
+use flate2::Compression;
+use flate2::bufread::GzEncoder;
 use sha2::{Digest, Sha256};
 
 /// A file that the pages refer to.
@@ -14,6 +17,8 @@ pub struct Asset {
     pub content_type: &'static str,
     /// Its content.
     pub bytes: &'static [u8],
+    /// The same, compressed.
+    pub gzip: Vec<u8>,
 }
 
 static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
@@ -47,7 +52,19 @@ fn asset(name: &str, ending: &str, content_type: &'static str, content: &'static
     for byte in &Sha256::digest(content)[..6] {
         let _ = write!(hash, "{byte:02x}");
     }
-    Asset { path: format!("/assets/{name}.{hash}.{ending}"), content_type, bytes: content.as_bytes() }
+    Asset {
+        path: format!("/assets/{name}.{hash}.{ending}"),
+        content_type,
+        bytes: content.as_bytes(),
+        gzip: gzip(content),
+    }
+}
+
+fn gzip(content: &str) -> Vec<u8> {
+    let mut gzip = Vec::new();
+    // Reading from memory does not fail.
+    let _ = GzEncoder::new(content.as_bytes(), Compression::best()).read_to_end(&mut gzip);
+    gzip
 }
 
 #[cfg(test)]
@@ -65,8 +82,17 @@ mod tests {
     }
 
     #[test]
+    fn the_compressed_content_is_the_content() {
+        for asset in assets() {
+            let mut read = Vec::new();
+            flate2::read::GzDecoder::new(asset.gzip.as_slice()).read_to_end(&mut read).unwrap();
+            assert_eq!(read, asset.bytes, "{}", asset.path);
+        }
+    }
+
+    #[test]
     fn the_script_is_small() {
         let script = assets().iter().find(|asset| asset.path == script()).unwrap();
-        assert!(script.bytes.len() < 10 * 1024, "{} bytes", script.bytes.len());
+        assert!(script.gzip.len() < 4 * 1024, "{} bytes", script.gzip.len());
     }
 }

@@ -1,9 +1,9 @@
 //! A dataset's days as calendars, a table per year: a row per weekday, a column per week.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Months, NaiveDate};
 use maud::{Markup, html};
 
-use crate::day::Day;
+use crate::day::{Day, DayRange};
 use crate::web::page::links::Links;
 use crate::web::page::model::{Cell, CellState, StateCount};
 use crate::web::page::parts::counts;
@@ -14,13 +14,14 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 
 /// The years of these days, newest first. The newest is open; the others are a line each until somebody opens them, so
 /// that neither eyes nor `Tab` have to walk through all years.
-pub(super) fn calendar(links: &Links, dataset: &str, cells: &[Cell]) -> Markup {
-    let newest = cells.last().map(|cell| cell.day);
+pub(super) fn calendar(links: &Links, dataset: &str, cells: &[Cell], end: Option<Day>) -> Markup {
+    let newest = cells.last().map_or(Day::MAX, |cell| cell.day);
+    let ahead = DayRange { from: newest.next(), to: end.unwrap_or(Day::MAX) };
     let days = format!("{}/", links.days(dataset));
     let years = cells.chunk_by(|one, next| one.day.date().year() == next.day.date().year()).rev();
     html! {
         div.years.days {
-            @for (place, cells) in years.enumerate() { (year(&days, cells, newest, place == 0)) }
+            @for (place, cells) in years.enumerate() { (year(&days, cells, ahead, place == 0)) }
         }
     }
 }
@@ -36,16 +37,16 @@ pub(super) fn legend() -> Markup {
     }
 }
 
-fn year(days: &str, cells: &[Cell], newest: Option<Day>, open: bool) -> Markup {
+fn year(days: &str, cells: &[Cell], ahead: DayRange, open: bool) -> Markup {
     let Some(year) = cells.first().map(|cell| cell.day.date().year()) else { return html! {} };
     html! {
         details.year #{ "y" (year) } open[open] {
             summary {
                 h3 { (year) }
-                span.months { @for state in months(cells) { i.m.(state.class()) {} } }
+                span.months { @for state in months(year, cells, ahead) { i.m.(state.class()) {} } }
                 (counts(&by_state(cells)))
             }
-            div.scroll { (table(days, year, cells, newest)) }
+            div.scroll { (table(days, year, cells, ahead)) }
         }
     }
 }
@@ -60,12 +61,16 @@ fn by_state(cells: &[Cell]) -> Vec<StateCount> {
     .collect()
 }
 
-/// The most urgent state of each month. What lies before the first of these days is not wanted, what lies after the
-/// last is to come.
-fn months(cells: &[Cell]) -> [CellState; 12] {
-    let mut months = [CellState::Future; 12];
-    let first = cells.first().map_or(0, |cell| cell.day.date().month0() as usize);
-    months.iter_mut().take(first).for_each(|month| *month = CellState::NotWanted);
+/// The most urgent state of each month. One without any of these days is to come where it is ahead, and else not wanted.
+fn months(year: i32, cells: &[Cell], ahead: DayRange) -> [CellState; 12] {
+    let mut months = [CellState::NotWanted; 12];
+    for (month, number) in months.iter_mut().zip(1..) {
+        let Some(first) = NaiveDate::from_ymd_opt(year, number, 1) else { continue };
+        let next = first.checked_add_months(Months::new(1)).map_or(Day::MAX, Day::new);
+        if Day::new(first) <= ahead.to && ahead.from < next {
+            *month = CellState::Future;
+        }
+    }
     for cell in cells {
         if let Some(month) = months.get_mut(cell.day.date().month0() as usize)
             && cell.state.urgency() >= month.urgency()
@@ -84,7 +89,7 @@ fn place(day: NaiveDate) -> (usize, usize) {
     (((day.ordinal0() + first) / 7) as usize, row as usize)
 }
 
-fn table(days: &str, year: i32, cells: &[Cell], newest: Option<Day>) -> Markup {
+fn table(days: &str, year: i32, cells: &[Cell], ahead: DayRange) -> Markup {
     let known = grid(year, cells);
     let columns = known.iter().map(Vec::len).max().unwrap_or(0);
     html! {
@@ -99,7 +104,7 @@ fn table(days: &str, year: i32, cells: &[Cell], newest: Option<Day>) -> Markup {
             tbody {
                 @for (weekday, row) in WEEKDAYS.iter().zip(&known) { tr {
                     th scope="row" { (weekday) }
-                    @for place in row { td { (square(days, place.as_ref(), newest)) } }
+                    @for place in row { td { (square(days, place.as_ref(), ahead)) } }
                 } }
             }
         }
@@ -113,11 +118,11 @@ enum Square<'a> {
     Other(Day),
 }
 
-fn square(days: &str, square: Option<&Square<'_>>, newest: Option<Day>) -> Markup {
+fn square(days: &str, square: Option<&Square<'_>>, ahead: DayRange) -> Markup {
     html! {
         @match square {
             None => {}
-            Some(Square::Other(day)) => i.(if Some(*day) > newest { "future" } else { "unwanted" }) {},
+            Some(Square::Other(day)) => i.(if ahead.contains(*day) { "future" } else { "unwanted" }) {},
             Some(Square::Known(day)) if matches!(day.state, CellState::NotWanted | CellState::Future) =>
                 i.(day.state.class()) {},
             Some(Square::Known(day)) => a.(day.state.class()) href={ (days) (day.day) } title=(cell(day)) {},
@@ -185,16 +190,37 @@ mod tests {
     fn a_month_shows_its_most_urgent_day() {
         let cell = |day: &str, state| Cell { day: day.parse().unwrap(), state, rows: None, detail: None, late: false };
         let loaded = CellState::Stored(State::Loaded);
-        let months = months(&[
+        let cells = [
             cell("2026-03-30", loaded),
             cell("2026-03-31", CellState::Stored(State::Refused)),
             cell("2026-04-01", CellState::Missing),
             cell("2026-04-02", loaded),
             cell("2026-05-01", loaded),
-        ]);
-        assert_eq!(months[1], CellState::NotWanted);
-        assert_eq!(months[2..5], [CellState::Stored(State::Refused), CellState::Missing, loaded]);
-        assert_eq!(months[5..], [CellState::Future; 7]);
+        ];
+        let until = |end| months(2026, &cells, DayRange { from: "2026-05-02".parse().unwrap(), to: end });
+        let all = until(Day::MAX);
+        assert_eq!(all[1], CellState::NotWanted);
+        assert_eq!(all[2..5], [CellState::Stored(State::Refused), CellState::Missing, loaded]);
+        assert_eq!(all[5..], [CellState::Future; 7]);
+        let ended = until("2026-06-30".parse().unwrap());
+        assert_eq!(ended[..6], all[..6]);
+        assert_eq!(ended[6..], [CellState::NotWanted; 6]);
+    }
+
+    #[test]
+    fn what_no_schedule_wants_any_more_is_not_to_come() {
+        let cells = ["2026-06-29", "2026-06-30"].map(|day| Cell {
+            day: day.parse().unwrap(),
+            state: CellState::Missing,
+            rows: None,
+            detail: None,
+            late: false,
+        });
+        let future = |end: Option<&str>| {
+            let page = calendar(&Links::new(""), "orders", &cells, end.map(|end| end.parse().unwrap())).into_string();
+            page.matches("<i class=\"future\">").count()
+        };
+        assert_eq!((future(Some("2026-06-30")), future(Some("2026-07-03")), future(None)), (0, 3, 184));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
                     a.quiet href="#after-calendar" { "Skip the calendar" }
                     (open_a_day(frame, page))
                 }
-                (calendar(&frame.links, &page.name, &page.cells))
+                (calendar(&frame.links, &page.name, &page.cells, page.end))
                 div #after-calendar tabindex="-1" { (legend()) }
                 (range_form(frame, page))
             }
@@ -43,7 +43,7 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
 fn head(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
         nav.crumbs aria-label="Where this is" { a href=(frame.links.overview()) { "Datasets" } }
-        div.head {
+        div.head data-dataset=(page.name) data-marks={ (page.late > 0) (page.pause.is_some()) } {
             h1 { (page.name) " " (badges(page.late, page.pause.as_ref())) }
             (actions(frame, page))
         }

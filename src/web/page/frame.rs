@@ -45,7 +45,7 @@ pub(super) fn framed(frame: &Frame, title: &str, place: Place, live: Live<'_>, c
         (DOCTYPE)
         html lang="en" {
             (head(frame, title))
-            body data-events=[watches] data-version=(frame.version) {
+            body data-told=[watches.as_ref().map(|_| frame.told)] data-events=[watches] data-version=(frame.version) {
                 a.skip href="#main" { "Skip to the content" }
                 (header(frame, place))
                 p.lost #lost role="status" {}

@@ -12,6 +12,7 @@ use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::error::DbError;
+use crate::db::paused::{self, Paused};
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
 use crate::scheduler;
@@ -32,6 +33,8 @@ const LISTED: usize = 200;
 struct Read {
     wanted: Wanted,
     summary: Summary,
+    /// From the database: what the daemon's loop shows is a moment behind whoever paused it just now.
+    paused: Option<Paused>,
     cells: Vec<Cell>,
     history: Vec<DayStatus>,
     open: Vec<DayStatus>,
@@ -54,6 +57,7 @@ pub(super) async fn dataset(
 fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
     let wanted = scheduler::wanted(dataset, Utc::now());
     let summary = status::summary(conn, dataset, &wanted)?;
+    let paused = paused::list(conn)?.into_iter().find(|paused| paused.dataset == dataset.name.as_str());
     let read = days_of::days(conn, &dataset.name)?;
     let mut states: BTreeMap<Day, Option<DayState>> = wanted.days.iter().map(|day| (*day, None)).collect();
     states.extend(read.all.iter().map(|day| (*day, Some(DayState::Loaded))));
@@ -81,7 +85,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
     };
     let told: BTreeMap<Day, &DayStatus> = history.iter().chain(&open).map(|day| (day.day, day)).collect();
     let cells = states.iter().map(|(day, state)| cell(*day, *state, told.get(day).copied(), &wanted)).collect();
-    Ok(Read { wanted, summary, cells, history, open, open_total })
+    Ok(Read { wanted, summary, paused, cells, history, open, open_total })
 }
 
 fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wanted) -> Cell {
@@ -95,7 +99,7 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
 }
 
 fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DatasetPage {
-    let Read { wanted, summary, cells, history, mut open, open_total } = read;
+    let Read { wanted, summary, paused, cells, history, mut open, open_total } = read;
     let dataset = &shown.job.dataset;
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now());
     open.reverse();
@@ -109,12 +113,12 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         end: dataset.schedule.end,
         lag_days: dataset.schedule.lag_days,
         next_tick: wanted.next_tick,
-        pause: shown.paused.as_ref().map(pause),
+        pause: paused.as_ref().map(pause),
         trouble: shown.trouble.clone(),
         late: summary.late,
         counts: counts(&summary),
         last_loaded: summary.last_loaded,
-        actions: if may_change { actions(shown.paused.is_some()) } else { Vec::new() },
+        actions: if may_change { actions(paused.is_some()) } else { Vec::new() },
         loading: loading(&flights.unwrap_or_default(), &dataset.name),
         cells,
         history: history.iter().map(measure).collect(),

@@ -21,14 +21,17 @@ pub struct Asking {
     pub(super) who: Option<Who>,
     pub(super) csrf: Option<Csrf>,
     pub(super) notice: Option<Notice>,
+    /// What the stream of events said before anything was read.
+    pub(super) told: u64,
 }
 
-impl<S: Sync> FromRequestParts<S> for Asking {
+impl FromRequestParts<Pages> for Asking {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Infallible> {
         let (who, csrf) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
-        Ok(Self { who, csrf, notice: parts.uri.query().and_then(notice) })
+        let (notice, told) = (parts.uri.query().and_then(notice), pages.site.events().told());
+        Ok(Self { who, csrf, notice, told })
     }
 }
 
@@ -46,6 +49,7 @@ impl Pages {
             links: self.links.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Utc::now(),
+            told: asking.told,
             who: named.map(|who| model::Who { name: who.name.clone(), role: who.role.name().to_owned() }),
             csrf: asking.csrf.as_ref().map(|csrf| csrf.token().to_owned()).unwrap_or_default(),
             notice: asking.notice.clone(),

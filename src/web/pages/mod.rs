@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::guard::Refused;
+use super::page::assets::Asset;
 use super::page::{self, Links, model};
 use super::site::Site;
 
@@ -39,11 +41,7 @@ impl Pages {
     pub fn open(&self) -> Router {
         let mut router = Router::new().route("/login", get(administration::login));
         for asset in page::assets::assets() {
-            let answer = || async {
-                let forever = (CACHE_CONTROL, "public, max-age=31536000, immutable");
-                ([(CONTENT_TYPE, asset.content_type), forever], asset.bytes)
-            };
-            router = router.route(&asset.path, get(answer));
+            router = router.route(&asset.path, get(move |headers: HeaderMap| async move { served(asset, &headers) }));
         }
         router.with_state(self.clone())
     }
@@ -67,7 +65,7 @@ impl Pages {
     #[must_use]
     pub fn refusal(&self, refused: &Refused) -> Response {
         let Refused { problem, next, who, csrf } = refused;
-        let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), notice: None });
+        let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), ..Asking::default() });
         let shown = self.site.board().shown();
         let html = match problem.code {
             "wrong-login" | "too-many-logins" | "users" => {
@@ -97,3 +95,44 @@ impl Pages {
 }
 
 type PagesState = State<Pages>;
+
+/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request, and
+/// the length of what comes over the wire would tell of it to who can choose those.
+fn served(asset: &'static Asset, headers: &HeaderMap) -> Response {
+    let always = [
+        (CONTENT_TYPE, asset.content_type),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (VARY, "accept-encoding"),
+    ];
+    let accepts = headers.get(ACCEPT_ENCODING).and_then(|accepts| accepts.to_str().ok());
+    if accepts.is_some_and(accepts_gzip) {
+        return (always, [(CONTENT_ENCODING, "gzip")], asset.gzip.as_slice()).into_response();
+    }
+    (always, asset.bytes).into_response()
+}
+
+fn accepts_gzip(accepts: &str) -> bool {
+    accepts.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_who_takes_it() {
+        for (accepts, is_for) in [
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("x-gzip, identity", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts_gzip(accepts), is_for, "{accepts}");
+        }
+    }
+}

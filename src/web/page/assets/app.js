@@ -1,4 +1,4 @@
-// What JavaScript adds: live updates, a range chosen with the mouse or with Shift and the arrow keys, local times.
+// What JavaScript adds: live updates, a range chosen with mouse or arrow keys, local times.
 "use strict";
 (() => {
   const [QUICK, SLOW, PATIENCE] = [400, 8000, 5000];
@@ -212,7 +212,6 @@
     const on = (kind, act) => stream.addEventListener(kind, (event) => act(JSON.parse(event.data)));
     stream.onopen = () => {
       clearTimeout(patience);
-      if (broken) refresh(0); // for what was missed
       [broken, patience, pause] = [0, 0, 1000];
       say("on", "live", "");
     };
@@ -225,7 +224,9 @@
     on("day", onDay);
     on("progress", onProgress);
     on("dataset", onDataset);
-    on("hello", ({ version }) => {
+    on("daemon", () => refresh(QUICK));
+    on("hello", ({ version, told }) => {
+      if (told !== +document.body.dataset.told) refresh(0); // something was missed
       if (version !== document.body.dataset.version) say("on", `dayfill ${version} runs now: reload the page`, "");
     });
   }

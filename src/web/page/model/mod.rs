@@ -30,6 +30,9 @@ pub struct Frame {
     pub version: String,
     /// When the page was made.
     pub now: DateTime<Utc>,
+    /// What the stream of events said of itself before the page was made: a page that hears another number has missed
+    /// something.
+    pub told: u64,
     /// Who is logged in; `None` where nobody is, or where nobody has to be.
     pub who: Option<Who>,
     /// The token that every form carries which changes something.

@@ -78,6 +78,7 @@ pub(super) fn nobody(t: &Texts, base: &str) -> Frame {
         links: Links::new(base),
         version: t.text("0.2.0"),
         now: at("2026-11-20T07:31:12Z"),
+        told: 7,
         who: None,
         csrf: t.text("5b1f0c"),
         notice: None,
