@@ -14,7 +14,7 @@ pub struct Configuration {
     pub file: String,
     /// The datasets.
     pub jobs: Vec<Arc<Job>>,
-    /// The database, and how long a claim holds in it without a heartbeat.
+    /// The database that holds targets and state tables.
     pub database: DatabaseUrl,
     /// How long a claim holds without a heartbeat.
     pub lease: Duration,

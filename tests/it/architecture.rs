@@ -31,7 +31,7 @@ fn root() -> PathBuf {
 }
 
 /// All files of code.
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(&root(), &mut found);
     assert!(found.len() > 20, "the sources were not found");
@@ -57,7 +57,7 @@ fn module(file: &Path) -> String {
 }
 
 /// The code of a file without its tests and comments.
-fn code(file: &Path) -> String {
+pub(crate) fn code(file: &Path) -> String {
     if file.to_str().unwrap().ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
         return String::new();
     }
