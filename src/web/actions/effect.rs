@@ -2,7 +2,7 @@
 
 use super::Action;
 use crate::day::Day;
-use crate::db::days::OrderError;
+use crate::db::order::OrderError;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Event, State, after};
 
