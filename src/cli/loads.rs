@@ -25,7 +25,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording::{counted, load_again};
+use crate::wording::{DIED, counted, load_again, with_first};
 
 /// Days of one dataset to load.
 pub(super) struct Order {
@@ -193,11 +193,6 @@ impl Loads {
     }
 }
 
-/// A refusal with the first rejected row, which a person has to see to mend the file.
-pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
-    first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
-}
-
 fn is_left(report: &Report) -> bool {
     matches!(report.outcome, Outcome::Left(_))
 }
@@ -217,7 +212,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
-        Outcome::Settled(state) => (state.name(), "its process died or stalled".to_owned()),
+        Outcome::Settled(state) => (state.name(), DIED.to_owned()),
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
         Outcome::Database(error) => ("database", error.to_string()),

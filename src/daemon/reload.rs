@@ -16,6 +16,7 @@ use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Job, Stop};
 use crate::ready;
+use crate::wording::counted;
 
 /// How long files must have rested before they are read: who writes one often writes several.
 const REST: Duration = Duration::from_millis(500);
@@ -120,8 +121,8 @@ impl Daemon {
                 for problem in &problems {
                     log::error!("configuration refused: {problem}");
                 }
-                let many = if problems.len() == 1 { "" } else { "s" };
-                log::warn!("the configuration was refused, {} problem{many}; the one before goes on", problems.len());
+                let counted = counted(problems.len(), "problem");
+                log::warn!("the configuration was refused, {counted}; the one before goes on");
                 self.reload.refused_at = Some(Utc::now());
                 Some(problems.join("\n"))
             }

@@ -24,7 +24,7 @@ use crate::plan::{Ask, Leave};
 use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
-use crate::wording::counted;
+use crate::wording::{counted, with_first};
 
 pub use context::{Context, Job, Progress, Stop, Told, Untold};
 pub use flights::{Flight, Flights, Step};
@@ -379,7 +379,7 @@ impl<'a> Load<'a> {
             ),
             Problem::Source(error) => failed(error),
             Problem::Refused { error, first } => {
-                let shown = first.iter().fold(error.clone(), |shown, first| format!("{shown}; the first: {first}"));
+                let shown = with_first(&error, first.as_deref());
                 let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };
                 (ending, Outcome::Refused { error, first })
             }

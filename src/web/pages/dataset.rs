@@ -14,6 +14,7 @@ use crate::day::{Day, DayRange};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
+use crate::plan::Leave;
 use crate::scheduler;
 use crate::source;
 use crate::state::State as DayState;
@@ -140,7 +141,7 @@ fn measure(day: &DayStatus) -> Measure {
 }
 
 fn open_day(day: &DayStatus) -> OpenDay {
-    let held = day.held_back_by.map(|by| format!("held back by {by}, which failed or was refused"));
+    let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let said = [day.error.clone(), day.note.clone(), held];
     OpenDay {
         day: day.day,

@@ -22,8 +22,7 @@ use crate::web::guard::see_other;
 use crate::web::page;
 use crate::web::page::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
 use crate::web::problem::Problem;
-use crate::web::site::quoted;
-use crate::wording::counted;
+use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
 const REJECTS: usize = 100;
