@@ -96,10 +96,7 @@ impl Files {
         let (mut jobs, mut problems) = (Vec::new(), Vec::new());
         for dataset in &config.datasets {
             match Source::new(&dataset.source, &self.environment.pairs()) {
-                Ok(source) => {
-                    let definition_hash = dataset.definition_hash();
-                    jobs.push(Arc::new(Job { dataset: dataset.clone(), source, definition_hash }));
-                }
+                Ok(source) => jobs.push(Arc::new(Job::new(dataset.clone(), source))),
                 Err(error) => problems.push(format!("{}: {error}", dataset.name)),
             }
         }

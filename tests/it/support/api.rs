@@ -145,7 +145,7 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
         .map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let job = |dataset: &dayfill::dataset::Dataset| {
         let source = Source::new(&dataset.source, &[]).expect("a source");
-        Arc::new(Job { definition_hash: dataset.definition_hash(), source, dataset: dataset.clone() })
+        Arc::new(Job::new(dataset.clone(), source))
     };
     Ok(Configuration {
         file: "dayfill.toml".to_owned(),
