@@ -7,7 +7,7 @@ use crate::cli::app::{App, level};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
-use crate::daemon::{self, Configuration, Start, StartError};
+use crate::daemon::{self, Configuration, Connection, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
@@ -109,9 +109,11 @@ impl Files {
         Ok(Configuration {
             file: config.file.display().to_string(),
             jobs,
-            database: settings.database.url.clone(),
-            lease: settings.claim.lease,
-            max_parallel_loads: settings.max_parallel_loads,
+            connection: Connection {
+                database: settings.database.url.clone(),
+                lease: settings.claim.lease,
+                max_parallel_loads: settings.max_parallel_loads,
+            },
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),

@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::agenda::Agenda;
 pub use self::board::{Asked, Board, DatasetShown, News, Shown};
-pub use self::configuration::{Configuration, Given, Read};
+pub use self::configuration::{Configuration, Connection, Given, Read};
 use self::events::Event;
 use self::lane::Member;
 use self::pulse::Pulse;
@@ -103,7 +103,7 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
     let waker = Waker::start().await?;
     let daemon = Daemon::new(start, send, waker);
     let version = env!("CARGO_PKG_VERSION");
-    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.database);
+    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.connection.database);
     Ok(Ready { daemon, events })
 }
 
@@ -301,7 +301,7 @@ impl Daemon {
             return;
         }
         self.connecting = true;
-        let (connect, told) = (pulse::Connect::new(&self.configuration, &self.stop), self.told);
+        let (connect, told) = (pulse::Connect::new(&self.configuration.connection, &self.stop), self.told);
         self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
     }
 
@@ -321,7 +321,7 @@ impl Daemon {
         let unreachable = self.unreachable.as_ref();
         self.board.show(Shown {
             context: self.context.clone(),
-            database: self.configuration.database.to_string(),
+            database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: datasets.collect(),
             file: self.configuration.file.clone(),

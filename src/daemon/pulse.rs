@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
-use super::configuration::Configuration;
+use super::configuration::Connection;
 use super::lane::{Hindrance, Member};
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -163,10 +163,10 @@ pub(super) struct Connect {
 }
 
 impl Connect {
-    /// To the database of a configuration. Must be called inside the runtime.
-    pub(super) fn new(configuration: &Configuration, stop: &Stop) -> Self {
-        let loads = configuration.max_parallel_loads;
-        let database = Database::new(configuration.database.clone(), configuration.lease, loads + LOOKING);
+    /// To the database that is told. Must be called inside the runtime.
+    pub(super) fn new(connection: &Connection, stop: &Stop) -> Self {
+        let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
+        let database = Database::new(database, lease, loads + LOOKING);
         Self { database: Arc::new(database), runtime: Handle::current(), stop: stop.clone(), loads }
     }
 
