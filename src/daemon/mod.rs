@@ -108,13 +108,17 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
 }
 
 struct Daemon {
+    /// What it is told to do.
     configuration: Configuration,
+    /// The datasets at work.
     members: BTreeMap<DatasetName, Arc<Member>>,
+    /// Which of them is to be looked at when.
     agenda: Agenda,
     /// The database, once it was reached.
     context: Option<Arc<Context>>,
     /// What loads that began before a reload still work with.
     older: Vec<Arc<Context>>,
+    /// A connection to the database is being made.
     connecting: bool,
     /// Counts the databases it was told of, to tell a connection to an earlier one.
     told: u32,
@@ -124,24 +128,33 @@ struct Daemon {
     back_at: Option<Instant>,
     /// What else stands in the way.
     troubles: Troubles,
+    /// When the open days are looked at.
     pulse: Pulse,
+    /// When the configuration is read again, and what came of the last time.
     reload: Reload,
+    /// Tells loads to stop.
     stop: Stop,
     /// When loads in flight are abandoned; set by the first signal.
     stopping: Option<Instant>,
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,
+    /// What it shows of itself.
     board: Arc<Board>,
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
+    /// The service manager was told that it is up.
     ready: bool,
     /// The dataset that came to something last, and what to say of it.
     last: Option<(DatasetName, String)>,
+    /// Notices files that change.
     watch: Watch,
+    /// Notices that the clock was set.
     clock: ClockWatch,
+    /// Wakes the loop at the next tick.
     waker: Waker,
+    /// The service manager.
     notify: Notify,
-    fed: Instant,
+    /// Where events are sent, for the loop to hear.
     send: UnboundedSender<Event>,
 }
 
@@ -175,7 +188,6 @@ impl Daemon {
             clock: ClockWatch::new(Clocks::read()),
             waker,
             notify,
-            fed: Instant::now(),
             send,
             configuration,
         };
@@ -214,7 +226,7 @@ impl Daemon {
     /// What is done each time the loop turns.
     fn turn(&mut self) {
         let now = Utc::now();
-        self.feed_watchdog();
+        self.notify.feed_watchdog();
         if let Some(jump) = self.clock.look(Clocks::read()) {
             log::info!("{jump}: looking at the schedules anew");
             self.agenda.aim(now);
@@ -330,14 +342,6 @@ impl Daemon {
             keys: Arc::clone(&self.configuration.keys),
             refused: self.reload.refused(),
         });
-    }
-
-    fn feed_watchdog(&mut self) {
-        let Some(interval) = self.notify.watchdog_interval() else { return };
-        if self.fed.elapsed() >= interval / 4 {
-            self.notify.watchdog();
-            self.fed = Instant::now();
-        }
     }
 }
 
