@@ -86,6 +86,22 @@ fn every_module_uses_only_what_lies_below_it() {
 }
 
 #[test]
+fn the_floors_are_told_as_they_are() {
+    // A program's own files are none of the library's modules.
+    for (file, untold) in [("docs/architecture.md", &["lib"][..]), ("src/lib.rs", &["lib", "main", "bin"])] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        for (floor, modules) in FLOORS {
+            let row = text.lines().find(|line| line.contains(&format!("| {floor} |")));
+            let row = row.unwrap_or_else(|| panic!("{file} does not tell of the floor {floor}"));
+            for module in modules.iter().filter(|module| !untold.contains(module)) {
+                let is_told = row.contains(&format!("`{module}`")) || row.contains(&format!("`mod@{module}`"));
+                assert!(is_told, "{file} does not tell that {module} is {floor}");
+            }
+        }
+    }
+}
+
+#[test]
 fn each_library_is_named_in_one_room_only() {
     let mut wrong = Vec::new();
     for file in &sources() {
