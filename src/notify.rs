@@ -62,7 +62,8 @@ impl Notify {
         self.send(&[NotifyState::Status(&one_line(text))]);
     }
 
-    /// The process lives: told a few times per interval, however often this is called, and to nobody who does not watch.
+    /// The process lives. Told a few times per interval, however often this is called, and to nobody who does not
+    /// watch.
     pub fn feed_watchdog(&mut self) {
         let Some(interval) = self.watchdog else { return };
         if self.fed.elapsed() >= interval / 4 {
@@ -71,8 +72,8 @@ impl Notify {
         }
     }
 
-    /// After how long without `feed_watchdog` the process is taken for hung; half of it is a good pace. `None` when nobody
-    /// watches.
+    /// After how long without `feed_watchdog` the process is taken for hung; half of it is a good pace. `None` when
+    /// nobody watches.
     #[must_use]
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog
