@@ -6,7 +6,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`daemon`], [`metrics`], [`notify`], [`scheduler`], [`shutdown`], [`web`] |
+//! | running | [`daemon`], [`metrics`], [`notify`], [`scheduler`], [`shutdown`], `traces`, [`web`] |
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |

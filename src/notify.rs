@@ -7,7 +7,7 @@
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
@@ -15,11 +15,13 @@ use sd_notify::NotifyState;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process, if one did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notify {
     /// `NOTIFY_SOCKET`: a path, or `@` and an abstract name.
     socket: Option<String>,
     watchdog: Option<Duration>,
+    /// When the watchdog was fed last.
+    fed: Instant,
     /// A failure was logged; the next ones say nothing new.
     failed: AtomicBool,
 }
@@ -31,6 +33,7 @@ impl Notify {
         Self {
             socket: variable("NOTIFY_SOCKET").map(str::to_owned),
             watchdog: watchdog(variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"), std::process::id()),
+            fed: Instant::now(),
             failed: AtomicBool::new(false),
         }
     }
@@ -59,13 +62,18 @@ impl Notify {
         self.send(&[NotifyState::Status(&one_line(text))]);
     }
 
-    /// The process lives.
-    pub fn watchdog(&self) {
-        self.send(&[NotifyState::Watchdog]);
+    /// The process lives. Told a few times per interval, however often this is called, and to nobody who does not
+    /// watch.
+    pub fn feed_watchdog(&mut self) {
+        let Some(interval) = self.watchdog else { return };
+        if self.fed.elapsed() >= interval / 4 {
+            self.send(&[NotifyState::Watchdog]);
+            self.fed = Instant::now();
+        }
     }
 
-    /// After how long without `watchdog` the process is taken for hung; half of it is a good pace. `None` when nobody
-    /// watches.
+    /// After how long without `feed_watchdog` the process is taken for hung; half of it is a good pace. `None` when
+    /// nobody watches.
     #[must_use]
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog
@@ -137,8 +145,6 @@ mod tests {
         assert_eq!(received(listener), "READY=1\nSTATUS=3 datasets\n");
         notify.status("two\nlines\r\nREADY=1");
         assert_eq!(received(listener), "STATUS=two lines  READY=1\n");
-        notify.watchdog();
-        assert_eq!(received(listener), "WATCHDOG=1\n");
         notify.stopping();
         assert_eq!(received(listener), "STOPPING=1\n");
 
@@ -171,12 +177,35 @@ mod tests {
 
     #[test]
     fn nobody_there_is_no_failure() {
-        Notify::default().ready("alone");
+        Notify::new(|_| None).ready("alone");
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone").to_str().unwrap().to_owned();
         let notify = Notify::new(|name| (name == "NOTIFY_SOCKET").then_some(gone.as_str()));
         notify.ready("nobody listens");
-        notify.watchdog();
+        notify.stopping();
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_when_it_is_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let listener = listener(&SocketAddr::from_pathname(&path).unwrap());
+        // Microseconds: one that has long passed, one that does not within a test, and nobody who watches.
+        for (usec, fed) in [(Some("1"), true), (Some("3600000000"), false), (None, false)] {
+            let mut notify = Notify::new(|name| match name {
+                "NOTIFY_SOCKET" => path.to_str(),
+                "WATCHDOG_USEC" => usec,
+                _ => None,
+            });
+            notify.status("before");
+            assert_eq!(received(&listener), "STATUS=before\n");
+            notify.feed_watchdog();
+            notify.status("after");
+            if fed {
+                assert_eq!(received(&listener), "WATCHDOG=1\n");
+            }
+            assert_eq!(received(&listener), "STATUS=after\n", "{usec:?}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use log::{debug, warn};
 
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
-use crate::db::days::{self, LoadedFile, Seen};
 use crate::db::error::DbError;
+use crate::db::loaded_files::{self, LoadedFile, Seen};
 use crate::load_day::{Context, Job, Report, Stop};
 use crate::plan::Ask;
 use crate::policy::OnChange;
@@ -33,7 +33,7 @@ pub fn recheck(
         return Ok(());
     }
     let range = DayRange { from: newest.minus(spec.recheck_days - 1), to: newest };
-    let files = days::loaded_files(&mut context.database.conn()?, &job.dataset.name, range)?;
+    let files = loaded_files::loaded_files(&mut context.database.conn()?, &job.dataset.name, range)?;
     for file in files {
         if context.stop.is_halted() || until.is_halted() {
             return Ok(());
@@ -94,7 +94,7 @@ fn changed(
             return Ok(());
         }
     };
-    days::note_seen(&mut context.database.conn()?, name, file, seen)
+    loaded_files::note_seen(&mut context.database.conn()?, name, file, seen)
 }
 
 /// SHA-256 of the stored bytes of a day's file as it is now; `None` when it is gone.

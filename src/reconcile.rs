@@ -14,7 +14,7 @@ use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
 use crate::plan::{Ask, Decision, Leave, Reason, plan};
-use crate::wording::counted;
+use crate::wording::{DIED, counted};
 
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
@@ -176,7 +176,7 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {error}")),
         Outcome::Unchanged => (Level::Info, "the file is another, its content the one that was loaded".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),
-        Outcome::Settled(state) => (Level::Warn, format!("its process died or stalled; now {state}")),
+        Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
         Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),
         // The daemon says it once, however many days meet it.

@@ -13,7 +13,7 @@ use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Leave, Reason};
 use crate::reconcile;
-use crate::wording::counted;
+use crate::wording::{DIED, counted};
 
 pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
@@ -86,7 +86,7 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     for (dataset, day, decision) in decided(app, args)? {
         let (would, because) = match decision {
             Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
-            Decision::Settle(state) => (state.to_string(), "its process died or stalled".to_owned()),
+            Decision::Settle(state) => (state.to_string(), DIED.to_owned()),
             Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
             Decision::Leave(_) => continue,
         };

@@ -6,7 +6,7 @@ use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, How};
 use crate::db::attempts::Trigger;
-use crate::db::days::{self, Order, OrderError};
+use crate::db::order::{Order, OrderError, carry_out};
 use crate::exit_code::ExitCode;
 use crate::plan::Ask;
 use crate::state::State;
@@ -35,7 +35,7 @@ fn order(app: &App, args: &Days, order: Order<'_>, done: Option<&str>) -> Result
     let mut code = ExitCode::Success;
     for day in days_of(&args.days) {
         let name = &dataset.name;
-        let line = match days::order(&mut conn, name, day, order) {
+        let line = match carry_out(&mut conn, name, day, order) {
             Ok(before) => {
                 let before = before.map_or("missing", State::name);
                 done.map(|done| format!("{name} {day}: {done} (it was {before})\n"))

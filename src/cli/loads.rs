@@ -1,12 +1,10 @@
 //! Loading from the command line: what every command that loads has in common.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
@@ -18,14 +16,14 @@ use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
-use crate::load_day::{Context, Flights, Job, Outcome, Progress, Report, Stop};
+use crate::load_day::{Context, Job, Outcome, Report, Stop};
 use crate::plan::{Ask, Leave};
 use crate::ready;
 use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording::{counted, load_again};
+use crate::wording::{DIED, counted, load_again, with_first};
 
 /// Days of one dataset to load.
 pub(super) struct Order {
@@ -72,23 +70,14 @@ pub(super) fn run(
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
-    let context = Context {
-        worker: Arc::new(Worker::start(&database, conn)?),
-        database,
-        runtime: runtime.handle().clone(),
-        stop: stop.clone(),
-        slots: Arc::new(Semaphore::new(how.concurrency as usize)),
-        progress: Arc::new(Progress::default()),
-        in_flight: AtomicUsize::new(0),
-        flights: Flights::default(),
-        untold: Mutex::default(),
-    };
+    let worker = Worker::start(&database, conn)?;
+    let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
     let mut reports = Vec::new();
     for Order { dataset, days } in orders {
         let source = Source::new(&dataset.source, &app.environment.pairs())
             .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
-        let job = Job { definition_hash: dataset.definition_hash(), source, dataset };
+        let job = Job::new(dataset, source);
         let task = Task {
             days,
             ask: how.ask,
@@ -193,11 +182,6 @@ impl Loads {
     }
 }
 
-/// A refusal with the first rejected row, which a person has to see to mend the file.
-pub(super) fn with_first(error: &str, first: Option<&str>) -> String {
-    first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
-}
-
 fn is_left(report: &Report) -> bool {
     matches!(report.outcome, Outcome::Left(_))
 }
@@ -217,7 +201,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
-        Outcome::Settled(state) => (state.name(), "its process died or stalled".to_owned()),
+        Outcome::Settled(state) => (state.name(), DIED.to_owned()),
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
         Outcome::Database(error) => ("database", error.to_string()),

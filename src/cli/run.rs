@@ -7,7 +7,7 @@ use crate::cli::app::{App, level};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
-use crate::daemon::{self, Configuration, Start, StartError};
+use crate::daemon::{self, Configuration, Connection, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
@@ -96,10 +96,7 @@ impl Files {
         let (mut jobs, mut problems) = (Vec::new(), Vec::new());
         for dataset in &config.datasets {
             match Source::new(&dataset.source, &self.environment.pairs()) {
-                Ok(source) => {
-                    let definition_hash = dataset.definition_hash();
-                    jobs.push(Arc::new(Job { dataset: dataset.clone(), source, definition_hash }));
-                }
+                Ok(source) => jobs.push(Arc::new(Job::new(dataset.clone(), source))),
                 Err(error) => problems.push(format!("{}: {error}", dataset.name)),
             }
         }
@@ -112,9 +109,11 @@ impl Files {
         Ok(Configuration {
             file: config.file.display().to_string(),
             jobs,
-            database: settings.database.url.clone(),
-            lease: settings.claim.lease,
-            max_parallel_loads: settings.max_parallel_loads,
+            connection: Connection {
+                database: settings.database.url.clone(),
+                lease: settings.claim.lease,
+                max_parallel_loads: settings.max_parallel_loads,
+            },
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),

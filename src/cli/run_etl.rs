@@ -4,7 +4,7 @@ use crate::cli::app::{App, days_of};
 use crate::cli::args::RunEtl;
 use crate::cli::catch_up::concurrency;
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, How, Order, with_first};
+use crate::cli::loads::{self, How, Order};
 use crate::column::TableName;
 use crate::dataset::Dataset;
 use crate::day::DayRange;
@@ -12,6 +12,7 @@ use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::load_day::{Outcome, Report};
 use crate::plan::Ask;
+use crate::wording::with_first;
 
 /// The dataset that stands for the original's one task.
 const ORIGINAL: &str = "shopify_config";

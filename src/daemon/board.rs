@@ -18,6 +18,7 @@ use crate::load_day::{Context, Job, Outcome, Report};
 use crate::metrics::Metrics;
 use crate::plan::Ask;
 use crate::state::State;
+use crate::wording::with_first;
 
 /// How much news a listener may be behind before it misses some.
 const BEHIND: usize = 1024;
@@ -189,10 +190,7 @@ impl Board {
             Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
             Outcome::Absent { why, .. } => (State::Absent, Some(why.clone())),
             Outcome::Failed { error, .. } => (State::Failed, Some(error.clone())),
-            Outcome::Refused { error, first } => {
-                let first = first.iter().map(|first| format!("; the first: {first}"));
-                (State::Refused, Some(first.fold(error.clone(), |error, first| error + &first)))
-            }
+            Outcome::Refused { error, first } => (State::Refused, Some(with_first(error, first.as_deref()))),
             Outcome::Settled(state) => (*state, None),
             Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
         };

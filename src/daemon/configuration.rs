@@ -14,12 +14,8 @@ pub struct Configuration {
     pub file: String,
     /// The datasets.
     pub jobs: Vec<Arc<Job>>,
-    /// The database, and how long a claim holds in it without a heartbeat.
-    pub database: DatabaseUrl,
-    /// How long a claim holds without a heartbeat.
-    pub lease: Duration,
-    /// How many days of all datasets are loaded at once.
-    pub max_parallel_loads: u32,
+    /// How it works with the database.
+    pub connection: Connection,
     /// How long loads in flight may go on after the stop.
     pub grace: Duration,
     /// The folders whose files are watched; none when they are not to be.
@@ -29,6 +25,17 @@ pub struct Configuration {
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What the shell does when this is in force.
     pub in_force: Box<dyn Fn() + Send + Sync>,
+}
+
+/// How the daemon works with the database. What was made for one serves all that equal it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// The database that holds targets and state tables.
+    pub database: DatabaseUrl,
+    /// How long a claim holds without a heartbeat.
+    pub lease: Duration,
+    /// How many days of all datasets are loaded at once.
+    pub max_parallel_loads: u32,
 }
 
 /// A key's value: as it may be shown, and told apart from others that look the same when shown.
@@ -46,13 +53,6 @@ pub struct Given {
 pub type Read = dyn Fn() -> Result<Configuration, Vec<String>> + Send + Sync;
 
 impl Configuration {
-    /// True when a connection made for the other serves this one too.
-    pub(super) fn connects_as(&self, other: &Self) -> bool {
-        self.database == other.database
-            && self.lease == other.lease
-            && self.max_parallel_loads == other.max_parallel_loads
-    }
-
     /// What is another here than in `old`, a line per key.
     pub(super) fn changes(&self, old: &Self) -> Vec<String> {
         let keys = self.keys.keys().chain(old.keys.keys().filter(|key| !self.keys.contains_key(*key)));

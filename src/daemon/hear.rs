@@ -73,7 +73,7 @@ impl Daemon {
 
     fn pulsed(&mut self, of: u32, pulsed: Pulsed) {
         let now = Utc::now();
-        let lease = self.configuration.lease;
+        let lease = self.configuration.connection.lease;
         let Pulsed { open, told } = pulsed;
         self.told_ends(told);
         self.let_go_of_older();

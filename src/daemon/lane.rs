@@ -13,7 +13,7 @@ use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::load_day::{Context, Job, Outcome, Report, Stop};
-use crate::plan::{self, Ask};
+use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::recheck;
 use crate::reconcile::{Task, reconcile};
@@ -99,13 +99,13 @@ impl From<DbError> for Hindrance {
 /// Does the work.
 pub(super) fn work(context: &Context, member: &Member, work: &Work, board: &Board) -> Result<Came, Hindrance> {
     let job = &member.job;
-    let wanted = wanted(&job.dataset);
     if *work == Work::Late {
-        let late = Some(late(context, &job.dataset, &wanted)?);
+        let late = Some(late(context, &job.dataset)?);
         return Ok(Came { late, ..Came::default() });
     }
     let told = tell(context, &job.dataset.name)?;
     check_target(context, member)?;
+    let wanted = scheduler::wanted(&job.dataset, Utc::now()).days;
     let newest = wanted.last().copied();
     let mut run = Run { context, member, board, newest, last: None, loaded: false, taken: 0, broke: None };
     match work {
@@ -123,7 +123,7 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work, board: &Boar
     }
     let (last, loaded, cut_short) = (run.last, run.loaded, member.retired.is_halted());
     let late = match work {
-        Work::Look(_) => Some(late(context, &job.dataset, &wanted)?),
+        Work::Look(_) => Some(late(context, &job.dataset)?),
         Work::Due(_) | Work::Late | Work::Asked(..) => None,
     };
     Ok(Came { last, loaded, late, told, cut_short })
@@ -148,11 +148,6 @@ fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
     }
     member.fits.store(true, Ordering::Relaxed);
     Ok(())
-}
-
-/// The wanted days of a dataset as of now, oldest first.
-fn wanted(dataset: &Dataset) -> Vec<Day> {
-    plan::wanted(&dataset.schedule, scheduler::last_tick(&dataset.schedule, Utc::now()))
 }
 
 struct Run<'a> {
@@ -216,20 +211,16 @@ impl Run<'_> {
 }
 
 /// The wanted days that are past their deadline and not done.
-fn late(context: &Context, dataset: &Dataset, wanted: &[Day]) -> Result<Vec<Day>, DbError> {
-    let (Some(deadline), Some(first), Some(last)) = (dataset.policy.waiting.deadline, wanted.first(), wanted.last())
-    else {
-        return Ok(Vec::new());
-    };
-    let range = DayRange { from: *first, to: *last };
+fn late(context: &Context, dataset: &Dataset) -> Result<Vec<Day>, DbError> {
+    let wanted = scheduler::wanted(dataset, Utc::now());
+    let (Some(first), Some(last)) = (wanted.days.first(), wanted.late_to) else { return Ok(Vec::new()) };
+    let range = DayRange { from: *first, to: last };
     let (known, _) = days::known(&mut context.database.conn()?, &dataset.name, range)?;
-    let now = Utc::now();
-    let awaited = |day: Day| {
-        let known = known.get(&day);
-        plan::is_awaited(known.map(|known| known.state), known.is_some_and(|known| known.in_target))
+    let is_late = |day: &Day| {
+        let known = known.get(day);
+        wanted.is_late(*day, known.map(|known| known.state), known.is_some_and(|known| known.in_target))
     };
-    let passed = |day: Day| scheduler::deadline(&dataset.schedule, deadline, day).is_some_and(|at| at <= now);
-    Ok(wanted.iter().copied().filter(|day| awaited(*day) && passed(*day)).collect())
+    Ok(wanted.within(range).iter().copied().filter(is_late).collect())
 }
 
 /// What a panic said.

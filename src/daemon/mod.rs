@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::agenda::Agenda;
 pub use self::board::{Asked, Board, DatasetShown, News, Shown};
-pub use self::configuration::{Configuration, Given, Read};
+pub use self::configuration::{Configuration, Connection, Given, Read};
 use self::events::Event;
 use self::lane::Member;
 use self::pulse::Pulse;
@@ -103,18 +103,22 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
     let waker = Waker::start().await?;
     let daemon = Daemon::new(start, send, waker);
     let version = env!("CARGO_PKG_VERSION");
-    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.database);
+    log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.connection.database);
     Ok(Ready { daemon, events })
 }
 
 struct Daemon {
+    /// What it is told to do.
     configuration: Configuration,
+    /// The datasets at work.
     members: BTreeMap<DatasetName, Arc<Member>>,
+    /// Which of them is to be looked at when.
     agenda: Agenda,
     /// The database, once it was reached.
     context: Option<Arc<Context>>,
     /// What loads that began before a reload still work with.
     older: Vec<Arc<Context>>,
+    /// A connection to the database is being made.
     connecting: bool,
     /// Counts the databases it was told of, to tell a connection to an earlier one.
     told: u32,
@@ -124,24 +128,33 @@ struct Daemon {
     back_at: Option<Instant>,
     /// What else stands in the way.
     troubles: Troubles,
+    /// When the open days are looked at.
     pulse: Pulse,
+    /// When the configuration is read again, and what came of the last time.
     reload: Reload,
+    /// Tells loads to stop.
     stop: Stop,
     /// When loads in flight are abandoned; set by the first signal.
     stopping: Option<Instant>,
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,
+    /// What it shows of itself.
     board: Arc<Board>,
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
+    /// The service manager was told that it is up.
     ready: bool,
     /// The dataset that came to something last, and what to say of it.
     last: Option<(DatasetName, String)>,
+    /// Notices files that change.
     watch: Watch,
+    /// Notices that the clock was set.
     clock: ClockWatch,
+    /// Wakes the loop at the next tick.
     waker: Waker,
+    /// The service manager.
     notify: Notify,
-    fed: Instant,
+    /// Where events are sent, for the loop to hear.
     send: UnboundedSender<Event>,
 }
 
@@ -175,7 +188,6 @@ impl Daemon {
             clock: ClockWatch::new(Clocks::read()),
             waker,
             notify,
-            fed: Instant::now(),
             send,
             configuration,
         };
@@ -214,7 +226,7 @@ impl Daemon {
     /// What is done each time the loop turns.
     fn turn(&mut self) {
         let now = Utc::now();
-        self.feed_watchdog();
+        self.notify.feed_watchdog();
         if let Some(jump) = self.clock.look(Clocks::read()) {
             log::info!("{jump}: looking at the schedules anew");
             self.agenda.aim(now);
@@ -301,7 +313,7 @@ impl Daemon {
             return;
         }
         self.connecting = true;
-        let (connect, told) = (pulse::Connect::new(&self.configuration, &self.stop), self.told);
+        let (connect, told) = (pulse::Connect::new(&self.configuration.connection, &self.stop), self.told);
         self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
     }
 
@@ -321,7 +333,7 @@ impl Daemon {
         let unreachable = self.unreachable.as_ref();
         self.board.show(Shown {
             context: self.context.clone(),
-            database: self.configuration.database.to_string(),
+            database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: datasets.collect(),
             file: self.configuration.file.clone(),
@@ -330,14 +342,6 @@ impl Daemon {
             keys: Arc::clone(&self.configuration.keys),
             refused: self.reload.refused(),
         });
-    }
-
-    fn feed_watchdog(&mut self) {
-        let Some(interval) = self.notify.watchdog_interval() else { return };
-        if self.fed.elapsed() >= interval / 4 {
-            self.notify.watchdog();
-            self.fed = Instant::now();
-        }
     }
 }
 

@@ -1,15 +1,13 @@
 //! The pulse: between ticks, a look at the days that are open in the state table, whoever left them there.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
-use super::configuration::Configuration;
+use super::configuration::Connection;
 use super::lane::{Hindrance, Member};
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -18,7 +16,7 @@ use crate::db::error::DbError;
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
-use crate::load_day::{Context, Flights, Progress, Stop, Told};
+use crate::load_day::{Context, Stop, Told};
 use crate::plan::{self, Ask, Decision};
 use crate::ready;
 use crate::scheduler;
@@ -165,10 +163,10 @@ pub(super) struct Connect {
 }
 
 impl Connect {
-    /// To the database of a configuration. Must be called inside the runtime.
-    pub(super) fn new(configuration: &Configuration, stop: &Stop) -> Self {
-        let loads = configuration.max_parallel_loads;
-        let database = Database::new(configuration.database.clone(), configuration.lease, loads + LOOKING);
+    /// To the database that is told. Must be called inside the runtime.
+    pub(super) fn new(connection: &Connection, stop: &Stop) -> Self {
+        let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
+        let database = Database::new(database, lease, loads + LOOKING);
         Self { database: Arc::new(database), runtime: Handle::current(), stop: stop.clone(), loads }
     }
 
@@ -179,17 +177,7 @@ impl Connect {
             Ok((Worker::start(&self.database, conn)?, paused))
         });
         let (worker, paused) = connected.map_err(|error| error.to_string())?;
-        let context = Arc::new(Context {
-            database: self.database,
-            worker: Arc::new(worker),
-            runtime: self.runtime,
-            stop: self.stop,
-            slots: Arc::new(Semaphore::new(self.loads as usize)),
-            progress: Arc::new(Progress::default()),
-            in_flight: AtomicUsize::new(0),
-            flights: Flights::default(),
-            untold: Mutex::default(),
-        });
+        let context = Arc::new(Context::new(self.database, worker, self.runtime, self.stop, self.loads));
         Ok(Connected { context, paused })
     }
 }

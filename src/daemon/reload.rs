@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::board::News;
-use super::configuration::{Configuration, Read};
+use super::configuration::{Configuration, Connection, Read};
 use super::events::Event;
 use super::lane::Member;
 use super::pulse::{Connect, Connected};
@@ -16,6 +16,7 @@ use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Job, Stop};
 use crate::ready;
+use crate::wording::counted;
 
 /// How long files must have rested before they are read: who writes one often writes several.
 const REST: Duration = Duration::from_millis(500);
@@ -94,11 +95,7 @@ impl Daemon {
             read: Arc::clone(&self.reload.read),
             old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
             context: self.context.clone(),
-            connection: (
-                self.configuration.database.clone(),
-                self.configuration.lease,
-                self.configuration.max_parallel_loads,
-            ),
+            connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -120,8 +117,8 @@ impl Daemon {
                 for problem in &problems {
                     log::error!("configuration refused: {problem}");
                 }
-                let many = if problems.len() == 1 { "" } else { "s" };
-                log::warn!("the configuration was refused, {} problem{many}; the one before goes on", problems.len());
+                let counted = counted(problems.len(), "problem");
+                log::warn!("the configuration was refused, {counted}; the one before goes on");
                 self.reload.refused_at = Some(Utc::now());
                 Some(problems.join("\n"))
             }
@@ -146,11 +143,11 @@ impl Daemon {
             log::log!(level, "the configuration was read again: nothing changed");
             return;
         }
-        let moved = configuration.database != self.configuration.database;
+        let moved = configuration.connection.database != self.configuration.connection.database;
         // A tick that comes just now is still a tick of the old schedule.
         self.agenda.pass(Utc::now());
         self.take_datasets(&configuration, moved);
-        if !configuration.connects_as(&self.configuration) {
+        if configuration.connection != self.configuration.connection {
             // Without a connection there was none before either: the next try is by the new settings.
             self.told += 1;
             self.older.extend(std::mem::replace(&mut self.context, context));
@@ -172,7 +169,7 @@ impl Daemon {
             log::info!("configuration: {change}");
         }
         if moved {
-            let database = &self.configuration.database;
+            let database = &self.configuration.connection.database;
             log::warn!("the database is another now: wanted days that are not in {database} are loaded there");
         }
     }
@@ -213,7 +210,7 @@ struct Reading {
     read: Arc<Read>,
     old: Vec<Arc<Job>>,
     context: Option<Arc<Context>>,
-    connection: (crate::db::url::DatabaseUrl, Duration, u32),
+    connection: Connection,
     stop: Stop,
     runtime: tokio::runtime::Handle,
 }
@@ -223,14 +220,10 @@ impl Reading {
     fn read(self) -> Result<NewConfiguration, Vec<String>> {
         let configuration = (self.read)()?;
         let _inside = self.runtime.enter();
-        let (database, lease, loads) = &self.connection;
-        let same = configuration.database == *database
-            && configuration.lease == *lease
-            && configuration.max_parallel_loads == *loads;
-        let connected = if same || self.context.is_none() {
+        let connected = if configuration.connection == self.connection || self.context.is_none() {
             None
         } else {
-            Some(Connect::new(&configuration, &self.stop).connect().map_err(|error| vec![error])?)
+            Some(Connect::new(&configuration.connection, &self.stop).connect().map_err(|error| vec![error])?)
         };
         let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
         if let Some(context) = context.as_ref().or(self.context.as_ref()) {
@@ -246,7 +239,7 @@ impl Reading {
             let same =
                 |old: &Arc<Job>| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash;
             // Another database may have other tables of the same names.
-            self.connection.0 == configuration.database && self.old.iter().any(same)
+            self.connection.database == configuration.connection.database && self.old.iter().any(same)
         };
         let new = configuration.jobs.iter().filter(|job| !known(job)).map(|job| &job.dataset);
         let checked = context.database.conn().and_then(|mut conn| ready::targets(&mut conn, new));

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Daemon;
+use crate::wording::counted;
 
 impl Daemon {
     /// One line for people who look at the service.
@@ -19,8 +20,7 @@ impl Daemon {
     }
 
     pub(super) fn counted(&self) -> String {
-        let datasets = self.members.len();
-        format!("{datasets} dataset{}", if datasets == 1 { "" } else { "s" })
+        counted(self.members.len(), "dataset")
     }
 }
 

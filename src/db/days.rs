@@ -1,4 +1,4 @@
-//! The rows of `processed_days`: reading them, and what a person does to them.
+//! The rows of `processed_days`: reading and writing them.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,12 @@ use diesel::sql_types::Text;
 
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
-use crate::db::attempts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
-use crate::db::schema::{processed_days, rejected_rows};
+use crate::db::schema::processed_days;
 use crate::db::worker;
 use crate::plan::{Known, Owner};
-use crate::state::{Event, IllegalMove, State, after};
+use crate::state::State;
 
 /// A state as its column holds it: by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
@@ -295,73 +294,6 @@ pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
     Ok((open?, now))
 }
 
-/// The file a loaded day came from, as far as it tells whether the source's file is still that one.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = processed_days)]
-pub struct LoadedFile {
-    /// The day.
-    pub day: NaiveDate,
-    /// The file's `ETag`.
-    pub source_etag: Option<String>,
-    /// Its size, bytes as stored.
-    pub source_bytes: Option<i64>,
-    /// When it was last changed.
-    pub source_modified: Option<NaiveDateTime>,
-    /// SHA-256 of its stored bytes.
-    pub source_hash: Option<String>,
-    /// The `ETag` of a newer one that was seen and is not loaded.
-    pub newer_etag: Option<String>,
-}
-
-/// The files of a dataset's loaded days within a range, oldest first.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn loaded_files(
-    conn: &mut Conn,
-    dataset: &DatasetName,
-    DayRange { from, to }: DayRange,
-) -> Result<Vec<LoadedFile>, DbError> {
-    on!(conn, c => processed_days::table
-        .filter(processed_days::dataset.eq(dataset.as_str()))
-        .filter(processed_days::day.between(from.date(), to.date()))
-        .filter(processed_days::state.eq(Stored(State::Loaded)))
-        .order(processed_days::day)
-        .select(LoadedFile::as_select())
-        .load(c))
-    .doing("reading the files of loaded days")
-}
-
-/// What a look at the file of a loaded day found.
-#[derive(Debug, Clone, Copy)]
-pub enum Seen<'a> {
-    /// The file that was loaded, under this tag by now.
-    Same(&'a str),
-    /// Another file, with this tag, which is not loaded.
-    Newer(&'a str),
-}
-
-/// Notes what a look at the file of a loaded day found; nothing when the day is not loaded from that file any more.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &LoadedFile, seen: Seen<'_>) -> Result<(), DbError> {
-    use processed_days as pd;
-    conn.transaction(|conn| {
-        let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };
-        if row.state.0 != State::Loaded || row.source_hash != file.source_hash {
-            return Ok(());
-        }
-        let (etag, newer) = match seen {
-            Seen::Same(etag) => (Some(etag.to_owned()), None),
-            Seen::Newer(etag) => (row.source_etag, Some(etag.to_owned())),
-        };
-        let noted = (pd::source_etag.eq(etag), pd::newer_etag.eq(newer));
-        let same = pd::table.find((dataset.as_str(), file.day));
-        on!(conn, c => diesel::update(same).set(noted).execute(c)).doing("noting what the source has").map(drop)
-    })
-}
-
 /// Reads a day's row and holds it against other transactions until this one ends. PostgreSQL: with `wait` it waits for
 /// another that holds the row; without, the row is passed over. SQLite's transaction holds the whole file.
 pub(super) fn lock(
@@ -405,101 +337,4 @@ pub(super) fn save(conn: &mut Conn, row: &ProcessedDay) -> Result<(), DbError> {
 pub(super) fn remove(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<(), DbError> {
     let row = processed_days::table.find((dataset, day));
     on!(conn, c => diesel::delete(row).execute(c)).doing("removing the day's row").map(drop)
-}
-
-/// What a person can do to a day without loading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order<'a> {
-    /// Leave it out, for a reason.
-    Skip(Option<&'a str>),
-    /// Back to missing.
-    Forget,
-    /// Start a new series of attempts.
-    Retry,
-}
-
-/// A person's order could not be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum OrderError {
-    /// The state does not allow it.
-    #[error(transparent)]
-    Illegal(#[from] IllegalMove),
-    /// Another process is loading the day.
-    #[error("being loaded by another process")]
-    Busy,
-    /// The database failed.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
-
-/// Carries out a person's order for one day; the state before it. Durable when it returns. A running day whose process
-/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it
-/// is.
-///
-/// # Errors
-/// An [`OrderError`]; nothing was changed then.
-pub fn order(conn: &mut Conn, dataset: &DatasetName, day: Day, order: Order<'_>) -> Result<Option<State>, OrderError> {
-    conn.transaction(|conn| {
-        let now = conn.now()?;
-        let found = lock(conn, dataset.as_str(), day.date(), true)?;
-        let row = found.map(|row| settled(conn, row, now)).transpose()?;
-        let before = row.as_ref().map(|row| row.state.0);
-        match order {
-            Order::Retry => {
-                if let Some(row) = row {
-                    // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
-                    let loaded = before == Some(State::Loaded);
-                    let row = if loaded { row } else { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } };
-                    save(conn, &row)?;
-                }
-            }
-            Order::Skip(reason) => {
-                after(before, Event::Skipped, false)?;
-                let fresh = row.is_none();
-                let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
-                let note = reason.map(ToOwned::to_owned);
-                let row =
-                    ProcessedDay { note, next_attempt_at: None, waiting_since: None, ..row.unclaimed(State::Skipped) };
-                if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
-            }
-            Order::Forget => {
-                after(before, Event::Forgotten, false)?;
-                remove(conn, dataset.as_str(), day.date())?;
-                let rejects = rejected_rows::table
-                    .filter(rejected_rows::dataset.eq(dataset.as_str()))
-                    .filter(rejected_rows::day.eq(day.date()));
-                on!(conn, c => diesel::delete(rejects).execute(c)).doing("removing the day's rejected rows")?;
-            }
-        }
-        Ok(before)
-    })
-}
-
-/// A running day whose process is gone, put in the state it is really in.
-fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, OrderError> {
-    if row.state.0 != State::Running {
-        return Ok(row);
-    }
-    if row.known(conn, now)?.owner == Owner::Alive {
-        return Err(OrderError::Busy);
-    }
-    attempts::lost(conn, &row, now)?;
-    Ok(abandoned(row))
-}
-
-/// What a running day becomes when its process is gone and nobody takes it over.
-pub(super) fn abandoned(row: ProcessedDay) -> ProcessedDay {
-    let state = if row.in_target() { State::Loaded } else { State::Failed };
-    let error = (state == State::Failed).then(|| attempts::LOST.to_owned());
-    ProcessedDay { error, next_attempt_at: None, ..row.unclaimed(state) }
-}
-
-impl Conn {
-    /// The database's clock, UTC. SQLite's is this machine's.
-    pub(super) fn now(&mut self) -> Result<NaiveDateTime, DbError> {
-        match self {
-            Self::Postgres(link) => super::postgres::now(link.get()).doing("reading the database's clock"),
-            Self::Sqlite(_) => Ok(super::sqlite::now()),
-        }
-    }
 }

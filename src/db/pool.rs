@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
@@ -310,6 +311,14 @@ impl Conn {
                 drop(on!(self, c => AnsiTransactionManager::rollback_transaction(c)));
                 Err(error)
             }
+        }
+    }
+
+    /// The database's clock, UTC. SQLite's is this machine's.
+    pub(super) fn now(&mut self) -> Result<NaiveDateTime, DbError> {
+        match self {
+            Self::Postgres(link) => super::postgres::now(link.get()).doing("reading the database's clock"),
+            Self::Sqlite(_) => Ok(super::sqlite::now()),
         }
     }
 

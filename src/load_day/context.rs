@@ -1,13 +1,13 @@
-//! What loading needs: the database and this process in it, when to stop, and a dataset made ready.
+//! What loading needs: the database and this process in it, and a dataset made ready.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flights::Flights;
+use super::stop::Stop;
 use crate::dataset::{Dataset, DatasetName};
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::Measured;
@@ -28,7 +28,7 @@ pub struct Context {
     /// Says when to stop.
     pub stop: Stop,
     /// As many days are loaded at once as there are permits, whichever dataset they are of.
-    pub slots: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// How many days are being loaded or looked at now.
     pub in_flight: AtomicUsize,
     /// The loads in flight.
@@ -36,10 +36,32 @@ pub struct Context {
     /// How far loads have come.
     pub progress: Arc<Progress>,
     /// Ends of attempts that the database was not there to be told of.
-    pub untold: Mutex<Vec<Untold>>,
+    untold: Mutex<Vec<Untold>>,
 }
 
 impl Context {
+    /// What `loads` days at once need.
+    #[must_use]
+    pub fn new(
+        database: Arc<Database>,
+        worker: Worker,
+        runtime: tokio::runtime::Handle,
+        stop: Stop,
+        loads: u32,
+    ) -> Self {
+        Self {
+            database,
+            worker: Arc::new(worker),
+            runtime,
+            stop,
+            slots: Arc::new(Semaphore::new(loads as usize)),
+            in_flight: AtomicUsize::new(0),
+            flights: Flights::default(),
+            progress: Arc::new(Progress::default()),
+            untold: Mutex::default(),
+        }
+    }
+
     /// Waits for a slot to load a day in; `None` when no further day may begin.
     pub(crate) fn slot(&self) -> Option<Slot<'_>> {
         if self.stop.is_halted() {
@@ -115,71 +137,6 @@ pub struct Told {
     pub error: Option<DbError>,
 }
 
-/// Tells loads to stop: first that no further one begins, then those in flight before they publish.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Stopping>);
-
-#[derive(Debug, Default)]
-struct Stopping {
-    halted: AtomicBool,
-    asked: AtomicBool,
-    /// Wakes those who wait for `asked`.
-    told: Notify,
-    /// Downloads that a reader may be waiting for.
-    downloads: Mutex<Vec<AbortHandle>>,
-}
-
-impl Stop {
-    /// Lets no further load begin; those in flight go on.
-    pub fn halt(&self) {
-        self.0.halted.store(true, Ordering::SeqCst);
-    }
-
-    /// True when no further load may begin.
-    #[must_use]
-    pub fn is_halted(&self) -> bool {
-        self.0.halted.load(Ordering::SeqCst)
-    }
-
-    /// Stops the loads in flight too.
-    pub fn ask(&self) {
-        self.halt();
-        self.0.asked.store(true, Ordering::SeqCst);
-        self.0.told.notify_waiters();
-        self.downloads().drain(..).for_each(|download| download.abort());
-    }
-
-    /// True when loads in flight are to stop.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::SeqCst)
-    }
-
-    /// Waits until loads in flight are to stop.
-    pub(crate) async fn wait(&self) {
-        // Made before the look, so that nothing is missed between the two.
-        let told = self.0.told.notified();
-        if !self.is_asked() {
-            told.await;
-        }
-    }
-
-    /// Has the stop break a download off, so that nobody waits for a server that says nothing.
-    pub(crate) fn breaks_off(&self, download: Option<AbortHandle>) {
-        let mut downloads = self.downloads();
-        downloads.retain(|download| !download.is_finished());
-        downloads.extend(download);
-        drop(downloads);
-        if self.is_asked() {
-            self.ask();
-        }
-    }
-
-    fn downloads(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
-        self.0.downloads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// How far the loads of this process have come.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -201,4 +158,12 @@ pub struct Job {
     pub source: Source,
     /// The hash of its definition.
     pub definition_hash: String,
+}
+
+impl Job {
+    /// A dataset with its source.
+    #[must_use]
+    pub fn new(dataset: Dataset, source: Source) -> Self {
+        Self { definition_hash: dataset.definition_hash(), dataset, source }
+    }
 }

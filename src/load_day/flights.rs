@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 
-/// What a load is about.
+/// The steps of a load, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Its file is being opened.
@@ -22,7 +22,8 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 4] = [Self::Source, Self::Stage, Self::Audit, Self::Publish];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Source, Self::Stage, Self::Audit, Self::Publish];
 
     /// The step's name.
     #[must_use]
@@ -54,7 +55,7 @@ pub struct Flight {
 }
 
 impl Flight {
-    /// What it is about.
+    /// The step it is at.
     #[must_use]
     pub fn step(&self) -> Step {
         Step::ALL[usize::from(self.step.load(Ordering::Relaxed)) % Step::ALL.len()]

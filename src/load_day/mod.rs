@@ -2,8 +2,9 @@
 
 mod context;
 mod flights;
+mod problem;
 mod report;
-mod why;
+mod stop;
 
 use std::io::Read;
 use std::sync::atomic::Ordering;
@@ -21,62 +22,30 @@ use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
-use crate::read_rows::{ReadError, RowReader, Taken};
+use crate::read_rows::{RowReader, Taken};
 use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
-use crate::wording::counted;
+use crate::wording::{counted, with_first};
 
-pub use context::{Context, Job, Progress, Stop, Told, Untold};
+pub use context::{Context, Job, Progress, Told, Untold};
 pub use flights::{Flight, Flights, Step};
 pub use report::{Outcome, Report};
+pub use stop::Stop;
 
 use flights::Airborne;
-use why::why;
+use problem::NotPublished;
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
 
-/// Why an attempt did not publish.
-enum Problem {
-    NotThere {
-        url: String,
-        why: String,
-    },
-    /// The file could not be opened or read to its end.
-    Source(String),
-    Refused {
-        error: String,
-        first: Option<String>,
-    },
-    Unchanged,
-    Lost,
-    Interrupted,
-    Db(DbError),
-}
-
-impl From<DbError> for Problem {
-    fn from(error: DbError) -> Self {
-        Self::Db(error)
-    }
-}
-
 /// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
-fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> Problem {
-    Problem::Refused { error: refusal.to_string(), first: staged.first_reject.clone() }
+fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> NotPublished {
+    NotPublished::Refused { error: refusal.to_string(), first: staged.first_reject.clone() }
 }
 
 /// The text as both databases can store it: a file's header may hold bytes that PostgreSQL has no character for.
 fn storable(text: &str) -> String {
     text.replace('\0', "\\x00")
-}
-
-impl From<ReadError<Self>> for Problem {
-    fn from(error: ReadError<Self>) -> Self {
-        match error {
-            ReadError::Refused(error) => Self::Refused { error, first: None },
-            ReadError::Taker(problem) => problem,
-        }
-    }
 }
 
 /// Loads a day, if it may be. Whatever comes of it is in the state table when this returns, and in the report.
@@ -197,7 +166,7 @@ impl<'a> Load<'a> {
     }
 
     /// The way of a claimed day from its file to the target.
-    fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), Problem> {
+    fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), NotPublished> {
         let Ours { claim, held } = ours;
         let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
         self.flight.iter().for_each(|flight| flight.at(Step::Stage));
@@ -208,7 +177,7 @@ impl<'a> Load<'a> {
         let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected);
         self.log.line(format_args!("{read} read and staged, {rejected} of them rejected"));
         if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
-            return Err(Problem::Unchanged);
+            return Err(NotPublished::Unchanged);
         }
         self.flight.iter().for_each(|flight| flight.at(Step::Audit));
         let passed: Passed = self.timed(
@@ -222,28 +191,28 @@ impl<'a> Load<'a> {
         self.flight.iter().for_each(|flight| flight.at(Step::Publish));
         let Self { measured, log, .. } = self;
         publish(conn, claim, staged, passed, &origin, measured, log).map_err(|error| match error {
-            PublishError::Lost => Problem::Lost,
+            PublishError::Lost => NotPublished::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
-            PublishError::Db(error) => Problem::Db(error),
+            PublishError::Db(error) => NotPublished::Db(error),
         })
     }
 
     fn timed<T>(
         &mut self,
         step: impl Fn(&mut Measured) -> &mut Option<i64>,
-        work: impl FnOnce(&mut Self) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
+        work: impl FnOnce(&mut Self) -> Result<T, NotPublished>,
+    ) -> Result<T, NotPublished> {
         let began = Instant::now();
         let done = work(self);
         *step(&mut self.measured) = i64::try_from(began.elapsed().as_millis()).ok();
         done
     }
 
-    fn may_go_on(&self) -> Result<(), Problem> {
-        if self.context.stop.is_asked() { Err(Problem::Interrupted) } else { Ok(()) }
+    fn may_go_on(&self) -> Result<(), NotPublished> {
+        if self.context.stop.is_asked() { Err(NotPublished::Interrupted) } else { Ok(()) }
     }
 
-    fn open(&mut self) -> Result<SourceFile, Problem> {
+    fn open(&mut self) -> Result<SourceFile, NotPublished> {
         match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
                 self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
@@ -253,22 +222,27 @@ impl<'a> Load<'a> {
                 self.log.line(format_args!("opened {url}, {bytes} as stored"));
                 Ok(file)
             }
-            Ok(Opened::NotThere { url, why }) => Err(Problem::NotThere { url, why }),
+            Ok(Opened::NotThere { url, why }) => Err(NotPublished::NotThere { url, why }),
             Err(error) => {
                 self.may_go_on()?;
-                Err(Problem::Source(error.to_string()))
+                Err(NotPublished::Source(error.to_string()))
             }
         }
     }
 
     /// Reads the file into the stage.
-    fn stage(&mut self, conn: &mut Conn, staged: &mut StagedDay<'a>, mut file: SourceFile) -> Result<Origin, Problem> {
+    fn stage(
+        &mut self,
+        conn: &mut Conn,
+        staged: &mut StagedDay<'a>,
+        mut file: SourceFile,
+    ) -> Result<Origin, NotPublished> {
         let Self { context, job, .. } = *self;
         context.stop.breaks_off(file.download());
         let stored = file.stored_bytes();
         let filled = stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
-        let hash = filled.and_then(|()| file.finish().map_err(|error| Problem::Source(error.to_string())));
+        let hash = filled.and_then(|()| file.finish().map_err(|error| NotPublished::Source(error.to_string())));
         self.bytes = stored.load(Ordering::Relaxed);
         let hash = hash?;
         Ok(Origin {
@@ -286,7 +260,7 @@ impl<'a> Load<'a> {
         file: &mut SourceFile,
         staged: &mut StagedDay<'_>,
         sink: &mut dyn RowSink,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), NotPublished> {
         let Self { context, job, .. } = *self;
         let progress = &context.progress;
         let mut reader = RowReader::new(&job.dataset);
@@ -301,7 +275,7 @@ impl<'a> Load<'a> {
                 Err(error) => {
                     // The stop breaks a download off; that is no failure.
                     self.may_go_on()?;
-                    return Err(Problem::Source(error.to_string()));
+                    return Err(NotPublished::Source(error.to_string()));
                 }
             };
             self.may_go_on()?;
@@ -318,7 +292,12 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn take(&mut self, taken: Taken<'_>, staged: &mut StagedDay<'_>, sink: &mut dyn RowSink) -> Result<(), Problem> {
+    fn take(
+        &mut self,
+        taken: Taken<'_>,
+        staged: &mut StagedDay<'_>,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), NotPublished> {
         match taken {
             Taken::Header([]) => {}
             Taken::Header(unknown) => {
@@ -336,15 +315,21 @@ impl<'a> Load<'a> {
     }
 
     /// Writes how the attempt ended.
-    fn end(&mut self, conn: Conn, ours: Ours, mut staged: StagedDay<'_>, problem: Problem) -> Result<Outcome, DbError> {
+    fn end(
+        &mut self,
+        conn: Conn,
+        ours: Ours,
+        mut staged: StagedDay<'_>,
+        problem: NotPublished,
+    ) -> Result<Outcome, DbError> {
         // Publishing may have found doubled keys before it refused.
         self.measured.rows_rejected =
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
-        self.source_failed = matches!(problem, Problem::Source(_));
+        self.source_failed = matches!(problem, NotPublished::Source(_));
         // After an error of the database the connection may be broken; a new one is waited for.
-        let conn = if matches!(problem, Problem::Db(_)) { None } else { Some(conn) };
+        let conn = if matches!(problem, NotPublished::Db(_)) { None } else { Some(conn) };
         let Ours { claim, held } = ours;
-        self.log.line(why(&problem));
+        self.log.line(&problem);
         let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
         let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
         match self.write_end(conn, &claim, &ending, rejects) {
@@ -364,7 +349,7 @@ impl<'a> Load<'a> {
 
     /// What a problem means for the day, in the state table and in the report; `None` when the day is not ours any
     /// more.
-    fn ending(&self, claim: &Claim, problem: Problem) -> Option<(Ending, Outcome)> {
+    fn ending(&self, claim: &Claim, problem: NotPublished) -> Option<(Ending, Outcome)> {
         let policy = &self.job.dataset.policy;
         let failed = |error: String| {
             let left = policy.retry.max_attempts.saturating_sub(claim.attempt);
@@ -372,23 +357,23 @@ impl<'a> Load<'a> {
             (Ending::Failed { error: storable(&error), try_again }, Outcome::Failed { error, left })
         };
         Some(match problem {
-            Problem::Lost => return None,
-            Problem::NotThere { url, why } => (
+            NotPublished::Lost => return None,
+            NotPublished::NotThere { url, why } => (
                 Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
                 Outcome::Waiting { why, still: false },
             ),
-            Problem::Source(error) => failed(error),
-            Problem::Refused { error, first } => {
-                let shown = first.iter().fold(error.clone(), |shown, first| format!("{shown}; the first: {first}"));
+            NotPublished::Source(error) => failed(error),
+            NotPublished::Refused { error, first } => {
+                let shown = with_first(&error, first.as_deref());
                 let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };
                 (ending, Outcome::Refused { error, first })
             }
-            Problem::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
-            Problem::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
-            Problem::Db(error) if error.is_the_databases_own() => {
+            NotPublished::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
+            NotPublished::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
+            NotPublished::Db(error) if error.is_the_databases_own() => {
                 (Ending::Database { error: error.to_string() }, Outcome::Database(error))
             }
-            Problem::Db(error) => failed(error.to_string()),
+            NotPublished::Db(error) => failed(error.to_string()),
         })
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Process;
-use crate::daemon::DatasetShown;
 use crate::dataset::DatasetName;
 use crate::state::State;
 
@@ -41,22 +40,6 @@ pub struct Days {
     /// Days from the newest one whose rows are in the target to the newest wanted one: 0 where that is the same; `None`
     /// where no day is wanted, or none is in the target.
     pub lag: Option<u64>,
-}
-
-impl Standing {
-    /// What the daemon's board tells of a dataset. It does not know the days.
-    #[must_use]
-    pub fn of(dataset: &DatasetName, shown: &DatasetShown) -> Self {
-        Self {
-            dataset: dataset.clone(),
-            days: None,
-            late: u64::try_from(shown.late).unwrap_or(u64::MAX),
-            next_tick: shown.next_tick,
-            last_tick: shown.last_tick,
-            paused: shown.paused.is_some(),
-            troubled: shown.trouble.is_some(),
-        }
-    }
 }
 
 /// Everything that is looked at when somebody asks for the metrics.

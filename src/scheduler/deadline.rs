@@ -9,8 +9,7 @@ use crate::day::Day;
 
 /// When the day is late: at the first `time` of the zone's clock after the first tick that wants the day. `None` when
 /// no tick ever does.
-#[must_use]
-pub fn deadline(schedule: &Schedule, time: NaiveTime, day: Day) -> Option<DateTime<Utc>> {
+pub(super) fn deadline(schedule: &Schedule, time: NaiveTime, day: Day) -> Option<DateTime<Utc>> {
     let date = day.date().checked_add_days(Days::new(schedule.lag_days.into()))?;
     let midnight = instant(schedule.timezone, date, NaiveTime::MIN)?;
     // Midnight itself may be the tick.

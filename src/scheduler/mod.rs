@@ -24,7 +24,7 @@ use croner::parser::{CronParser, Year};
 use crate::dataset::Schedule;
 
 pub use clock::{ClockWatch, Clocks, Jump};
-pub use deadline::{deadline, first_time_after};
+pub use deadline::first_time_after;
 pub use waker::{Waker, WakerError};
 pub use wanted::wanted;
 pub use wrong::NICKNAMES;

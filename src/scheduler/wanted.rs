@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{deadline, last_tick, next_tick};
+use super::deadline::deadline;
+use super::{last_tick, next_tick};
 use crate::dataset::Dataset;
 use crate::plan;
 use crate::status::Wanted;

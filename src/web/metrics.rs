@@ -12,6 +12,8 @@ use chrono::Utc;
 
 use super::site::Site;
 use super::summaries::Kept;
+use crate::daemon::DatasetShown;
+use crate::dataset::DatasetName;
 use crate::db::worker;
 use crate::metrics::{Days, Form, Process, Seen, Standing};
 use crate::state::State as DayState;
@@ -25,14 +27,26 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
 async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     let shown = site.board().shown();
     let kept = site.summaries().all();
-    let standing =
-        |(name, dataset)| Standing { days: kept.get(name).map(|kept| days(kept)), ..Standing::of(name, dataset) };
+    let standing = |(name, dataset)| standing(name, dataset, kept.get(name).map(|kept| days(kept)));
     let datasets: Vec<Standing> = shown.datasets.iter().map(standing).collect();
     // Nothing is known of them while the database is away; the rest is told all the same.
     let workers = site.read(worker::heartbeat_ages).await.ok();
     let seen = Seen { datasets: &datasets, workers: workers.as_deref(), process: Process::read(), now: Utc::now() };
     let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
     ([(CONTENT_TYPE, form.content_type())], site.board().metrics().expose(form, &seen)).into_response()
+}
+
+/// What the daemon's board tells of a dataset, with what is known of its days.
+fn standing(dataset: &DatasetName, shown: &DatasetShown, days: Option<Days>) -> Standing {
+    Standing {
+        dataset: dataset.clone(),
+        days,
+        late: u64::try_from(shown.late).unwrap_or(u64::MAX),
+        next_tick: shown.next_tick,
+        last_tick: shown.last_tick,
+        paused: shown.paused.is_some(),
+        troubled: shown.trouble.is_some(),
+    }
 }
 
 fn days(kept: &Kept) -> Days {

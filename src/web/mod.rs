@@ -1,7 +1,14 @@
-//! The daemon's page: what is around it. `settings` says where it listens, `serve` speaks HTTP there, `guard` lets
-//! requests through or not, `auth` knows who asks, and `problem` is how a refusal is told.
+//! The daemon's page, its API and its metrics. In the order in which a request meets them:
 //!
-//! A router is mounted by [`Guard::mount`](guard::Guard::mount) and served by [`serve::serve`].
+//! - `settings`: what the page is told, in plain values; `limits`: how much of everything a client may take;
+//! - `listen`: keeps the page where its settings say, and moves it when they change;
+//! - [`serve`]: speaks HTTP on a listener, with TLS or without;
+//! - [`guard`]: lets requests through or not, and is the only way in ([`Guard::mount`](guard::Guard::mount));
+//! - [`auth`]: knows who asks; `stamp` tells it, and `serve`, that a file changed;
+//! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`page`] makes;
+//! - `site`: what all of these are given; `action` and [`actions`]: what can be asked for, and doing it;
+//! - [`summaries`]: each dataset in short, in memory; [`events`]: what happens, for those who listen;
+//! - [`problem`]: how every refusal is told.
 
 mod action;
 pub mod actions;

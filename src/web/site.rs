@@ -13,6 +13,7 @@ use crate::daemon::{Board, DatasetShown};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
+use crate::wording::quoted;
 
 /// How many requests read from the database at a time; further ones wait. Each takes a connection.
 const READERS: usize = 4;
@@ -142,11 +143,4 @@ impl From<DbError> for Problem {
         }
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "database-error", text)
     }
-}
-
-/// A text of a request's, as a problem shows it: in quotes, cut where it is long.
-pub(in crate::web) fn quoted(text: &str) -> String {
-    let cut: String = text.chars().take(100).collect();
-    let more = if cut.len() < text.len() { "..." } else { "" };
-    format!("{:?}", cut + more)
 }

@@ -32,7 +32,7 @@ fn root() -> PathBuf {
 }
 
 /// All files of code.
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(&root(), &mut found);
     assert!(found.len() > 20, "the sources were not found");
@@ -58,7 +58,7 @@ fn module(file: &Path) -> String {
 }
 
 /// The code of a file without its tests and comments.
-fn code(file: &Path) -> String {
+pub(crate) fn code(file: &Path) -> String {
     if file.to_str().unwrap().ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
         return String::new();
     }
@@ -84,6 +84,22 @@ fn every_module_uses_only_what_lies_below_it() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_floors_are_told_as_they_are() {
+    // A program's own files are none of the library's modules.
+    for (file, untold) in [("docs/architecture.md", &["lib"][..]), ("src/lib.rs", &["lib", "main", "bin"])] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        for (floor, modules) in FLOORS {
+            let row = text.lines().find(|line| line.contains(&format!("| {floor} |")));
+            let row = row.unwrap_or_else(|| panic!("{file} does not tell of the floor {floor}"));
+            for module in modules.iter().filter(|module| !untold.contains(module)) {
+                let is_told = row.contains(&format!("`{module}`")) || row.contains(&format!("`mod@{module}`"));
+                assert!(is_told, "{file} does not tell that {module} is {floor}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -7,8 +7,7 @@ mod deployed;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +18,7 @@ use dayfill::db::attempts::{Measured, Trigger};
 use dayfill::db::error::DbError;
 use dayfill::db::pool::Database as Pool;
 use dayfill::db::worker::Worker;
-use dayfill::load_day::{Context, Flights, Job, Outcome, Progress, Report, Stop};
+use dayfill::load_day::{Context, Job, Outcome, Report, Stop};
 use dayfill::metrics::{Days, Form, Metrics, Process, Seen, Standing};
 use dayfill::plan::Ask;
 use dayfill::ready;
@@ -222,19 +221,10 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
     let database = Arc::new(Pool::new(settings.database.url.clone(), settings.claim.lease, 2));
     let mut conn = ready::connect(&database).unwrap();
     assert_eq!(ready::targets(&mut conn, std::iter::once(&dataset)).unwrap(), Vec::<String>::new());
-    let context = Context {
-        worker: Arc::new(Worker::start(&database, conn).unwrap()),
-        database,
-        runtime: runtime.handle().clone(),
-        stop: Stop::default(),
-        slots: Arc::new(tokio::sync::Semaphore::new(1)),
-        in_flight: AtomicUsize::new(0),
-        flights: Flights::default(),
-        progress: Arc::new(Progress::default()),
-        untold: Mutex::default(),
-    };
+    let worker = Worker::start(&database, conn).unwrap();
+    let context = Context::new(database, worker, runtime.handle().clone(), Stop::default(), 1);
     let source = Source::new(&dataset.source, &environment.pairs()).unwrap();
-    let job = Job { definition_hash: dataset.definition_hash(), dataset, source };
+    let job = Job::new(dataset, source);
     let task = Task {
         days: days.iter().map(|day| day.parse::<Day>().unwrap()).collect(),
         ask: Ask::NotDone,

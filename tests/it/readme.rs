@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use dayfill::cli::args::{AlgoliaEtl, Cli};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::architecture::{code, sources};
 use crate::goldens::masked;
 
 /// A fenced block of a Markdown file.
@@ -165,6 +166,38 @@ fn the_rights_that_the_documentation_grants_are_on_every_state_table() {
     for table in tables {
         assert!(granted.contains(table), "{table}: {granted}");
     }
+}
+
+/// The texts of a file's `log::warn!` and `log::error!`, as they are written there.
+fn warnings(code: &str) -> Vec<String> {
+    ["warn!(", "error!("]
+        .iter()
+        .flat_map(|macros| code.split(macros).skip(1))
+        .map(|said| said.split('"').nth(1).unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_warning_of_the_code_is_explained() {
+    let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, table) = operations.split_once("### What lines at warn and error mean").unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    // Of each line what is always the same: capitals and dots stand for what is not.
+    let lines: Vec<Vec<String>> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| `")?.split_once('`'))
+        .map(|(line, _)| {
+            let line = line.replace("...", "N");
+            let fixed = line.split(|c: char| c.is_ascii_uppercase()).map(|part| part.trim_matches([' ', ':', ';']));
+            fixed.filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
+        })
+        .collect();
+    assert!(lines.iter().all(|fixed| !fixed.is_empty()), "{lines:?}");
+    let said: Vec<String> = sources().iter().flat_map(|file| warnings(&code(file))).collect();
+    assert!(said.len() > 20, "the warnings were not found");
+    let is_explained = |said: &&String| lines.iter().any(|fixed| fixed.iter().all(|part| said.contains(part)));
+    let unexplained: Vec<&String> = said.iter().filter(|said| !is_explained(said)).collect();
+    assert_eq!(unexplained, Vec::<&String>::new());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use super::Action;
 use crate::day::Day;
-use crate::db::days::OrderError;
+use crate::db::order::OrderError;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Event, State, after};
+use crate::wording::DIED;
 
 /// What an order does, or would do, to a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Effect {
     pub(super) fn of_decision(day: Day, state: Option<State>, decision: Decision) -> Self {
         let (becomes, because, left) = match decision {
             Decision::Load(reason) => (Some(State::Loaded.name()), reason.to_string(), None),
-            Decision::Settle(state) => (Some(state.name()), "its process died or stalled".to_owned(), None),
+            Decision::Settle(state) => (Some(state.name()), DIED.to_owned(), None),
             Decision::Leave(leave) => {
                 let left = match leave {
                     Leave::Done(_) | Leave::Exhausted => Left::Done,

@@ -18,8 +18,9 @@ use crate::daemon::{Asked, Board, News};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::audit_log::{self, Deed};
-use crate::db::days::{self, OrderError};
+use crate::db::days;
 use crate::db::error::DbError;
+use crate::db::order::{self as orders, OrderError};
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Conn;
 use crate::plan::Ask;
@@ -193,7 +194,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// Lets days that are to be loaded begin a new series of attempts.
 fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> Result<(), DbError> {
     for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
-        match days::order(conn, &dataset.name, effect.day, days::Order::Retry) {
+        match orders::carry_out(conn, &dataset.name, effect.day, orders::Order::Retry) {
             Ok(_) => {}
             Err(OrderError::Db(error)) => return Err(error),
             Err(error) => effect.leave(&error),
@@ -206,12 +207,12 @@ fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> R
 /// does.
 fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
     let asked = match order.action {
-        Action::Skip => days::Order::Skip(order.reason.as_deref()),
-        _ => days::Order::Forget,
+        Action::Skip => orders::Order::Skip(order.reason.as_deref()),
+        _ => orders::Order::Forget,
     };
     let mut effects = Vec::new();
     for day in range.days() {
-        match days::order(conn, &dataset.name, day, asked) {
+        match orders::carry_out(conn, &dataset.name, day, asked) {
             Ok(before) => effects.push(Effect::moved(day, before, order.action)),
             Err(OrderError::Db(error)) => return (effects, Some(error.into())),
             Err(error) => {

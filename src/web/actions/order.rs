@@ -2,6 +2,7 @@
 
 use crate::day::{Day, DayRange};
 use crate::web::action::Action;
+use crate::wording::quoted;
 
 /// How many days one order may name.
 pub const MOST_DAYS: usize = 4000;
@@ -44,7 +45,7 @@ impl Order {
     pub fn new(action: &str, from: Option<&str>, to: Option<&str>, reason: Option<&str>) -> Result<Self, Wrong> {
         let action = Action::by_name(action).ok_or_else(|| {
             let known: Vec<&str> = Action::ALL.into_iter().map(Action::name).collect();
-            Wrong::new("action", format!("{} is none of {}", super::super::site::quoted(action), known.join(", ")))
+            Wrong::new("action", format!("{} is none of {}", quoted(action), known.join(", ")))
         })?;
         let day = |field, text: Option<&str>| {
             text.map(|text| text.parse::<Day>().map_err(|_| Wrong::new(field, not_a_day(text)))).transpose()
@@ -65,7 +66,7 @@ impl Order {
 }
 
 fn not_a_day(text: &str) -> String {
-    format!("{} is not a day (YYYY-MM-DD)", super::super::site::quoted(text))
+    format!("{} is not a day (YYYY-MM-DD)", quoted(text))
 }
 
 fn range(action: Action, from: Option<Day>, to: Option<Day>) -> Result<Option<DayRange>, Wrong> {

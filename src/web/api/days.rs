@@ -17,7 +17,7 @@ use crate::state::State as DayState;
 use crate::status::{self, DayStatus, MISSING, Selection};
 use crate::web::Site;
 use crate::web::problem::Problem;
-use crate::web::site::quoted;
+use crate::wording::quoted;
 
 /// How many days a page has unless it is said, and at most: ten years and some.
 const USUAL: u32 = 100;

@@ -14,7 +14,7 @@ use crate::daemon::DatasetShown;
 use crate::day::Day;
 use crate::web::Site;
 use crate::web::problem::Problem;
-use crate::web::site::quoted;
+use crate::wording::quoted;
 
 /// The dataset that the path names.
 #[derive(utoipa::IntoParams)]

@@ -4,8 +4,7 @@ use std::fmt::Display;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::day::{Day, DayRange};
-use crate::web::page::model::Action;
+use crate::day::Day;
 
 /// What stands in a path or a query as it is; all else is percent-encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -68,13 +67,6 @@ impl Links {
     #[must_use]
     pub fn dry_run(&self, dataset: &str) -> String {
         format!("{}/dry-run", self.dataset(dataset))
-    }
-
-    /// The dry run of an action on a range; without a range on all wanted days.
-    #[must_use]
-    pub fn dry_run_of(&self, dataset: &str, action: Action, range: Option<DayRange>) -> String {
-        let days = range.map_or_else(String::new, |DayRange { from, to }| format!("from={from}&to={to}&"));
-        format!("{}?{days}action={}", self.dry_run(dataset), action.name())
     }
 
     /// Where actions are asked for: `POST` with `csrf`, `action`, `from`, `to`, `reason`.
@@ -169,14 +161,5 @@ mod tests {
         assert_eq!(links.dataset("orders@other.table"), "/datasets/orders%40other.table");
         assert_eq!(links.dataset("a/../b?c#d\"é"), "/datasets/a%2F..%2Fb%3Fc%23d%22%C3%A9");
         assert_eq!(links.overview_page("a&page=9 b", 2), "/?q=a%26page%3D9%20b&page=2");
-    }
-
-    #[test]
-    fn a_dry_run_names_its_days_and_its_action() {
-        let range = "2024-03-01..2024-03-07".parse().ok();
-        let links = Links::new("");
-        let of = "/datasets/orders/dry-run?from=2024-03-01&to=2024-03-07&action=retry";
-        assert_eq!(links.dry_run_of("orders", Action::Retry, range), of);
-        assert_eq!(links.dry_run_of("orders", Action::CatchUp, None), "/datasets/orders/dry-run?action=catch_up");
     }
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::day::{Day, DayRange};
 use crate::state::State;
-use crate::web::page::model::{Action, Cell, CellState, Pause, Step, Why};
+use crate::web::page::model::{Action, Cell, CellState, Pause, Why};
 
 impl CellState {
     /// All of them, in the order a legend names them.
@@ -103,22 +103,6 @@ impl Action {
             Self::Forget => "Makes missing again: the next tick loads it. The target's rows stay until then.",
             Self::Pause => "Ticks of the dataset load nothing until somebody resumes it.",
             Self::Resume => "Ticks load again, and what was left behind is caught up with.",
-        }
-    }
-}
-
-impl Step {
-    /// The steps of a load, in their order.
-    pub const ALL: [Self; 4] = [Self::Source, Self::Stage, Self::Audit, Self::Publish];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Stage => "stage",
-            Self::Audit => "audit",
-            Self::Publish => "publish",
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::response::Html;
 use chrono::{TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::dataset::instant;
+use super::parts::instant;
 use super::{Asking, PagesState};
 use crate::day::{Day, DayRange};
 use crate::db::audit_log;

@@ -8,8 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{Html, Response};
 use serde::Deserialize;
 
-use super::day::cell_state;
-use super::overview::state_of;
+use super::parts::{cell_state, state_of};
 use super::{Asking, PagesState, frame};
 use crate::day::DayRange;
 use crate::web::actions::{self, Action, Effect, Order, Wrong};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use axum::response::Html;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 
-use super::overview::{counts, loading, pause, state_of};
+use super::parts::{cell_state, counts, instant, loading, pause, rows, state_of};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -15,12 +15,13 @@ use crate::db::error::DbError;
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
+use crate::plan::Leave;
 use crate::scheduler;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Selection, Summary, Wanted};
 use crate::web::page;
-use crate::web::page::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, RowCounts};
+use crate::web::page::model::{Action, Cell, DatasetPage, Measure, OpenDay};
 use crate::web::problem::Problem;
 
 /// How many days the charts show.
@@ -91,7 +92,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
 fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wanted) -> Cell {
     Cell {
         day,
-        state: state.map_or(CellState::Missing, CellState::Stored),
+        state: cell_state(state),
         rows: told.and_then(|day| day.rows_loaded).map(i64::unsigned_abs),
         detail: told.and_then(|day| day.error.clone().or_else(|| day.note.clone())),
         late: told.map_or_else(|| wanted.is_late(day, state, state == Some(DayState::Loaded)), |day| day.late),
@@ -143,19 +144,8 @@ fn measure(day: &DayStatus) -> Measure {
     }
 }
 
-/// The counts of a day's file, where rows were counted.
-pub(super) fn rows(day: &DayStatus) -> Option<RowCounts> {
-    let number = |count: Option<i64>| count.unwrap_or(0).unsigned_abs();
-    day.rows_read.map(|read| RowCounts {
-        read: read.unsigned_abs(),
-        filtered: number(day.rows_filtered),
-        rejected: number(day.rows_rejected),
-        loaded: number(day.rows_loaded),
-    })
-}
-
 fn open_day(day: &DayStatus) -> OpenDay {
-    let held = day.held_back_by.map(|by| format!("held back by {by}, which failed or was refused"));
+    let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let said = [day.error.clone(), day.note.clone(), held];
     OpenDay {
         day: day.day,
@@ -165,9 +155,4 @@ fn open_day(day: &DayStatus) -> OpenDay {
         reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
         next_look: day.next_attempt_at.as_deref().and_then(instant),
     }
-}
-
-/// A time as the status has it.
-pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
-    text.parse().ok()
 }

@@ -7,8 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
-use super::dataset::{instant, rows};
-use super::overview::{one_loading, state_of};
+use super::parts::{instant, one_loading, rows, state_of};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -21,12 +20,9 @@ use crate::state::State as DayState;
 use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
 use crate::web::guard::see_other;
 use crate::web::page;
-use crate::web::page::model::{
-    Action, Attempt, CellState, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome,
-};
+use crate::web::page::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
 use crate::web::problem::Problem;
-use crate::web::site::quoted;
-use crate::wording::counted;
+use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
 const REJECTS: usize = 100;
@@ -233,9 +229,4 @@ fn told(attempt: &AttemptStatus, most: Option<u32>) -> Attempt {
         error: attempt.error.clone(),
         lines: attempt.log.iter().map(line).collect(),
     }
-}
-
-/// A state of the status, as a cell shows it.
-pub(super) fn cell_state(state: Option<DayState>) -> CellState {
-    state.map_or(CellState::Missing, CellState::Stored)
 }

@@ -7,18 +7,16 @@ use axum::extract::{Query, State};
 use axum::response::Html;
 use serde::Deserialize;
 
+use super::parts::{counts, loading, pause, state_of};
 use super::{Asking, PagesState};
 use crate::daemon::{DatasetShown, Shown};
 use crate::dataset::DatasetName;
-use crate::db::paused::Paused;
-use crate::load_day::{Flight, Step};
+use crate::load_day::Flight;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{RecentDay, Summary};
 use crate::web::page;
-use crate::web::page::model::{
-    self, Attention, Cell, CellState, DatasetRow, Loading, Overview, Pause, StateCount, Why,
-};
+use crate::web::page::model::{self, Attention, Cell, DatasetRow, Overview, Why};
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 
@@ -28,8 +26,9 @@ const AT_ONCE: usize = 100;
 /// What needs a person and is named; the rest is counted.
 const MOST_ATTENTION: usize = 24;
 
+/// What the address asks for: names that hold a text, and which page of them.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct Search {
     #[serde(default)]
     q: String,
     page: Option<usize>,
@@ -38,7 +37,7 @@ pub(super) struct Wanted {
 pub(super) async fn overview(
     State(pages): PagesState,
     asking: Asking,
-    Query(Wanted { q, page }): Query<Wanted>,
+    Query(Search { q, page }): Query<Search>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.board().shown();
     if shown.context.is_none()
@@ -101,47 +100,6 @@ fn cell(recent: &RecentDay) -> Cell {
         rows: recent.rows_loaded.map(i64::unsigned_abs),
         detail: recent.error.clone(),
         late: recent.late,
-    }
-}
-
-/// A state by its name, as a cell shows it.
-pub(super) fn state_of(name: &str) -> CellState {
-    DayState::by_name(name).map_or(CellState::Missing, CellState::Stored)
-}
-
-pub(super) fn pause(paused: &Paused) -> Pause {
-    Pause { since: paused.at.and_utc(), by: paused.who.clone(), reason: paused.reason.clone() }
-}
-
-/// How many days are in which state: loaded ones first, missing ones last.
-pub(super) fn counts(summary: &Summary) -> Vec<StateCount> {
-    let states = DayState::ALL.map(|state| (state.name(), CellState::Stored(state)));
-    let all = states.into_iter().chain([(crate::status::MISSING, CellState::Missing)]);
-    all.filter_map(|(name, state)| summary.counts.get(name).map(|days| StateCount { state, days: *days })).collect()
-}
-
-/// The loads of a dataset that are in flight.
-pub(super) fn loading(flights: &[Arc<Flight>], name: &DatasetName) -> Vec<Loading> {
-    let of_it = flights.iter().filter(|flight| flight.dataset == *name);
-    of_it.map(|flight| one_loading(flight)).collect()
-}
-
-/// A load in flight.
-pub(super) fn one_loading(flight: &Flight) -> Loading {
-    let step = match flight.step() {
-        Step::Source => model::Step::Source,
-        Step::Stage => model::Step::Stage,
-        Step::Audit => model::Step::Audit,
-        Step::Publish => model::Step::Publish,
-    };
-    let seconds = (chrono::Utc::now() - flight.began).num_seconds().unsigned_abs();
-    Loading {
-        day: flight.day,
-        step,
-        rows: flight.rows(),
-        bytes: flight.bytes(),
-        bytes_total: Some(flight.bytes_total()).filter(|bytes| *bytes > 0),
-        rows_per_second: flight.rows().checked_div(seconds).filter(|rows| *rows > 0),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use dayfill::config::{self, Environment};
-use dayfill::daemon::{self, Board, Configuration, Start};
+use dayfill::daemon::{self, Board, Configuration, Connection, Start};
 use dayfill::load_day::Job;
 use dayfill::notify::Notify;
 use dayfill::source::Source;
@@ -145,14 +145,16 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
         .map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let job = |dataset: &dayfill::dataset::Dataset| {
         let source = Source::new(&dataset.source, &[]).expect("a source");
-        Arc::new(Job { definition_hash: dataset.definition_hash(), source, dataset: dataset.clone() })
+        Arc::new(Job::new(dataset.clone(), source))
     };
     Ok(Configuration {
         file: "dayfill.toml".to_owned(),
         jobs: config.datasets.iter().map(job).collect(),
-        database: config.settings.database.url.clone(),
-        lease: config.settings.claim.lease,
-        max_parallel_loads: config.settings.max_parallel_loads,
+        connection: Connection {
+            database: config.settings.database.url.clone(),
+            lease: config.settings.claim.lease,
+            max_parallel_loads: config.settings.max_parallel_loads,
+        },
         grace: config.settings.shutdown.grace,
         watched: if config.settings.reload.watch { config.folders() } else { Vec::new() },
         keys: Arc::new(config.keys),

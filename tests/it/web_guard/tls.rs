@@ -6,8 +6,8 @@ use std::path::Path;
 use dayfill::web::serve::{Tls, TlsError};
 use dayfill::web::{Settings, TlsFiles};
 
+use crate::postgres_tls::openssl;
 use crate::support::page::{Answer, Page, Start};
-use crate::tls::openssl;
 
 /// Makes a certificate that signs itself, good for `localhost`, and its key.
 fn certificate(folder: &Path) -> TlsFiles {

@@ -13,6 +13,7 @@ pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
 pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
 pub use overview::{Attention, DatasetRow, Overview, Why};
 
+pub use crate::load_day::Step;
 pub use crate::web::action::Action;
 
 use chrono::{DateTime, Utc};
@@ -94,19 +95,6 @@ pub struct StateCount {
     pub state: CellState,
     /// How many days.
     pub days: u64,
-}
-
-/// The steps of a load, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The file is opened.
-    Source,
-    /// Its rows are read, validated and staged.
-    Stage,
-    /// What was staged is held against the limits.
-    Audit,
-    /// The rows move to the target.
-    Publish,
 }
 
 /// A load in flight.

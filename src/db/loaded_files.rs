@@ -1,0 +1,79 @@
+//! The files that loaded days came from, and what was seen of them since.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::prelude::*;
+
+use crate::dataset::DatasetName;
+use crate::day::DayRange;
+use crate::db::days::{Stored, lock};
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::processed_days;
+use crate::state::State;
+
+/// The file a loaded day came from, as far as it tells whether the source's file is still that one.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = processed_days)]
+pub struct LoadedFile {
+    /// The day.
+    pub day: NaiveDate,
+    /// The file's `ETag`.
+    pub source_etag: Option<String>,
+    /// Its size, bytes as stored.
+    pub source_bytes: Option<i64>,
+    /// When it was last changed.
+    pub source_modified: Option<NaiveDateTime>,
+    /// SHA-256 of its stored bytes.
+    pub source_hash: Option<String>,
+    /// The `ETag` of a newer one that was seen and is not loaded.
+    pub newer_etag: Option<String>,
+}
+
+/// The files of a dataset's loaded days within a range, oldest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn loaded_files(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    DayRange { from, to }: DayRange,
+) -> Result<Vec<LoadedFile>, DbError> {
+    on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.as_str()))
+        .filter(processed_days::day.between(from.date(), to.date()))
+        .filter(processed_days::state.eq(Stored(State::Loaded)))
+        .order(processed_days::day)
+        .select(LoadedFile::as_select())
+        .load(c))
+    .doing("reading the files of loaded days")
+}
+
+/// What a look at the file of a loaded day found.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// The file that was loaded, under this tag by now.
+    Same(&'a str),
+    /// Another file, with this tag, which is not loaded.
+    Newer(&'a str),
+}
+
+/// Notes what a look at the file of a loaded day found; nothing when the day is not loaded from that file any more.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &LoadedFile, seen: Seen<'_>) -> Result<(), DbError> {
+    use processed_days as pd;
+    conn.transaction(|conn| {
+        let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };
+        if row.state.0 != State::Loaded || row.source_hash != file.source_hash {
+            return Ok(());
+        }
+        let (etag, newer) = match seen {
+            Seen::Same(etag) => (Some(etag.to_owned()), None),
+            Seen::Newer(etag) => (row.source_etag, Some(etag.to_owned())),
+        };
+        let noted = (pd::source_etag.eq(etag), pd::newer_etag.eq(newer));
+        let same = pd::table.find((dataset.as_str(), file.day));
+        on!(conn, c => diesel::update(same).set(noted).execute(c)).doing("noting what the source has").map(drop)
+    })
+}

@@ -1,0 +1,55 @@
+//! Why an attempt did not publish.
+
+use std::fmt;
+
+use crate::db::error::DbError;
+use crate::read_rows::ReadError;
+
+/// Why an attempt did not publish.
+pub(super) enum NotPublished {
+    /// The file is not there.
+    NotThere { url: String, why: String },
+    /// The file could not be opened or read to its end.
+    Source(String),
+    /// The file is not fit to be loaded; with its first rejected row, where that is why.
+    Refused { error: String, first: Option<String> },
+    /// The file is another, its content the one that was loaded.
+    Unchanged,
+    /// Another process took the day over.
+    Lost,
+    /// A person stopped it.
+    Interrupted,
+    /// The database failed, or refused what was written to it.
+    Db(DbError),
+}
+
+impl From<DbError> for NotPublished {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<ReadError<Self>> for NotPublished {
+    fn from(error: ReadError<Self>) -> Self {
+        match error {
+            ReadError::Refused(error) => Self::Refused { error, first: None },
+            ReadError::Taker(problem) => problem,
+        }
+    }
+}
+
+/// As the attempt's log tells it: without the values of rows that errors may hold, which the day's error has.
+impl fmt::Display for NotPublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotThere { why, .. } => write!(f, "the file is not there: {why}"),
+            Self::Source(error) => write!(f, "failed: {error}"),
+            Self::Refused { error, .. } => write!(f, "refused: {error}"),
+            Self::Unchanged => f.write_str("the file's content is the one that was loaded"),
+            Self::Lost => f.write_str("another process took the day over"),
+            Self::Interrupted => f.write_str("interrupted before publishing"),
+            Self::Db(error) if error.is_the_databases_own() => write!(f, "the database failed: {error}"),
+            Self::Db(_) => f.write_str("the database refused what was written to it"),
+        }
+    }
+}
