@@ -261,6 +261,14 @@ impl Agenda {
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
+    /// The datasets with days that a person asked for and that are still to be loaded.
+    pub(super) fn asked_for(&self) -> impl Iterator<Item = &DatasetName> {
+        let waits = |entry: &Entry| {
+            !entry.asked_next.is_empty() || entry.asked.wanted.is_some() || entry.asked.working.is_some()
+        };
+        self.entries.iter().filter(move |(_, entry)| waits(entry)).map(|(name, _)| name)
+    }
+
     /// How many lanes work now.
     pub(super) fn working(&self) -> usize {
         self.entries.values().flat_map(Entry::lanes).filter(|lane| lane.working.is_some()).count()

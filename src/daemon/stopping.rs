@@ -28,6 +28,9 @@ impl Daemon {
         let grace = self.configuration.grace;
         self.stopping = Some(Instant::now() + grace);
         self.notify.stopping();
+        for name in self.agenda.asked_for() {
+            log::warn!("{name}: stopping before all days that were asked for on the page began: ask for them again");
+        }
         // What has only its last line left to say ends before anybody could read this.
         if self.contexts().any(|context| !context.flights.now().is_empty()) {
             log::info!(

@@ -101,9 +101,9 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
             () = &mut stop => true,
             () = changed => false,
         };
-        if let (true, Some(site)) = (ended, &site) {
-            // Streams never end by themselves, and would have the end wait for its whole grace.
-            site.events().end();
+        if let Some(site) = &site {
+            // Streams do not end by themselves for minutes, and would have what is served wait for its whole grace.
+            if ended { site.events().end() } else { site.events().break_off() }
         }
         over.notify_waiters();
         for task in served {

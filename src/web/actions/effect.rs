@@ -95,13 +95,16 @@ fn event(action: Action) -> Event {
     if action == Action::Skip { Event::Skipped } else { Event::Forgotten }
 }
 
-/// What came of an order that was carried out, for the audit log.
-pub(super) fn outcome(effects: &[Effect]) -> String {
+/// What came of an order that was carried out, for the audit log. Days that are to be loaded were only accepted: the
+/// attempts tell what became of each.
+pub(super) fn outcome(action: Action, effects: &[Effect]) -> String {
+    let loads = matches!(action, Action::CatchUp | Action::Load | Action::Reload | Action::Retry);
+    let word = if loads { "accepted" } else { "done" };
     let (done, all) = (effects.iter().filter(|effect| effect.is_done()).count(), effects.len());
     match all {
-        0 => "done".to_owned(),
-        _ if done == all => format!("done: {}", super::days_of(all)),
-        _ => format!("done: {done} of {}", super::days_of(all)),
+        0 => word.to_owned(),
+        _ if done == all => format!("{word}: {}", super::days_of(all)),
+        _ => format!("{word}: {done} of {}", super::days_of(all)),
     }
 }
 
@@ -139,13 +142,16 @@ mod tests {
     fn the_outcome_counts_what_was_done() {
         let load = Effect::of_decision(day(), None, Decision::Load(Reason::Missing));
         let left = Effect::of_decision(day(), Some(State::Loaded), Decision::Leave(Leave::Done(State::Loaded)));
-        for (effects, text) in [
-            (vec![], "done"),
-            (vec![load.clone()], "done: 1 day"),
-            (vec![load.clone(), left.clone(), load], "done: 2 of 3 days"),
-            (vec![left], "done: 0 of 1 day"),
+        for (action, effects, text) in [
+            (Action::Pause, vec![], "done"),
+            (Action::Skip, vec![load.clone()], "done: 1 day"),
+            (Action::Forget, vec![load.clone(), left.clone(), load.clone()], "done: 2 of 3 days"),
+            (Action::Skip, vec![left.clone()], "done: 0 of 1 day"),
+            (Action::CatchUp, vec![], "accepted"),
+            (Action::Reload, vec![load.clone(), left], "accepted: 1 of 2 days"),
+            (Action::Retry, vec![load], "accepted: 1 day"),
         ] {
-            assert_eq!(outcome(&effects), text);
+            assert_eq!(outcome(action, &effects), text);
         }
     }
 }

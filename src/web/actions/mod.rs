@@ -108,7 +108,7 @@ pub fn carry_out(
     let entry = audit_log::begin(conn, deed)?;
     let done = act(board, conn, dataset, who, order);
     let outcome = match &done {
-        Ok(effects) => effect::outcome(effects),
+        Ok(effects) => effect::outcome(order.action, effects),
         Err(refused) => refused.to_string(),
     };
     if let Err(error) = audit_log::end(conn, entry, &outcome) {

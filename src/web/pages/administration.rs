@@ -122,7 +122,7 @@ fn entry(entry: audit_log::Entry) -> AuditEntry {
         dataset: entry.dataset,
         range: days.map(|(from, to)| DayRange { from: Day::new(from), to: Day::new(to) }),
         reason: entry.reason,
-        done: entry.outcome.starts_with("done"),
+        done: ["done", "accepted"].iter().any(|word| entry.outcome.starts_with(word)),
         outcome: entry.outcome,
     }
 }

@@ -207,7 +207,7 @@ fn everything_is_written_down_with_who_and_when(database: &dyn Database) {
         [
             "robot|resume|orders|-|-|-|done",
             "robot|catch_up|orders|-|-|-|orders is paused: resume it first, or name the days",
-            "robot|load|orders|2024-03-02|2024-03-02|-|done: 1 day",
+            "robot|load|orders|2024-03-02|2024-03-02|-|accepted: 1 day",
             "robot|skip|orders|2024-03-01|2024-03-02|-|done: 2 days",
         ]
     );

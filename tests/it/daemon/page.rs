@@ -9,6 +9,7 @@ use crate::support::daily::{project, still, ticking};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Project};
+use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
 
@@ -48,9 +49,13 @@ impl Page {
     }
 
     fn ask(&self, head: &str, body: &str) -> Answer {
+        self.asked(&self.address, head, body)
+    }
+
+    /// The same, by another name of the page's.
+    fn asked(&self, host: &str, head: &str, body: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
-        let host = &self.address;
         let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -111,7 +116,7 @@ fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database
     assert!(!page.get(&day).body.contains("<img src=x>"), "what a file holds is text");
     assert!(page.get("/audit-log").body.contains("retry"));
     let log = page.end();
-    assert!(log.contains(&format!("orders {FIRST}: retry by local: done: 1 day")), "{log}");
+    assert!(log.contains(&format!("orders {FIRST}: retry by local: accepted: 1 day")), "{log}");
     assert_eq!(database.line("select trigger from load_attempts where outcome = 'loaded'"), "page");
 }
 
@@ -136,6 +141,79 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     assert!(!page.get("/datasets/orders").body.contains("2 loaded"));
     page.send("/datasets/orders", "action=resume");
     page.wait_for("/datasets/orders", "2 loaded");
+    page.end();
+}
+
+#[test]
+fn days_asked_for_and_not_begun_are_said_at_the_end() {
+    let database = SqliteDatabase::new();
+    let server = SlowHttp::start();
+    let project = project(&database, &still(SECOND).from(&server), "");
+    for day in [FIRST, SECOND] {
+        server.day(day, "a,1,x\n");
+    }
+    server.hold_next(FIRST);
+    let mut page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/datasets/orders", "2 missing");
+    page.send("/datasets/orders", &format!("action=load&from={FIRST}&to={SECOND}"));
+    server.wait_until_held(FIRST);
+    assert_eq!(database.line("select outcome from audit_log"), "accepted: 2 days");
+    page.daemon.signal(Signal::TERM);
+    page.daemon.wait_for("orders: stopping before all days that were asked for on the page began");
+    server.release(FIRST);
+    assert_eq!(page.daemon.end().code, 0);
+    assert_eq!(database.line("select cast(day as text) as d, state from processed_days"), format!("{FIRST}|loaded"));
+}
+
+/// Where a listener is, from its log line.
+fn address_in(line: &str, what: &str) -> Option<String> {
+    let (_, address) = line.split_once(&format!("{what} at http://"))?;
+    Some(address.trim_end_matches('/').to_owned())
+}
+
+/// Where the page and the health of a daemon are, from its next lines that say so.
+fn addresses(daemon: &mut Process) -> (String, String) {
+    let (mut page, mut health) = (None, None);
+    while page.is_none() || health.is_none() {
+        let line = daemon.line().unwrap();
+        page = page.or(address_in(&line, "the page is"));
+        health = health.or(address_in(&line, "health and metrics are"));
+    }
+    (page.unwrap(), health.unwrap())
+}
+
+#[test]
+fn the_page_moves_when_its_settings_change_and_takes_its_listeners_along() {
+    let database = SqliteDatabase::new();
+    let settings = |hosts: &str| {
+        format!("[web]\nlisten = \"127.0.0.1:0\"\nhosts = [{hosts}]\n[metrics]\nlisten = \"127.0.0.1:0\"\n")
+    };
+    let project = project(&database, &still(FIRST), &settings(""));
+    project.day(FIRST, "a,1,x\n");
+    let mut command = project.command(&["run"]);
+    let mut daemon = Process::of(command.env_remove("DAYFILL__WEB__LISTEN"));
+    let (address, _) = addresses(&mut daemon);
+    let mut events = TcpStream::connect(&address).unwrap();
+    write!(events, "GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut seen = [0; 15];
+    events.read_exact(&mut seen).unwrap();
+    assert_eq!(&seen, b"HTTP/1.1 200 OK");
+
+    project.write("dayfill.toml", settings("\"days.example\""));
+    daemon.signal(Signal::HUP);
+    let (address, health) = addresses(&mut daemon);
+    let mut rest = String::new();
+    events.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "the stream is ended, not cut off: {rest}");
+    let page = Page { daemon, address };
+    let named = |host: &str| page.asked(host, "GET / HTTP/1.1\r\nAccept: text/html", "").head;
+    assert!(named("days.example").starts_with("HTTP/1.1 200"), "{}", named("days.example"));
+    assert!(named("other.example").starts_with("HTTP/1.1 421"), "{}", named("other.example"));
+    assert!(page.get("/metrics").head.starts_with("HTTP/1.1 404"), "metrics have a listener of their own");
+    let page = Page { address: health, ..page };
+    assert!(page.get("/healthz").head.starts_with("HTTP/1.1 200"));
+    page.wait_for("/metrics", "dayfill_day_states{dataset=\"orders\",state=\"loaded\"} 1");
+    assert!(page.get("/").head.starts_with("HTTP/1.1 404"), "and nothing but health and metrics");
     page.end();
 }
 
