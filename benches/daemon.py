@@ -102,6 +102,9 @@ class Bench(load.Bench):
     def __init__(self, arguments, *rest):
         super().__init__(arguments, *rest)
         self.seconds, self.datasets, self.on = arguments.seconds, arguments.datasets, arguments.on
+        # Apart from the configurations, beside which the daemon watches for changes.
+        self.files = self.work / "files"
+        self.files.mkdir()
 
     # The parts.
 
@@ -126,7 +129,7 @@ class Bench(load.Bench):
         for turn in range(STARTS):
             for side in both(turn):
                 kind = "existing" if side == "ours" else "fresh"
-                url = existing if kind == "existing" else f"sqlite:{self.work / f'fresh{turn}.db'}"
+                url = existing if kind == "existing" else f"sqlite:{self.files / f'fresh{turn}.db'}"
                 daemon = self.daemon("week", url)
                 times[kind].append(daemon.ready() * 1000)
                 daemon.stop()
@@ -191,7 +194,7 @@ class Bench(load.Bench):
 
     def week_file(self, name):
         """A SQLite file with the week loaded."""
-        url = f"sqlite:{self.work / name}.db"
+        url = f"sqlite:{self.files / name}.db"
         self.run(self.command("week", "catch-up"), url)
         return url
 
@@ -224,7 +227,7 @@ class Bench(load.Bench):
             (self.work / f"days/{last - datetime.timedelta(back)}.csv").write_text("id\n")
 
     def many_sqlite(self):
-        path = self.work / "many.db"
+        path = self.files / "many.db"
         url = f"sqlite:{path}"
         self.run(self.command("many", "migrate"), url)
         say(f"writing {self.row_count():,} days into SQLite")
@@ -348,7 +351,7 @@ class Bench(load.Bench):
         return ended - begun
 
     def daemon(self, name, url, *arguments, variables=None):
-        return Daemon(self.work, self.command(name, "run", *arguments), url, variables or {})
+        return Daemon(self.files, self.command(name, "run", *arguments), url, variables or {})
 
     def watch(self, daemons):
         """Sees what daemons take while nothing happens, and stops them."""
@@ -434,7 +437,7 @@ class Daemon:
         threading.Thread(target=self.listen, args=(manager,), daemon=True).start()
         with self.log.open("w") as log:
             self.begun, self.begun_at = time.perf_counter(), time.time()
-            self.process = subprocess.Popen(command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=work.parent, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def listen(self, manager):
         while message := manager.recv(4096):
