@@ -35,7 +35,7 @@ PAGES = {
     "dataset": OF,
     "day, loaded": f"{OF}/days/2019-04-02",
     "day, waiting": f"{OF}/days/2019-04-03",
-    "dry run": f"{OF}/dry-run?action=catch-up",
+    "dry run": f"{OF}/dry-run?action=catch_up",
     "daemons": "/daemons",
     "configuration": "/configuration",
     "audit log": "/audit-log",
