@@ -17,6 +17,11 @@ use crate::wording::{DIED, counted};
 
 pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && to < from
+    {
+        return Err(Failure::new(ExitCode::Usage, format!("--to {to} is before --from {from}")));
+    }
     if args.dry_run {
         return dry_run(app, args);
     }

@@ -13,7 +13,7 @@ use crate::day::{self, Day, DayRange};
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::scheduler;
-use crate::status::{self, DatasetStatus, DayStatus, WorkerStatus};
+use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus};
 use crate::wording::load_again;
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
@@ -51,6 +51,10 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
     let next = status.next_tick.as_ref().filter(|_| at_work);
     let next = next.map_or_else(String::new, |next| format!("; next tick {next}"));
     let mut text = format!("{} into {}: {counts}{last}{next}\n", status.dataset, status.table);
+    if let Some(Pause { at, who, reason }) = &status.paused {
+        let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        let _ = writeln!(text, "paused since {at} by {who}{why}");
+    }
     let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
     for day in &status.days {
         table.row(vec![

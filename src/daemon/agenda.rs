@@ -261,10 +261,13 @@ impl Agenda {
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
-    /// The datasets with days that a person asked for and that are still to be loaded.
+    /// The datasets with days that a person asked for and that may not have begun.
     pub(super) fn asked_for(&self) -> impl Iterator<Item = &DatasetName> {
-        let waits = |entry: &Entry| {
-            !entry.asked_next.is_empty() || entry.asked.wanted.is_some() || entry.asked.working.is_some()
+        let several = |work: &Work| matches!(work, Work::Asked(days, _) if days.len() > 1);
+        let waits = move |entry: &Entry| {
+            !entry.asked_next.is_empty()
+                || entry.asked.wanted.is_some()
+                || entry.asked.working.as_ref().is_some_and(several)
         };
         self.entries.iter().filter(move |(_, entry)| waits(entry)).map(|(name, _)| name)
     }

@@ -45,6 +45,8 @@ pub struct Shown {
     pub unreachable: Option<(DateTime<Utc>, String)>,
     /// The datasets, by name.
     pub datasets: BTreeMap<DatasetName, DatasetShown>,
+    /// It is ending: no further day begins.
+    pub stopping: bool,
     /// The main file of the configuration.
     pub file: String,
     /// Since when the configuration is in force.

@@ -165,7 +165,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn look(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
         let Some(newest) = self.newest else { return Ok(()) };
-        self.load(wanted.to_vec(), Ask::Tick, trigger)?;
+        // Whoever asks wants what waits for its time as well, as by the command.
+        let ask = if trigger == Trigger::Page { Ask::NotDone } else { Ask::Tick };
+        self.load(wanted.to_vec(), ask, trigger)?;
         let Self { context, member, .. } = *self;
         member.took(self.taken);
         recheck(context, &member.job, newest, &member.retired, &mut |report| self.note(&report))

@@ -336,6 +336,7 @@ impl Daemon {
             database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: datasets.collect(),
+            stopping: self.stopping.is_some(),
             file: self.configuration.file.clone(),
             in_force_since: self.reload.in_force_since(),
             refused_at: self.reload.refused_at(),

@@ -79,6 +79,7 @@ impl Daemon {
                     drop(context.tell(&mut conn, None));
                 }
                 context.worker.sign_off();
+                context.database.fold_log();
             }
             let _ = send.send(());
         };

@@ -183,6 +183,18 @@ impl Database {
         free.map_or_else(|| self.connect(), Ok)
     }
 
+    /// Has SQLite write what stands in the log beside the file into the file, as far as no other process reads there:
+    /// whoever copies the file alone then has it all. The end of the last connection does the same, and this process may
+    /// end without one.
+    pub fn fold_log(&self) {
+        if let Connections::Sqlite(pool) = self.pool()
+            && let Ok(mut conn) = pool.get_timeout(Duration::from_secs(1))
+            && let Err(error) = conn.batch_execute("pragma wal_checkpoint(truncate)")
+        {
+            log::debug!("the write-ahead log stays beside the file: {error}");
+        }
+    }
+
     /// A connection on loan from the pool.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod attempt;
 mod day;
 mod page;
+mod pause;
 mod summary;
 mod wanted;
 mod worker;
@@ -18,6 +19,7 @@ use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::days;
 use crate::db::error::DbError;
+use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
@@ -25,6 +27,7 @@ use crate::reconcile;
 pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows};
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
+pub use self::pause::Pause;
 pub use self::summary::{Attention, RecentDay, Summary, summary};
 pub use self::wanted::Wanted;
 pub use self::worker::{WorkerStatus, workers};
@@ -41,6 +44,8 @@ pub struct DatasetStatus {
     pub table: String,
     /// When the schedule ticks next.
     pub next_tick: Option<String>,
+    /// Since when, by whom and why it is paused; null when it is not.
+    pub paused: Option<Pause>,
     /// How many of the days below are in each state; `missing` counts wanted days without a row.
     pub counts: BTreeMap<&'static str, u64>,
     /// Each day that is wanted or has a row, oldest first.
@@ -64,6 +69,9 @@ pub fn of(
     let definition = dataset.definition_hash();
     by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
     let mut days: Vec<DayStatus> = by_day.into_values().collect();
+    let is_ours = |paused: &paused::Paused| paused.dataset == dataset.name.as_str();
+    let pauses = conn.as_deref_mut().map(paused::list).transpose()?.unwrap_or_default();
+    let paused = pauses.iter().find(|paused| is_ours(paused)).map(Pause::from);
     complete(conn, dataset, wanted, &mut days)?;
     let mut counts = BTreeMap::new();
     for day in &days {
@@ -73,6 +81,7 @@ pub fn of(
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
         next_tick: wanted.next_tick.map(instant),
+        paused,
         counts,
         days,
     })

@@ -48,6 +48,12 @@ impl Action {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
+    /// True when days are loaded by it, some time later.
+    #[must_use]
+    pub fn loads(self) -> bool {
+        matches!(self, Self::CatchUp | Self::Load | Self::Reload | Self::Retry)
+    }
+
     /// True when it is about days that are named.
     #[must_use]
     pub fn takes_days(self) -> bool {

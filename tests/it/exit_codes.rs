@@ -31,6 +31,7 @@ fn every_exit_code_says_what_it_promises() {
         (5, &["catch-up", "--to", "2024-03-03", "--strict"]),
         (0, &["status"]),
         (2, &["load"]),
+        (2, &["catch-up", "--from", "2024-03-02", "--to", "2024-03-01"]),
     ] {
         project.exit(code, arguments);
     }

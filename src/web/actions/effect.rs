@@ -98,8 +98,7 @@ fn event(action: Action) -> Event {
 /// What came of an order that was carried out, for the audit log. Days that are to be loaded were only accepted: the
 /// attempts tell what became of each.
 pub(super) fn outcome(action: Action, effects: &[Effect]) -> String {
-    let loads = matches!(action, Action::CatchUp | Action::Load | Action::Reload | Action::Retry);
-    let word = if loads { "accepted" } else { "done" };
+    let word = if action.loads() { "accepted" } else { "done" };
     let (done, all) = (effects.iter().filter(|effect| effect.is_done()).count(), effects.len());
     match all {
         0 => word.to_owned(),

@@ -38,6 +38,9 @@ pub enum Refused {
     /// A dataset that is paused begins nothing by itself, and so does not catch up.
     #[error("{0} is paused: resume it first, or name the days")]
     Paused(String),
+    /// The daemon would forget it.
+    #[error("the daemon is ending")]
+    Ending,
     /// None of the days is in a state for it.
     #[error("{}", told(.0))]
     NoDay(Vec<Effect>),
@@ -61,6 +64,7 @@ impl From<Refused> for Problem {
         let detail = refused.to_string();
         let code = match refused {
             Refused::Db(error) => return error.into(),
+            Refused::Ending => return Problem::unavailable("ending", detail),
             Refused::Paused(_) => "paused",
             Refused::NoDay(effects) if effects.iter().all(|effect| effect.left == Some(Left::Busy)) => "busy",
             Refused::NoDay(_) => "illegal-move",
@@ -123,6 +127,9 @@ pub fn carry_out(
 
 fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Order) -> Result<Vec<Effect>, Refused> {
     let name = &dataset.name;
+    if board.shown().stopping && order.action.loads() {
+        return Err(Refused::Ending);
+    }
     let effects = match (order.action, order.days) {
         (Action::CatchUp, _) => {
             if paused::list(conn)?.iter().any(|Paused { dataset, .. }| dataset == name.as_str()) {
@@ -168,13 +175,12 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
     Ok(effects)
 }
 
-/// What a look at all wanted days, as at a tick, comes to. Of days that are long done there is nothing to tell.
+/// What a look at all wanted days, due or not, comes to. Of days that are long done there is nothing to tell.
 fn catch_up(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Effect>, DbError> {
     let wanted = scheduler::wanted(dataset, chrono::Utc::now()).days;
-    let backlog = dataset.policy.catch_up.max_days_per_tick;
     let (Some(from), Some(to)) = (wanted.first().copied(), wanted.last().copied()) else { return Ok(Vec::new()) };
     let (known, _) = days::known(conn, &dataset.name, DayRange { from, to })?;
-    let decided = reconcile::decide(conn, dataset, &wanted, Ask::Tick, backlog)?;
+    let decided = reconcile::decide(conn, dataset, &wanted, Ask::NotDone, None)?;
     let effects = decided
         .into_iter()
         .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision));

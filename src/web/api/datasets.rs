@@ -11,9 +11,8 @@ use super::parameters::Named;
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
 use crate::day::Day;
-use crate::db::paused::Paused;
 use crate::source;
-use crate::status::{Attention, RecentDay, Summary, instant};
+use crate::status::{Attention, Pause, RecentDay, Summary, instant};
 use crate::web::Site;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
@@ -85,18 +84,6 @@ pub(super) struct ScheduleShown {
     days: Vec<&'static str>,
 }
 
-/// A pause.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Pause {
-    /// Since when.
-    #[schema(format = DateTime)]
-    at: String,
-    /// Who paused it.
-    who: String,
-    /// Why; null where that was not said.
-    reason: Option<String>,
-}
-
 /// A dataset.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct DatasetDetail {
@@ -112,11 +99,6 @@ impl DatasetBrief {
     fn of(shown: &DatasetShown, kept: Option<&Kept>) -> Self {
         let dataset = &shown.job.dataset;
         let summary = kept.map(|kept| &kept.summary);
-        let pause = |paused: &Paused| Pause {
-            at: instant(paused.at.and_utc()),
-            who: paused.who.clone(),
-            reason: paused.reason.clone(),
-        };
         Self {
             dataset: dataset.name.to_string(),
             table: dataset.target.table.to_string(),
@@ -130,7 +112,7 @@ impl DatasetBrief {
             late: summary.map(|summary| summary.late),
             attention_total: summary.map(|summary| summary.attention_total),
             read_at: kept.map(|kept| instant(kept.read_at)),
-            paused: shown.paused.as_ref().map(pause),
+            paused: shown.paused.as_ref().map(Pause::from),
             trouble: shown.trouble.clone(),
         }
     }

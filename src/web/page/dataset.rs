@@ -67,7 +67,8 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
                 ("Source", Some(html! { code { (page.source) } })),
                 ("Table", Some(html! { code { (page.table) } })),
                 ("Schedule", Some(html! {
-                    code { (page.cron) } " in " (page.timezone) ", lag " (of(page.lag_days.into(), "day"))
+                    code { (page.cron) } " in " (page.timezone)
+                    @if page.lag_days > 0 { ", the file of " (of(page.lag_days.into(), "day")) " before" }
                 })),
                 ("Next tick", Some(page.next_tick.map_or_else(|| html! { "none any more" }, minute))),
                 ("Days", Some(html! { "from " (page.start) @if let Some(end) = page.end { " to " (end) } })),

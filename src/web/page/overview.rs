@@ -108,7 +108,6 @@ fn row(links: &Links, dataset: &DatasetRow) -> Markup {
                 (counts(&dataset.counts))
                 small {
                     @if let Some(day) = dataset.last_loaded { "last loaded " (day) } @else { "nothing loaded yet" }
-                    @if dataset.lag_days > 0 { ", lag " (of(dataset.lag_days.into(), "day")) }
                 }
                 @if let Some(tick) = dataset.next_tick { small { "next tick " (minute(tick)) } }
             }

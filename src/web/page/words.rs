@@ -48,7 +48,7 @@ impl CellState {
             Self::Stored(State::Loaded) => "The target holds its rows.",
             Self::Stored(State::Running) => "A process is loading it.",
             Self::Stored(State::Waiting) => "Its file is not there yet. It is looked for again.",
-            Self::Stored(State::Failed) => "An attempt went wrong. It is tried again until the attempts are used up.",
+            Self::Stored(State::Failed) => "An attempt went wrong. It is tried again while attempts are left.",
             Self::Stored(State::Refused) => {
                 "Its file is not fit to be loaded. Mend the file or the dataset, then retry."
             }

@@ -86,7 +86,6 @@ fn row(name: &DatasetName, shown: &DatasetShown, summary: &Summary, flights: &[A
         counts: counts(summary),
         last_loaded: summary.last_loaded,
         next_tick: shown.next_tick,
-        lag_days: dataset.schedule.lag_days,
         pause: shown.paused.as_ref().map(pause),
         late: summary.late,
         loading: loading(flights, name),

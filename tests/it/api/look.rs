@@ -300,6 +300,10 @@ fn late_days_and_pauses_are_told_of_a_dataset(database: &dyn Database) {
         let paused = &api.get("/api/v1/datasets/orders")["paused"];
         assert!(paused["at"].is_string(), "{paused}");
         assert_eq!(paused.get("reason"), Some(&reason));
+        assert_eq!(status(&project)["paused"], *paused);
+        let told = project.succeed(&["status"]).stdout;
+        let why = reason.as_str().map_or_else(String::new, |reason| format!(": {reason}"));
+        assert!(told.contains(&format!("\npaused since {} by robot{why}\n", paused["at"].as_str().unwrap())), "{told}");
         // Who, since when and why belong together: those of the first who paused it.
         api.done("orders", &json!({"action": "pause", "reason": "again"}));
         assert_eq!(database.line("select coalesce(reason, '-') from paused_datasets"), reason.as_str().unwrap_or("-"));

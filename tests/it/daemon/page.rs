@@ -21,6 +21,7 @@ on_both! {
     an_attempt_names_its_process_also_when_that_has_ended
     attempts_of_two_series_are_told_apart
     a_late_day_is_in_the_metrics
+    a_catch_up_asked_for_looks_at_waiting_days_before_their_time
 }
 
 /// A daemon with a page on a free port.
@@ -160,9 +161,24 @@ fn days_asked_for_and_not_begun_are_said_at_the_end() {
     assert_eq!(database.line("select outcome from audit_log"), "accepted: 2 days");
     page.daemon.signal(Signal::TERM);
     page.daemon.wait_for("orders: stopping before all days that were asked for on the page began");
+    wait_until("nothing is accepted any more", || {
+        let sent = page.send("/datasets/orders", &format!("action=load&from={SECOND}"));
+        sent.head.starts_with("HTTP/1.1 503") && sent.body.contains("the daemon is ending")
+    });
     server.release(FIRST);
     assert_eq!(page.daemon.end().code, 0);
     assert_eq!(database.line("select cast(day as text) as d, state from processed_days"), format!("{FIRST}|loaded"));
+}
+
+fn a_catch_up_asked_for_looks_at_waiting_days_before_their_time(database: &dyn Database) {
+    let project = project(database, &still(FIRST), "[waiting]\npoll = \"1h\"\n");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/datasets/orders", "1 waiting");
+    project.day(FIRST, "a,1,x\n");
+    assert!(page.get("/datasets/orders/dry-run?action=catch_up").body.contains("its file was not there; look again"));
+    page.send("/datasets/orders", "action=catch_up");
+    page.wait_for("/datasets/orders", "1 loaded");
+    page.end();
 }
 
 /// Where a listener is, from its log line.

@@ -9,6 +9,7 @@ use crate::support::postgres::{DedicatedPostgres, TestDatabase, TestPostgres};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, nightly};
 use crate::support::slow_http::SlowHttp;
+use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
@@ -201,6 +202,19 @@ fn a_daemon_that_slept_past_its_lease_does_not_publish_what_another_loaded(datab
     assert_eq!(of_the_first, [format!("{FIRST}|1|lost"), format!("{FIRST}|2|loaded")]);
     assert_eq!(days(database), [format!("orders|{FIRST}|loaded|2"), format!("orders|{SECOND}|loaded|1")]);
     assert_eq!(amounts(database), ["2|100", "3|50"]);
+}
+
+#[test]
+fn a_daemon_that_ended_leaves_nothing_beside_the_file() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &Settings::default(), &one_day());
+    project.day(FIRST, "a,1,x\n");
+    let mut daemon = run(&project);
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end().code, 0);
+    let log = database.folder().join("dayfill.db-wal");
+    assert_eq!(std::fs::metadata(&log).map_or(0, |log| log.len()), 0, "{}", log.display());
 }
 
 const LOST: &str = "trying again until it is back, no attempt is counted";

@@ -70,8 +70,6 @@ pub struct DatasetRow {
     pub last_loaded: Option<Day>,
     /// When its schedule ticks next.
     pub next_tick: Option<DateTime<Utc>>,
-    /// How many days before a tick's date its newest day lies.
-    pub lag_days: u32,
     /// Set while its ticks load nothing.
     pub pause: Option<Pause>,
     /// How many days are late.

@@ -30,7 +30,6 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
         cells,
         last_loaded: Some(day("2026-11-19")),
         next_tick: Some(at("2026-11-21T02:00:00Z")),
-        lag_days: 1,
         pause: (seed == 2).then(|| pause(t)),
         late: u64::from(busy),
         loading: if busy { vec![loading(seed != 3)] } else { Vec::new() },
