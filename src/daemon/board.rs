@@ -70,8 +70,6 @@ pub struct DatasetShown {
     pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.
     pub trouble: Option<String>,
-    /// How many of its wanted days were late when that was last looked at.
-    pub late: usize,
 }
 
 /// Something that happened, for those who watch.

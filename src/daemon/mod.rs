@@ -330,7 +330,6 @@ impl Daemon {
                 last_tick: self.agenda.last_tick(name),
                 paused: self.pauses.get(name).cloned(),
                 trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
-                late: self.late.get(name).map_or(0, BTreeSet::len),
             };
             (name.clone(), shown)
         });

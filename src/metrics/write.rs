@@ -43,9 +43,7 @@ fn days(text: &mut Text, datasets: &[Standing]) {
     gauge("dayfill_day_lag", "Days from the newest one that is in the target to the newest wanted one.", |days| {
         days.lag
     });
-    of_datasets(text, "dayfill_day_late", "Wanted days that are past their deadline and not done.", datasets, |it| {
-        Some(it.late)
-    });
+    gauge("dayfill_day_late", "Wanted days that are past their deadline and not done.", |days| Some(days.late));
 }
 
 /// A gauge of each dataset that has one.

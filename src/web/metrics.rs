@@ -41,7 +41,6 @@ fn standing(dataset: &DatasetName, shown: &DatasetShown, days: Option<Days>) -> 
     Standing {
         dataset: dataset.clone(),
         days,
-        late: u64::try_from(shown.late).unwrap_or(u64::MAX),
         next_tick: shown.next_tick,
         last_tick: shown.last_tick,
         paused: shown.paused.is_some(),
@@ -56,6 +55,7 @@ fn days(kept: &Kept) -> Days {
         states: DayState::ALL.into_iter().map(|state| (state, count(state))).collect(),
         missing: summary.counts.get(MISSING).copied().unwrap_or(0),
         failed_for_good: summary.failed_for_good,
+        late: summary.late,
         lag: summary.lag,
     }
 }

@@ -20,6 +20,7 @@ on_both! {
     an_attempt_names_its_process_also_when_that_has_ended
     attempts_of_two_series_are_told_apart
     a_late_day_is_in_the_metrics
+    a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick
 }
 
 /// A daemon with a page on a free port.
@@ -175,6 +176,16 @@ fn a_late_day_is_in_the_metrics(database: &dyn Database) {
     let page = Page::start(&project, &["run"]);
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 1\n");
     project.day(SECOND, "a,1,x\n");
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
+    page.end();
+}
+
+fn a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick(database: &dyn Database) {
+    let orders = still(FIRST).sections("[waiting]\npoll = \"1s\"\ndeadline = \"07:30\"\n");
+    let project = project(database, &orders, "");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 1\n");
+    project.day(FIRST, "a,1,x\n");
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
     page.end();
 }
