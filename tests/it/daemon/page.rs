@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::daily::{project, still, ticking};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Project};
+use crate::support::project::{FIRST, Orders, Project};
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
 
@@ -188,6 +188,28 @@ fn a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick(database: &dyn
     project.day(FIRST, "a,1,x\n");
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
     page.end();
+}
+
+/// The datasets `orders` and `returns`, each with a loaded day; that of `orders` cannot be read from the database.
+fn unreadable(database: &SqliteDatabase) -> Project {
+    let project = project(database, &still(FIRST), "");
+    project.dataset("returns", &Orders { table: "returns", ..still(FIRST) });
+    project.day(FIRST, "a,1,x\n");
+    project.succeed(&["catch-up"]);
+    database.execute("update processed_days set day = '2024-02-30' where dataset = 'orders'");
+    project
+}
+
+#[test]
+fn days_that_cannot_be_read_keep_no_others_from_being_read() {
+    let database = SqliteDatabase::new();
+    let project = unreadable(&database);
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/metrics", "dayfill_day_states{dataset=\"returns\",state=\"loaded\"} 1\n");
+    let metrics = page.get("/metrics").body;
+    assert!(!metrics.contains("dayfill_day_states{dataset=\"orders\""), "{metrics}");
+    let log = page.end();
+    assert_eq!(log.matches("orders: its days cannot be read: ").count(), 1, "{log}");
 }
 
 #[test]
