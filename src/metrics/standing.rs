@@ -50,6 +50,8 @@ pub struct Seen<'a> {
     /// How long ago each worker that is alive gave its last sign of life, by the database's clock; `None` while that is
     /// not known.
     pub workers: Option<&'a [Duration]>,
+    /// The database was asked for them and did not answer in time.
+    pub database_silent: bool,
     /// This process.
     pub process: Process,
     /// Now.

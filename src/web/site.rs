@@ -2,6 +2,7 @@
 //! the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
@@ -21,6 +22,9 @@ const READERS: usize = 4;
 /// How many change something there at a time. They may have to wait for whoever is publishing, and readers need not.
 const WRITERS: usize = 2;
 
+/// How many who must answer soon read there at a time: they wait for no other reader, and no other reader for them.
+const SCRAPERS: usize = 1;
+
 /// What the API and the pages are made from.
 pub struct Site {
     board: Arc<Board>,
@@ -28,6 +32,7 @@ pub struct Site {
     events: Arc<Events>,
     readers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
+    scrapers: Arc<Semaphore>,
 }
 
 impl Site {
@@ -38,7 +43,8 @@ impl Site {
         tokio::spawn(Arc::clone(&events).keep(Arc::clone(&board), Arc::clone(&summaries)));
         tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&board)));
         let places = |number| Arc::new(Semaphore::new(number));
-        Arc::new(Self { board, summaries, events, readers: places(READERS), writers: places(WRITERS) })
+        let (readers, writers, scrapers) = (places(READERS), places(WRITERS), places(SCRAPERS));
+        Arc::new(Self { board, summaries, events, readers, writers, scrapers })
     }
 
     /// What the daemon shows of itself, and what it can be asked for.
@@ -101,6 +107,19 @@ impl Site {
         E: Into<Problem> + Send + 'static,
     {
         self.database(&self.writers, write).await
+    }
+
+    /// Reads from the database for who must answer soon; `None` when it does not answer within that time.
+    pub(super) async fn read_within<T, E>(
+        &self,
+        most: Duration,
+        read: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Option<Result<T, Problem>>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        tokio::time::timeout(most, self.database(&self.scrapers, read)).await.ok()
     }
 
     async fn database<T, E>(

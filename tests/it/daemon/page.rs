@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use diesel::connection::SimpleConnection as _;
 use rustix::process::Signal;
 
 use crate::support::daily::{project, still, ticking};
@@ -210,6 +211,25 @@ fn days_that_cannot_be_read_keep_no_others_from_being_read() {
     assert!(!metrics.contains("dayfill_day_states{dataset=\"orders\""), "{metrics}");
     let log = page.end();
     assert_eq!(log.matches("orders: its days cannot be read: ").count(), 1, "{log}");
+}
+
+#[test]
+fn the_metrics_come_also_when_the_database_does_not_answer() {
+    let database = TestPostgres::database();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/metrics", "\ndayfill_workers 1\n");
+    let mut holds = database.connect();
+    holds.batch_execute("begin; lock table workers in access exclusive mode").unwrap();
+    let answer = page.get("/metrics");
+    assert!(answer.head.starts_with("HTTP/1.1 200"), "{}\n{}", answer.head, answer.body);
+    assert!(answer.body.contains("\ndayfill_database_up 0\n"), "{}", answer.body);
+    assert!(answer.body.contains("\ndayfill_attempts_total{dataset=\"orders\""), "{}", answer.body);
+    assert!(!answer.body.contains("\ndayfill_workers "), "{}", answer.body);
+    drop(holds);
+    page.wait_for("/metrics", "\ndayfill_workers 1\n");
+    assert!(page.get("/metrics").body.contains("\ndayfill_database_up 1\n"));
+    page.end();
 }
 
 #[test]
