@@ -214,6 +214,24 @@ fn days_that_cannot_be_read_keep_no_others_from_being_read() {
 }
 
 #[test]
+fn the_overview_claims_nothing_of_days_that_were_not_read() {
+    let database = SqliteDatabase::new();
+    let project = unreadable(&database);
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/", "1 loaded");
+    let shown = page.get("/").body;
+    let (attention, rows) = shown.split_once("id=\"datasets\"").unwrap();
+    assert!(attention.contains("The days of 1 dataset were not read yet."), "{attention}");
+    assert!(!attention.contains("Nothing does"), "{attention}");
+    let orders = rows.split("<li").find(|row| row.contains("data-dataset=\"orders\"")).unwrap();
+    assert!(orders.contains("not read yet"), "{orders}");
+    for claim in ["no days wanted yet", "nothing loaded yet"] {
+        assert!(!orders.contains(claim), "{claim}: {orders}");
+    }
+    page.end();
+}
+
+#[test]
 fn the_metrics_come_also_when_the_database_does_not_answer() {
     let database = TestPostgres::database();
     let project = project(&database, &still(FIRST), "");
