@@ -72,8 +72,6 @@ pub struct DatasetShown {
     pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.
     pub trouble: Option<String>,
-    /// How many of its wanted days were late when that was last looked at.
-    pub late: usize,
 }
 
 /// Something that happened, for those who watch.
@@ -211,7 +209,8 @@ mod tests {
     fn what_is_shown_and_heard_is_in_the_metrics() {
         let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
         let orders: DatasetName = "orders".parse().unwrap();
-        let seen = Seen { datasets: &[], workers: None, process: Process::default(), now: Utc::now() };
+        let (process, now) = (Process::default(), Utc::now());
+        let seen = Seen { datasets: &[], workers: None, database_silent: false, process, now };
         let text = board.metrics().expose(Form::Prometheus, &seen);
         assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
         board.show(Shown::default());

@@ -41,7 +41,7 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
-use crate::load_day::{Context, Stop};
+use crate::load_day::{Context, Flights, Stop};
 use crate::notify::Notify;
 use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
 
@@ -118,6 +118,8 @@ struct Daemon {
     context: Option<Arc<Context>>,
     /// What loads that began before a reload still work with.
     older: Vec<Arc<Context>>,
+    /// The loads in flight, whichever of these they work with.
+    flights: Arc<Flights>,
     /// A connection to the database is being made.
     connecting: bool,
     /// Counts the databases it was told of, to tell a connection to an earlier one.
@@ -170,6 +172,7 @@ impl Daemon {
             agenda: Agenda::default(),
             context: None,
             older: Vec::new(),
+            flights: Arc::default(),
             connecting: false,
             told: 0,
             unreachable: None,
@@ -313,7 +316,8 @@ impl Daemon {
             return;
         }
         self.connecting = true;
-        let (connect, told) = (pulse::Connect::new(&self.configuration.connection, &self.stop), self.told);
+        let connect = pulse::Connect::new(&self.configuration.connection, &self.stop, &self.flights);
+        let told = self.told;
         self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
     }
 
@@ -326,7 +330,6 @@ impl Daemon {
                 last_tick: self.agenda.last_tick(name),
                 paused: self.pauses.get(name).cloned(),
                 trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
-                late: self.late.get(name).map_or(0, BTreeSet::len),
             };
             (name.clone(), shown)
         });

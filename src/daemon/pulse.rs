@@ -16,7 +16,7 @@ use crate::db::error::DbError;
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
-use crate::load_day::{Context, Stop, Told};
+use crate::load_day::{Context, Flights, Stop, Told};
 use crate::plan::{self, Ask, Decision};
 use crate::ready;
 use crate::scheduler;
@@ -159,15 +159,17 @@ pub(super) struct Connect {
     database: Arc<Database>,
     runtime: Handle,
     stop: Stop,
+    flights: Arc<Flights>,
     loads: u32,
 }
 
 impl Connect {
     /// To the database that is told. Must be called inside the runtime.
-    pub(super) fn new(connection: &Connection, stop: &Stop) -> Self {
+    pub(super) fn new(connection: &Connection, stop: &Stop, flights: &Arc<Flights>) -> Self {
         let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
         let database = Database::new(database, lease, loads + LOOKING);
-        Self { database: Arc::new(database), runtime: Handle::current(), stop: stop.clone(), loads }
+        let (stop, flights) = (stop.clone(), Arc::clone(flights));
+        Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, loads }
     }
 
     /// Connects, brings the state tables up to date and registers this process.
@@ -177,8 +179,8 @@ impl Connect {
             Ok((Worker::start(&self.database, conn)?, paused))
         });
         let (worker, paused) = connected.map_err(|error| error.to_string())?;
-        let context = Arc::new(Context::new(self.database, worker, self.runtime, self.stop, self.loads));
-        Ok(Connected { context, paused })
+        let context = Context::new(self.database, worker, self.runtime, self.stop, self.loads);
+        Ok(Connected { context: Arc::new(context.with_flights(&self.flights)), paused })
     }
 }
 

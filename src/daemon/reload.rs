@@ -14,7 +14,7 @@ use super::stopping::set_aside;
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
-use crate::load_day::{Context, Job, Stop};
+use crate::load_day::{Context, Flights, Job, Stop};
 use crate::ready;
 use crate::wording::counted;
 
@@ -97,6 +97,7 @@ impl Daemon {
             context: self.context.clone(),
             connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
+            flights: Arc::clone(&self.flights),
             runtime: tokio::runtime::Handle::current(),
         };
         self.thread("reload", move || Event::Read(Box::new(reading.read())));
@@ -212,6 +213,7 @@ struct Reading {
     context: Option<Arc<Context>>,
     connection: Connection,
     stop: Stop,
+    flights: Arc<Flights>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -223,7 +225,8 @@ impl Reading {
         let connected = if configuration.connection == self.connection || self.context.is_none() {
             None
         } else {
-            Some(Connect::new(&configuration.connection, &self.stop).connect().map_err(|error| vec![error])?)
+            let connect = Connect::new(&configuration.connection, &self.stop, &self.flights);
+            Some(connect.connect().map_err(|error| vec![error])?)
         };
         let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
         if let Some(context) = context.as_ref().or(self.context.as_ref()) {

@@ -32,7 +32,7 @@ impl Daemon {
             log::warn!("{name}: stopping before all days that were asked for on the page began: ask for them again");
         }
         // What has only its last line left to say ends before anybody could read this.
-        if self.contexts().any(|context| !context.flights.now().is_empty()) {
+        if !self.flights.now().is_empty() {
             log::info!(
                 "stopping: no further day begins; loads in flight have {} s, once more abandons them",
                 grace.as_secs()

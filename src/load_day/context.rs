@@ -31,8 +31,8 @@ pub struct Context {
     slots: Arc<Semaphore>,
     /// How many days are being loaded or looked at now.
     pub in_flight: AtomicUsize,
-    /// The loads in flight.
-    pub flights: Flights,
+    /// The loads in flight; one list for all contexts of a process, so that those of an older one are among them.
+    pub flights: Arc<Flights>,
     /// How far loads have come.
     pub progress: Arc<Progress>,
     /// Ends of attempts that the database was not there to be told of.
@@ -56,10 +56,16 @@ impl Context {
             stop,
             slots: Arc::new(Semaphore::new(loads as usize)),
             in_flight: AtomicUsize::new(0),
-            flights: Flights::default(),
+            flights: Arc::default(),
             progress: Arc::new(Progress::default()),
             untold: Mutex::default(),
         }
+    }
+
+    /// The same, with its loads in that list.
+    #[must_use]
+    pub fn with_flights(self, flights: &Arc<Flights>) -> Self {
+        Self { flights: Arc::clone(flights), ..self }
     }
 
     /// Waits for a slot to load a day in; `None` when no further day may begin.

@@ -16,8 +16,6 @@ pub struct Standing {
     pub dataset: DatasetName,
     /// Its days, as the state table says; `None` while that is not known.
     pub days: Option<Days>,
-    /// How many wanted days are past their deadline and not done.
-    pub late: u64,
     /// Its next tick. One that is past was not taken.
     pub next_tick: Option<DateTime<Utc>>,
     /// When its last tick was taken, since the process started.
@@ -37,6 +35,8 @@ pub struct Days {
     pub missing: u64,
     /// How many are failed with no attempts left. They are among the failed ones.
     pub failed_for_good: u64,
+    /// How many wanted days are past their deadline and not done.
+    pub late: u64,
     /// Days from the newest one whose rows are in the target to the newest wanted one: 0 where that is the same; `None`
     /// where no day is wanted, or none is in the target.
     pub lag: Option<u64>,
@@ -50,6 +50,8 @@ pub struct Seen<'a> {
     /// How long ago each worker that is alive gave its last sign of life, by the database's clock; `None` while that is
     /// not known.
     pub workers: Option<&'a [Duration]>,
+    /// The database was asked for them and did not answer in time.
+    pub database_silent: bool,
     /// This process.
     pub process: Process,
     /// Now.

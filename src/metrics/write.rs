@@ -43,9 +43,7 @@ fn days(text: &mut Text, datasets: &[Standing]) {
     gauge("dayfill_day_lag", "Days from the newest one that is in the target to the newest wanted one.", |days| {
         days.lag
     });
-    of_datasets(text, "dayfill_day_late", "Wanted days that are past their deadline and not done.", datasets, |it| {
-        Some(it.late)
-    });
+    gauge("dayfill_day_late", "Wanted days that are past their deadline and not done.", |days| Some(days.late));
 }
 
 /// A gauge of each dataset that has one.
@@ -131,7 +129,8 @@ fn troubles(text: &mut Text, counted: &Inner, seen: &Seen<'_>) {
     let help = "Errors of the database, those of reaching it among them.";
     text.metric(Kind::Counter, "dayfill_database_errors_total", help).sample(&[], counted.database_errors);
     let help = "1 where the database answered when it was asked last.";
-    text.metric(Kind::Gauge, "dayfill_database_up", help).sample(&[], u8::from(counted.database_up));
+    let up = counted.database_up && !seen.database_silent;
+    text.metric(Kind::Gauge, "dayfill_database_up", help).sample(&[], u8::from(up));
     let mut workers =
         text.metric(Kind::Gauge, "dayfill_workers", "Processes that are alive, as the database knows them.");
     if let Some(ages) = seen.workers {

@@ -1,6 +1,7 @@
 //! `/metrics`: what the daemon counts, and how datasets and workers stand now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -19,6 +20,9 @@ use crate::metrics::{Days, Form, Process, Seen, Standing};
 use crate::state::State as DayState;
 use crate::status::MISSING;
 
+/// How long the database has to tell of the workers: who scrapes waits for some seconds only.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The metrics of a site.
 pub(super) fn router(site: &Arc<Site>) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(site))
@@ -29,9 +33,12 @@ async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response 
     let kept = site.summaries().all();
     let standing = |(name, dataset)| standing(name, dataset, kept.get(name).map(|kept| days(kept)));
     let datasets: Vec<Standing> = shown.datasets.iter().map(standing).collect();
-    // Nothing is known of them while the database is away; the rest is told all the same.
-    let workers = site.read(worker::heartbeat_ages).await.ok();
-    let seen = Seen { datasets: &datasets, workers: workers.as_deref(), process: Process::read(), now: Utc::now() };
+    // Nothing is known of them while the database is away or silent; the rest is told all the same.
+    let answer = site.read_within(PATIENCE, worker::heartbeat_ages).await;
+    let database_silent = answer.is_none();
+    let workers = answer.and_then(Result::ok);
+    let (workers, process, now) = (workers.as_deref(), Process::read(), Utc::now());
+    let seen = Seen { datasets: &datasets, workers, database_silent, process, now };
     let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
     ([(CONTENT_TYPE, form.content_type())], site.board().metrics().expose(form, &seen)).into_response()
 }
@@ -41,7 +48,6 @@ fn standing(dataset: &DatasetName, shown: &DatasetShown, days: Option<Days>) -> 
     Standing {
         dataset: dataset.clone(),
         days,
-        late: u64::try_from(shown.late).unwrap_or(u64::MAX),
         next_tick: shown.next_tick,
         last_tick: shown.last_tick,
         paused: shown.paused.is_some(),
@@ -56,6 +62,7 @@ fn days(kept: &Kept) -> Days {
         states: DayState::ALL.into_iter().map(|state| (state, count(state))).collect(),
         missing: summary.counts.get(MISSING).copied().unwrap_or(0),
         failed_for_good: summary.failed_for_good,
+        late: summary.late,
         lag: summary.lag,
     }
 }

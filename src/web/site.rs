@@ -2,6 +2,7 @@
 //! the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
@@ -21,13 +22,17 @@ const READERS: usize = 4;
 /// How many change something there at a time. They may have to wait for whoever is publishing, and readers need not.
 const WRITERS: usize = 2;
 
+/// How many who must answer soon read there at a time: they wait for no other reader, and no other reader for them.
+const SCRAPERS: usize = 1;
+
 /// What the API and the pages are made from.
 pub struct Site {
     board: Arc<Board>,
     summaries: Arc<Summaries>,
     events: Arc<Events>,
-    readers: Semaphore,
-    writers: Semaphore,
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+    scrapers: Arc<Semaphore>,
 }
 
 impl Site {
@@ -37,8 +42,9 @@ impl Site {
         let (summaries, events) = (Arc::new(Summaries::default()), Arc::new(Events::default()));
         tokio::spawn(Arc::clone(&events).keep(Arc::clone(&board), Arc::clone(&summaries)));
         tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&board)));
-        let (readers, writers) = (Semaphore::new(READERS), Semaphore::new(WRITERS));
-        Arc::new(Self { board, summaries, events, readers, writers })
+        let places = |number| Arc::new(Semaphore::new(number));
+        let (readers, writers, scrapers) = (places(READERS), places(WRITERS), places(SCRAPERS));
+        Arc::new(Self { board, summaries, events, readers, writers, scrapers })
     }
 
     /// What the daemon shows of itself, and what it can be asked for.
@@ -103,16 +109,29 @@ impl Site {
         self.database(&self.writers, write).await
     }
 
+    /// Reads from the database for who must answer soon; `None` when it does not answer within that time.
+    pub(super) async fn read_within<T, E>(
+        &self,
+        most: Duration,
+        read: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Option<Result<T, Problem>>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        tokio::time::timeout(most, self.database(&self.scrapers, read)).await.ok()
+    }
+
     async fn database<T, E>(
         &self,
-        places: &Semaphore,
+        places: &Arc<Semaphore>,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem>
     where
         T: Send + 'static,
         E: Into<Problem> + Send + 'static,
     {
-        let _place = places.acquire().await.map_err(|error| gone(error.to_string()))?;
+        let place = Arc::clone(places).acquire_owned().await.map_err(|error| gone(error.to_string()))?;
         let shown = self.board.shown();
         if let Some((since, error)) = &shown.unreachable {
             return Err(gone(format!("{error} (since {})", crate::status::instant(*since))));
@@ -121,8 +140,12 @@ impl Site {
             return Err(gone("the database was not reached yet"));
         };
         drop(shown);
-        // A connection that is free at once, or a new one: loads that wait for one of the pool's come first.
-        let work = move || work(&mut context.database.conn_at_once()?).map_err(Into::into);
+        let work = move || {
+            // The place goes with the work, which goes on when nobody waits for it any more.
+            let _place = place;
+            // A connection that is free at once, or a new one: loads that wait for one of the pool's come first.
+            work(&mut context.database.conn_at_once()?).map_err(Into::into)
+        };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
             log::error!("a fault in dayfill: {error}");
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", "a fault in dayfill; its log says more"))

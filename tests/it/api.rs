@@ -3,4 +3,5 @@
 mod actions;
 mod events;
 mod look;
+mod places;
 mod refusals;

@@ -104,15 +104,7 @@ fn counted() -> Metrics {
 }
 
 fn standing(dataset: &str) -> Standing {
-    Standing {
-        dataset: name(dataset),
-        days: None,
-        late: 0,
-        next_tick: None,
-        last_tick: None,
-        paused: false,
-        troubled: false,
-    }
+    Standing { dataset: name(dataset), days: None, next_tick: None, last_tick: None, paused: false, troubled: false }
 }
 
 /// What is seen of the two datasets: all there is to see of `orders`, and of `visits` what there always is.
@@ -121,11 +113,11 @@ fn exposed(metrics: &Metrics, form: Form) -> String {
         states: HashMap::from([(State::Loaded, 90), (State::Failed, 3), (State::Refused, 1)]),
         missing: 4,
         failed_for_good: 2,
+        late: 1,
         lag: Some(1),
     };
     let orders = Standing {
         days: Some(days),
-        late: 1,
         next_tick: Some(now() + TimeDelta::minutes(90)),
         last_tick: Some(now() - TimeDelta::minutes(30)),
         paused: true,
@@ -145,7 +137,7 @@ fn exposed(metrics: &Metrics, form: Form) -> String {
         started: Some(now() - TimeDelta::hours(1)),
     };
     let ages = [Duration::from_millis(300), Duration::from_secs(19)];
-    let seen = Seen { datasets: &[orders, visits], workers: Some(&ages), process, now: now() };
+    let seen = Seen { datasets: &[orders, visits], workers: Some(&ages), database_silent: false, process, now: now() };
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     metrics.expose(form, &seen).replace(&version, "version=\"VERSION\"")
 }
@@ -186,10 +178,16 @@ fn what_is_not_known_is_not_said() {
     let metrics = Metrics::default();
     let orders = name("orders");
     metrics.turned(now(), false, [&orders].into_iter());
-    let seen = Seen { datasets: &[standing("orders")], workers: None, process: Process::default(), now: now() };
+    let seen = Seen {
+        datasets: &[standing("orders")],
+        workers: None,
+        database_silent: false,
+        process: Process::default(),
+        now: now(),
+    };
     let text = metrics.expose(Form::Prometheus, &seen);
     let said = samples(&text);
-    for absent in ["dayfill_day_states", "dayfill_day_missing", "dayfill_day_lag", "dayfill_workers", "process_"] {
+    for absent in ["dayfill_day_", "dayfill_workers", "process_"] {
         assert!(!said.keys().any(|name| name.starts_with(absent)), "{absent}: {text}");
     }
     // What is counted is there before it happens, or its first time would not be seen as an increase.
@@ -203,7 +201,7 @@ fn a_dataset_that_is_gone_is_forgotten_and_the_others_go_on() {
     let orders = name("orders");
     metrics.heard(&name("visits"), &whole(Outcome::Loaded));
     metrics.turned(now(), true, [&orders].into_iter());
-    let seen = Seen { datasets: &[], workers: None, process: Process::default(), now: now() };
+    let seen = Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
     let text = metrics.expose(Form::Prometheus, &seen);
     assert!(!text.contains("visits"), "{text}");
     assert!(text.contains("dayfill_rows_loaded_total{dataset=\"orders\"} 1800\n"), "{text}");
@@ -248,7 +246,7 @@ fn loads_are_counted() {
     // No file for the 3rd; and what has the name of the 4th cannot be read.
     fs::create_dir(project.path("days/2024-03-04.csv")).unwrap();
     let metrics = load(database.url(), &project, &["2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"]);
-    let seen = Seen { datasets: &[], workers: None, process: Process::default(), now: now() };
+    let seen = Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
     let text = metrics.expose(Form::Prometheus, &seen);
     let said = samples(&text);
     let bytes = (good.len() + "id,amount,note\na,nonsense,\n".len()).to_string();
@@ -278,7 +276,8 @@ fn a_day_taken_over_is_counted() {
     project.day("2024-03-01", "a,1,\n");
     let day = ["2024-03-01"];
     let taken_over = |metrics: &Metrics| {
-        let seen = Seen { datasets: &[], workers: None, process: Process::default(), now: now() };
+        let seen =
+            Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
         let text = metrics.expose(Form::Prometheus, &seen);
         samples(&text).get("dayfill_takeovers_total{dataset=\"orders\"}").map(|count| (*count).to_owned())
     };

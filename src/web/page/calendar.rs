@@ -44,7 +44,7 @@ fn year(days: &str, cells: &[Cell], ahead: DayRange, open: bool) -> Markup {
             summary {
                 h3 { (year) }
                 span.months { @for state in months(year, cells, ahead) { i.m.(state.class()) {} } }
-                (counts(&by_state(cells)))
+                (counts(Some(&by_state(cells))))
             }
             div.scroll { (table(days, year, cells, ahead)) }
         }

@@ -26,15 +26,19 @@ pub fn overview(frame: &Frame, page: &Overview) -> String {
 
 fn attention(links: &Links, page: &Overview) -> Markup {
     let more = page.attention_total.saturating_sub(page.attention.len());
+    let is_calm = page.attention_total == 0 && page.unread == 0;
     html! {
-        section.panel.attention.calm[page.attention_total == 0] aria-labelledby="attention" {
+        section.panel.attention.calm[is_calm] aria-labelledby="attention" {
             h2 #attention { "Needs a person" }
-            @if page.attention_total == 0 {
+            @if is_calm {
                 p { i.m.loaded {} "Nothing does. What is not loaded yet is looked after." }
-            } @else {
+            } @else if page.attention_total > 0 {
                 ul.needs { @for item in &page.attention { li { (needs(links, item)) } } }
             }
             @if more > 0 { p.soft { "and " (number(length(more))) " more" } }
+            @if page.unread > 0 {
+                p.soft { "The days of " (of(length(page.unread), "dataset")) " were not read yet." }
+            }
         }
     }
 }
@@ -93,24 +97,32 @@ fn filter(links: &Links, page: &Overview) -> Markup {
 }
 
 fn row(links: &Links, dataset: &DatasetRow) -> Markup {
-    let DatasetRow { name, late, pause, .. } = dataset;
+    let DatasetRow { name, days, pause, .. } = dataset;
+    let late = days.as_ref().map_or(0, |days| days.late);
     html! {
-        li.row data-dataset=(name) data-marks={ (*late > 0) (pause.is_some()) } {
+        li.row data-dataset=(name) data-marks={ (late > 0) (pause.is_some()) } {
             div.name {
-                h3 { a href=(links.dataset(name)) { (name) } (badges(*late, pause.as_ref())) }
+                h3 { a href=(links.dataset(name)) { (name) } (badges(late, pause.as_ref())) }
                 code title=(dataset.source) { (dataset.source) }
             }
             div.now {
-                (strip(links, name, &dataset.cells))
+                (strip(links, name, days.as_ref().map_or(&[], |days| &days.cells)))
                 (loads(links, name, &dataset.loading))
             }
             div.said {
-                (counts(&dataset.counts))
-                small {
-                    @if let Some(day) = dataset.last_loaded { "last loaded " (day) } @else { "nothing loaded yet" }
-                }
+                (counts(days.as_ref().map(|days| days.counts.as_slice())))
+                small { (newest(dataset)) }
                 @if let Some(tick) = dataset.next_tick { small { "next tick " (minute(tick)) } }
             }
+        }
+    }
+}
+
+/// The newest loaded day, where that is known, and how many days the newest wanted one lies back.
+fn newest(dataset: &DatasetRow) -> Markup {
+    html! {
+        @if let Some(days) = &dataset.days {
+            @if let Some(day) = days.last_loaded { "last loaded " (day) } @else { "nothing loaded yet" }
         }
     }
 }

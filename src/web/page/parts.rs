@@ -16,14 +16,19 @@ pub(super) fn marked(class: &str, word: &str) -> Markup {
     html! { span.state { i.m.(class) {} (word) } }
 }
 
-/// How many days are in which state; states without days are left out.
-pub(super) fn counts(counts: &[StateCount]) -> Markup {
+/// How many days are in which state; states without days are left out. `None` where they were not read yet.
+pub(super) fn counts(counts: Option<&[StateCount]>) -> Markup {
+    let known = counts.unwrap_or_default();
     html! {
         span.counts data-counts {
-            @for StateCount { state, days } in counts.iter().filter(|count| count.days > 0) {
+            @for StateCount { state, days } in known.iter().filter(|count| count.days > 0) {
                 span.state { i.m.(state.class()) {} (number(*days)) " " (state.word()) }
             }
-            @if counts.iter().all(|count| count.days == 0) { span.soft { "no days wanted yet" } }
+            @if counts.is_none() {
+                span.soft { "not read yet" }
+            } @else if known.iter().all(|count| count.days == 0) {
+                span.soft { "no days wanted yet" }
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::source;
 use crate::state::State as DayState;
 use crate::status::{RecentDay, Summary};
 use crate::web::page;
-use crate::web::page::model::{self, Attention, Cell, DatasetRow, Overview, Why};
+use crate::web::page::model::{self, Attention, Cell, DatasetRow, DaysInShort, Overview, Why};
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 
@@ -60,14 +60,15 @@ fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, quer
     let flights = shown.context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
     let rows = found.iter().skip((page - 1) * AT_ONCE).take(AT_ONCE);
     let datasets = rows.map(|(name, dataset)| {
-        let unread = Summary::default();
-        let summary = summaries.get(*name).map_or(&unread, |kept| &kept.summary);
+        let summary = summaries.get(*name).map(|kept| &kept.summary);
         row(name, dataset, summary, &flights)
     });
     let (attention, attention_total) = attention(shown, summaries);
+    let unread = shown.datasets.keys().filter(|name| !summaries.contains_key(*name)).count();
     Overview {
         attention,
         attention_total,
+        unread,
         query: query.to_owned(),
         page,
         pages,
@@ -77,18 +78,24 @@ fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, quer
     }
 }
 
-fn row(name: &DatasetName, shown: &DatasetShown, summary: &Summary, flights: &[Arc<Flight>]) -> DatasetRow {
+fn row(name: &DatasetName, shown: &DatasetShown, summary: Option<&Summary>, flights: &[Arc<Flight>]) -> DatasetRow {
     let dataset = &shown.job.dataset;
     DatasetRow {
         name: name.to_string(),
         source: source::shown(&dataset.source),
+        days: summary.map(days),
+        next_tick: shown.next_tick,
+        pause: shown.paused.as_ref().map(pause),
+        loading: loading(flights, name),
+    }
+}
+
+fn days(summary: &Summary) -> DaysInShort {
+    DaysInShort {
         cells: summary.recent.iter().map(cell).collect(),
         counts: counts(summary),
         last_loaded: summary.last_loaded,
-        next_tick: shown.next_tick,
-        pause: shown.paused.as_ref().map(pause),
         late: summary.late,
-        loading: loading(flights, name),
     }
 }
 

@@ -15,7 +15,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// The least time between two readings of one dataset: of a catch-up of years, each day is news.
 const GAP: Duration = Duration::from_millis(500);
 
-/// How long nothing is read after an error.
+/// How long nothing is read after the database was not there.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Which summary is to be read next. `J` is what a dataset is made of: another one of it is another dataset.
@@ -30,7 +30,10 @@ pub(super) struct Due<J> {
 
 struct Entry<J> {
     job: Arc<J>,
+    /// When it was read last, or could not be read.
     read: Option<Instant>,
+    /// It could not be read the last time.
+    failed: bool,
 }
 
 impl<J> Default for Due<J> {
@@ -57,7 +60,7 @@ impl<J> Due<J> {
         let mut before = std::mem::take(&mut self.datasets);
         for (name, job) in datasets {
             let old = before.remove(name).filter(|old| Arc::ptr_eq(&old.job, job));
-            let entry = old.unwrap_or_else(|| Entry { job: Arc::clone(job), read: None });
+            let entry = old.unwrap_or_else(|| Entry { job: Arc::clone(job), read: None, failed: false });
             self.datasets.insert(name.clone(), entry);
         }
         self.asked.retain(|name| self.datasets.contains_key(name));
@@ -107,13 +110,25 @@ impl<J> Due<J> {
     }
 
     pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant) {
-        self.asked.remove(name);
-        if let Some(entry) = self.datasets.get_mut(name) {
-            entry.read = Some(now);
-        }
+        self.had_its_turn(name, now, false);
     }
 
-    pub(super) fn failed(&mut self, now: Instant) {
+    /// It could not be read, and is tried again when the others have had their turn. True when it was not so before.
+    pub(super) fn failed(&mut self, name: &DatasetName, now: Instant) -> bool {
+        !self.had_its_turn(name, now, true)
+    }
+
+    /// Notes how it went; true when it had failed the last time.
+    fn had_its_turn(&mut self, name: &DatasetName, now: Instant, failed: bool) -> bool {
+        self.asked.remove(name);
+        self.datasets.get_mut(name).is_some_and(|entry| {
+            entry.read = Some(now);
+            std::mem::replace(&mut entry.failed, failed)
+        })
+    }
+
+    /// The database was not there, whichever is asked for.
+    pub(super) fn rest(&mut self, now: Instant) {
         self.not_before = Some(now + AFTER_ERROR);
     }
 }
@@ -191,10 +206,40 @@ mod tests {
     }
 
     #[test]
-    fn after_an_error_there_is_a_rest() {
+    fn one_that_cannot_be_read_comes_behind_the_others_and_is_news_once() {
+        let (mut due, names, now) = (Due::default(), names(2), Instant::now());
+        let [(bad, _), (good, _)] = names.as_slice() else { panic!("two") };
+        know(&mut due, &names);
+        assert_eq!(due.next(now), Next::Read(bad.clone()));
+        assert!(due.failed(bad, now));
+        assert_eq!(due.next(now), Next::Read(good.clone()));
+        due.was_read(good, now);
+        let mut at = now;
+        for _ in 0..3 {
+            for name in [bad, good] {
+                let next = loop {
+                    match due.next(at) {
+                        Next::Read(name) => break name,
+                        Next::Rest(rest) => at += rest,
+                    }
+                };
+                assert_eq!(next, *name);
+                if name == good {
+                    due.was_read(good, at);
+                } else {
+                    assert!(!due.failed(bad, at), "it was said");
+                }
+            }
+        }
+        due.was_read(bad, at);
+        assert!(due.failed(bad, at), "it had been read again");
+    }
+
+    #[test]
+    fn while_the_database_is_not_there_is_a_rest() {
         let (mut due, names, now) = (Due::default(), names(1), Instant::now());
         know(&mut due, &names);
-        due.failed(now);
+        due.rest(now);
         assert_eq!(due.next(now), Next::Rest(AFTER_ERROR));
         assert_eq!(due.next(now + AFTER_ERROR), Next::Read(names[0].0.clone()));
         assert_eq!(Due::<()>::default().next(now), Next::Rest(ROUND));

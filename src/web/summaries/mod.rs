@@ -118,11 +118,15 @@ impl Summaries {
                 due.was_read(&name, Instant::now());
                 self.put(name, summary);
             }
-            Err(error) => {
-                // The loop says what is wrong with the database.
-                log::debug!("{name}: its summary: {error}");
-                due.failed(Instant::now());
+            // The loop says what is wrong with the database.
+            Err(error) if error.is_unreachable() => {
+                log::debug!("{name}: its days: {error}");
+                due.rest(Instant::now());
             }
+            Err(error) if due.failed(&name, Instant::now()) => {
+                log::warn!("{name}: its days cannot be read: {error}; trying again");
+            }
+            Err(error) => log::debug!("{name}: its days still cannot be read: {error}"),
         }
         None
     }

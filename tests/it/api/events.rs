@@ -1,5 +1,7 @@
 //! What is told to those who listen.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::support::api::Api;
@@ -9,6 +11,7 @@ use crate::support::{Database, on_both, wait_until};
 
 on_both! {
     a_load_is_told_from_beginning_to_end
+    a_load_in_flight_is_told_of_also_after_a_reload_of_the_connection
     what_is_done_to_a_dataset_is_told
     a_listener_that_leaves_is_forgotten_and_the_end_ends_all_streams
 }
@@ -46,6 +49,28 @@ fn a_load_is_told_from_beginning_to_end(database: &dyn Database) {
         );
         assert!(dataset["next_tick"].is_string(), "{dataset}");
     }
+}
+
+fn a_load_in_flight_is_told_of_also_after_a_reload_of_the_connection(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = Project::new(database, &Orders { source: server.source(), ..Orders::default() });
+    server.day("2024-03-01", "a,1,x\nb,2,\n");
+    server.hold_next("2024-03-01");
+    let api = Api::start(&project, database);
+    api.done("orders", &json!({"action": "load", "from": "2024-03-01"}));
+    server.wait_until_held("2024-03-01");
+    let context = || api.board().shown().context.as_ref().map(Arc::downgrade).unwrap();
+    let before = context();
+    project.replace("dayfill.toml", "[claim]\nlease = \"50s\"\n");
+    wait_until("the connection is another", || !context().ptr_eq(&before));
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    assert_eq!((&day["status"]["state"], &day["progress"]["attempt"]), (&json!("running"), &json!(1)), "{day}");
+    let mut events = api.events();
+    events.wait_for("progress", |progress| progress["day"] == "2024-03-01");
+    server.release("2024-03-01");
+    events.wait_for("day", |day| day["state"] == "loaded");
+    let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
+    assert_eq!(day["progress"], json!(null), "{day}");
 }
 
 fn what_is_done_to_a_dataset_is_told(database: &dyn Database) {

@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use diesel::connection::SimpleConnection as _;
 use rustix::process::Signal;
 
 use crate::support::daily::{project, still, ticking};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Project};
+use crate::support::project::{FIRST, Orders, Project};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
@@ -22,6 +23,7 @@ on_both! {
     attempts_of_two_series_are_told_apart
     a_late_day_is_in_the_metrics
     a_catch_up_asked_for_looks_at_waiting_days_before_their_time
+    a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick
 }
 
 /// A daemon with a page on a free port.
@@ -270,6 +272,75 @@ fn a_late_day_is_in_the_metrics(database: &dyn Database) {
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 1\n");
     project.day(SECOND, "a,1,x\n");
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
+    page.end();
+}
+
+fn a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick(database: &dyn Database) {
+    let orders = still(FIRST).sections("[waiting]\npoll = \"1s\"\ndeadline = \"07:30\"\n");
+    let project = project(database, &orders, "");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 1\n");
+    project.day(FIRST, "a,1,x\n");
+    page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
+    page.end();
+}
+
+/// The datasets `orders` and `returns`, each with a loaded day; that of `orders` cannot be read from the database.
+fn unreadable(database: &SqliteDatabase) -> Project {
+    let project = project(database, &still(FIRST), "");
+    project.dataset("returns", &Orders { table: "returns", ..still(FIRST) });
+    project.day(FIRST, "a,1,x\n");
+    project.succeed(&["catch-up"]);
+    database.execute("update processed_days set day = '2024-02-30' where dataset = 'orders'");
+    project
+}
+
+#[test]
+fn days_that_cannot_be_read_keep_no_others_from_being_read() {
+    let database = SqliteDatabase::new();
+    let project = unreadable(&database);
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/metrics", "dayfill_day_states{dataset=\"returns\",state=\"loaded\"} 1\n");
+    let metrics = page.get("/metrics").body;
+    assert!(!metrics.contains("dayfill_day_states{dataset=\"orders\""), "{metrics}");
+    let log = page.end();
+    assert_eq!(log.matches("orders: its days cannot be read: ").count(), 1, "{log}");
+}
+
+#[test]
+fn the_overview_claims_nothing_of_days_that_were_not_read() {
+    let database = SqliteDatabase::new();
+    let project = unreadable(&database);
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/", "1 loaded");
+    let shown = page.get("/").body;
+    let (attention, rows) = shown.split_once("id=\"datasets\"").unwrap();
+    assert!(attention.contains("The days of 1 dataset were not read yet."), "{attention}");
+    assert!(!attention.contains("Nothing does"), "{attention}");
+    let orders = rows.split("<li").find(|row| row.contains("data-dataset=\"orders\"")).unwrap();
+    assert!(orders.contains("not read yet"), "{orders}");
+    for claim in ["no days wanted yet", "nothing loaded yet"] {
+        assert!(!orders.contains(claim), "{claim}: {orders}");
+    }
+    page.end();
+}
+
+#[test]
+fn the_metrics_come_also_when_the_database_does_not_answer() {
+    let database = TestPostgres::database();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/metrics", "\ndayfill_workers 1\n");
+    let mut holds = database.connect();
+    holds.batch_execute("begin; lock table workers in access exclusive mode").unwrap();
+    let answer = page.get("/metrics");
+    assert!(answer.head.starts_with("HTTP/1.1 200"), "{}\n{}", answer.head, answer.body);
+    assert!(answer.body.contains("\ndayfill_database_up 0\n"), "{}", answer.body);
+    assert!(answer.body.contains("\ndayfill_attempts_total{dataset=\"orders\""), "{}", answer.body);
+    assert!(!answer.body.contains("\ndayfill_workers "), "{}", answer.body);
+    drop(holds);
+    page.wait_for("/metrics", "\ndayfill_workers 1\n");
+    assert!(page.get("/metrics").body.contains("\ndayfill_database_up 1\n"));
     page.end();
 }
 

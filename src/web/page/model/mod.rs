@@ -11,7 +11,7 @@ pub use administration::{
 };
 pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
 pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
-pub use overview::{Attention, DatasetRow, Overview, Why};
+pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
 
 pub use crate::load_day::Step;
 pub use crate::web::action::Action;

@@ -13,6 +13,8 @@ pub struct Overview {
     pub attention: Vec<Attention>,
     /// How much needs a person in all.
     pub attention_total: usize,
+    /// How many datasets there are whose days were not read yet, so that it is not known who needs a person there.
+    pub unread: usize,
     /// The text that datasets are filtered by; empty shows all.
     pub query: String,
     /// Which page this is, from 1.
@@ -62,18 +64,25 @@ pub struct DatasetRow {
     pub name: String,
     /// The template of its files.
     pub source: String,
-    /// Its last days, oldest first; about 30.
-    pub cells: Vec<Cell>,
-    /// Its days by state.
-    pub counts: Vec<StateCount>,
-    /// The newest loaded day.
-    pub last_loaded: Option<Day>,
+    /// Its days; `None` while they were not read yet.
+    pub days: Option<DaysInShort>,
     /// When its schedule ticks next.
     pub next_tick: Option<DateTime<Utc>>,
     /// Set while its ticks load nothing.
     pub pause: Option<Pause>,
-    /// How many days are late.
-    pub late: u64,
     /// The days that are being loaded.
     pub loading: Vec<Loading>,
+}
+
+/// The days of a dataset, as a row of the overview has them.
+#[derive(Debug, Clone)]
+pub struct DaysInShort {
+    /// The last ones, oldest first; about 30.
+    pub cells: Vec<Cell>,
+    /// How many there are by state.
+    pub counts: Vec<StateCount>,
+    /// The newest loaded one.
+    pub last_loaded: Option<Day>,
+    /// How many are late.
+    pub late: u64,
 }

@@ -33,6 +33,7 @@ fn pages(texts: &dyn Fn() -> Texts, base: &str) -> Vec<Page> {
         make("overview", &|f, t| page::overview(f, &samples::overview(t, 5))),
         make("overview-1000", &|f, t| page::overview(f, &samples::overview(t, 1_000))),
         make("overview-calm", &|f, t| page::overview(f, &samples::calm(t))),
+        make("overview-unread", &|f, t| page::overview(f, &samples::unread(t))),
         make("overview-empty", &|f, _| page::overview(f, &samples::empty())),
         make("overview-nothing-found", &|f, t| page::overview(f, &samples::nothing_found(t))),
         make("dataset", &|f, t| page::dataset(&told(f, t), &samples::dataset(t, "2024-03-02"))),

@@ -3,7 +3,7 @@
 use super::dataset::pause;
 use super::{PROBLEM, Texts, at, cells, counts, day, loading};
 use crate::state::State;
-use crate::web::page::model::{Attention, Cell, CellState, DatasetRow, Overview, Why};
+use crate::web::page::model::{Attention, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
 
 fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
     let mut cells = cells(&Texts::plain(), "2026-10-22", "2026-11-20", seed);
@@ -26,12 +26,14 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
     DatasetRow {
         name: t.text(name),
         source: t.text(&format!("s3://shop-exports/{name}/{{day}}.csv.gz")),
-        counts: counts(&cells),
-        cells,
-        last_loaded: Some(day("2026-11-19")),
+        days: Some(DaysInShort {
+            counts: counts(&cells),
+            cells,
+            last_loaded: Some(day("2026-11-19")),
+            late: u64::from(busy),
+        }),
         next_tick: Some(at("2026-11-21T02:00:00Z")),
         pause: (seed == 2).then(|| pause(t)),
-        late: u64::from(busy),
         loading: if busy { vec![loading(seed != 3)] } else { Vec::new() },
     }
 }
@@ -76,6 +78,7 @@ pub(in crate::web::page::tests) fn overview(t: &Texts, datasets: usize) -> Overv
     Overview {
         attention_total: attention.len() + 2,
         attention,
+        unread: 0,
         query: String::new(),
         page: 1,
         pages: datasets.div_ceil(100).max(1),
@@ -91,10 +94,18 @@ pub(in crate::web::page::tests) fn calm(t: &Texts) -> Overview {
     overview
 }
 
+/// Just after the start: nothing was read yet.
+pub(in crate::web::page::tests) fn unread(t: &Texts) -> Overview {
+    let calm = calm(t);
+    let datasets = calm.datasets.into_iter().map(|row| DatasetRow { days: None, ..row }).collect();
+    Overview { unread: 3, datasets, ..calm }
+}
+
 pub(in crate::web::page::tests) fn empty() -> Overview {
     Overview {
         attention: Vec::new(),
         attention_total: 0,
+        unread: 0,
         query: String::new(),
         page: 1,
         pages: 1,
