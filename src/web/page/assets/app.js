@@ -229,7 +229,9 @@
       broken ||= Date.now();
       patience ||= setTimeout(lost, PATIENCE);
       // Otherwise the browser tries again by itself.
-      if (stream.readyState === EventSource.CLOSED) again = setTimeout(listen, (pause = Math.min(pause * 2, 30000)));
+      if (stream.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(listen, (pause = Math.min(pause * 2, 30000)));
+      refresh(0); // who is not logged in any more is led to the login
     };
     on("day", onDay);
     on("progress", onProgress);
