@@ -5,6 +5,7 @@ use axum::response::Html;
 use chrono::{TimeDelta, Utc};
 use serde::Deserialize;
 
+use super::paging::{Paged, Place};
 use super::parts::instant;
 use super::{Asking, PagesState};
 use crate::day::{Day, DayRange};
@@ -20,7 +21,7 @@ use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemo
 use crate::web::problem::Problem;
 
 /// Entries of the audit log on one page.
-const ENTRIES: usize = 50;
+const ENTRIES: u32 = 50;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -95,22 +96,35 @@ pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> H
 }
 
 #[derive(Deserialize)]
-pub(super) struct Paged {
-    page: Option<usize>,
+pub(super) struct Which {
+    /// Entries before this one.
+    before: Option<i64>,
+    /// Entries after this one.
+    after: Option<i64>,
 }
 
 pub(super) async fn audit_log(
     State(pages): PagesState,
     asking: Asking,
-    Query(Paged { page }): Query<Paged>,
+    Query(Which { before, after }): Query<Which>,
 ) -> Result<Html<String>, Problem> {
-    let page = page.unwrap_or(1).clamp(1, 1000);
-    let limit = u32::try_from(page * ENTRIES + 1).unwrap_or(u32::MAX);
-    let all = pages.site.read(move |conn| audit_log::page(conn, None, limit)).await?;
-    let more = all.len() > page * ENTRIES;
-    let entries = all.into_iter().skip((page - 1) * ENTRIES).take(ENTRIES).map(entry).collect();
-    let model = AuditLog { entries, page, pages: page + usize::from(more) };
+    // The newest entry is the first of the list.
+    let place = Place::of(before, after);
+    let Paged { items, before: newer, behind: older } = pages.site.read(move |conn| read_log(conn, place)).await?;
+    let model = AuditLog {
+        newer: items.first().map(|entry| entry.id).filter(|_| newer),
+        older: items.last().map(|entry| entry.id).filter(|_| older),
+        entries: items.into_iter().map(entry).collect(),
+    };
     Ok(Html(page::audit_log(&pages.frame(&asking), &model)))
+}
+
+fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, DbError> {
+    Paged::read(place, ENTRIES, |place, limit| match place {
+        Place::Start => audit_log::page(conn, None, limit),
+        Place::Behind(entry) => audit_log::page(conn, Some(entry), limit),
+        Place::Before(entry) => audit_log::page_after(conn, entry, limit),
+    })
 }
 
 fn entry(entry: audit_log::Entry) -> AuditEntry {

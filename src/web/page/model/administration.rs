@@ -72,10 +72,10 @@ pub struct Refused {
 pub struct AuditLog {
     /// The entries of this page.
     pub entries: Vec<AuditEntry>,
-    /// Which page this is, from 1.
-    pub page: usize,
-    /// How many pages there are, at least 1.
-    pub pages: usize,
+    /// The first of them, where there are newer ones.
+    pub newer: Option<i64>,
+    /// The last of them, where there are older ones.
+    pub older: Option<i64>,
 }
 
 /// Something that somebody did.

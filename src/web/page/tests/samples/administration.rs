@@ -89,8 +89,8 @@ pub(in crate::web::page::tests) fn audit_log(t: &Texts) -> AuditLog {
             entry("24:50", "forget", Some("2026-11-13"), None, false, "turned down: the role viewer may not"),
             entry("24:02", "login", None, None, true, "logged in"),
         ],
-        page: 2,
-        pages: 3,
+        newer: Some(120),
+        older: Some(71),
     }
 }
 
