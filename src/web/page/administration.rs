@@ -36,7 +36,7 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
             (facts(&[
                 ("Version", Some(html! { (daemon.version) })),
                 ("Since", Some(minute(daemon.started_at))),
-                ("Heartbeat", Some(html! { (ago(frame.now - daemon.heartbeat_at)) })),
+                ("Heartbeat", Some(html! { (ago(daemon.silence)) })),
                 ("Loads now", Some(html! {
                     @if daemon.loads.is_empty() { "nothing" }
                     @for (at, (dataset, day)) in daemon.loads.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::response::Html;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::paging::{Paged, Place};
@@ -41,37 +41,46 @@ pub(super) async fn login(
 /// A day that is being loaded: by which worker, of which dataset.
 type Running = (String, String, Day);
 
-/// The processes, and the days that they are loading.
-fn read_workers(conn: &mut Conn) -> Result<(Vec<WorkerStatus>, Vec<Running>), DbError> {
-    let workers = status::workers(conn)?;
+/// What is read of the processes.
+struct Workers {
+    all: Vec<WorkerStatus>,
+    /// The days that they are loading.
+    loads: Vec<Running>,
+    /// The time by the clock that their signs of life were written by.
+    now: DateTime<Utc>,
+}
+
+fn read_workers(conn: &mut Conn) -> Result<Workers, DbError> {
+    let all = status::workers(conn)?;
+    let now = conn.now()?.and_utc();
     let (open, _) = days::open(conn)?;
     let running =
         open.into_iter().filter(|open| open.known.state == DayState::Running && open.known.owner == Owner::Alive);
     let loads = running.filter_map(|open| Some((open.worker?, open.dataset, open.day))).collect();
-    Ok((workers, loads))
+    Ok(Workers { all, loads, now })
 }
 
 pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<Html<String>, Problem> {
-    let (workers, loads) = pages.site.read(read_workers).await?;
+    let Workers { all, loads, now } = pages.site.read(read_workers).await?;
     let shown = pages.site.board().shown();
     let own = shown.context.as_ref().map(|context| context.worker.id().to_owned());
     let lease = shown.context.as_ref().and_then(|context| TimeDelta::from_std(context.database.lease()).ok());
     let daemon = |worker: WorkerStatus| {
-        let heartbeat_at = instant(&worker.heartbeat_at).unwrap_or_default();
+        let silence = now - instant(&worker.heartbeat_at).unwrap_or_default();
         let of_it = loads.iter().filter(|(owner, ..)| *owner == worker.id);
         Daemon {
             this_one: own.as_ref() == Some(&worker.id),
-            stalled: lease.is_some_and(|lease| Utc::now() - heartbeat_at > lease),
+            stalled: lease.is_some_and(|lease| silence > lease),
             loads: of_it.map(|(_, dataset, day)| (dataset.clone(), *day)).collect(),
             host: worker.host,
             pid: worker.pid,
             version: worker.version,
             started_at: instant(&worker.started_at).unwrap_or_default(),
-            heartbeat_at,
+            silence,
             refused: worker.refused_config.iter().flat_map(|all| all.lines()).map(ToOwned::to_owned).collect(),
         }
     };
-    let model = Daemons { daemons: workers.into_iter().map(daemon).collect() };
+    let model = Daemons { daemons: all.into_iter().map(daemon).collect() };
     Ok(Html(page::daemons(&pages.frame(&asking), &model)))
 }
 

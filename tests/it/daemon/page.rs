@@ -331,3 +331,27 @@ fn rejected_rows_come_in_pages(database: &dyn Database) {
     assert_eq!(lines(&part(&page, &format!("{day}?after=120")).0), expected(121, 220));
     page.end();
 }
+
+#[test]
+fn signs_of_life_are_held_against_the_databases_clock() {
+    let database = TestPostgres::database();
+    // The server's clock is an hour behind this machine's.
+    for (clock, late) in [("clock_timestamp", "1 hour"), ("now", "1 hour"), ("pg_postmaster_start_time", "2 hours")] {
+        database.execute(&format!(
+            "create function public.{clock}() returns timestamptz language sql as \
+             $$ select pg_catalog.{clock}() - interval '{late}' $$"
+        ));
+    }
+    database.execute(
+        "do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); \
+         end $$",
+    );
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/daemons", "answers this page");
+    let behind = "select now() - max(heartbeat_at) > interval '30 minutes' from workers";
+    assert_eq!(database.line(&behind.replace("now", "pg_catalog.now")), "true", "its clock is not the machine's");
+    let shown = page.get("/daemons").body;
+    assert!(!shown.contains("no sign of life"), "{shown}");
+    page.end();
+}

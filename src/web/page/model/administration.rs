@@ -1,6 +1,6 @@
 //! What the pages beside the datasets show: processes, configuration, who did what, the login, and what goes wrong.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::day::DayRange;
 
@@ -22,8 +22,8 @@ pub struct Daemon {
     pub version: String,
     /// Since when.
     pub started_at: DateTime<Utc>,
-    /// Its last sign of life.
-    pub heartbeat_at: DateTime<Utc>,
+    /// How long ago its last sign of life was.
+    pub silence: TimeDelta,
     /// Its last sign of life is older than a lease.
     pub stalled: bool,
     /// The days it is loading.
