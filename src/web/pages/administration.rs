@@ -1,6 +1,6 @@
 //! The pages beside the datasets: processes, configuration, who did what, and the login.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::state::State as DayState;
 use crate::status::{self, WorkerStatus};
 use crate::web::page;
 use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
+use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 
 /// Entries of the audit log on one page.
@@ -32,7 +33,7 @@ pub(super) struct Going {
 pub(super) async fn login(
     State(pages): PagesState,
     asking: Asking,
-    Query(Going { next }): Query<Going>,
+    Parameters(Going { next }): Parameters<Going>,
 ) -> Html<String> {
     let login = Login { name: String::new(), next, error: None };
     Html(page::login(&pages.frame(&asking), &login))
@@ -115,7 +116,7 @@ pub(super) struct Which {
 pub(super) async fn audit_log(
     State(pages): PagesState,
     asking: Asking,
-    Query(Which { before, after }): Query<Which>,
+    Parameters(Which { before, after }): Parameters<Which>,
 ) -> Result<Html<String>, Problem> {
     // The newest entry is the first of the list.
     let place = Place::of(before, after);

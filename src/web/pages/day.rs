@@ -1,6 +1,6 @@
 //! The page of a day: what happened to it, step by step.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, Response};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,6 +22,7 @@ use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
 use crate::web::guard::see_other;
 use crate::web::page;
 use crate::web::page::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
+use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 use crate::wording::{counted, quoted};
 
@@ -36,8 +37,8 @@ pub(super) struct Named {
 /// Sends to the page of a day that was typed.
 pub(super) async fn go_to(
     State(pages): PagesState,
-    Path(name): Path<String>,
-    Query(Named { day }): Query<Named>,
+    InPath(name): InPath<String>,
+    Parameters(Named { day }): Parameters<Named>,
 ) -> Result<Response, Problem> {
     let shown = pages.site.dataset(&name)?;
     let day = of_text(&day)?;
@@ -67,8 +68,8 @@ struct Read {
 pub(super) async fn day(
     State(pages): PagesState,
     asking: Asking,
-    Path((name, day)): Path<(String, String)>,
-    Query(Which { before, after }): Query<Which>,
+    InPath((name, day)): InPath<(String, String)>,
+    Parameters(Which { before, after }): Parameters<Which>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let (job, day) = (Arc::clone(&shown.job), of_text(&day)?);

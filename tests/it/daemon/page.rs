@@ -355,3 +355,34 @@ fn signs_of_life_are_held_against_the_databases_clock() {
     assert!(!shown.contains("no sign of life"), "{shown}");
     page.end();
 }
+
+#[test]
+fn what_is_wrong_with_an_address_is_told_as_it_was_asked_for() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    for (path, status, told) in [
+        ("/?page=x", 400, "page"),
+        ("/?page=-1", 400, "page"),
+        ("/datasets/%ff", 404, "there is nothing here"),
+        ("/datasets/%ff/days?day=2024-03-01", 404, "there is nothing here"),
+        ("/datasets/%ff/days/2024-03-01", 404, "there is nothing here"),
+        ("/datasets/%ff/dry-run?action=load", 404, "there is nothing here"),
+        ("/datasets/orders/days", 400, "day"),
+        ("/datasets/orders/days/2024-03-01?after=x", 400, "after"),
+        ("/datasets/orders/dry-run?action=load&action=skip", 400, "action"),
+        ("/audit-log?before=x", 400, "before"),
+        ("/login?next=/&next=/", 400, "next"),
+    ] {
+        let shown = page.get(path);
+        let program = page.ask(&format!("GET {path} HTTP/1.1\r\nAccept: application/json"), "");
+        for (answer, kind) in [(&shown, "text/html"), (&program, "application/problem+json")] {
+            let head = answer.head.to_lowercase();
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
+            assert!(head.contains(&format!("content-type: {kind}")), "{path}: {head}");
+            assert!(answer.body.contains(told), "{path}: {}", answer.body);
+        }
+        assert!(shown.body.contains("<nav aria-label=\"Main\""), "{path}: it is a page of ours: {}", shown.body);
+    }
+    page.end();
+}
