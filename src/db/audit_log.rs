@@ -111,3 +111,19 @@ pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entr
         .load(c))
     .doing("reading the audit log")
 }
+
+/// The entries next after one, newest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn page_after(conn: &mut Conn, after: i64, limit: u32) -> Result<Vec<Entry>, DbError> {
+    let mut entries: Vec<Entry> = on!(conn, c => audit_log::table
+        .filter(audit_log::id.gt(after))
+        .order(audit_log::id)
+        .limit(limit.into())
+        .select(Entry::as_select())
+        .load(c))
+    .doing("reading the audit log")?;
+    entries.reverse();
+    Ok(entries)
+}

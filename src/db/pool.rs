@@ -327,7 +327,10 @@ impl Conn {
     }
 
     /// The database's clock, UTC. SQLite's is this machine's.
-    pub(super) fn now(&mut self) -> Result<NaiveDateTime, DbError> {
+    ///
+    /// # Errors
+    /// A [`DbError`] when the database does not answer.
+    pub fn now(&mut self) -> Result<NaiveDateTime, DbError> {
         match self {
             Self::Postgres(link) => super::postgres::now(link.get()).doing("reading the database's clock"),
             Self::Sqlite(_) => Ok(super::sqlite::now()),

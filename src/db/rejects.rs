@@ -142,6 +142,30 @@ pub fn page(
     .doing("reading the day's rejected rows")
 }
 
+/// The rejected rows of a day that are kept next before a line, by line.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn page_before(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<RejectedRow>, DbError> {
+    let mut rows: Vec<RejectedRow> = on!(conn, c => rejected_rows::table
+        .filter(rejected_rows::dataset.eq(dataset.as_str()))
+        .filter(rejected_rows::day.eq(day.date()))
+        .filter(rejected_rows::line.lt(before))
+        .order(rejected_rows::line.desc())
+        .limit(limit.into())
+        .select(RejectedRow::as_select())
+        .load(c))
+    .doing("reading the day's rejected rows")?;
+    rows.reverse();
+    Ok(rows)
+}
+
 /// How many rejected rows of a day are kept.
 ///
 /// # Errors

@@ -120,6 +120,12 @@ pub struct RejectedRowStatus {
     pub reason: String,
 }
 
+impl From<rejects::RejectedRow> for RejectedRowStatus {
+    fn from(row: rejects::RejectedRow) -> Self {
+        Self { line: row.line, column_name: row.column_name, value: row.value, reason: row.reason }
+    }
+}
+
 /// The rejected rows of a day that are kept, by line: those behind a line where one is named, at most that many.
 ///
 /// # Errors
@@ -131,11 +137,19 @@ pub fn rejected_rows(
     after: Option<i64>,
     limit: u32,
 ) -> Result<Vec<RejectedRowStatus>, DbError> {
-    let of = |row: rejects::RejectedRow| RejectedRowStatus {
-        line: row.line,
-        column_name: row.column_name,
-        value: row.value,
-        reason: row.reason,
-    };
-    Ok(rejects::page(conn, dataset, day, after, limit)?.into_iter().map(of).collect())
+    Ok(rejects::page(conn, dataset, day, after, limit)?.into_iter().map(RejectedRowStatus::from).collect())
+}
+
+/// The rejected rows of a day that are kept next before a line, by line, at most that many.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn rejected_rows_before(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<RejectedRowStatus>, DbError> {
+    Ok(rejects::page_before(conn, dataset, day, before, limit)?.into_iter().map(RejectedRowStatus::from).collect())
 }

@@ -24,7 +24,7 @@ use crate::db::pool::Conn;
 use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
 
-pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows};
+pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows, rejected_rows_before};
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
 pub use self::pause::Pause;

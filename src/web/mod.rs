@@ -8,7 +8,7 @@
 //! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`page`] makes;
 //! - `site`: what all of these are given; `action` and [`actions`]: what can be asked for, and doing it;
 //! - [`summaries`]: each dataset in short, in memory; [`events`]: what happens, for those who listen;
-//! - [`problem`]: how every refusal is told.
+//! - `parameters`: what an address names; [`problem`]: how every refusal is told.
 
 mod action;
 pub mod actions;
@@ -21,6 +21,7 @@ mod listen;
 mod metrics;
 pub mod page;
 pub mod pages;
+mod parameters;
 pub mod problem;
 pub mod serve;
 mod settings;

@@ -33,6 +33,10 @@ class Watched:
         )
         context.set_default_timeout(PATIENCE * 1000)
         self.contexts.append(context)
+        return self.tab(context, url)
+
+    def tab(self, context, url: str = "about:blank") -> Page:
+        """One more page of a browser that is open."""
         page = context.new_page()
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.wrong.append(f"script: {error}"))

@@ -181,3 +181,50 @@ def test_a_lost_daemon_is_told_of_and_found_again(sample, run, watched):
     expect(page.locator("#lost")).to_be_empty()
     expect(cell(page, "2019-04-03")).to_have_class("loaded")
     assert page.evaluate("window.sameDocument"), "it was loaded anew"
+
+
+# A browser without a window hides no tab. With this a tab can be put behind another one, and in front again.
+TABS = """
+    let state = "visible";
+    Object.defineProperty(document, "visibilityState", { get: () => state });
+    Object.defineProperty(document, "hidden", { get: () => state === "hidden" });
+    window.turn = (to) => {
+        state = to;
+        document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    };
+"""
+
+
+def test_tabs_behind_leave_the_connections_to_the_one_in_front(sample, run, watched):
+    daemon = run(sample, "--no-catch-up")
+    first = watched.open()
+    first.context.add_init_script(TABS)
+    first.goto(f"{daemon.url}/datasets/shopify_config")
+    front = first
+    for _ in range(7):  # a browser has six connections to a server
+        expect(front.locator("#live")).to_have_text("live")
+        front.evaluate("turn('hidden')")
+        front = watched.tab(first.context, f"{daemon.url}/datasets/shopify_config/days/2019-04-01")
+
+    front.get_by_role("button", name="Load").click()
+    expect(front.locator("h1")).to_contain_text("loaded")
+    front.evaluate("turn('hidden')")
+    expect(cell(first, "2019-04-01")).to_have_class("missing")
+    first.evaluate("turn('visible')")
+    expect(cell(first, "2019-04-01")).to_have_class("loaded")
+    # It listens again.
+    actor = watched.open(f"{daemon.url}/datasets/shopify_config/days/2019-04-02")
+    actor.get_by_role("button", name="Load").click()
+    expect(cell(first, "2019-04-02")).to_have_class("loaded")
+
+
+def test_a_tab_that_opens_behind_listens_when_it_comes_to_the_front(sample, run, watched):
+    daemon = run(sample, "--no-catch-up")
+    page = watched.open()
+    page.add_init_script(TABS.replace('= "visible"', '= "hidden"'))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{daemon.url}/datasets/shopify_config")
+    assert not any(url.endswith("/api/v1/events") for url in asked), asked
+    page.evaluate("turn('visible')")
+    expect(page.locator("#live")).to_have_text("live")

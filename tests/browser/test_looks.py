@@ -226,3 +226,29 @@ def test_a_picture_is_made(name, shown, watched):
     folder = ROOT / os.environ["DAYFILL_SCREENSHOTS"]
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+
+
+def test_of_a_source_that_is_too_long_the_end_is_seen(shown, watched):
+    page = shown.open(watched, "overview", width=280)
+    sources = page.locator(".row code").evaluate_all(
+        """(all) => all.map((code) => {
+            const box = code.getBoundingClientRect();
+            const text = code.firstChild;
+            const at = [...text.data].map((_, place) => {
+                const range = document.createRange();
+                range.setStart(text, place);
+                range.setEnd(text, place + 1);
+                return range.getBoundingClientRect();
+            });
+            return {
+                text: text.data,
+                title: code.title,
+                cut: code.scrollWidth > code.clientWidth,
+                seen: at.at(-1).left >= box.left && at.at(-1).right <= box.right + 1,
+                inOrder: at.every((sign, place) => place === 0 || at[place - 1].left < sign.left),
+            };
+        })"""
+    )
+    assert any(source["cut"] for source in sources), sources
+    for source in sources:
+        assert source["seen"] and source["inOrder"] and source["title"] == source["text"], source

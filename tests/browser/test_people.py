@@ -1,5 +1,7 @@
 """Who may come in, and what a reader may do."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -37,6 +39,19 @@ def test_login_wrong_login_and_logout(guarded, watched):
     page.goto(f"{guarded.url}/datasets/shopify_config")
     assert "/login" in page.url
     assert page.request.get(f"{guarded.url}/api/v1/datasets").status == 401
+
+
+def test_a_page_whose_session_has_ended_leads_to_the_login(guarded, sample, run, watched):
+    watched.expected += ["/api/v1/events", "net::ERR_CONNECTION_REFUSED"]
+    page = watched.open(f"{guarded.url}/datasets/shopify_config")
+    log_in(page, "ada", PASSWORD)
+    expect(page.locator("#live")).to_have_text("live")
+    guarded.kill()
+    sample.add_user("ada", "operator", PASSWORD + " staple")  # that ends her sessions
+    run(sample, port=guarded.port)
+    expect(page).to_have_url(re.compile(r"/login\?next=%2Fdatasets%2Fshopify%5Fconfig$"))
+    log_in(page, "ada", PASSWORD + " staple")
+    expect(page.locator("h1")).to_contain_text("shopify_config")
 
 
 def test_a_reader_may_look_and_not_act(guarded, watched):

@@ -4,15 +4,14 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
 
 use crate::daemon::DatasetShown;
 use crate::day::Day;
 use crate::web::Site;
+pub(super) use crate::web::parameters::{Parameters, parameter};
 use crate::web::problem::Problem;
 use crate::wording::quoted;
 
@@ -59,28 +58,6 @@ pub(super) fn no_such_day(detail: impl Into<String>) -> Problem {
 async fn in_path(parts: &mut Parts, site: &Arc<Site>, name: &str) -> Result<String, Problem> {
     let all = RawPathParams::from_request_parts(parts, site).await.map_err(|_| Problem::not_found())?;
     all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or_else(Problem::not_found)
-}
-
-/// The parameters behind the path's `?`. One that is not known is told, since it would do nothing.
-pub(super) struct Parameters<T>(pub(super) T);
-
-impl<T, S> FromRequestParts<S> for Parameters<T>
-where
-    T: DeserializeOwned + Send,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = Query::from_request_parts(parts, state).await;
-        let wrong = |rejection: QueryRejection| parameter(rejection.body_text());
-        read.map(|Query(parameters)| Self(parameters)).map_err(wrong)
-    }
-}
-
-/// 400: a parameter is wrong.
-pub(super) fn parameter(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "parameter", detail)
 }
 
 /// A parameter's value, or what is wrong with it.

@@ -33,7 +33,7 @@ pub struct Client {
     pub secure: bool,
     /// The host it asks for, as it wrote it.
     pub(super) host: Host,
-    /// Somebody says that it came through a proxy which nobody has named to us.
+    /// It came through a proxy, and whoever is behind that is not known.
     pub(super) doubtful: bool,
 }
 
@@ -51,9 +51,9 @@ impl Client {
             host = accepted(name, peer, settings)?;
         }
         let secure = forwarded(&FORWARDED_PROTO).map_or(peer.tls, |scheme| scheme.eq_ignore_ascii_case("https"));
-        let address = if trusted { behind(remote, headers, &settings.trusted_proxies) } else { remote };
-        let told = |name| headers.contains_key(name);
-        let doubtful = !trusted && (told(FORWARDED_FOR) || told(header::FORWARDED));
+        let (address, known) =
+            if trusted { behind(remote, headers, &settings.trusted_proxies) } else { (remote, false) };
+        let doubtful = !known && headers.keys().any(is_of_a_proxy);
         Ok(Self { address, secure, host, doubtful })
     }
 
@@ -71,24 +71,30 @@ fn is_trusted(address: IpAddr, proxies: &[IpNet]) -> bool {
     proxies.iter().any(|net| net.contains(&address))
 }
 
+/// True for a header that only proxies have a reason to send.
+fn is_of_a_proxy(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name == "x-real-ip" || name.as_str().starts_with("x-forwarded-")
+}
+
 /// The last value of a list in a header: what the nearest proxy says.
 fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let line = headers.get_all(name).into_iter().next_back()?.to_str().ok()?;
     line.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The nearest address behind the proxies: whoever stands in front of it in the list is that one's own word.
-fn behind(proxy: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+/// The nearest address behind the proxies, and whether it is the client's: whoever stands in front of it in the list is
+/// that one's own word.
+fn behind(proxy: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> (IpAddr, bool) {
     let lines = headers.get_all(FORWARDED_FOR).into_iter().rev();
-    let mut client = proxy;
+    let (mut client, mut known) = (proxy, false);
     for entry in lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')) {
-        let Some(address) = address(entry.trim()) else { break };
-        client = address.to_canonical();
+        let Some(address) = address(entry.trim()) else { return (client, false) };
+        (client, known) = (address.to_canonical(), true);
         if !is_trusted(client, proxies) {
             break;
         }
     }
-    client
+    (client, known)
 }
 
 /// An address as proxies write it: with a port or without, IPv6 in brackets or not.

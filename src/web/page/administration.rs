@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::web::page::frame::{Live, Place, framed};
 use crate::web::page::links::Links;
 use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
-use crate::web::page::parts::{facts, marked, pager, panel, scrolls};
+use crate::web::page::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::page::words::{ago, minute, range, second};
 
 /// The processes at work.
@@ -36,7 +36,7 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
             (facts(&[
                 ("Version", Some(html! { (daemon.version) })),
                 ("Since", Some(minute(daemon.started_at))),
-                ("Heartbeat", Some(html! { (ago(frame.now - daemon.heartbeat_at)) })),
+                ("Heartbeat", Some(html! { (ago(daemon.silence)) })),
                 ("Loads now", Some(html! {
                     @if daemon.loads.is_empty() { "nothing" }
                     @for (at, (dataset, day)) in daemon.loads.iter().enumerate() {
@@ -103,12 +103,14 @@ pub fn audit_log(frame: &Frame, page: &AuditLog) -> String {
             tbody { @for entry in &page.entries { (entry_row(&frame.links, entry)) } }
         }
     };
+    let newer = page.newer.map(|entry| frame.links.audit_log_after(entry));
+    let older = page.older.map(|entry| frame.links.audit_log_before(entry));
     let content = html! {
         h1 { "Audit log" }
         section.panel aria-label="Who did what" {
             @if page.entries.is_empty() { p.empty { "Nobody has done anything yet." } }
             @else { (scrolls("Who did what, a table", &table)) }
-            (pager(page.page, page.pages, &|to| frame.links.audit_log_page(to)))
+            (beside(newer, older, ("newer", "older")))
         }
     };
     framed(frame, "Audit log", Place::AuditLog, Live::No, &content)

@@ -100,7 +100,7 @@ fn actions(frame: &Frame, page: &DatasetPage) -> Markup {
                         (asks(frame, Action::Pause))
                         p { (Action::Pause.meaning()) }
                         label for="pause-reason" { "Why (others see it)" }
-                        input #pause-reason name="reason" maxlength="500" autocomplete="off";
+                        input #pause-reason name="reason" maxlength="1000" autocomplete="off";
                         button { (Action::Pause.label()) }
                     }
                 }

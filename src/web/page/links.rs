@@ -51,10 +51,16 @@ impl Links {
         format!("{}/{day}", self.days(dataset))
     }
 
-    /// A page, from 1, of a day's rejected rows.
+    /// A day's rejected rows that come behind a line.
     #[must_use]
-    pub fn rejects(&self, dataset: &str, day: Day, page: usize) -> String {
-        format!("{}?page={page}#rejects", self.day(dataset, day))
+    pub fn rejects_after(&self, dataset: &str, day: Day, line: u64) -> String {
+        format!("{}?after={line}#rejects", self.day(dataset, day))
+    }
+
+    /// A day's rejected rows that come before a line.
+    #[must_use]
+    pub fn rejects_before(&self, dataset: &str, day: Day, line: u64) -> String {
+        format!("{}?before={line}#rejects", self.day(dataset, day))
     }
 
     /// What `GET ?day=` of sends to the page of that day: the form that opens a day needs no JavaScript.
@@ -93,10 +99,16 @@ impl Links {
         self.at("/audit-log")
     }
 
-    /// A page, from 1, of who did what.
+    /// Who did what after an entry of the log.
     #[must_use]
-    pub fn audit_log_page(&self, page: usize) -> String {
-        format!("{}/audit-log?page={page}", self.base)
+    pub fn audit_log_after(&self, entry: i64) -> String {
+        format!("{}?after={entry}", self.audit_log())
+    }
+
+    /// Who did what before an entry of the log.
+    #[must_use]
+    pub fn audit_log_before(&self, entry: i64) -> String {
+        format!("{}?before={entry}", self.audit_log())
     }
 
     /// The login: `GET` shows the form, `POST` takes `csrf`, `next`, `name`, `password`.

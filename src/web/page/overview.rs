@@ -118,7 +118,7 @@ fn row(links: &Links, dataset: &DatasetRow) -> Markup {
     }
 }
 
-/// The newest loaded day, where that is known, and how many days the newest wanted one lies back.
+/// The newest loaded day, where that is known.
 fn newest(dataset: &DatasetRow) -> Markup {
     html! {
         @if let Some(days) = &dataset.days {

@@ -119,6 +119,18 @@ pub(super) fn pager(page: usize, pages: usize, href: &dyn Fn(usize) -> String) -
     }
 }
 
+/// Links to what is before and behind this part of a list, each with its word; nothing where the list is whole.
+pub(super) fn beside(before: Option<String>, behind: Option<String>, words: (&str, &str)) -> Markup {
+    html! {
+        @if before.is_some() || behind.is_some() {
+            nav.pager aria-label="Pages" {
+                @if let Some(href) = before { a href=(href) rel="prev" { "← " (words.0) } }
+                @if let Some(href) = behind { a href=(href) rel="next" { (words.1) " →" } }
+            }
+        }
+    }
+}
+
 /// The fields of every form that asks for an action.
 pub(super) fn asks(frame: &Frame, action: Action) -> Markup {
     html! {

@@ -1,10 +1,11 @@
 //! The pages beside the datasets: processes, configuration, who did what, and the login.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Html;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
+use super::paging::{Paged, Place};
 use super::parts::instant;
 use super::{Asking, PagesState};
 use crate::day::{Day, DayRange};
@@ -17,10 +18,11 @@ use crate::state::State as DayState;
 use crate::status::{self, WorkerStatus};
 use crate::web::page;
 use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
+use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 
 /// Entries of the audit log on one page.
-const ENTRIES: usize = 50;
+const ENTRIES: u32 = 50;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -31,7 +33,7 @@ pub(super) struct Going {
 pub(super) async fn login(
     State(pages): PagesState,
     asking: Asking,
-    Query(Going { next }): Query<Going>,
+    Parameters(Going { next }): Parameters<Going>,
 ) -> Html<String> {
     let login = Login { name: String::new(), next, error: None };
     Html(page::login(&pages.frame(&asking), &login))
@@ -40,37 +42,46 @@ pub(super) async fn login(
 /// A day that is being loaded: by which worker, of which dataset.
 type Running = (String, String, Day);
 
-/// The processes, and the days that they are loading.
-fn read_workers(conn: &mut Conn) -> Result<(Vec<WorkerStatus>, Vec<Running>), DbError> {
-    let workers = status::workers(conn)?;
+/// What is read of the processes.
+struct Workers {
+    all: Vec<WorkerStatus>,
+    /// The days that they are loading.
+    loads: Vec<Running>,
+    /// The time by the clock that their signs of life were written by.
+    now: DateTime<Utc>,
+}
+
+fn read_workers(conn: &mut Conn) -> Result<Workers, DbError> {
+    let all = status::workers(conn)?;
+    let now = conn.now()?.and_utc();
     let (open, _) = days::open(conn)?;
     let running =
         open.into_iter().filter(|open| open.known.state == DayState::Running && open.known.owner == Owner::Alive);
     let loads = running.filter_map(|open| Some((open.worker?, open.dataset, open.day))).collect();
-    Ok((workers, loads))
+    Ok(Workers { all, loads, now })
 }
 
 pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<Html<String>, Problem> {
-    let (workers, loads) = pages.site.read(read_workers).await?;
+    let Workers { all, loads, now } = pages.site.read(read_workers).await?;
     let shown = pages.site.board().shown();
     let own = shown.context.as_ref().map(|context| context.worker.id().to_owned());
     let lease = shown.context.as_ref().and_then(|context| TimeDelta::from_std(context.database.lease()).ok());
     let daemon = |worker: WorkerStatus| {
-        let heartbeat_at = instant(&worker.heartbeat_at).unwrap_or_default();
+        let silence = now - instant(&worker.heartbeat_at).unwrap_or_default();
         let of_it = loads.iter().filter(|(owner, ..)| *owner == worker.id);
         Daemon {
             this_one: own.as_ref() == Some(&worker.id),
-            stalled: lease.is_some_and(|lease| Utc::now() - heartbeat_at > lease),
+            stalled: lease.is_some_and(|lease| silence > lease),
             loads: of_it.map(|(_, dataset, day)| (dataset.clone(), *day)).collect(),
             host: worker.host,
             pid: worker.pid,
             version: worker.version,
             started_at: instant(&worker.started_at).unwrap_or_default(),
-            heartbeat_at,
+            silence,
             refused: worker.refused_config.iter().flat_map(|all| all.lines()).map(ToOwned::to_owned).collect(),
         }
     };
-    let model = Daemons { daemons: workers.into_iter().map(daemon).collect() };
+    let model = Daemons { daemons: all.into_iter().map(daemon).collect() };
     Ok(Html(page::daemons(&pages.frame(&asking), &model)))
 }
 
@@ -95,22 +106,35 @@ pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> H
 }
 
 #[derive(Deserialize)]
-pub(super) struct Paged {
-    page: Option<usize>,
+pub(super) struct Which {
+    /// Entries before this one.
+    before: Option<i64>,
+    /// Entries after this one.
+    after: Option<i64>,
 }
 
 pub(super) async fn audit_log(
     State(pages): PagesState,
     asking: Asking,
-    Query(Paged { page }): Query<Paged>,
+    Parameters(Which { before, after }): Parameters<Which>,
 ) -> Result<Html<String>, Problem> {
-    let page = page.unwrap_or(1).clamp(1, 1000);
-    let limit = u32::try_from(page * ENTRIES + 1).unwrap_or(u32::MAX);
-    let all = pages.site.read(move |conn| audit_log::page(conn, None, limit)).await?;
-    let more = all.len() > page * ENTRIES;
-    let entries = all.into_iter().skip((page - 1) * ENTRIES).take(ENTRIES).map(entry).collect();
-    let model = AuditLog { entries, page, pages: page + usize::from(more) };
+    // The newest entry is the first of the list.
+    let place = Place::of(before, after);
+    let Paged { items, before: newer, behind: older } = pages.site.read(move |conn| read_log(conn, place)).await?;
+    let model = AuditLog {
+        newer: items.first().map(|entry| entry.id).filter(|_| newer),
+        older: items.last().map(|entry| entry.id).filter(|_| older),
+        entries: items.into_iter().map(entry).collect(),
+    };
     Ok(Html(page::audit_log(&pages.frame(&asking), &model)))
+}
+
+fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, DbError> {
+    Paged::read(place, ENTRIES, |place, limit| match place {
+        Place::Start => audit_log::page(conn, None, limit),
+        Place::Behind(entry) => audit_log::page(conn, Some(entry), limit),
+        Place::Before(entry) => audit_log::page_after(conn, entry, limit),
+    })
 }
 
 fn entry(entry: audit_log::Entry) -> AuditEntry {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Form;
+use axum::extract::State;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Path, Query, State};
 use axum::response::{Html, Response};
 use serde::Deserialize;
 
@@ -15,6 +15,7 @@ use crate::web::actions::{self, Action, Effect, Order, Wrong};
 use crate::web::guard::see_other;
 use crate::web::page;
 use crate::web::page::model::{DryRun, DryRunDay};
+use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 
 /// The fields of the forms. Empty ones are as good as none.
@@ -41,8 +42,8 @@ impl Fields {
 pub(super) async fn dry_run(
     State(pages): PagesState,
     asking: Asking,
-    Path(name): Path<String>,
-    Query(fields): Query<Fields>,
+    InPath(name): InPath<String>,
+    Parameters(fields): Parameters<Fields>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
@@ -70,7 +71,7 @@ fn dry_run_day(effect: &Effect) -> DryRunDay {
 pub(super) async fn act(
     State(pages): PagesState,
     asking: Asking,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     form: Result<Form<Fields>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Form(fields) = form.map_err(|error| Problem::bad_request(error.to_string()))?;

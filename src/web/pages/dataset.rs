@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Html;
 use chrono::Utc;
 
@@ -22,6 +22,7 @@ use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Selection, Summary, Wanted};
 use crate::web::page;
 use crate::web::page::model::{Action, Cell, DatasetPage, Measure, OpenDay};
+use crate::web::parameters::InPath;
 use crate::web::problem::Problem;
 
 /// How many days the charts show.
@@ -45,7 +46,7 @@ struct Read {
 pub(super) async fn dataset(
     State(pages): PagesState,
     asking: Asking,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let job = std::sync::Arc::clone(&shown.job);

@@ -1,12 +1,13 @@
 //! The page of a day: what happened to it, step by step.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
+use super::paging::{Paged, Place};
 use super::parts::{instant, one_loading, rows, state_of};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
@@ -21,11 +22,12 @@ use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
 use crate::web::guard::see_other;
 use crate::web::page;
 use crate::web::page::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
+use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
-const REJECTS: usize = 100;
+const REJECTS: u32 = 100;
 
 #[derive(Deserialize)]
 pub(super) struct Named {
@@ -35,8 +37,8 @@ pub(super) struct Named {
 /// Sends to the page of a day that was typed.
 pub(super) async fn go_to(
     State(pages): PagesState,
-    Path(name): Path<String>,
-    Query(Named { day }): Query<Named>,
+    InPath(name): InPath<String>,
+    Parameters(Named { day }): Parameters<Named>,
 ) -> Result<Response, Problem> {
     let shown = pages.site.dataset(&name)?;
     let day = of_text(&day)?;
@@ -48,14 +50,17 @@ fn of_text(text: &str) -> Result<Day, Problem> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Paged {
-    page: Option<usize>,
+pub(super) struct Which {
+    /// Rejected rows before this line.
+    before: Option<i64>,
+    /// Rejected rows behind this line.
+    after: Option<i64>,
 }
 
 struct Read {
     day: DayStatus,
     attempts: Vec<AttemptStatus>,
-    rejects: Vec<RejectedRowStatus>,
+    rejects: Paged<RejectedRowStatus>,
     rejects_total: u64,
     neighbours: (Option<Day>, Option<Day>),
 }
@@ -63,26 +68,29 @@ struct Read {
 pub(super) async fn day(
     State(pages): PagesState,
     asking: Asking,
-    Path((name, day)): Path<(String, String)>,
-    Query(Paged { page }): Query<Paged>,
+    InPath((name, day)): InPath<(String, String)>,
+    Parameters(Which { before, after }): Parameters<Which>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let (job, day) = (Arc::clone(&shown.job), of_text(&day)?);
-    let page = page.unwrap_or(1).clamp(1, 100);
-    let read = pages.site.read(move |conn| read(conn, &job.dataset, day, page)).await?;
+    let place = Place::of(after, before);
+    let read = pages.site.read(move |conn| read(conn, &job.dataset, day, place)).await?;
     let Some(read) = read else {
         let detail = format!("{name} {day} is not wanted, and was never looked at");
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-day", detail));
     };
-    let model = filled(&pages, &shown, read, page, asking.may_change());
+    let model = filled(&pages, &shown, read, asking.may_change());
     Ok(Html(page::day(&pages.frame(&asking), &model)))
 }
 
-fn read(conn: &mut Conn, dataset: &Dataset, day: Day, page: usize) -> Result<Option<Read>, DbError> {
+fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Option<Read>, DbError> {
     let wanted = scheduler::wanted(dataset, Utc::now());
     let Some(status) = status::of_day(conn, dataset, &wanted, day)? else { return Ok(None) };
-    let limit = u32::try_from(page * REJECTS).unwrap_or(u32::MAX);
-    let rejects = status::rejected_rows(conn, &dataset.name, day, None, limit)?;
+    let rejects = Paged::read(place, REJECTS, |place, limit| match place {
+        Place::Start => status::rejected_rows(conn, &dataset.name, day, None, limit),
+        Place::Behind(line) => status::rejected_rows(conn, &dataset.name, day, Some(line), limit),
+        Place::Before(line) => status::rejected_rows_before(conn, &dataset.name, day, line, limit),
+    })?;
     let mut known = summary::days(conn, &dataset.name)?.all;
     known.extend(&wanted.days);
     let before = known.iter().copied().filter(|other| *other < day).max();
@@ -90,13 +98,13 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, page: usize) -> Result<Opt
     Ok(Some(Read {
         day: status,
         attempts: status::attempts(conn, &dataset.name, day)?,
-        rejects: rejects.into_iter().skip((page - 1) * REJECTS).collect(),
+        rejects,
         rejects_total: rejects::kept(conn, &dataset.name, day)?.unsigned_abs(),
         neighbours: (before, after),
     }))
 }
 
-fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_change: bool) -> DayPage {
+fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DayPage {
     let Read { day, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
@@ -119,12 +127,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, page: usize, may_chan
         steps: attempts.first().map(|attempt| steps(attempt, &day)).unwrap_or_default(),
         rows: rows(&day),
         file: file(&day),
-        rejects: Rejects {
-            rows: rejects.into_iter().map(reject).collect(),
-            total: rejects_total,
-            page,
-            pages: usize::try_from(rejects_total).unwrap_or(usize::MAX).div_ceil(REJECTS).max(1),
-        },
+        rejects: shown_rejects(rejects, rejects_total),
         attempts: attempts.iter().enumerate().map(|(place, it)| told(it, series_end(place, it, &day, most))).collect(),
         previous: neighbours.0,
         next: neighbours.1,
@@ -151,6 +154,17 @@ fn file(day: &DayStatus) -> File {
         modified: day.source_modified.as_deref().and_then(instant),
         hash: day.source_hash.clone(),
         loaded_at: day.loaded_at.as_deref().and_then(instant),
+    }
+}
+
+fn shown_rejects(rejects: Paged<RejectedRowStatus>, total: u64) -> Rejects {
+    let Paged { items, before, behind } = rejects;
+    let rows: Vec<Reject> = items.into_iter().map(reject).collect();
+    Rejects {
+        total,
+        before: rows.first().map(|row| row.line).filter(|_| before),
+        behind: rows.last().map(|row| row.line).filter(|_| behind),
+        rows,
     }
 }
 

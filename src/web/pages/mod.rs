@@ -6,6 +6,7 @@ mod dataset;
 mod day;
 mod frame;
 mod overview;
+mod paging;
 mod parts;
 
 use std::sync::Arc;

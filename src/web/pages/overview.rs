@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Html;
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ use crate::state::State as DayState;
 use crate::status::{RecentDay, Summary};
 use crate::web::page;
 use crate::web::page::model::{self, Attention, Cell, DatasetRow, DaysInShort, Overview, Why};
+use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 
@@ -37,7 +38,7 @@ pub(super) struct Search {
 pub(super) async fn overview(
     State(pages): PagesState,
     asking: Asking,
-    Query(Search { q, page }): Query<Search>,
+    Parameters(Search { q, page }): Parameters<Search>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.board().shown();
     if shown.context.is_none()

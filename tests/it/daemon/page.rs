@@ -24,6 +24,8 @@ on_both! {
     a_late_day_is_in_the_metrics
     a_catch_up_asked_for_looks_at_waiting_days_before_their_time
     a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick
+    the_audit_log_comes_in_pages_that_stay_what_they_are
+    rejected_rows_come_in_pages
 }
 
 /// A daemon with a page on a free port.
@@ -418,4 +420,134 @@ fn a_page_whose_place_is_taken_keeps_nobody_from_loading() {
     });
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.end().code, 0);
+}
+
+/// A page of a list, and where its links lead: to what is before it, and to what is after.
+fn part(page: &Page, path: &str) -> (String, Option<String>, Option<String>) {
+    let body = page.get(path).body;
+    let (_, links) = body.split_once("<nav class=\"pager\"").unwrap_or_default();
+    let link = |rel: &str| {
+        let (before, _) = links.split_once(&format!("\" rel=\"{rel}\""))?;
+        before.rsplit_once("href=\"")?.1.split('#').next().map(ToOwned::to_owned)
+    };
+    let (before, after) = (link("prev"), link("next"));
+    (body, before, after)
+}
+
+fn the_audit_log_comes_in_pages_that_stay_what_they_are(database: &dyn Database) {
+    let project = project(database, &still(FIRST), "");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/audit-log", "Nobody has done anything yet");
+    let act = |number: u32| {
+        database.execute(&format!(
+            "insert into audit_log (at, who, action, outcome) values ('2024-03-01 06:00:00', 'user-{number}', 'x', 'y')"
+        ));
+    };
+    (1..=120).for_each(act);
+    let users = |body: &str| -> Vec<u32> {
+        let numbers = body.split(">user-").skip(1).map(|rest| rest.split_once('<').unwrap().0.parse().unwrap());
+        numbers.collect()
+    };
+    let expected = |from: u32, to: u32| -> Vec<u32> { (to..=from).rev().collect() };
+
+    let (body, newer, older) = part(&page, "/audit-log");
+    assert_eq!((users(&body), newer), (expected(120, 71), None));
+    let second = older.unwrap();
+    act(121);
+    let (body, newer, older) = part(&page, &second);
+    assert_eq!(users(&body), expected(70, 21), "what is done meanwhile moves nothing");
+    let (newer, last) = (newer.unwrap(), older.unwrap());
+    let (body, _, older) = part(&page, &newer);
+    assert_eq!((users(&body), older), (expected(120, 71), Some(second)));
+    let (body, back, older) = part(&page, &last);
+    assert_eq!((users(&body), older), (expected(20, 1), None));
+    let (body, newer, _) = part(&page, &back.unwrap());
+    assert_eq!(users(&body), expected(70, 21));
+    // Near the newest there is a whole page, and nothing newer.
+    let (body, newer, _) = part(&page, &part(&page, &newer.unwrap()).1.unwrap());
+    assert_eq!((users(&body), newer), (expected(121, 72), None));
+    page.end();
+}
+
+fn rejected_rows_come_in_pages(database: &dyn Database) {
+    let project = project(database, &still(FIRST), "");
+    project.day(FIRST, &"a,no number,x\n".repeat(250));
+    let page = Page::start(&project, &["run"]);
+    let day = format!("/datasets/orders/days/{FIRST}");
+    page.wait_for(&day, "250 rows are kept");
+    let lines = |body: &str| -> Vec<u32> {
+        let numbers = body.split("<th class=\"n\" scope=\"row\">").skip(1);
+        numbers.map(|rest| rest.split_once('<').unwrap().0.parse().unwrap()).collect()
+    };
+    let expected = |from: u32, to: u32| -> Vec<u32> { (from..=to).collect() };
+
+    let (body, before, after) = part(&page, &day);
+    assert_eq!((lines(&body), before), (expected(2, 101), None));
+    let (body, before, after) = part(&page, &after.unwrap());
+    assert_eq!(lines(&body), expected(102, 201));
+    assert_eq!(lines(&part(&page, &before.unwrap()).0), expected(2, 101));
+    let (body, before, after) = part(&page, &after.unwrap());
+    assert_eq!((lines(&body), after), (expected(202, 251), None));
+    let (body, ..) = part(&page, &before.unwrap());
+    assert_eq!(lines(&body), expected(102, 201));
+    // Near the first there is a whole page, and nothing before it.
+    let (body, before, _) = part(&page, &format!("{day}?before=50"));
+    assert_eq!((lines(&body), before), (expected(2, 101), None));
+    assert_eq!(lines(&part(&page, &format!("{day}?after=120")).0), expected(121, 220));
+    page.end();
+}
+
+#[test]
+fn signs_of_life_are_held_against_the_databases_clock() {
+    let database = TestPostgres::database();
+    // The server's clock is an hour behind this machine's.
+    for (clock, late) in [("clock_timestamp", "1 hour"), ("now", "1 hour"), ("pg_postmaster_start_time", "2 hours")] {
+        database.execute(&format!(
+            "create function public.{clock}() returns timestamptz language sql as \
+             $$ select pg_catalog.{clock}() - interval '{late}' $$"
+        ));
+    }
+    database.execute(
+        "do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); \
+         end $$",
+    );
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    page.wait_for("/daemons", "answers this page");
+    let behind = "select now() - max(heartbeat_at) > interval '30 minutes' from workers";
+    assert_eq!(database.line(&behind.replace("now", "pg_catalog.now")), "true", "its clock is not the machine's");
+    let shown = page.get("/daemons").body;
+    assert!(!shown.contains("no sign of life"), "{shown}");
+    page.end();
+}
+
+#[test]
+fn what_is_wrong_with_an_address_is_told_as_it_was_asked_for() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let page = Page::start(&project, &["run", "--no-catch-up"]);
+    for (path, status, told) in [
+        ("/?page=x", 400, "page"),
+        ("/?page=-1", 400, "page"),
+        ("/datasets/%ff", 404, "there is nothing here"),
+        ("/datasets/%ff/days?day=2024-03-01", 404, "there is nothing here"),
+        ("/datasets/%ff/days/2024-03-01", 404, "there is nothing here"),
+        ("/datasets/%ff/dry-run?action=load", 404, "there is nothing here"),
+        ("/datasets/orders/days", 400, "day"),
+        ("/datasets/orders/days/2024-03-01?after=x", 400, "after"),
+        ("/datasets/orders/dry-run?action=load&action=skip", 400, "action"),
+        ("/audit-log?before=x", 400, "before"),
+        ("/login?next=/&next=/", 400, "next"),
+    ] {
+        let shown = page.get(path);
+        let program = page.ask(&format!("GET {path} HTTP/1.1\r\nAccept: application/json"), "");
+        for (answer, kind) in [(&shown, "text/html"), (&program, "application/problem+json")] {
+            let head = answer.head.to_lowercase();
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
+            assert!(head.contains(&format!("content-type: {kind}")), "{path}: {head}");
+            assert!(answer.body.contains(told), "{path}: {}", answer.body);
+        }
+        assert!(shown.body.contains("<nav aria-label=\"Main\""), "{path}: it is a page of ours: {}", shown.body);
+    }
+    page.end();
 }

@@ -92,7 +92,22 @@ fn without_users_nobody_comes_through_a_proxy() {
             let answer = page.get(path, &[("X-Forwarded-For", "203.0.113.9")]);
             assert_eq!((answer.status, answer.code().as_str()), (403, "local-only"), "{path} {proxies:?}");
         }
+        // Whoever came through a proxy and is not named by it could be anybody, also where the proxy is ours.
+        for header in [
+            ("Forwarded", "for=127.0.0.1"),
+            ("X-Real-IP", "127.0.0.1"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "localhost"),
+            ("X-Forwarded-Port", "443"),
+            ("X-Forwarded-For", ""),
+            ("X-Forwarded-For", "203.0.113.9, unknown"),
+            ("X-Forwarded-For", "unknown, 127.0.0.1"),
+        ] {
+            let answer = page.get("/days", &[header]);
+            assert_eq!((answer.status, answer.code().as_str()), (403, "local-only"), "{header:?} {proxies:?}");
+        }
     }
-    assert_eq!(start(&[]).get("/days", &[("Forwarded", "for=203.0.113.9")]).status, 403);
-    assert_eq!(start(&["127.0.0.1/32"]).get("/days", &[("X-Forwarded-For", "127.0.0.1")]).status, 200);
+    let here = [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "http"), ("X-Real-IP", "127.0.0.1")];
+    assert_eq!(start(&["127.0.0.1/32"]).get("/days", &here).status, 200);
+    assert_eq!(start(&[]).get("/days", &here).status, 403);
 }

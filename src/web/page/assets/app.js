@@ -191,9 +191,12 @@
     }
   }
 
-  // The stream, and what is said when it breaks.
+  // The stream, and what is said when it breaks. A page that is not seen has none: a browser has six connections to a
+  // server, and pages that keep them all would keep the next one from opening.
+  let stream = null;
   let broken = 0;
   let patience = 0;
+  let again = 0;
   let pause = 1000;
 
   function say(state, live, banner) {
@@ -207,8 +210,15 @@
     say("off", "daemon lost since " + since, `Lost the daemon at ${since}, trying again.`);
   }
 
+  function hush() {
+    clearTimeout(again);
+    clearTimeout(patience);
+    patience = 0;
+    stream?.close();
+  }
+
   function listen() {
-    const stream = new EventSource(document.body.dataset.events);
+    stream = new EventSource(document.body.dataset.events);
     const on = (kind, act) => stream.addEventListener(kind, (event) => act(JSON.parse(event.data)));
     stream.onopen = () => {
       clearTimeout(patience);
@@ -219,7 +229,9 @@
       broken ||= Date.now();
       patience ||= setTimeout(lost, PATIENCE);
       // Otherwise the browser tries again by itself.
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, (pause = Math.min(pause * 2, 30000)));
+      if (stream.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(listen, (pause = Math.min(pause * 2, 30000)));
+      refresh(0); // who is not logged in any more is led to the login
     };
     on("day", onDay);
     on("progress", onProgress);
@@ -229,6 +241,12 @@
       if (told !== +document.body.dataset.told) refresh(0); // something was missed
       if (version !== document.body.dataset.version) say("on", `dayfill ${version} runs now: reload the page`, "");
     });
+  }
+
+  function seen() {
+    if (document.hidden) return hush();
+    listen();
+    refresh(0);
   }
 
   function ready() {
@@ -247,7 +265,8 @@
     if (newest) scroll.scrollLeft = right(newest) - right(scroll) + 60;
   }
   if (document.body.dataset.events) {
-    listen();
+    if (!document.hidden) listen();
+    hear("visibilitychange", seen);
     // A page without datasets hears of nothing.
     setInterval(() => document.querySelector("[data-dataset]") || refresh(0), 15000);
   }

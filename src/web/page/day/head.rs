@@ -77,7 +77,7 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
                         p { (action.meaning()) }
                         @if action == Action::Skip {
                             label for="reason" { "Why (kept with the day)" }
-                            input #reason name="reason" required maxlength="500" autocomplete="off";
+                            input #reason name="reason" required maxlength="1000" autocomplete="off";
                         }
                         button { (action.label()) " " (page.day) }
                     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::web::page::model::{DayPage, Frame};
-use crate::web::page::parts::{pager, panel, scrolls};
+use crate::web::page::parts::{beside, panel, scrolls};
 use crate::web::page::words::{number, of};
 
 pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
@@ -24,14 +24,17 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
             } } }
         }
     };
+    let links = &frame.links;
+    let before = rejects.before.map(|line| links.rejects_before(&page.dataset, page.day, line));
+    let behind = rejects.behind.map(|line| links.rejects_after(&page.dataset, page.day, line));
     (rejects.total > 0).then(|| {
         panel(
             "rejects",
             "Rejected rows",
             &html! {
-                @if rejects.pages > 1 { p.soft { (of(rejects.total, "row")) " are kept." } }
+                @if before.is_some() || behind.is_some() { p.soft { (of(rejects.total, "row")) " are kept." } }
                 (scrolls("Rejected rows, a table", &table))
-                (pager(rejects.page, rejects.pages, &|to| frame.links.rejects(&page.dataset, page.day, to)))
+                (beside(before, behind, ("previous", "next")))
             },
         )
     })

@@ -1,6 +1,6 @@
 //! What the pages beside the datasets show: processes, configuration, who did what, the login, and what goes wrong.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::day::DayRange;
 
@@ -22,8 +22,8 @@ pub struct Daemon {
     pub version: String,
     /// Since when.
     pub started_at: DateTime<Utc>,
-    /// Its last sign of life.
-    pub heartbeat_at: DateTime<Utc>,
+    /// How long ago its last sign of life was.
+    pub silence: TimeDelta,
     /// Its last sign of life is older than a lease.
     pub stalled: bool,
     /// The days it is loading.
@@ -72,10 +72,10 @@ pub struct Refused {
 pub struct AuditLog {
     /// The entries of this page.
     pub entries: Vec<AuditEntry>,
-    /// Which page this is, from 1.
-    pub page: usize,
-    /// How many pages there are, at least 1.
-    pub pages: usize,
+    /// The first of them, where there are newer ones.
+    pub newer: Option<i64>,
+    /// The last of them, where there are older ones.
+    pub older: Option<i64>,
 }
 
 /// Something that somebody did.

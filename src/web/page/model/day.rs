@@ -116,10 +116,10 @@ pub struct Rejects {
     pub rows: Vec<Reject>,
     /// How many are kept.
     pub total: u64,
-    /// Which page this is, from 1.
-    pub page: usize,
-    /// How many pages there are, at least 1.
-    pub pages: usize,
+    /// The first line of this page, where there are rows before it.
+    pub before: Option<u64>,
+    /// The last line of this page, where there are rows behind it.
+    pub behind: Option<u64>,
 }
 
 /// A row that could not be taken.

@@ -84,6 +84,16 @@ fn every_field_and_every_bar_has_a_label() {
     });
 }
 
+/// As long as the server takes it.
+#[test]
+fn a_reason_has_room_for_1000_characters() {
+    each(|page, all, _| {
+        for reason in all.iter().filter(|e| e.get("name") == Some("reason")) {
+            assert_eq!(reason.get("maxlength"), Some("1000"), "{}", page.name);
+        }
+    });
+}
+
 #[test]
 fn every_link_is_ours_and_below_the_base_path() {
     each(|page, all, base| {

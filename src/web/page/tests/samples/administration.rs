@@ -1,5 +1,7 @@
 //! The pages beside the datasets.
 
+use chrono::TimeDelta;
+
 use super::{Texts, at, day, range};
 use crate::web::page::model::{
     AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
@@ -11,7 +13,7 @@ pub(in crate::web::page::tests) fn daemons(t: &Texts) -> Daemons {
         pid: 4711,
         version: t.text("0.2.0"),
         started_at: at("2026-11-02T08:14:00Z"),
-        heartbeat_at: at(if stalled { "2026-11-20T07:27:40Z" } else { "2026-11-20T07:31:04Z" }),
+        silence: TimeDelta::seconds(if stalled { 212 } else { 8 }),
         stalled,
         loads: loads.iter().map(|name| (t.text(name), day("2026-11-20"))).collect(),
         refused: refused.iter().map(|problem| t.text(problem)).collect(),
@@ -89,8 +91,8 @@ pub(in crate::web::page::tests) fn audit_log(t: &Texts) -> AuditLog {
             entry("24:50", "forget", Some("2026-11-13"), None, false, "turned down: the role viewer may not"),
             entry("24:02", "login", None, None, true, "logged in"),
         ],
-        page: 2,
-        pages: 3,
+        newer: Some(120),
+        older: Some(71),
     }
 }
 

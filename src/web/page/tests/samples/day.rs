@@ -102,8 +102,8 @@ pub(in crate::web::page::tests) fn refused(t: &Texts) -> DayPage {
                 ),
             ],
             total: 190,
-            page: 1,
-            pages: 2,
+            before: None,
+            behind: Some(1_101),
         },
         attempts: vec![
             attempt(t, 7, 1, Some("refused"), Some(PROBLEM)),
@@ -149,7 +149,7 @@ pub(in crate::web::page::tests) fn running(t: &Texts) -> DayPage {
         loading: Some(loading(true)),
         steps,
         rows: None,
-        rejects: Rejects { rows: Vec::new(), total: 0, page: 1, pages: 1 },
+        rejects: Rejects { rows: Vec::new(), total: 0, before: None, behind: None },
         attempts: vec![attempt(t, 3, 3, None, None)],
         next: None,
         ..refused(&Texts::plain())
@@ -167,7 +167,7 @@ pub(in crate::web::page::tests) fn missing(t: &Texts) -> DayPage {
         steps: Vec::new(),
         rows: None,
         file: File::default(),
-        rejects: Rejects { rows: Vec::new(), total: 0, page: 1, pages: 1 },
+        rejects: Rejects { rows: Vec::new(), total: 0, before: None, behind: None },
         attempts: Vec::new(),
         ..refused(&Texts::plain())
     }
