@@ -204,7 +204,7 @@ def test_each_page_is_light(sample, run, watched):
     daemon = run(sample)
     daemon.wait_for("2019-04-07: loaded")
     of = "/datasets/shopify_config"
-    for path in ["/", of, f"{of}/days/2019-04-02", f"{of}/days/2019-04-03", f"{of}/dry-run?action=catch-up",
+    for path in ["/", of, f"{of}/days/2019-04-02", f"{of}/days/2019-04-03", f"{of}/dry-run?action=catch_up",
                  "/daemons", "/configuration", "/audit-log", "/login"]:
         page = watched.open()
         network = page.context.new_cdp_session(page)
