@@ -69,9 +69,9 @@ pub fn of(
     let definition = dataset.definition_hash();
     by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
     let mut days: Vec<DayStatus> = by_day.into_values().collect();
-    let is_ours = |paused: &paused::Paused| paused.dataset == dataset.name.as_str();
-    let pauses = conn.as_deref_mut().map(paused::list).transpose()?.unwrap_or_default();
-    let paused = pauses.iter().find(|paused| is_ours(paused)).map(Pause::from);
+    let is_ours = |pause: &&paused::Paused| pause.dataset == dataset.name.as_str();
+    let all = conn.as_deref_mut().map(paused::list).transpose()?.unwrap_or_default();
+    let paused = all.iter().find(is_ours).map(Pause::from);
     complete(conn, dataset, wanted, &mut days)?;
     let mut counts = BTreeMap::new();
     for day in &days {
