@@ -120,7 +120,11 @@ fn a_catch_up_fills_in_what_is_missing_and_a_pause_keeps_it_from_that(database: 
     api.done("orders", &json!({"action": "resume"}));
     wait_for_day(database, "orders", "2024-03-07", "waiting");
     let answer = api.done("orders", &json!({"action": "catch_up"}));
-    assert_eq!(effects(&answer), ["2024-03-07: waiting -> -, not due yet"], "what is long done is not told");
+    assert_eq!(
+        effects(&answer),
+        ["2024-03-07: waiting -> loaded, its file was not there; look again"],
+        "what is long done is not told"
+    );
     api.wait_for("orders", "counts", &json!({"loaded": 6, "waiting": 1}));
 }
 
