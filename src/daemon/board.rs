@@ -43,8 +43,9 @@ pub struct Shown {
     pub database: String,
     /// Since when the database cannot be reached, where it cannot, and why.
     pub unreachable: Option<(DateTime<Utc>, String)>,
-    /// The datasets, by name.
-    pub datasets: BTreeMap<DatasetName, DatasetShown>,
+    /// The datasets, by name: the very same map until one of them is shown otherwise, so that whoever goes through
+    /// all of them can tell that nothing changed.
+    pub datasets: Arc<BTreeMap<DatasetName, DatasetShown>>,
     /// It is ending: no further day begins.
     pub stopping: bool,
     /// The main file of the configuration.
@@ -72,6 +73,15 @@ pub struct DatasetShown {
     pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.
     pub trouble: Option<String>,
+}
+
+impl PartialEq for DatasetShown {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { job, next_tick, paused, last_tick, trouble } = self;
+        Arc::ptr_eq(job, &other.job)
+            && (next_tick, paused, last_tick, trouble)
+                == (&other.next_tick, &other.paused, &other.last_tick, &other.trouble)
+    }
 }
 
 /// Something that happened, for those who watch.

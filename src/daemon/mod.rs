@@ -218,7 +218,13 @@ impl Daemon {
             let nap = self.nap();
             tokio::select! {
                 () = self.waker.rung() => {}
-                event = events.recv() => self.hear(event),
+                event = events.recv() => {
+                    self.hear(event);
+                    // A turn goes through all datasets: one for all that came together.
+                    while let Ok(event) = events.try_recv() {
+                        self.hear(Some(event));
+                    }
+                }
                 () = tokio::time::sleep(nap) => {}
             }
         }
@@ -323,22 +329,12 @@ impl Daemon {
 
     /// Shows what is to be seen now.
     fn show(&self) {
-        let datasets = self.members.iter().map(|(name, member)| {
-            let shown = DatasetShown {
-                job: Arc::clone(&member.job),
-                next_tick: self.agenda.next_tick(name),
-                last_tick: self.agenda.last_tick(name),
-                paused: self.pauses.get(name).cloned(),
-                trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
-            };
-            (name.clone(), shown)
-        });
         let unreachable = self.unreachable.as_ref();
         self.board.show(Shown {
             context: self.context.clone(),
             database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
-            datasets: datasets.collect(),
+            datasets: self.datasets_shown(),
             stopping: self.stopping.is_some(),
             file: self.configuration.file.clone(),
             in_force_since: self.reload.in_force_since(),
@@ -346,6 +342,28 @@ impl Daemon {
             keys: Arc::clone(&self.configuration.keys),
             refused: self.reload.refused(),
         });
+    }
+
+    /// The datasets, in the map that is shown already if nothing of them changed: the loop turns often.
+    fn datasets_shown(&self) -> Arc<BTreeMap<DatasetName, DatasetShown>> {
+        let before = Arc::clone(&self.board.shown().datasets);
+        let now = || self.members.iter().map(|(name, member)| (name, self.dataset_shown(name, member)));
+        let is_shown =
+            |((name, now), (known, shown)): ((_, DatasetShown), (_, &DatasetShown))| name == known && now == *shown;
+        if before.len() == self.members.len() && now().zip(before.iter()).all(is_shown) {
+            return before;
+        }
+        Arc::new(now().map(|(name, now)| (name.clone(), now)).collect())
+    }
+
+    fn dataset_shown(&self, name: &DatasetName, member: &Member) -> DatasetShown {
+        DatasetShown {
+            job: Arc::clone(&member.job),
+            next_tick: self.agenda.next_tick(name),
+            last_tick: self.agenda.last_tick(name),
+            paused: self.pauses.get(name).cloned(),
+            trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
+        }
     }
 }
 

@@ -42,12 +42,20 @@ struct Inner {
 impl Metrics {
     /// The loop turned. It has these datasets and no others: what was counted of others is forgotten, and what is
     /// counted begins at 0, so that the first of its kind is seen to be an increase.
-    pub fn turned<'a>(&self, now: DateTime<Utc>, database_up: bool, datasets: impl Iterator<Item = &'a DatasetName>) {
+    pub fn turned<'a>(
+        &self,
+        now: DateTime<Utc>,
+        database_up: bool,
+        datasets: impl Iterator<Item = &'a DatasetName> + Clone,
+    ) {
         let mut inner = self.inner();
         inner.turned = Some(now);
         inner.database_up = database_up;
-        let mut before = std::mem::take(&mut inner.datasets);
-        inner.datasets = datasets.map(|name| (name.clone(), before.remove(name).unwrap_or_default())).collect();
+        // It turns often, and its datasets are nearly always the same.
+        if !inner.datasets.keys().eq(datasets.clone()) {
+            let mut before = std::mem::take(&mut inner.datasets);
+            inner.datasets = datasets.map(|name| (name.clone(), before.remove(name).unwrap_or_default())).collect();
+        }
     }
 
     /// Counts what became of a day.

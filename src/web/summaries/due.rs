@@ -15,6 +15,13 @@ const PACE: Duration = Duration::from_millis(100);
 /// The least time between two readings of one dataset: of a catch-up of years, each day is news.
 const GAP: Duration = Duration::from_millis(500);
 
+/// How many times as long as it read it rests: at a start, a thousand datasets that are to be read first must not hold up the
+/// looks that load.
+const RESTS: u32 = 3;
+
+/// The longest such rest: a reading that hung is not to hold up the others for longer than it did.
+const LONGEST_BREATH: Duration = Duration::from_secs(1);
+
 /// How long nothing is read after the database was not there.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -109,17 +116,19 @@ impl<J> Due<J> {
         }
     }
 
-    pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant) {
-        self.had_its_turn(name, now, false);
+    /// It was read, which took so long.
+    pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant, took: Duration) {
+        self.had_its_turn(name, now, took, false);
     }
 
     /// It could not be read, and is tried again when the others have had their turn. True when it was not so before.
-    pub(super) fn failed(&mut self, name: &DatasetName, now: Instant) -> bool {
-        !self.had_its_turn(name, now, true)
+    pub(super) fn failed(&mut self, name: &DatasetName, now: Instant, took: Duration) -> bool {
+        !self.had_its_turn(name, now, took, true)
     }
 
     /// Notes how it went; true when it had failed the last time.
-    fn had_its_turn(&mut self, name: &DatasetName, now: Instant, failed: bool) -> bool {
+    fn had_its_turn(&mut self, name: &DatasetName, now: Instant, took: Duration, failed: bool) -> bool {
+        self.not_before = Some(now + (took * RESTS).min(LONGEST_BREATH));
         self.asked.remove(name);
         self.datasets.get_mut(name).is_some_and(|entry| {
             entry.read = Some(now);
@@ -137,6 +146,8 @@ impl<J> Due<J> {
 mod tests {
     use super::*;
 
+    const AT_ONCE: Duration = Duration::ZERO;
+
     fn names(number: usize) -> Vec<(DatasetName, Arc<()>)> {
         (0..number).map(|n| (format!("d{n:03}").parse().unwrap(), Arc::default())).collect()
     }
@@ -151,7 +162,7 @@ mod tests {
         for after in (0..=ms).step_by(50) {
             let now = from + Duration::from_millis(after);
             while let Next::Read(name) = due.next(now) {
-                due.was_read(&name, now);
+                due.was_read(&name, now, AT_ONCE);
                 read.push((name.to_string(), after));
             }
         }
@@ -178,6 +189,21 @@ mod tests {
         let later = pass(&mut due, now + Duration::from_millis(50), 29_950);
         let read: BTreeSet<&String> = later.iter().map(|(name, _)| name).collect();
         assert_eq!((later.len(), read.len()), (300, 300), "each once in 300 times 100 ms");
+    }
+
+    #[test]
+    fn it_rests_for_longer_than_it_reads() {
+        let (mut due, names, now) = (Due::default(), names(3), Instant::now());
+        know(&mut due, &names);
+        assert_eq!(due.next(now), Next::Read(names[0].0.clone()));
+        let read = now + Duration::from_millis(10);
+        due.was_read(&names[0].0, read, Duration::from_millis(10));
+        let rest = Duration::from_millis(30);
+        assert_eq!(due.next(read), Next::Rest(rest));
+        assert_eq!(due.next(read + rest), Next::Read(names[1].0.clone()));
+        let hung = now + Duration::from_mins(1);
+        due.was_read(&names[1].0, hung, Duration::from_secs(59));
+        assert_eq!(due.next(hung), Next::Rest(LONGEST_BREATH));
     }
 
     #[test]
@@ -211,9 +237,9 @@ mod tests {
         let [(bad, _), (good, _)] = names.as_slice() else { panic!("two") };
         know(&mut due, &names);
         assert_eq!(due.next(now), Next::Read(bad.clone()));
-        assert!(due.failed(bad, now));
+        assert!(due.failed(bad, now, AT_ONCE));
         assert_eq!(due.next(now), Next::Read(good.clone()));
-        due.was_read(good, now);
+        due.was_read(good, now, AT_ONCE);
         let mut at = now;
         for _ in 0..3 {
             for name in [bad, good] {
@@ -225,14 +251,14 @@ mod tests {
                 };
                 assert_eq!(next, *name);
                 if name == good {
-                    due.was_read(good, at);
+                    due.was_read(good, at, AT_ONCE);
                 } else {
-                    assert!(!due.failed(bad, at), "it was said");
+                    assert!(!due.failed(bad, at, AT_ONCE), "it was said");
                 }
             }
         }
-        due.was_read(bad, at);
-        assert!(due.failed(bad, at), "it had been read again");
+        due.was_read(bad, at, AT_ONCE);
+        assert!(due.failed(bad, at, AT_ONCE), "it had been read again");
     }
 
     #[test]

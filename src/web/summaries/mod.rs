@@ -76,8 +76,16 @@ impl Summaries {
     pub(super) async fn keep(self: Arc<Self>, board: Arc<Board>) {
         let mut news = board.news();
         let (mut due, mut reader) = (Due::default(), Reader::default());
+        let mut known = Arc::default();
         loop {
-            let rest = self.one(&board.shown(), &mut due, &mut reader).await;
+            let shown = board.shown();
+            if !Arc::ptr_eq(&known, &shown.datasets) {
+                due.know(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
+                self.forget_all_but(&shown);
+                known = Arc::clone(&shown.datasets);
+            }
+            let rest = self.one(&shown, &mut due, &mut reader).await;
+            drop(shown);
             if let Some(rest) = rest {
                 tokio::select! {
                     heard = news.recv() => match heard {
@@ -99,8 +107,6 @@ impl Summaries {
 
     /// Reads the summary that is due; or how long there is none.
     async fn one(&self, shown: &Shown, due: &mut Due<Job>, reader: &mut Reader) -> Option<Duration> {
-        due.know(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
-        self.forget_all_but(shown);
         let Some(context) = shown.context.as_ref().filter(|_| shown.unreachable.is_none()) else {
             reader.let_go();
             return Some(UNCONNECTED);
@@ -113,17 +119,20 @@ impl Summaries {
             Next::Rest(rest) => return Some(rest.min(LONGEST_REST)),
         };
         let job = Arc::clone(&shown.datasets.get(&name)?.job);
-        match reader.read(context, job).await {
+        let began = Instant::now();
+        let read = reader.read(context, job).await;
+        let (now, took) = (Instant::now(), began.elapsed());
+        match read {
             Ok(summary) => {
-                due.was_read(&name, Instant::now());
+                due.was_read(&name, now, took);
                 self.put(name, summary);
             }
             // The loop says what is wrong with the database.
             Err(error) if error.is_unreachable() => {
                 log::debug!("{name}: its days: {error}");
-                due.rest(Instant::now());
+                due.rest(now);
             }
-            Err(error) if due.failed(&name, Instant::now()) => {
+            Err(error) if due.failed(&name, now, took) => {
                 log::warn!("{name}: its days cannot be read: {error}; trying again");
             }
             Err(error) => log::debug!("{name}: its days still cannot be read: {error}"),
