@@ -104,7 +104,7 @@ bench: install-test-tools browser-tools ## measures parse and validate, whole lo
 
 # What the outside world says today (advisories) is CI's to ask, beside this.
 deny: ## checks the dependencies' licences and sources, and that none is banned
-	@cargo deny --version >/dev/null 2>&1 || { set -ex; cargo install --locked cargo-deny; } # takes minutes, once
+	@cargo deny --version >/dev/null 2>&1 || { set -ex; cargo install --locked --debug cargo-deny; } # the quicker build, once
 	cargo deny check bans licenses sources
 
 # DESTDIR= and PREFIX=/usr as usual. An edited configuration is never overwritten.
