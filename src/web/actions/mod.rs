@@ -21,7 +21,7 @@ use crate::db::audit_log::{self, Deed};
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::order::{self as orders, OrderError};
-use crate::db::paused::{self, Paused};
+use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::plan::Ask;
 use crate::reconcile;
@@ -132,7 +132,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
     }
     let effects = match (order.action, order.days) {
         (Action::CatchUp, _) => {
-            if paused::list(conn)?.iter().any(|Paused { dataset, .. }| dataset == name.as_str()) {
+            if paused::of(conn, name)?.is_some() {
                 return Err(Refused::Paused(name.to_string()));
             }
             let effects = preview(conn, dataset, order)?;
