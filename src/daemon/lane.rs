@@ -12,7 +12,7 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Context, Job, Outcome, Report, Stop};
+use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::recheck;
@@ -111,12 +111,12 @@ pub(super) fn work(context: &Context, member: &Member, work: &Work, board: &Boar
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
         Work::Look(None) | Work::Late => {}
-        Work::Asked(days, ask) => run.load(days.clone(), *ask, Trigger::Page)?,
+        Work::Asked(days, ask, begun) => run.load(days.clone(), *ask, Trigger::Page, begun.clone())?,
         // Where order counts, the days before them count too.
         Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
-            run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
+            run.load(wanted.clone(), Ask::Due, Trigger::Due, Begun::default())?;
         }
-        Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due)?,
+        Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
     }
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
@@ -167,13 +167,13 @@ impl Run<'_> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = if trigger == Trigger::Page { Ask::NotDone } else { Ask::Tick };
-        self.load(wanted.to_vec(), ask, trigger)?;
+        self.load(wanted.to_vec(), ask, trigger, Begun::default())?;
         let Self { context, member, .. } = *self;
         member.took(self.taken);
         recheck(context, &member.job, newest, &member.retired, &mut |report| self.note(&report))
     }
 
-    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger) -> Result<(), DbError> {
+    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger, begun: Begun) -> Result<(), DbError> {
         let Self { context, member, .. } = *self;
         let task = Task {
             days,
@@ -182,6 +182,7 @@ impl Run<'_> {
             concurrency: member.job.dataset.policy.catch_up.concurrency,
             backlog: if ask == Ask::Tick { member.backlog(trigger) } else { None },
             until: member.retired.clone(),
+            begun,
         };
         reconcile(context, &member.job, &task, &mut |report| self.note(&report))
     }
