@@ -9,7 +9,7 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
 use crate::db::loaded_files::{self, LoadedFile, Seen};
-use crate::load_day::{Context, Job, Report, Stop};
+use crate::load_day::{Begun, Context, Job, Report, Stop};
 use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
@@ -78,6 +78,7 @@ fn changed(
             concurrency: 1,
             backlog: None,
             until: until.clone(),
+            begun: Begun::default(),
         };
         return reconcile(context, job, &task, report);
     }

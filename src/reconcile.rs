@@ -12,7 +12,7 @@ use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::load_day::{Context, Job, Outcome, Report, Stop, load_day};
+use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop, load_day};
 use crate::plan::{Ask, Decision, Leave, Reason, plan};
 use crate::wording::{DIED, counted};
 
@@ -31,6 +31,8 @@ pub struct Task {
     pub backlog: Option<u32>,
     /// Says when no further day of them is to begin.
     pub until: Stop,
+    /// Which of them began.
+    pub begun: Begun,
 }
 
 /// What to do with each of `days` of a dataset, in their order, by what the state table says now. `backlog` is how many
@@ -69,7 +71,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
-        Some((slot, day))
+        task.begun.begin(day, &context.stop).then_some((slot, day))
     };
     let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();
     let (send, reports) = mpsc::channel();

@@ -16,7 +16,7 @@ use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
-use crate::load_day::{Context, Job, Outcome, Report, Stop};
+use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use crate::plan::{Ask, Leave};
 use crate::ready;
 use crate::reconcile::{Task, reconcile};
@@ -85,6 +85,7 @@ pub(super) fn run(
             concurrency: how.concurrency,
             backlog: None,
             until: Stop::default(),
+            begun: Begun::default(),
         };
         reconcile(&context, &job, &task, &mut |report| {
             each(&job.dataset, &report);

@@ -8,6 +8,7 @@ use chrono::{DateTime, Days, Utc};
 use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
+use crate::load_day::Begun;
 use crate::plan::Ask;
 use crate::policy::Policy;
 use crate::scheduler;
@@ -24,8 +25,8 @@ pub(super) enum Work {
     Due(Vec<Day>),
     /// See which days are late.
     Late,
-    /// Load these days, which a person asked for on the page.
-    Asked(Vec<Day>, Ask),
+    /// Load these days, which a person asked for on the page. Which of them began is noted there.
+    Asked(Vec<Day>, Ask, Begun),
 }
 
 /// How work ended.
@@ -143,7 +144,7 @@ impl Agenda {
     /// Wants days of a dataset loaded that a person asked for.
     pub(super) fn ask(&mut self, name: &DatasetName, days: Vec<Day>, ask: Ask) {
         if let Some(entry) = self.entry(name) {
-            entry.asked_next.push_back(Work::Asked(days, ask));
+            entry.asked_next.push_back(Work::Asked(days, ask, Begun::default()));
         }
     }
 
@@ -241,8 +242,8 @@ impl Agenda {
         }
         match (work, ended) {
             (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => entry.look(*trigger),
-            (Work::Asked(..), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
-                entry.asked_next.push_front(work.clone());
+            (Work::Asked(days, ask, _), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
+                entry.asked_next.push_front(Work::Asked(days.clone(), *ask, Begun::default()));
             }
             (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
                 entry.lates.wanted = Some(Work::Late);
@@ -261,15 +262,18 @@ impl Agenda {
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
-    /// The datasets with days that a person asked for and that may not have begun.
-    pub(super) fn asked_for(&self) -> impl Iterator<Item = &DatasetName> {
-        let several = |work: &Work| matches!(work, Work::Asked(days, _) if days.len() > 1);
-        let waits = move |entry: &Entry| {
-            !entry.asked_next.is_empty()
-                || entry.asked.wanted.is_some()
-                || entry.asked.working.as_ref().is_some_and(several)
+    /// The days that a person asked for and that did not begin, oldest first, of each dataset that has any.
+    pub(super) fn not_begun(&self) -> impl Iterator<Item = (&DatasetName, Vec<Day>)> {
+        let of_work = |work: &Work| match work {
+            Work::Asked(days, _, begun) => days.iter().copied().filter(|day| !begun.has(*day)).collect(),
+            Work::Look(_) | Work::Due(_) | Work::Late => Vec::new(),
         };
-        self.entries.iter().filter(move |(_, entry)| waits(entry)).map(|(name, _)| name)
+        let of_entry = move |entry: &Entry| {
+            let all = entry.asked.working.iter().chain(&entry.asked.wanted).chain(&entry.asked_next);
+            all.flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
+        };
+        let left = self.entries.iter().map(move |(name, entry)| (name, of_entry(entry)));
+        left.filter(|(_, days)| !days.is_empty())
     }
 
     /// How many lanes work now.

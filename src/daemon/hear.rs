@@ -11,7 +11,7 @@ use super::board::{Asked, News};
 use super::events::{Event, Signal};
 use super::lane::{Came, Hindrance};
 use super::pulse::{Connected, Pulsed};
-use super::stopping::set_aside;
+use super::stopping::{say_not_begun, set_aside};
 use super::trouble::Trouble;
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
@@ -126,6 +126,8 @@ impl Daemon {
     fn asked(&mut self, asked: Asked) {
         match asked {
             Asked::CatchUp(dataset) => self.agenda.look(&dataset, Some(Trigger::Page)),
+            // It came in just before the stop was to be seen.
+            Asked::Load { dataset, days, .. } if self.stopping.is_some() => say_not_begun(&dataset, &days),
             Asked::Load { dataset, days, ask } => self.agenda.ask(&dataset, days, ask),
             Asked::Look(dataset) => {
                 self.pulse.soon(Utc::now());

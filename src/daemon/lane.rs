@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::agenda::Work;
 use super::board::Board;
@@ -12,7 +12,7 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Context, Job, Outcome, Report, Stop};
+use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::recheck;
@@ -96,34 +96,41 @@ impl From<DbError> for Hindrance {
     }
 }
 
-/// Does the work.
-pub(super) fn work(context: &Context, member: &Member, work: &Work, board: &Board) -> Result<Came, Hindrance> {
+/// Does the work; `now` is asked for the time.
+pub(super) fn work(
+    context: &Context,
+    member: &Member,
+    work: &Work,
+    board: &Board,
+    now: &dyn Fn() -> DateTime<Utc>,
+) -> Result<Came, Hindrance> {
     let job = &member.job;
     if *work == Work::Late {
-        let late = Some(late(context, &job.dataset)?);
+        let late = Some(late(context, &job.dataset, now())?);
         return Ok(Came { late, ..Came::default() });
     }
     let told = tell(context, &job.dataset.name)?;
     check_target(context, member)?;
-    let wanted = scheduler::wanted(&job.dataset, Utc::now()).days;
+    let wanted = scheduler::wanted(&job.dataset, now()).days;
     let newest = wanted.last().copied();
     let mut run = Run { context, member, board, newest, last: None, loaded: false, taken: 0, broke: None };
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
         Work::Look(None) | Work::Late => {}
-        Work::Asked(days, ask) => run.load(days.clone(), *ask, Trigger::Page)?,
+        Work::Asked(days, ask, begun) => run.load(days.clone(), *ask, Trigger::Page, begun.clone())?,
         // Where order counts, the days before them count too.
         Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
-            run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
+            run.load(wanted.clone(), Ask::Due, Trigger::Due, Begun::default())?;
         }
-        Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due)?,
+        Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
     }
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
     }
     let (last, loaded, cut_short) = (run.last, run.loaded, member.retired.is_halted());
     let late = match work {
-        Work::Look(_) => Some(late(context, &job.dataset)?),
+        // By the time it is by now: a deadline may have passed meanwhile.
+        Work::Look(_) => Some(late(context, &job.dataset, now())?),
         Work::Due(_) | Work::Late | Work::Asked(..) => None,
     };
     Ok(Came { last, loaded, late, told, cut_short })
@@ -167,13 +174,13 @@ impl Run<'_> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = if trigger == Trigger::Page { Ask::NotDone } else { Ask::Tick };
-        self.load(wanted.to_vec(), ask, trigger)?;
+        self.load(wanted.to_vec(), ask, trigger, Begun::default())?;
         let Self { context, member, .. } = *self;
         member.took(self.taken);
         recheck(context, &member.job, newest, &member.retired, &mut |report| self.note(&report))
     }
 
-    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger) -> Result<(), DbError> {
+    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger, begun: Begun) -> Result<(), DbError> {
         let Self { context, member, .. } = *self;
         let task = Task {
             days,
@@ -182,6 +189,7 @@ impl Run<'_> {
             concurrency: member.job.dataset.policy.catch_up.concurrency,
             backlog: if ask == Ask::Tick { member.backlog(trigger) } else { None },
             until: member.retired.clone(),
+            begun,
         };
         reconcile(context, &member.job, &task, &mut |report| self.note(&report))
     }
@@ -213,8 +221,8 @@ impl Run<'_> {
 }
 
 /// The wanted days that are past their deadline and not done.
-fn late(context: &Context, dataset: &Dataset) -> Result<Vec<Day>, DbError> {
-    let wanted = scheduler::wanted(dataset, Utc::now());
+fn late(context: &Context, dataset: &Dataset, now: DateTime<Utc>) -> Result<Vec<Day>, DbError> {
+    let wanted = scheduler::wanted(dataset, now);
     let (Some(first), Some(last)) = (wanted.days.first(), wanted.late_to) else { return Ok(Vec::new()) };
     let range = DayRange { from: *first, to: last };
     let (known, _) = days::known(&mut context.database.conn()?, &dataset.name, range)?;
@@ -229,4 +237,64 @@ fn late(context: &Context, dataset: &Dataset) -> Result<Vec<Day>, DbError> {
 pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
     format!("a fault in dayfill: {}", said.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::config::{self, Environment};
+    use crate::db::pool::Database;
+    use crate::db::worker::Worker;
+    use crate::source::Source;
+
+    const ORDERS: &str = r#"
+[source]
+url = "{day}.csv"
+[schedule]
+cron = "0 2 * * *"
+start = 2024-03-01
+[waiting]
+deadline = "07:30"
+[target]
+table = "orders"
+key = ["id"]
+[rows]
+columns = [{ name = "id", type = "text" }]
+"#;
+
+    /// The dataset `orders`, and what loading it from that folder into a file there needs.
+    fn ready(folder: &Path, runtime: &Runtime) -> (Context, Member) {
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        std::fs::create_dir(folder.join("datasets")).unwrap();
+        write("dayfill.toml", &format!("[database]\nurl = \"sqlite:{}/days.db\"\n", folder.display()));
+        write("datasets/orders.toml", &ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())));
+        let config = config::load(Some(&folder.join("dayfill.toml")), &Environment::default());
+        let mut config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let dataset = config.datasets.remove(0);
+        let database = Arc::new(Database::new(config.settings.database.url, config.settings.claim.lease, 2));
+        let conn = ready::connect(&database).unwrap();
+        let worker = Worker::start(&database, conn).unwrap();
+        let context = Context::new(database, worker, runtime.handle().clone(), Stop::default(), 1);
+        let source = Source::new(&dataset.source, &[]).unwrap();
+        (context, Member::new(&Arc::new(Job::new(dataset, source))))
+    }
+
+    #[test]
+    fn a_deadline_that_passes_during_a_look_makes_its_day_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (context, member) = ready(folder.path(), &runtime);
+        std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
+        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        // The clock moves on when the first day has come to something.
+        let news = board.news();
+        let now = || if news.is_empty() { "2024-03-02T07:00:00Z" } else { "2024-03-02T08:00:00Z" }.parse().unwrap();
+        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
+        assert_eq!(came.last.as_deref(), Some("orders: waiting for 2024-03-02"));
+        assert_eq!(came.late, Some(vec!["2024-03-02".parse().unwrap()]));
+    }
 }

@@ -276,7 +276,7 @@ impl Daemon {
             let (context, told, board) = (Arc::clone(context), self.told, Arc::clone(&self.board));
             self.thread("lane", move || {
                 let began = Instant::now();
-                let came = lane::work(&context, &member, &work, &board);
+                let came = lane::work(&context, &member, &work, &board, &Utc::now);
                 Event::Worked { told, name, work, began, came }
             });
         }

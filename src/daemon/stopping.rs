@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Daemon;
+use crate::dataset::DatasetName;
+use crate::day::{self, Day};
 use crate::load_day::Context;
 
 /// How long the last words to the database may take: ends of attempts, and that this process is gone.
@@ -28,8 +30,10 @@ impl Daemon {
         let grace = self.configuration.grace;
         self.stopping = Some(Instant::now() + grace);
         self.notify.stopping();
-        for name in self.agenda.asked_for() {
-            log::warn!("{name}: stopping before all days that were asked for on the page began: ask for them again");
+        // At once: this may be the loop's last turn, and what is asked for from here on is refused.
+        self.show();
+        for (name, days) in self.agenda.not_begun() {
+            say_not_begun(name, &days);
         }
         // What has only its last line left to say ends before anybody could read this.
         if !self.flights.now().is_empty() {
@@ -87,6 +91,12 @@ impl Daemon {
             drop(tokio::time::timeout(LAST_WORDS, done).await);
         }
     }
+}
+
+/// Says which of the days that a person asked for did not begin.
+pub(super) fn say_not_begun(name: &DatasetName, days: &[Day]) {
+    let days = day::listed(days);
+    log::warn!("{name}: stopping before days that were asked for on the page began, ask for them again: {days}");
 }
 
 /// Drops it on a thread of its own: signing off waits for the database.

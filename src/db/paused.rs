@@ -31,6 +31,16 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Paused>, DbError> {
         .doing("reading which datasets are paused")
 }
 
+/// The pause of a dataset, where it is paused.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn of(conn: &mut Conn, dataset: &DatasetName) -> Result<Option<Paused>, DbError> {
+    let paused = paused_datasets::table.find(dataset.as_str());
+    on!(conn, c => paused.select(Paused::as_select()).first(c).optional())
+        .doing("reading whether the dataset is paused")
+}
+
 /// Pauses a dataset, for all daemons; false when it was paused before, which stays as it was.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
 
+mod begun;
 mod context;
 mod flights;
 mod problem;
@@ -27,6 +28,7 @@ use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
 use crate::wording::{counted, with_first};
 
+pub use begun::Begun;
 pub use context::{Context, Job, Progress, Told, Untold};
 pub use flights::{Flight, Flights, Step};
 pub use report::{Outcome, Report};

@@ -62,17 +62,8 @@ pub fn of(
     wanted: &Wanted,
     range: DayRange,
 ) -> Result<DatasetStatus, DbError> {
-    let read = |conn: &mut Conn| days::list(conn, dataset.name.as_str(), Some(range));
-    let rows = conn.as_deref_mut().map(read).transpose()?.unwrap_or_default();
-    let mut by_day: BTreeMap<Day, DayStatus> =
-        wanted.within(range).iter().map(|day| (*day, DayStatus::missing(*day))).collect();
-    let definition = dataset.definition_hash();
-    by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
-    let mut days: Vec<DayStatus> = by_day.into_values().collect();
-    let is_ours = |pause: &&paused::Paused| pause.dataset == dataset.name.as_str();
-    let all = conn.as_deref_mut().map(paused::list).transpose()?.unwrap_or_default();
-    let paused = all.iter().find(is_ours).map(Pause::from);
-    complete(conn, dataset, wanted, &mut days)?;
+    let paused = conn.as_deref_mut().map(|conn| paused::of(conn, &dataset.name)).transpose()?.flatten();
+    let days = days(conn, dataset, wanted, range)?;
     let mut counts = BTreeMap::new();
     for day in &days {
         *counts.entry(day.state).or_insert(0) += 1;
@@ -81,10 +72,32 @@ pub fn of(
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
         next_tick: wanted.next_tick.map(instant),
-        paused,
+        paused: paused.as_ref().map(Pause::from),
         counts,
         days,
     })
+}
+
+/// What is known of a dataset's days within a range: each that is wanted or has a row, oldest first. Without a
+/// connection there are no state tables yet.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn days(
+    mut conn: Option<&mut Conn>,
+    dataset: &Dataset,
+    wanted: &Wanted,
+    range: DayRange,
+) -> Result<Vec<DayStatus>, DbError> {
+    let read = |conn: &mut Conn| days::list(conn, dataset.name.as_str(), Some(range));
+    let rows = conn.as_deref_mut().map(read).transpose()?.unwrap_or_default();
+    let mut by_day: BTreeMap<Day, DayStatus> =
+        wanted.within(range).iter().map(|day| (*day, DayStatus::missing(*day))).collect();
+    let definition = dataset.definition_hash();
+    by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
+    let mut days: Vec<DayStatus> = by_day.into_values().collect();
+    complete(conn, dataset, wanted, &mut days)?;
+    Ok(days)
 }
 
 /// What is known of one day; `None` when it is neither wanted nor has a row.
@@ -92,7 +105,7 @@ pub fn of(
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn of_day(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, day: Day) -> Result<Option<DayStatus>, DbError> {
-    Ok(of(Some(conn), dataset, wanted, DayRange { from: day, to: day })?.days.pop())
+    Ok(days(Some(conn), dataset, wanted, DayRange { from: day, to: day })?.pop())
 }
 
 /// Adds what hangs on other days, or on the clock.

@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon import Project
@@ -146,13 +147,11 @@ class Town:
         self.exchange_rates()
         self.history()
 
-    def put(self, name: str, lines: list[str], cut: bool = False) -> None:
+    def put(self, name: str, lines: list[str]) -> None:
         path = self.project.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         text = ("\n".join(lines) + "\n").encode()
-        if name.endswith(".gz"):
-            text = gzip.compress(text, mtime=0)
-        path.write_bytes(text[: len(text) // 2] if cut else text)
+        path.write_bytes(gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
 
     def busy(self, day: datetime.date, most: int) -> int:
         """How much there is on a day: less at weekends, and more each month."""
@@ -178,18 +177,22 @@ class Town:
             self.put(f"orders/{day:%Y-%m}/{day}.csv", lines)
 
     def others(self) -> None:
-        def rows(second: str, most: int) -> list[str]:
-            return [f"id,{second}"] + [f"{id},{self.random.randrange(1, 400)}" for id in range(1, most + 1)]
+        self.counts("payments/{day}.csv.gz", days("2024-05-01", "2024-06-30"), "amount", lambda day: self.busy(day, 90))
+        cut = self.project.folder / "payments/2024-06-24.csv.gz"
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+        sessions = days("2024-04-01", "2024-06-28")
+        self.counts("web_sessions/{day:%Y%m%d}.csv", sessions, "pages", lambda day: self.busy(day, 120))
+        self.counts("stock_levels/{day}.csv", days("2024-05-06", "2024-06-29"), "pieces", lambda day: 60)
+        clicked = [day for day in days("2024-06-01", "2024-06-30") if day.day not in (8, 9, 22)]
+        self.counts("newsletter_clicks/{day}.csv", clicked, "clicks", lambda day: self.busy(day, 40))
 
-        for day in days("2024-05-01", "2024-06-30"):
-            self.put(f"payments/{day}.csv.gz", rows("amount", self.busy(day, 90)), cut=str(day) == "2024-06-24")
-        for day in days("2024-04-01", "2024-06-28"):
-            self.put(f"web_sessions/{day:%Y%m%d}.csv", rows("pages", self.busy(day, 120)))
-        for day in days("2024-05-06", "2024-06-29"):
-            self.put(f"stock_levels/{day}.csv", rows("pieces", 60))
-        for day in days("2024-06-01", "2024-06-30"):
-            if day.day not in (8, 9, 22):
-                self.put(f"newsletter_clicks/{day}.csv", rows("clicks", self.busy(day, 40)))
+    def counts(
+        self, url: str, on: list[datetime.date], column: str, how_many: Callable[[datetime.date], int]
+    ) -> None:
+        """Files of two columns, `id` and that one, for each of these days."""
+        for day in on:
+            rows = [f"{id},{self.random.randrange(1, 400)}" for id in range(1, how_many(day) + 1)]
+            self.put(url.format(day=day), [f"id,{column}", *rows])
 
     def exchange_rates(self) -> None:
         first, *rest = days("2015-01-01", "2024-12-31")

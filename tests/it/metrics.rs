@@ -18,7 +18,7 @@ use dayfill::db::attempts::{Measured, Trigger};
 use dayfill::db::error::DbError;
 use dayfill::db::pool::Database as Pool;
 use dayfill::db::worker::Worker;
-use dayfill::load_day::{Context, Job, Outcome, Report, Stop};
+use dayfill::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use dayfill::metrics::{Days, Form, Metrics, Process, Seen, Standing};
 use dayfill::plan::Ask;
 use dayfill::ready;
@@ -230,6 +230,7 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
         concurrency: 1,
         backlog: None,
         until: Stop::default(),
+        begun: Begun::default(),
     };
     let metrics = Metrics::default();
     reconcile(&context, &job, &task, &mut |report| metrics.heard(&job.dataset.name, &report)).unwrap();

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use dayfill::cli::args::Cli;
+use rustix::process::Signal;
 
-use crate::support::project::Ran;
+use crate::support::Database as _;
+use crate::support::process::Process;
+use crate::support::project::{Orders, Project, Ran};
+use crate::support::sqlite::SqliteDatabase;
 
 /// The default of `shutdown.grace`, which whoever stops the daemon has to outlast.
 const GRACE_SECONDS: u64 = 30;
@@ -329,16 +333,49 @@ fn the_image_is_built_from_what_is_there() {
     }
 }
 
-#[test]
-fn the_services_commands_parse() {
-    // `compose.yml` has one line for a shell, and the probes of the pods ask where the daemon answers.
-    let compose = read("deploy/docker/compose.yml");
+/// The line that `compose.yml` has for a shell.
+fn line_of(compose: &str) -> String {
     let start = compose.find("dayfill -q --config").unwrap();
     let end = compose[start..].find("\n    ports").unwrap();
-    let line = compose[start..start + end].replace("exec ", "").split_whitespace().collect::<Vec<_>>().join(" ");
+    compose[start..start + end].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_first_start_of_the_service_prints_a_password_and_no_later_one_does() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    let config = project.path("dayfill.toml");
+    let line =
+        line_of(&read("deploy/docker/compose.yml")).replace("/etc/dayfill/dayfill.toml", config.to_str().unwrap());
+    let programs = Path::new(env!("CARGO_BIN_EXE_dayfill")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let start = || {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &line]).env_clear().env("PATH", &path).env("DAYFILL__DATABASE__URL", database.url());
+        command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0").env("DAYFILL__WEB__AUTH", project.path("users.toml"));
+        let mut daemon = Process::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        daemon.wait_for("the page is at");
+        // The shell has become the daemon, which is told to end.
+        daemon.signal(Signal::TERM);
+        let ran = daemon.end();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran
+    };
+    let first = start();
+    let password = first.stdout.strip_prefix("admin (operator): password ").unwrap().trim_end();
+    assert!(password.len() == 24 && !first.stderr.contains(password), "{first:?}");
+    let second = start();
+    assert!(second.stdout.is_empty() && !second.stderr.contains("shown once"), "{second:?}");
+}
+
+#[test]
+fn the_services_commands_parse() {
+    let compose = read("deploy/docker/compose.yml");
+    let line = line_of(&compose).replace("exec ", "");
     let commands: Vec<_> = line.split("&&").map(|command| Cli::try_parse_from(command.split_whitespace())).collect();
     assert!(commands.len() == 2 && commands.iter().all(Result::is_ok), "{commands:?}");
     assert!(compose.contains("ports: [\"8080:8080\"]") && compose.contains("DAYFILL__WEB__AUTH: /var/lib/dayfill/"));
+    // The probes of the pods ask where the daemon answers.
     let pods = read("deploy/kubernetes/dayfill.yaml");
     for path in ["/healthz", "/readyz"] {
         let probe = format!("path: {path}\n              port: metrics");

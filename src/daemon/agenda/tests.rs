@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::{self, Environment};
+use crate::day::listed;
+use crate::load_day::Stop;
 
 /// Ticks each hour.
 const HOURLY: &str = "0 * * * *";
@@ -345,7 +347,7 @@ fn a_pause_that_is_over_wakes_nobody_while_the_dataset_works() {
 }
 
 fn asked(days: &[&str]) -> Work {
-    Work::Asked(days.iter().map(|day| day.parse().unwrap()).collect(), Ask::Forced)
+    Work::Asked(days.iter().map(|day| day.parse().unwrap()).collect(), Ask::Forced, Begun::default())
 }
 
 #[test]
@@ -390,4 +392,25 @@ fn what_persons_ask_for_is_done_one_after_another_and_not_lost() {
     assert_eq!(begun(&mut agenda, "00:30:05"), [asked(&["2019-04-01"])]);
     agenda.end(&orders(), &asked(&["2019-04-01"]), Ended::Done);
     assert_eq!(begun(&mut agenda, "00:30:06"), [asked(&["2019-04-02"])]);
+}
+
+#[test]
+fn days_asked_for_that_did_not_begin_are_known_one_by_one() {
+    let not_begun = |agenda: &Agenda| agenda.not_begun().map(|(_, days)| listed(&days)).collect::<Vec<_>>();
+    let day = |day: &str| day.parse::<Day>().unwrap();
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert!(not_begun(&agenda).is_empty());
+    agenda.ask(&orders(), vec![day("2019-04-01"), day("2019-04-02")], Ask::Named);
+    agenda.ask(&orders(), vec![day("2019-04-01"), day("2019-03-01")], Ask::Forced);
+    let [Work::Asked(_, _, running)] = &begun(&mut agenda, "00:30:00")[..] else { panic!() };
+    assert_eq!(not_begun(&agenda), ["2019-03-01, 2019-04-01..2019-04-02"]);
+    let stop = Stop::default();
+    assert!(running.begin(day("2019-04-01"), &stop) && running.begin(day("2019-04-02"), &stop));
+    assert_eq!(not_begun(&agenda), ["2019-03-01, 2019-04-01"], "what is asked for next begins after that");
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    let [Work::Asked(_, _, running)] = &begun(&mut agenda, "00:30:01")[..] else { panic!() };
+    assert!(running.begin(day("2019-03-01"), &stop));
+    stop.halt();
+    assert!(!running.begin(day("2019-04-01"), &stop), "it stopped");
+    assert_eq!(not_begun(&agenda), ["2019-04-01"]);
 }

@@ -95,22 +95,9 @@ fn event(action: Action) -> Event {
     if action == Action::Skip { Event::Skipped } else { Event::Forgotten }
 }
 
-/// What came of an order that was carried out, for the audit log. Days that are to be loaded were only accepted: the
-/// attempts tell what became of each.
-pub(super) fn outcome(action: Action, effects: &[Effect]) -> String {
-    let word = if action.loads() { "accepted" } else { "done" };
-    let (done, all) = (effects.iter().filter(|effect| effect.is_done()).count(), effects.len());
-    match all {
-        0 => word.to_owned(),
-        _ if done == all => format!("{word}: {}", super::days_of(all)),
-        _ => format!("{word}: {done} of {}", super::days_of(all)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Reason;
 
     fn day() -> Day {
         "2024-03-01".parse().unwrap()
@@ -134,23 +121,6 @@ mod tests {
                 let left = (!done).then_some(if busy { Left::Busy } else { Left::Illegal });
                 assert_eq!(effect.left, left, "{action:?} {known:?}");
             }
-        }
-    }
-
-    #[test]
-    fn the_outcome_counts_what_was_done() {
-        let load = Effect::of_decision(day(), None, Decision::Load(Reason::Missing));
-        let left = Effect::of_decision(day(), Some(State::Loaded), Decision::Leave(Leave::Done(State::Loaded)));
-        for (action, effects, text) in [
-            (Action::Pause, vec![], "done"),
-            (Action::Skip, vec![load.clone()], "done: 1 day"),
-            (Action::Forget, vec![load.clone(), left.clone(), load.clone()], "done: 2 of 3 days"),
-            (Action::Skip, vec![left.clone()], "done: 0 of 1 day"),
-            (Action::CatchUp, vec![], "accepted"),
-            (Action::Reload, vec![load.clone(), left], "accepted: 1 of 2 days"),
-            (Action::Retry, vec![load], "accepted: 1 day"),
-        ] {
-            assert_eq!(outcome(action, &effects), text);
         }
     }
 }

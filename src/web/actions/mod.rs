@@ -5,6 +5,7 @@
 
 mod effect;
 mod order;
+mod outcome;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use axum::http::StatusCode;
 
 pub use self::effect::{Effect, Left};
 pub use self::order::{MOST_DAYS, Order, Wrong};
+pub use self::outcome::went_well;
 pub use super::action::Action;
 use super::problem::Problem;
 use crate::daemon::{Asked, Board, News};
@@ -21,13 +23,12 @@ use crate::db::audit_log::{self, Deed};
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::order::{self as orders, OrderError};
-use crate::db::paused::{self, Paused};
+use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::plan::Ask;
 use crate::reconcile;
 use crate::scheduler;
 use crate::state::State;
-use crate::wording::counted;
 
 /// How many days that move are each told as news. Of more, the dataset as a whole is.
 const MOST_NEWS: usize = 100;
@@ -112,7 +113,7 @@ pub fn carry_out(
     let entry = audit_log::begin(conn, deed)?;
     let done = act(board, conn, dataset, who, order);
     let outcome = match &done {
-        Ok(effects) => effect::outcome(order.action, effects),
+        Ok(effects) => outcome::outcome(order.action, effects),
         Err(refused) => refused.to_string(),
     };
     if let Err(error) = audit_log::end(conn, entry, &outcome) {
@@ -132,7 +133,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
     }
     let effects = match (order.action, order.days) {
         (Action::CatchUp, _) => {
-            if paused::list(conn)?.iter().any(|Paused { dataset, .. }| dataset == name.as_str()) {
+            if paused::of(conn, name)?.is_some() {
                 return Err(Refused::Paused(name.to_string()));
             }
             let effects = preview(conn, dataset, order)?;
@@ -246,9 +247,4 @@ fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
     if moved().next().is_some() {
         board.ask(Asked::Look(dataset.name.clone()));
     }
-}
-
-/// How many days, for a message.
-fn days_of(number: usize) -> String {
-    counted(number, "day")
 }

@@ -16,6 +16,7 @@ use crate::db::pool::Conn;
 use crate::plan::Owner;
 use crate::state::State as DayState;
 use crate::status::{self, WorkerStatus};
+use crate::web::actions::went_well;
 use crate::web::page;
 use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 use crate::web::parameters::Parameters;
@@ -146,7 +147,7 @@ fn entry(entry: audit_log::Entry) -> AuditEntry {
         dataset: entry.dataset,
         range: days.map(|(from, to)| DayRange { from: Day::new(from), to: Day::new(to) }),
         reason: entry.reason,
-        done: ["done", "accepted"].iter().any(|word| entry.outcome.starts_with(word)),
+        done: went_well(&entry.outcome),
         outcome: entry.outcome,
     }
 }

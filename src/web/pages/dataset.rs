@@ -59,7 +59,7 @@ pub(super) async fn dataset(
 fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
     let wanted = scheduler::wanted(dataset, Utc::now());
     let summary = status::summary(conn, dataset, &wanted)?;
-    let paused = paused::list(conn)?.into_iter().find(|paused| paused.dataset == dataset.name.as_str());
+    let paused = paused::of(conn, &dataset.name)?;
     let read = days_of::days(conn, &dataset.name)?;
     let mut states: BTreeMap<Day, Option<DayState>> = wanted.days.iter().map(|day| (*day, None)).collect();
     states.extend(read.all.iter().map(|day| (*day, Some(DayState::Loaded))));
@@ -69,7 +69,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
         None => Vec::new(),
         Some(newest) => {
             let range = DayRange { from: newest.minus(u32::try_from(HISTORY).unwrap_or(90) - 1), to: newest };
-            status::of(Some(conn), dataset, &wanted, range)?.days
+            status::days(Some(conn), dataset, &wanted, range)?
         }
     };
     let not_loaded: Vec<Day> =

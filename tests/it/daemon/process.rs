@@ -207,10 +207,15 @@ fn a_daemon_that_slept_past_its_lease_does_not_publish_what_another_loaded(datab
 #[test]
 fn a_daemon_that_ended_leaves_nothing_beside_the_file() {
     let database = SqliteDatabase::new();
-    let project = project(&database, &Settings::default(), &one_day());
-    project.day(FIRST, "a,1,x\n");
-    let mut daemon = run(&project);
-    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
+    let server = SlowHttp::start();
+    let project = project(&database, &Settings::default(), &from(&server, (FIRST, FIRST)));
+    server.day(FIRST, "a,1,x\n");
+    project.succeed(&["load", FIRST]);
+    // It looks whether the file changed when it is told to end, and waits for no answer: connections to the database go
+    // with the process, and none of them folds the log at its end.
+    server.hold_next_unanswered(FIRST);
+    let daemon = run(&project);
+    server.wait_until_held(FIRST);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.end().code, 0);
     let log = database.folder().join("dayfill.db-wal");

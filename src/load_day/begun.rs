@@ -1,0 +1,43 @@
+//! Which days of a task began.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::stop::Stop;
+use crate::day::Day;
+
+/// The days of a task that began, for who gave it to ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Begun(Arc<Mutex<BTreeSet<Day>>>);
+
+impl Begun {
+    /// Notes that a day begins; false, and it must not begin, when no further one may.
+    pub(crate) fn begin(&self, day: Day, stop: &Stop) -> bool {
+        let mut days = self.days();
+        // Looked at with the list in hand: who stops first and then asks which days began is told of all that do.
+        let may_begin = !stop.is_halted();
+        if may_begin {
+            days.insert(day);
+        }
+        may_begin
+    }
+
+    /// True when the day began, whatever came of it.
+    #[must_use]
+    pub fn has(&self, day: Day) -> bool {
+        self.days().contains(&day)
+    }
+
+    fn days(&self) -> MutexGuard<'_, BTreeSet<Day>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Begun {
+    fn eq(&self, other: &Self) -> bool {
+        let days = self.days().clone();
+        days == *other.days()
+    }
+}
+
+impl Eq for Begun {}
