@@ -8,7 +8,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::agenda::Work;
 use super::board::Asked;
 use super::lane::{Came, Hindrance};
-use super::pulse::{Connected, Pulsed};
+use super::link::Connected;
+use super::pulse::Pulsed;
 use super::reload::NewConfiguration;
 use crate::dataset::DatasetName;
 
@@ -20,22 +21,22 @@ pub(super) enum Event {
     FilesChanged,
     /// The database was connected to, or not.
     Connected {
-        /// Which of the databases it was told of.
-        told: u32,
+        /// Which settings of the database it was done by.
+        generation: u32,
         /// The connection, and what is paused.
         connected: Result<Connected, String>,
     },
     /// The open days were looked at.
     Pulsed {
-        /// Which of the databases it was told of.
-        told: u32,
+        /// Which settings of the database it was done by.
+        generation: u32,
         /// What the look came to.
         pulsed: Box<Pulsed>,
     },
     /// Work on a dataset ended.
     Worked {
-        /// Which of the databases it was told of.
-        told: u32,
+        /// Which settings of the database it was done by.
+        generation: u32,
         /// The dataset.
         name: DatasetName,
         /// The work.

@@ -10,9 +10,9 @@ use super::agenda::{Ended, Work};
 use super::board::{Asked, News};
 use super::events::{Event, Signal};
 use super::lane::{Came, Hindrance};
-use super::pulse::{Connected, Pulsed};
-use super::stopping::{say_not_begun, set_aside};
-use super::trouble::Trouble;
+use super::link::{Connected, set_aside};
+use super::pulse::Pulsed;
+use super::stopping::say_not_begun;
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
@@ -34,10 +34,11 @@ impl Daemon {
             Some(Event::Signal(Signal::Stop)) => self.stop_signal(),
             Some(Event::Signal(Signal::Reload)) => self.reload.now(),
             Some(Event::FilesChanged) => self.reload.soon(),
-            Some(Event::Connected { told, connected }) => self.connected(told, connected),
-            Some(Event::Pulsed { told, pulsed }) => self.pulsed(told, *pulsed),
-            Some(Event::Worked { told, name, work, began, came }) => {
-                let came = if told == self.told { came } else { came.or_else(Hindrance::elsewhere) };
+            Some(Event::Connected { generation, connected }) => self.connected(generation, connected),
+            Some(Event::Pulsed { generation, pulsed }) => self.pulsed(generation, *pulsed),
+            Some(Event::Worked { generation, name, work, began, came }) => {
+                let is_of_now = generation == self.link.generation();
+                let came = if is_of_now { came } else { came.or_else(Hindrance::elsewhere) };
                 self.worked(&name, &work, began, came);
             }
             Some(Event::Asked(asked)) => self.asked(asked),
@@ -50,9 +51,9 @@ impl Daemon {
         }
     }
 
-    fn connected(&mut self, told: u32, connected: Result<Connected, String>) {
-        self.connecting = false;
-        if told != self.told {
+    fn connected(&mut self, generation: u32, connected: Result<Connected, String>) {
+        self.link.ended_connecting();
+        if generation != self.link.generation() {
             return connected.into_iter().for_each(|connected| set_aside(connected.context));
         }
         match connected {
@@ -60,7 +61,7 @@ impl Daemon {
                 self.reached();
                 self.paused(paused);
                 context.worker.note_refused_config(self.reload.refused());
-                self.context = Some(context);
+                self.link.take(context);
             }
             Err(error) => self.lost(&error),
         }
@@ -71,13 +72,13 @@ impl Daemon {
         }
     }
 
-    fn pulsed(&mut self, of: u32, pulsed: Pulsed) {
+    fn pulsed(&mut self, generation: u32, pulsed: Pulsed) {
         let now = Utc::now();
         let lease = self.configuration.connection.lease;
         let Pulsed { open, told } = pulsed;
         self.told_ends(told);
-        self.let_go_of_older();
-        if of != self.told {
+        self.link.let_go_of_older();
+        if generation != self.link.generation() {
             // It says nothing about the database that is in force by now.
             self.pulse.ended(now, lease, None);
             return self.pulse.soon(now);
@@ -161,7 +162,7 @@ impl Daemon {
         let ended = match came {
             Ok(came) => self.done(name, work, &came),
             // It met the trouble that is over by now.
-            Err(Hindrance::Unreachable(error)) if self.back_at.is_some_and(|back| began < back) => {
+            Err(Hindrance::Unreachable(error)) if self.link.came_back_after(began) => {
                 log::debug!("{name}: {error}");
                 Ended::Unreachable
             }
@@ -221,23 +222,21 @@ impl Daemon {
     fn lost(&mut self, error: &str) {
         let now = Utc::now();
         self.board.metrics().database_failed();
-        if self.unreachable.is_none() {
+        if self.link.lost(error, now) {
             self.board.tell(News::Daemon);
             log::error!("{error}; trying again until it is back, no attempt is counted");
         } else {
             log::debug!("{error}");
         }
-        self.unreachable = Some(Trouble::again(self.unreachable.as_ref(), error, now, fastrand::f64()));
         self.notify.status(&self.status_text());
     }
 
     /// The database answers.
     fn reached(&mut self) {
-        if let Some(trouble) = self.unreachable.take() {
-            let now = Utc::now();
-            log::info!("the database is back after {} s", trouble.lasted(now).num_seconds());
+        let now = Utc::now();
+        if let Some(lasted) = self.link.reached(now) {
+            log::info!("the database is back after {} s", lasted.num_seconds());
             self.board.tell(News::Daemon);
-            self.back_at = Some(Instant::now());
             self.notify.status(&self.status_text());
             self.pulse.soon(now);
         }

@@ -14,6 +14,7 @@ mod configuration;
 mod events;
 mod hear;
 mod lane;
+mod link;
 mod pulse;
 mod reload;
 mod status;
@@ -33,6 +34,7 @@ pub use self::board::{Asked, Board, DatasetShown, News, Shown};
 pub use self::configuration::{Configuration, Connection, Given, Read};
 use self::events::Event;
 use self::lane::Member;
+use self::link::{Connect, Link};
 use self::pulse::Pulse;
 use self::reload::Reload;
 use self::trouble::{Trouble, Troubles};
@@ -41,7 +43,7 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
-use crate::load_day::{Context, Flights, Stop};
+use crate::load_day::{Context, Stop};
 use crate::notify::Notify;
 use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
 
@@ -114,20 +116,8 @@ struct Daemon {
     members: BTreeMap<DatasetName, Arc<Member>>,
     /// Which of them is to be looked at when.
     agenda: Agenda,
-    /// The database, once it was reached.
-    context: Option<Arc<Context>>,
-    /// What loads that began before a reload still work with.
-    older: Vec<Arc<Context>>,
-    /// The loads in flight, whichever of these they work with.
-    flights: Arc<Flights>,
-    /// A connection to the database is being made.
-    connecting: bool,
-    /// Counts the databases it was told of, to tell a connection to an earlier one.
-    told: u32,
-    /// The database cannot be reached.
-    unreachable: Option<Trouble>,
-    /// When it was last reached again.
-    back_at: Option<Instant>,
+    /// Its database.
+    link: Link,
     /// What else stands in the way.
     troubles: Troubles,
     /// When the open days are looked at.
@@ -170,13 +160,7 @@ impl Daemon {
         let mut daemon = Self {
             members: BTreeMap::new(),
             agenda: Agenda::default(),
-            context: None,
-            older: Vec::new(),
-            flights: Arc::default(),
-            connecting: false,
-            told: 0,
-            unreachable: None,
-            back_at: None,
+            link: Link::default(),
             troubles: Troubles::default(),
             pulse: Pulse::new(now),
             reload: Reload::new(read),
@@ -240,9 +224,7 @@ impl Daemon {
             log::info!("{jump}: looking at the schedules anew");
             self.agenda.aim(now);
             self.pulse.soon(now);
-            if let Some(trouble) = &mut self.unreachable {
-                trouble.try_now(now);
-            }
+            self.link.try_now(now);
         }
         if let Some(abandon_at) = self.stopping {
             if Instant::now() >= abandon_at && !self.stop.is_asked() {
@@ -252,20 +234,21 @@ impl Daemon {
         }
         self.agenda.pass(now);
         self.reload_if_due();
-        if self.unreachable.as_ref().is_some_and(|trouble| now < trouble.until()) {
+        if self.link.unreachable().is_some_and(|trouble| now < trouble.until()) {
             return;
         }
-        let Some(context) = self.context.clone() else {
+        let Some(context) = self.link.context().cloned() else {
             self.connect();
             return;
         };
-        let doubtful = self.unreachable.is_some();
+        let doubtful = self.link.unreachable().is_some();
         if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
             self.pulse.begun(now);
-            let (context, older, told) = (Arc::clone(&context), self.older.clone(), self.told);
-            self.thread("pulse", move || Event::Pulsed { told, pulsed: Box::new(pulse::look(&context, &older)) });
+            let (context, older) = (Arc::clone(&context), self.link.older().to_vec());
+            let generation = self.link.generation();
+            self.thread("pulse", move || Event::Pulsed { generation, pulsed: Box::new(pulse::look(&context, &older)) });
         }
-        if self.unreachable.is_none() {
+        if !doubtful {
             self.begin_work(&context, now);
         }
     }
@@ -273,11 +256,11 @@ impl Daemon {
     fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
         for (name, work) in self.agenda.begin(now) {
             let Some(member) = self.members.get(&name).cloned() else { continue };
-            let (context, told, board) = (Arc::clone(context), self.told, Arc::clone(&self.board));
+            let (context, board, generation) = (Arc::clone(context), Arc::clone(&self.board), self.link.generation());
             self.thread("lane", move || {
                 let began = Instant::now();
                 let came = lane::work(&context, &member, &work, &board, &Utc::now);
-                Event::Worked { told, name, work, began, came }
+                Event::Worked { generation, name, work, began, came }
             });
         }
     }
@@ -292,10 +275,10 @@ impl Daemon {
             naps.push(stopping::CHECK);
         } else {
             naps.extend(self.reload.due_in());
-            let blocked = self.unreachable.as_ref().map(Trouble::until);
-            naps.extend(blocked.filter(|_| !self.connecting && !self.pulse.is_out()).map(until));
+            let blocked = self.link.unreachable().map(Trouble::until);
+            naps.extend(blocked.filter(|_| !self.link.is_connecting() && !self.pulse.is_out()).map(until));
             // Without a database there is nothing to begin, and its connection wakes the loop.
-            if blocked.is_none() && self.context.is_some() {
+            if blocked.is_none() && self.link.context().is_some() {
                 naps.extend(self.pulse.next().map(until));
                 naps.extend(self.agenda.next_try().map(until));
             }
@@ -318,20 +301,19 @@ impl Daemon {
     }
 
     fn connect(&mut self) {
-        if self.connecting {
+        if !self.link.begin_connecting() {
             return;
         }
-        self.connecting = true;
-        let connect = pulse::Connect::new(&self.configuration.connection, &self.stop, &self.flights);
-        let told = self.told;
-        self.thread("connect", move || Event::Connected { told, connected: connect.connect() });
+        let connect = Connect::new(&self.configuration.connection, &self.stop, self.link.flights());
+        let generation = self.link.generation();
+        self.thread("connect", move || Event::Connected { generation, connected: connect.connect() });
     }
 
     /// Shows what is to be seen now.
     fn show(&self) {
-        let unreachable = self.unreachable.as_ref();
+        let unreachable = self.link.unreachable();
         self.board.show(Shown {
-            context: self.context.clone(),
+            context: self.link.context().cloned(),
             database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: self.datasets_shown(),

@@ -5,24 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use tokio::runtime::Handle;
 
-use super::configuration::Connection;
 use super::lane::{Hindrance, Member};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
 use crate::db::error::DbError;
 use crate::db::paused::{self, Paused};
-use crate::db::pool::Database;
-use crate::db::worker::Worker;
-use crate::load_day::{Context, Flights, Stop, Told};
+use crate::load_day::{Context, Told};
 use crate::plan::{self, Ask, Decision};
-use crate::ready;
 use crate::scheduler;
-
-/// Connections beyond those that load: for looking.
-const LOOKING: u32 = 2;
 
 /// When the open days are looked at.
 #[derive(Debug)]
@@ -152,43 +144,6 @@ impl Open {
         }
         Due { days, next_in: next_in.and_then(|left| left.to_std().ok()) }
     }
-}
-
-/// Everything that connecting to the database needs.
-pub(super) struct Connect {
-    database: Arc<Database>,
-    runtime: Handle,
-    stop: Stop,
-    flights: Arc<Flights>,
-    loads: u32,
-}
-
-impl Connect {
-    /// To the database that is told. Must be called inside the runtime.
-    pub(super) fn new(connection: &Connection, stop: &Stop, flights: &Arc<Flights>) -> Self {
-        let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
-        let database = Database::new(database, lease, loads + LOOKING);
-        let (stop, flights) = (stop.clone(), Arc::clone(flights));
-        Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, loads }
-    }
-
-    /// Connects, brings the state tables up to date and registers this process.
-    pub(super) fn connect(self) -> Result<Connected, String> {
-        let connected = ready::connect(&self.database).and_then(|mut conn| {
-            let paused = paused::list(&mut conn)?;
-            Ok((Worker::start(&self.database, conn)?, paused))
-        });
-        let (worker, paused) = connected.map_err(|error| error.to_string())?;
-        let context = Context::new(self.database, worker, self.runtime, self.stop, self.loads);
-        Ok(Connected { context: Arc::new(context.with_flights(&self.flights)), paused })
-    }
-}
-
-/// A connection to the database.
-pub(super) struct Connected {
-    pub(super) context: Arc<Context>,
-    /// The datasets that are paused.
-    pub(super) paused: Vec<Paused>,
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use super::board::News;
 use super::configuration::{Configuration, Connection, Read};
 use super::events::Event;
 use super::lane::Member;
-use super::pulse::{Connect, Connected};
-use super::stopping::set_aside;
+use super::link::{Connect, Connected, set_aside};
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
@@ -94,10 +93,10 @@ impl Daemon {
         let reading = Reading {
             read: Arc::clone(&self.reload.read),
             old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
-            context: self.context.clone(),
+            context: self.link.context().cloned(),
             connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
-            flights: Arc::clone(&self.flights),
+            flights: Arc::clone(self.link.flights()),
             runtime: tokio::runtime::Handle::current(),
         };
         self.thread("reload", move || Event::Read(Box::new(reading.read())));
@@ -127,7 +126,7 @@ impl Daemon {
         self.board.tell(News::Daemon);
         if self.reload.refused != refused {
             self.reload.refused.clone_from(&refused);
-            if let Some(context) = &self.context {
+            if let Some(context) = self.link.context() {
                 context.worker.note_refused_config(refused.clone());
             }
         }
@@ -150,8 +149,7 @@ impl Daemon {
         self.take_datasets(&configuration, moved);
         if configuration.connection != self.configuration.connection {
             // Without a connection there was none before either: the next try is by the new settings.
-            self.told += 1;
-            self.older.extend(std::mem::replace(&mut self.context, context));
+            self.link.replace(context);
         }
         if configuration.watched != self.configuration.watched {
             self.watch = watch(&configuration, &self.send);

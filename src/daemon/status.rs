@@ -8,7 +8,7 @@ use crate::wording::counted;
 impl Daemon {
     /// One line for people who look at the service.
     pub(super) fn status_text(&self) -> String {
-        if self.unreachable.is_some() {
+        if self.link.unreachable().is_some() {
             return "waiting for the database".to_owned();
         }
         let (said, next) = match &self.last {

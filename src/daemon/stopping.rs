@@ -1,14 +1,11 @@
 //! How the daemon ends: loads in flight get their time, and are then abandoned before they publish. Nothing else is
 //! waited for: what only looks, connects or reads has nothing to lose.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Daemon;
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
-use crate::load_day::Context;
 
 /// How long the last words to the database may take: ends of attempts, and that this process is gone.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -36,7 +33,7 @@ impl Daemon {
             say_not_begun(name, &days);
         }
         // What has only its last line left to say ends before anybody could read this.
-        if !self.flights.now().is_empty() {
+        if !self.link.flights().now().is_empty() {
             log::info!(
                 "stopping: no further day begins; loads in flight have {} s, once more abandons them",
                 grace.as_secs()
@@ -53,27 +50,12 @@ impl Daemon {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.in_flight() == 0
-    }
-
-    /// How many days are being loaded, with what is in force and with what was before.
-    fn in_flight(&self) -> usize {
-        self.contexts().map(|context| context.in_flight.load(Ordering::SeqCst)).sum()
-    }
-
-    fn contexts(&self) -> impl Iterator<Item = &Arc<Context>> {
-        self.context.iter().chain(&self.older)
-    }
-
-    /// Lets go of what loads that are over by now worked with.
-    pub(super) fn let_go_of_older(&mut self) {
-        let over = |context: &mut Arc<Context>| Arc::strong_count(context) == 1 && !context.has_untold();
-        self.older.extract_if(.., over).for_each(set_aside);
+        self.stopping.is_some() && self.link.in_flight() == 0
     }
 
     /// Tells the database what it does not know yet, and signs off, as far as that can be done in short.
-    pub(super) async fn last_words(mut self) {
-        let contexts: Vec<Arc<Context>> = self.context.take().into_iter().chain(self.older.drain(..)).collect();
+    pub(super) async fn last_words(self) {
+        let contexts = self.link.into_contexts();
         let (send, done) = tokio::sync::oneshot::channel();
         let say = move || {
             for context in contexts {
@@ -97,10 +79,4 @@ impl Daemon {
 pub(super) fn say_not_begun(name: &DatasetName, days: &[Day]) {
     let days = day::listed(days);
     log::warn!("{name}: stopping before days that were asked for on the page began, ask for them again: {days}");
-}
-
-/// Drops it on a thread of its own: signing off waits for the database.
-pub(super) fn set_aside(context: Arc<Context>) {
-    // Without a thread it is dropped here.
-    drop(std::thread::Builder::new().name("sign off".to_owned()).spawn(move || drop(context)));
 }

@@ -1,0 +1,177 @@
+//! The daemon's link to its database: what is in force, what loads that began before a reload still work with, and
+//! whether it can be reached.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::runtime::Handle;
+
+use super::configuration::Connection;
+use super::trouble::Trouble;
+use crate::db::paused::{self, Paused};
+use crate::db::pool::Database;
+use crate::db::worker::Worker;
+use crate::load_day::{Context, Flights, Stop};
+use crate::ready;
+
+/// Connections beyond those that load: for looking.
+const LOOKING: u32 = 2;
+
+/// The daemon's link to its database.
+#[derive(Default)]
+pub(super) struct Link {
+    /// The database in force, once it was reached.
+    context: Option<Arc<Context>>,
+    /// What loads that began before a reload still work with.
+    older: Vec<Arc<Context>>,
+    /// The loads in flight, whichever of these they work with.
+    flights: Arc<Flights>,
+    /// Counts the settings it was made by, to tell what is heard of earlier ones.
+    generation: u32,
+    /// A connection is being made.
+    connecting: bool,
+    /// Why it cannot be reached.
+    unreachable: Option<Trouble>,
+    /// When it was last reached again.
+    back_at: Option<Instant>,
+}
+
+impl Link {
+    /// The database in force, once it was reached.
+    pub(super) fn context(&self) -> Option<&Arc<Context>> {
+        self.context.as_ref()
+    }
+
+    /// What loads that began before a reload still work with.
+    pub(super) fn older(&self) -> &[Arc<Context>] {
+        &self.older
+    }
+
+    /// Which of the settings it is made by, counted.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Begins to connect; false when that is going on.
+    pub(super) fn begin_connecting(&mut self) -> bool {
+        !std::mem::replace(&mut self.connecting, true)
+    }
+
+    /// Connecting came to an end.
+    pub(super) fn ended_connecting(&mut self) {
+        self.connecting = false;
+    }
+
+    /// True while a connection is being made.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting
+    }
+
+    /// This is the database in force.
+    pub(super) fn take(&mut self, context: Arc<Context>) {
+        self.context = Some(context);
+    }
+
+    /// Other settings are in force, and this is their database, unless it is yet to be connected to. What goes on with
+    /// the one before may end.
+    pub(super) fn replace(&mut self, context: Option<Arc<Context>>) {
+        self.generation += 1;
+        self.older.extend(std::mem::replace(&mut self.context, context));
+    }
+
+    /// Why it cannot be reached, while it cannot.
+    pub(super) fn unreachable(&self) -> Option<&Trouble> {
+        self.unreachable.as_ref()
+    }
+
+    /// It cannot be reached; true when it could a moment ago.
+    pub(super) fn lost(&mut self, error: &str, now: DateTime<Utc>) -> bool {
+        let before = self.unreachable.take();
+        self.unreachable = Some(Trouble::again(before.as_ref(), error, now, fastrand::f64()));
+        before.is_none()
+    }
+
+    /// It answers; for how long it did not, where it did not.
+    pub(super) fn reached(&mut self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let trouble = self.unreachable.take()?;
+        self.back_at = Some(Instant::now());
+        Some(trouble.lasted(now))
+    }
+
+    /// True when it was reached again after that.
+    pub(super) fn came_back_after(&self, then: Instant) -> bool {
+        self.back_at.is_some_and(|back| then < back)
+    }
+
+    /// The clock was set: the next try may be far away by now.
+    pub(super) fn try_now(&mut self, now: DateTime<Utc>) {
+        self.unreachable.iter_mut().for_each(|trouble| trouble.try_now(now));
+    }
+
+    /// The loads in flight.
+    pub(super) fn flights(&self) -> &Arc<Flights> {
+        &self.flights
+    }
+
+    /// How many days are being loaded or looked at, with what is in force and with what was before.
+    pub(super) fn in_flight(&self) -> usize {
+        let contexts = self.context.iter().chain(&self.older);
+        contexts.map(|context| context.in_flight.load(Ordering::SeqCst)).sum()
+    }
+
+    /// Lets go of what loads that are over by now worked with.
+    pub(super) fn let_go_of_older(&mut self) {
+        let over = |context: &mut Arc<Context>| Arc::strong_count(context) == 1 && !context.has_untold();
+        self.older.extract_if(.., over).for_each(set_aside);
+    }
+
+    /// All that it holds, and it holds no more.
+    pub(super) fn into_contexts(self) -> Vec<Arc<Context>> {
+        self.context.into_iter().chain(self.older).collect()
+    }
+}
+
+/// Everything that connecting to the database needs.
+pub(super) struct Connect {
+    database: Arc<Database>,
+    runtime: Handle,
+    stop: Stop,
+    flights: Arc<Flights>,
+    loads: u32,
+}
+
+impl Connect {
+    /// To the database that is told. Must be called inside the runtime.
+    pub(super) fn new(connection: &Connection, stop: &Stop, flights: &Arc<Flights>) -> Self {
+        let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
+        let database = Database::new(database, lease, loads + LOOKING);
+        let (stop, flights) = (stop.clone(), Arc::clone(flights));
+        Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, loads }
+    }
+
+    /// Connects, brings the state tables up to date and registers this process.
+    pub(super) fn connect(self) -> Result<Connected, String> {
+        let connected = ready::connect(&self.database).and_then(|mut conn| {
+            let paused = paused::list(&mut conn)?;
+            Ok((Worker::start(&self.database, conn)?, paused))
+        });
+        let (worker, paused) = connected.map_err(|error| error.to_string())?;
+        let context = Context::new(self.database, worker, self.runtime, self.stop, self.loads);
+        Ok(Connected { context: Arc::new(context.with_flights(&self.flights)), paused })
+    }
+}
+
+/// A connection to the database.
+pub(super) struct Connected {
+    pub(super) context: Arc<Context>,
+    /// The datasets that are paused.
+    pub(super) paused: Vec<Paused>,
+}
+
+/// Drops it on a thread of its own: signing off waits for the database.
+pub(super) fn set_aside(context: Arc<Context>) {
+    // Without a thread it is dropped here.
+    drop(std::thread::Builder::new().name("sign off".to_owned()).spawn(move || drop(context)));
+}
