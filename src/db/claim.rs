@@ -168,7 +168,7 @@ impl Claim {
 /// How a claim ends when nothing is published.
 #[derive(Debug)]
 pub enum Ending {
-    /// The file is not there. Costs no attempt.
+    /// The file of a day that is not loaded is not there. Costs no attempt.
     Waiting {
         /// Where it was looked for.
         url: String,
@@ -243,8 +243,6 @@ pub fn end(
             attempts::end(conn, &claim.token, outcome, measured, log.stored(), error, now)
         };
         match ending {
-            // A reload whose file is gone leaves the day as it was; only the attempt tells of it.
-            Ending::Waiting { why, .. } if claim.is_reload() => end(conn, Outcome::Failed, Some(why.as_str()))?,
             Ending::Waiting { .. } | Ending::Unchanged { .. } => attempts::take_back(conn, &claim.token)?,
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,

@@ -75,7 +75,7 @@ fn a_refused_reload_leaves_the_rejects_of_the_loaded_file(database: &dyn Databas
     project.exit(4, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.lines(kept), ["3|wrong"]);
     std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
-    project.succeed(&["load", "2024-03-01", "--force"]);
+    project.exit(1, &["load", "2024-03-01", "--force"]);
     let errors = database.lines("select outcome from load_attempts where error is not null order by started_at");
     assert_eq!(errors, ["refused", "failed"], "the attempt tells that the file was gone");
 }
