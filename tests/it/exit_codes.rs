@@ -48,6 +48,32 @@ fn every_exit_code_says_what_it_promises() {
 }
 
 #[test]
+fn a_check_tells_a_folder_that_is_not_there_from_a_file_that_did_not_come_yet() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    std::fs::write(project.path("file"), "").unwrap();
+    let folder = |name: &str| project.path(name).display().to_string();
+    let check = |code, url: &str| {
+        project.orders(&Orders { source: format!("url = \"{url}\""), ..Orders::default() });
+        project.exit(code, &["check"]).stdout
+    };
+    for url in ["days/{day}.csv", "days/{day:%Y}/{day:%m}/orders.csv", &format!("file://{}/{{day}}", folder("days"))] {
+        let said = check(0, url);
+        assert!(!said.contains("problem"), "{url}: {said}");
+    }
+    for (url, missing) in [
+        ("days/of/{day}.csv", folder("days/of")),
+        ("elsewhere/{day:%Y}/{day}.csv", folder("elsewhere")),
+        ("file/{day}.csv", folder("file")),
+        (&format!("file://{}/{{day}}", folder("a%20b")), folder("a b")),
+    ] {
+        let said = check(1, url);
+        let line = format!("problem  orders: the folder {missing} does not exist; check source.url, or mount it\n");
+        assert!(said.ends_with(&line), "{url}: {said}");
+    }
+}
+
+#[test]
 fn quiet_is_quieter_and_verbose_says_more() {
     let database = SqliteDatabase::new();
     let project = project(&database);
