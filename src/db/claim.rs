@@ -149,6 +149,9 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
 impl Claim {
     fn new(request: Request<'_>, row: ProcessedDay, prior: Option<ProcessedDay>, now: NaiveDateTime) -> Self {
         let token = uuid::Uuid::new_v4().to_string();
+        // What the attempt before found is not so any more; what is of the rows in the target is.
+        let (rows_read, rows_rejected) =
+            if row.in_target() { (row.rows_read, row.rows_rejected) } else { (None, None) };
         let row = ProcessedDay {
             state: Stored(State::Running),
             attempts: row.attempts + 1,
@@ -158,6 +161,9 @@ impl Claim {
             next_attempt_at: None,
             started_at: Some(now),
             finished_at: None,
+            rows_read,
+            rows_rejected,
+            error: None,
             waiting_since: None,
             ..row
         };
