@@ -102,7 +102,7 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
         }
         Err(error) => {
             let failure = Failure::from(error);
-            findings.wrong(failure.code, &failure.to_string())
+            findings.wrong(failure.code, &format!("{name}: {failure}"))
         }
     }
 }
