@@ -71,7 +71,7 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
     if let DatabaseUrl::Sqlite(path) = database.url()
         && !path.exists()
     {
-        fine(&format!("database {url}: the first load creates it"))?;
+        fine(&format!("database {}: the first load creates it", database.url().whole()))?;
         let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
         return Ok(Some(nowhere.connect()?));
     }

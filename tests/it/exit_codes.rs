@@ -74,6 +74,34 @@ fn a_check_tells_a_folder_that_is_not_there_from_a_file_that_did_not_come_yet() 
 }
 
 #[test]
+fn a_file_that_is_not_there_is_named_by_its_whole_path() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let whole = |name: &str| project.path(name).display().to_string();
+    let said = |code, arguments: &[&str], main: &str| {
+        let mut command = project.command_with(std::path::Path::new(main), arguments);
+        let ran = Ran::of(command.env("DAYFILL__DATABASE__URL", "sqlite:here.db"));
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}");
+        ran.stdout + &ran.stderr
+    };
+    for arguments in [&["check"][..], &["status"], &["migrate", "--dry-run"]] {
+        let said = said(0, arguments, "dayfill.toml");
+        assert!(said.contains(&whole("here.db")), "{arguments:?}: {said}");
+    }
+    let main = said(3, &["status"], "etc/dayfill.toml");
+    assert!(main.contains(&format!("{}: is not a file that is there", whole("etc/dayfill.toml"))), "{main}");
+    for (text, looked_for) in [("datasets = \"nowhere\"\n", "nowhere"), ("datasets = \"days\"\n", "days")] {
+        project.write("dayfill.toml", text);
+        let said = said(3, &["status"], "dayfill.toml");
+        assert!(said.contains(&format!(": {}\n", whole(looked_for))), "{said}");
+    }
+    project.write("dayfill.toml", "[database]\nurl_file = \"url\"\n");
+    let mut command = project.command_with(std::path::Path::new("dayfill.toml"), &["status"]);
+    let ran = Ran::of(command.env_remove("DAYFILL__DATABASE__URL"));
+    assert!(ran.stderr.contains(&format!("is not there (looked for {})", whole("url"))), "{}", ran.stderr);
+}
+
+#[test]
 fn quiet_is_quieter_and_verbose_says_more() {
     let database = SqliteDatabase::new();
     let project = project(&database);
