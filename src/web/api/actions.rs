@@ -138,3 +138,18 @@ fn wrong(rejection: &JsonRejection) -> Problem {
         _ => Problem::bad_request(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema as _;
+
+    use super::*;
+    use crate::web::action::LONGEST_REASON;
+
+    /// The attribute that says so takes no constant.
+    #[test]
+    fn the_document_tells_how_long_a_reason_may_be() {
+        let schema = serde_json::to_value(ActionRequest::schema()).unwrap();
+        assert_eq!(schema["properties"]["reason"]["maxLength"], LONGEST_REASON);
+    }
+}
