@@ -68,7 +68,8 @@ fn confirm(frame: &Frame, page: &DryRun) -> Markup {
                 @if page.action == Action::Skip { "Why (kept with the days)" }
                 @else { "Why (kept in the audit log, may be empty)" }
             }
-            input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off" required[page.action == Action::Skip];
+            input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off"
+                required[page.action == Action::Skip];
             div.actions {
                 button.primary { (page.action.label()) " " (of(length(touched), "day")) }
                 a.button href=(frame.links.dataset(&page.dataset)) { "Back, without doing it" }
