@@ -22,18 +22,26 @@ pub fn connect(database: &Database) -> Result<Conn, DbError> {
 }
 
 /// Creates the target tables that are missing and checks all of them, and the SQL of their datasets. What is wrong with
-/// which, one text each; none when all fit.
+/// which dataset, one text each with its name in front; none when all fit.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn targets<'a>(conn: &mut Conn, datasets: impl Iterator<Item = &'a Dataset>) -> Result<Vec<String>, DbError> {
     let mut unfit = Vec::new();
     for dataset in datasets {
-        match target::prepare(conn, dataset) {
-            Ok(()) => {}
-            Err(TargetError::Db(error)) => return Err(error),
-            Err(error) => unfit.push(error.to_string()),
-        }
+        unfit.extend(target(conn, dataset)?.map(|why| format!("{}: {why}", dataset.name)));
     }
     Ok(unfit)
+}
+
+/// The same for one dataset, whose name whoever asks knows.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn target(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, DbError> {
+    match target::prepare(conn, dataset) {
+        Ok(()) => Ok(None),
+        Err(TargetError::Db(error)) => Err(error),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }

@@ -172,10 +172,13 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
         Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
         Outcome::Absent { why, still: false } => (Level::Warn, format!("waited long enough, now absent: {why}")),
         Outcome::Absent { why, still: true } => (known, format!("still absent: {why}")),
+        Outcome::Failed { error, .. } if report.stays_loaded => {
+            (Level::Error, format!("failed: {}", report.with_what_stays(error)))
+        }
         Outcome::Failed { error, left } => {
             (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
         }
-        Outcome::Refused { error, .. } => (Level::Error, format!("refused: {error}")),
+        Outcome::Refused { error, .. } => (Level::Error, format!("refused: {}", report.with_what_stays(error))),
         Outcome::Unchanged => (Level::Info, "the file is another, its content the one that was loaded".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),
         Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),

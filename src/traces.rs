@@ -150,6 +150,7 @@ mod tests {
             day: "2019-04-01".parse().unwrap(),
             attempt: Some(2),
             taken_over: false,
+            stays_loaded: false,
             outcome,
             source_failed: false,
             bytes: 0,

@@ -71,7 +71,7 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
     if let DatabaseUrl::Sqlite(path) = database.url()
         && !path.exists()
     {
-        fine(&format!("database {url}: the first load creates it"))?;
+        fine(&format!("database {}: the first load creates it", database.url().whole()))?;
         let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
         return Ok(Some(nowhere.connect()?));
     }
@@ -102,12 +102,13 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
         }
         Err(error) => {
             let failure = Failure::from(error);
-            findings.wrong(failure.code, &failure.to_string())
+            findings.wrong(failure.code, &format!("{name}: {failure}"))
         }
     }
 }
 
-/// Looks for the newest wanted day's file: that it is not there yet is fine, that nobody answers is not.
+/// Looks for the newest wanted day's file: that it is not there yet is fine, that nobody answers is not, nor that the
+/// folder of all days is missing.
 fn reach(
     app: &App,
     dataset: &Dataset,
@@ -116,10 +117,16 @@ fn reach(
 ) -> Result<(), Failure> {
     let name = &dataset.name;
     let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
-    let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
+    let looked = Source::new(&dataset.source, &app.environment.pairs())
+        .and_then(|source| Ok((source.look(day, runtime)?, source.missing_folder())));
     match looked {
-        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({})", info.url, counted(info.bytes, "byte"))),
-        Ok(Looked::NotThere { url, why }) => fine(&format!("{name}: {url} answers: {why}")),
+        Ok((Looked::File(info), _)) => fine(&format!("{name}: {} ({})", info.url, counted(info.bytes, "byte"))),
+        Ok((Looked::NotThere { .. }, Some(folder))) => {
+            let folder = folder.display();
+            let what = format!("{name}: the folder {folder} does not exist; check source.url, or mount it");
+            findings.wrong(ExitCode::Failed, &what)
+        }
+        Ok((Looked::NotThere { url, why }, None)) => fine(&format!("{name}: {url} answers: {why}")),
         Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
     }
 }

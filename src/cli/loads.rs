@@ -187,15 +187,17 @@ fn is_left(report: &Report) -> bool {
     matches!(report.outcome, Outcome::Left(_))
 }
 
-/// The state a day is in after what came of it, and what there is to say beside.
+/// What came of a day, as the state that it leads to, and what there is to say beside. A day that stays loaded is told
+/// by what kept it from being loaded again.
 fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
     match &report.outcome {
         Outcome::Loaded => ("loaded", String::new()),
         Outcome::Waiting { why, .. } => ("waiting", why.clone()),
         Outcome::Absent { why, .. } => ("absent", why.clone()),
         Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
+        Outcome::Failed { error, .. } if report.stays_loaded => ("failed", report.with_what_stays(error)),
         Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
-        Outcome::Refused { error, first } => ("refused", with_first(error, first.as_deref())),
+        Outcome::Refused { error, first } => ("refused", report.with_what_stays(with_first(error, first.as_deref()))),
         Outcome::Left(Leave::Done(State::Loaded)) => {
             ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }

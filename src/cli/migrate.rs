@@ -10,7 +10,7 @@ use crate::exit_code::ExitCode;
 pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
     let database = app.database(1);
     if args.dry_run
-        && let DatabaseUrl::Sqlite(path) = database.url()
+        && let DatabaseUrl::Sqlite(path) = database.url().whole()
         && !path.exists()
     {
         return super::print(&format!("would create {} and its state tables\n", path.display()));

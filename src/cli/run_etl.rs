@@ -57,8 +57,10 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
             format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
         }
         Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
-        Outcome::Refused { error, first } => format!("Refused {day}: {}", with_first(error, first.as_deref())),
-        Outcome::Failed { error, .. } => format!("Failed {day}: {error}"),
+        Outcome::Refused { error, first } => {
+            format!("Refused {day}: {}", report.with_what_stays(with_first(error, first.as_deref())))
+        }
+        Outcome::Failed { error, .. } => format!("Failed {day}: {}", report.with_what_stays(error)),
         Outcome::Database(error) => format!("Failed {day}: {error}"),
         Outcome::Left(leave) => format!("Left {day}: {leave}"),
         Outcome::Unchanged => format!("Left {day}: its file is the one that was loaded"),

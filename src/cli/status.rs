@@ -33,7 +33,7 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     }
     let mut text = String::new();
     if conn.is_none() {
-        let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url);
+        let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url.whole());
     }
     for status in &all {
         text.push_str(&render(status, !workers.is_empty()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::keys;
+use super::locate::whole;
 use super::report::Report;
 use super::section::{Section, some_text};
 use super::settings::Settings;
@@ -61,7 +62,7 @@ fn read_file(name: &str, folder: &Path, credentials: Option<&Path>) -> Result<(P
     let places: Vec<PathBuf> =
         [Some(folder), credentials].into_iter().flatten().map(|place| place.join(name)).collect();
     let Some(path) = places.iter().find(|path| path.is_file()) else {
-        let looked: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        let looked: Vec<String> = places.iter().map(|path| whole(path).display().to_string()).collect();
         return Err(format!("is not there (looked for {})", looked.join(" and ")));
     };
     let text = fs::read_to_string(path).map_err(|error| format!("cannot be read ({error})"))?;

@@ -1,7 +1,7 @@
 //! Where the configuration's files are.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use super::environment::Environment;
 use super::problem::Problem;
@@ -17,7 +17,7 @@ pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Resul
         return if path.is_file() {
             Ok(path.to_owned())
         } else {
-            Err(problem(path, format!("is not a file that is there (named by {by})")))
+            Err(problem(&whole(path), format!("is not a file that is there (named by {by})")))
         };
     }
     let found = PLACES.iter().map(Path::new).find(|path| path.is_file());
@@ -45,6 +45,11 @@ pub(super) fn dataset_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     if files.is_empty() { Err("holds no dataset file (*.toml)".to_owned()) } else { Ok(files) }
+}
+
+/// The whole path of what is not there: a relative one does not tell where it was looked for.
+pub(super) fn whole(path: &Path) -> PathBuf {
+    absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The folder a file is in; the working folder for a bare name.

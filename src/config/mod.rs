@@ -114,7 +114,7 @@ fn settings(
 fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &Environment, report: &Report) {
     let variable = environment.name_of("datasets");
     let value = format!("{:?}", datasets.display().to_string());
-    let message = format!("{message}: {}", folder.join(datasets).display());
+    let message = format!("{message}: {}", locate::whole(&folder.join(datasets)).display());
     if environment.get(&variable).is_some() {
         report.elsewhere(&variable, "datasets", Some(&value), message);
     } else {

@@ -199,12 +199,15 @@ impl Board {
             Outcome::Loaded | Outcome::Unchanged => (State::Loaded, None),
             Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
             Outcome::Absent { why, .. } => (State::Absent, Some(why.clone())),
-            Outcome::Failed { error, .. } => (State::Failed, Some(error.clone())),
-            Outcome::Refused { error, first } => (State::Refused, Some(with_first(error, first.as_deref()))),
+            Outcome::Failed { error, .. } => (State::Failed, Some(report.with_what_stays(error))),
+            Outcome::Refused { error, first } => {
+                (State::Refused, Some(report.with_what_stays(with_first(error, first.as_deref()))))
+            }
             Outcome::Settled(state) => (*state, None),
             Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
         };
-        let rows_loaded = report.measured.rows_loaded;
+        let state = if report.stays_loaded { State::Loaded } else { state };
+        let rows_loaded = report.measured.rows_loaded.filter(|_| !report.stays_loaded);
         self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, error });
     }
 }
@@ -228,6 +231,7 @@ mod tests {
             day: Day::MIN,
             attempt: Some(1),
             taken_over: false,
+            stays_loaded: false,
             outcome: Outcome::Lost,
             source_failed: false,
             bytes: 7,

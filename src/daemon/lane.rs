@@ -149,9 +149,8 @@ fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
     if member.fits.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let unfit = ready::targets(&mut context.database.conn()?, std::iter::once(&member.job.dataset))?;
-    if !unfit.is_empty() {
-        return Err(Hindrance::Other(unfit.join("; ")));
+    if let Some(unfit) = ready::target(&mut context.database.conn()?, &member.job.dataset)? {
+        return Err(Hindrance::Other(unfit));
     }
     member.fits.store(true, Ordering::Relaxed);
     Ok(())

@@ -149,6 +149,9 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
 impl Claim {
     fn new(request: Request<'_>, row: ProcessedDay, prior: Option<ProcessedDay>, now: NaiveDateTime) -> Self {
         let token = uuid::Uuid::new_v4().to_string();
+        // What the attempt before found is not so any more; what is of the rows in the target is.
+        let (rows_read, rows_rejected) =
+            if row.in_target() { (row.rows_read, row.rows_rejected) } else { (None, None) };
         let row = ProcessedDay {
             state: Stored(State::Running),
             attempts: row.attempts + 1,
@@ -158,6 +161,9 @@ impl Claim {
             next_attempt_at: None,
             started_at: Some(now),
             finished_at: None,
+            rows_read,
+            rows_rejected,
+            error: None,
             waiting_since: None,
             ..row
         };
@@ -168,7 +174,7 @@ impl Claim {
 /// How a claim ends when nothing is published.
 #[derive(Debug)]
 pub enum Ending {
-    /// The file is not there. Costs no attempt.
+    /// The file of a day that is not loaded is not there. Costs no attempt.
     Waiting {
         /// Where it was looked for.
         url: String,
@@ -243,8 +249,6 @@ pub fn end(
             attempts::end(conn, &claim.token, outcome, measured, log.stored(), error, now)
         };
         match ending {
-            // A reload whose file is gone leaves the day as it was; only the attempt tells of it.
-            Ending::Waiting { why, .. } if claim.is_reload() => end(conn, Outcome::Failed, Some(why.as_str()))?,
             Ending::Waiting { .. } | Ending::Unchanged { .. } => attempts::take_back(conn, &claim.token)?,
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,

@@ -44,17 +44,15 @@ pub enum Readiness {
     Needs(Vec<String>),
 }
 
-/// A dataset and its target do not go together.
+/// A dataset and its target do not go together. Which dataset it is, whoever shows this says.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The table cannot take the rows.
     #[error("{0}")]
     Unfit(Unfit),
     /// The database does not take an expression of the dataset.
-    #[error("{dataset}: {key}: {message}")]
+    #[error("{key}: {message}")]
     Sql {
-        /// The dataset.
-        dataset: String,
         /// The key in its file.
         key: String,
         /// What the database says.
@@ -68,14 +66,13 @@ pub enum TargetError {
 /// Why a table cannot take a dataset's rows, with the statements that would change it.
 #[derive(Debug)]
 pub struct Unfit {
-    dataset: String,
     table: String,
     reasons: Vec<String>,
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: table {} cannot take the rows:", self.dataset, self.table)?;
+        write!(f, "table {} cannot take the rows:", self.table)?;
         self.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
     }
 }
@@ -127,8 +124,7 @@ fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetErro
     let mut reasons = found.unfit_columns(dataset, &statements, &wanted);
     reasons.extend(found.unfit_key(dataset, matches!(conn, Conn::Sqlite(_))));
     if !reasons.is_empty() {
-        let (dataset, table) = (dataset.name.to_string(), table.to_string());
-        return Err(TargetError::Unfit(Unfit { dataset, table, reasons }));
+        return Err(TargetError::Unfit(Unfit { table: table.to_string(), reasons }));
     }
     let missing = wanted.iter().filter(|column| found.column(column.name).is_none());
     let needs: Vec<String> = missing.map(|column| statements.add_column(column)).collect();
@@ -227,8 +223,7 @@ fn read_sql(conn: &mut Conn, dataset: &Dataset, target_is_ready: bool) -> Result
                 let error = DbError::Statement { source, doing };
                 // A database in trouble says nothing about the expression.
                 let own = error.is_the_databases_own();
-                let wrong = TargetError::Sql { dataset: dataset.name.to_string(), key, message };
-                return Err(if own { error.into() } else { wrong });
+                return Err(if own { error.into() } else { TargetError::Sql { key, message } });
             }
             planned => planned?,
         }

@@ -62,6 +62,7 @@ pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigg
         measured: Measured::default(),
         attempt: None,
         taken_over: false,
+        is_reload: false,
         source_failed: false,
         bytes: 0,
         tag: None,
@@ -69,8 +70,9 @@ pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigg
         log: AttemptLog::begin(),
     };
     let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
-    let Load { attempt, taken_over, source_failed, bytes, measured, .. } = load;
-    Report { day, attempt, taken_over, outcome, source_failed, bytes, measured, elapsed: began.elapsed() }
+    let Load { attempt, taken_over, is_reload, source_failed, bytes, measured, .. } = load;
+    let stays_loaded = is_reload && matches!(outcome, Outcome::Failed { .. } | Outcome::Refused { .. });
+    Report { day, attempt, taken_over, stays_loaded, outcome, source_failed, bytes, measured, elapsed: began.elapsed() }
 }
 
 /// A claim, in this process's hands until it has ended.
@@ -87,6 +89,8 @@ struct Load<'a> {
     measured: Measured,
     attempt: Option<u32>,
     taken_over: bool,
+    /// The target holds the day's rows from an earlier load.
+    is_reload: bool,
     source_failed: bool,
     bytes: u64,
     /// The tag of the file that was opened.
@@ -116,6 +120,7 @@ impl<'a> Load<'a> {
         self.attempt = Some(claim.attempt);
         self.log = AttemptLog::begin();
         self.taken_over = claim.taken_over;
+        self.is_reload = claim.is_reload();
         if claim.taken_over {
             self.log.line("taken over from a process that died or stalled");
             let name = &self.job.dataset.name;
@@ -360,6 +365,8 @@ impl<'a> Load<'a> {
         };
         Some(match problem {
             NotPublished::Lost => return None,
+            // A loaded day waits for nothing: what was asked for cannot be done.
+            NotPublished::NotThere { why, .. } if claim.is_reload() => failed(format!("the file is not there: {why}")),
             NotPublished::NotThere { url, why } => (
                 Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
                 Outcome::Waiting { why, still: false },

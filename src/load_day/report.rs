@@ -19,6 +19,8 @@ pub struct Report {
     pub taken_over: bool,
     /// What came of it.
     pub outcome: Outcome,
+    /// A loaded day that was to be loaded again, and failed or was refused: it is loaded still, as it was.
+    pub stays_loaded: bool,
     /// It failed because its file could not be opened or read to its end.
     pub source_failed: bool,
     /// How many bytes of its file were read, as stored.
@@ -38,6 +40,13 @@ impl Report {
             Outcome::Waiting { .. } | Outcome::Unchanged | Outcome::Interrupted | Outcome::Database(_)
         );
         self.attempt.filter(|_| !given_back)
+    }
+
+    /// What went wrong, and where it is so that the day stays loaded all the same.
+    #[must_use]
+    pub fn with_what_stays(&self, error: impl Into<String>) -> String {
+        let error = error.into();
+        if self.stays_loaded { format!("{error}; the day stays loaded as it was") } else { error }
     }
 
     /// How the attempt ended, in a word; `None` where none began.
@@ -126,6 +135,7 @@ mod tests {
                 day: Day::MIN,
                 attempt: Some(2),
                 taken_over: false,
+                stays_loaded: false,
                 outcome,
                 source_failed: false,
                 bytes: 0,

@@ -63,6 +63,11 @@ fn gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// True where there is no folder of that name. One that may not be looked at may be there.
+pub(super) fn is_no_folder(path: &Path) -> bool {
+    path.metadata().map_or_else(|error| gone(&error), |metadata| !metadata.is_dir())
+}
+
 /// A missing folder is named: it is more often a mistake or a missing mount than a missing file.
 fn missing(path: &Path) -> String {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {

@@ -13,7 +13,7 @@ mod reader;
 mod s3;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +172,19 @@ impl Source {
             Location::File(path, url) => local::open(&path, url, self.spec.settle),
             location => self.objects.open(&location, runtime, end),
         }
+    }
+
+    /// The folder of this machine in which the files of all days are, if there is none of that name: a mistake, or a
+    /// volume that is not mounted. One whose name holds the day may come with its day, and is not meant.
+    #[must_use]
+    pub fn missing_folder(&self) -> Option<PathBuf> {
+        let file = |day| match Location::parse(&self.spec.url.of(day)) {
+            Ok(Location::File(path, _)) => Some(path),
+            _ => None,
+        };
+        let (first, last) = (file(Day::MIN)?, file(Day::MAX)?);
+        let folder = first.ancestors().find(|folder| last.starts_with(folder))?;
+        local::is_no_folder(folder).then(|| folder.to_owned())
     }
 
     /// Looks whether the file of a day is there, without reading it. Blocks: not to be called from async code.

@@ -1,4 +1,7 @@
-//! The names of what can be asked for, on the page and through the API.
+//! The names of what can be asked for, on the page and through the API, and how much may be said of why.
+
+/// How many characters the reason that is given may have.
+pub const LONGEST_REASON: usize = 1000;
 
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]

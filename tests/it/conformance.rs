@@ -1,6 +1,6 @@
 //! What holds for both databases: loading, the modes, the states, what a person does to days.
 
-use crate::support::project::{Orders, Project, rows, states};
+use crate::support::project::{Orders, Project, Ran, rows, states};
 use crate::support::{Database, on_both};
 
 on_both! {
@@ -229,18 +229,35 @@ fn a_failed_reload_leaves_the_day_loaded_as_it_was(database: &dyn Database) {
     let (before, rows_before) = (database.line(day), rows(database));
 
     project.day("2024-03-01", "a,abc,x\n");
-    project.exit(4, &["load", "2024-03-01", "--force"]);
+    let ran = project.exit(4, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.line(day), before, "refused");
+    assert_stays_loaded(&ran, "1 of 1 row rejected (100.0%), the limit is 0");
     std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
-    project.succeed(&["load", "2024-03-01", "--force"]);
+    let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.line(day), before, "its file is gone");
+    assert_stays_loaded(&ran, "the file is not there: no such file");
+    let span = ["--start-date", "2024-03-01", "--end-date", "2024-03-01"];
+    let ran = project.exit(1, &[&["run-etl", "--dataset", "orders"], &span[..]].concat());
+    let said = "Failed 2024-03-01: the file is not there: no such file; the day stays loaded as it was\n";
+    assert!(ran.stdout.ends_with(said), "{}", ran.stdout);
     std::fs::create_dir(project.path("days/2024-03-01.csv")).unwrap();
-    project.exit(1, &["load", "2024-03-01", "--force"]);
+    let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.line(day), before, "failed");
+    assert_stays_loaded(&ran, "is a folder, not a file");
     assert_eq!(rows(database), rows_before);
     let outcomes = database.lines("select outcome, error is not null as e from load_attempts order by started_at");
     let names: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome.split('|').next()).collect();
-    assert_eq!(names, ["loaded", "refused", "failed", "failed"], "the attempts hold what went wrong");
+    assert_eq!(names, ["loaded", "refused", "failed", "failed", "failed"], "the attempts hold what went wrong");
+}
+
+/// Table and log say why the day was not loaded again, and that it is loaded all the same.
+fn assert_stays_loaded(ran: &Ran, why: &str) {
+    for text in [&ran.stdout, &ran.stderr] {
+        let line = text.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("{why}: {ran:#?}"));
+        assert!(line.ends_with("; the day stays loaded as it was"), "{line}");
+    }
+    // A loaded day is not tried again by itself.
+    assert!(!ran.stdout.contains("left)") && !ran.stderr.contains(" left"), "{ran:#?}");
 }
 
 fn a_failed_day_does_not_stop_the_others_and_attempts_run_out(database: &dyn Database) {

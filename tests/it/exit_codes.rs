@@ -48,6 +48,60 @@ fn every_exit_code_says_what_it_promises() {
 }
 
 #[test]
+fn a_check_tells_a_folder_that_is_not_there_from_a_file_that_did_not_come_yet() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    std::fs::write(project.path("file"), "").unwrap();
+    let folder = |name: &str| project.path(name).display().to_string();
+    let check = |code, url: &str| {
+        project.orders(&Orders { source: format!("url = \"{url}\""), ..Orders::default() });
+        project.exit(code, &["check"]).stdout
+    };
+    for url in ["days/{day}.csv", "days/{day:%Y}/{day:%m}/orders.csv", &format!("file://{}/{{day}}", folder("days"))] {
+        let said = check(0, url);
+        assert!(!said.contains("problem"), "{url}: {said}");
+    }
+    for (url, missing) in [
+        ("days/of/{day}.csv", folder("days/of")),
+        ("elsewhere/{day:%Y}/{day}.csv", folder("elsewhere")),
+        ("file/{day}.csv", folder("file")),
+        (&format!("file://{}/{{day}}", folder("a%20b")), folder("a b")),
+    ] {
+        let said = check(1, url);
+        let line = format!("problem  orders: the folder {missing} does not exist; check source.url, or mount it\n");
+        assert!(said.ends_with(&line), "{url}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_by_its_whole_path() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let whole = |name: &str| project.path(name).display().to_string();
+    let said = |code, arguments: &[&str], main: &str| {
+        let mut command = project.command_with(std::path::Path::new(main), arguments);
+        let ran = Ran::of(command.env("DAYFILL__DATABASE__URL", "sqlite:here.db"));
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}");
+        ran.stdout + &ran.stderr
+    };
+    for arguments in [&["check"][..], &["status"], &["migrate", "--dry-run"]] {
+        let said = said(0, arguments, "dayfill.toml");
+        assert!(said.contains(&whole("here.db")), "{arguments:?}: {said}");
+    }
+    let main = said(3, &["status"], "etc/dayfill.toml");
+    assert!(main.contains(&format!("{}: is not a file that is there", whole("etc/dayfill.toml"))), "{main}");
+    for (text, looked_for) in [("datasets = \"nowhere\"\n", "nowhere"), ("datasets = \"days\"\n", "days")] {
+        project.write("dayfill.toml", text);
+        let said = said(3, &["status"], "dayfill.toml");
+        assert!(said.contains(&format!(": {}\n", whole(looked_for))), "{said}");
+    }
+    project.write("dayfill.toml", "[database]\nurl_file = \"url\"\n");
+    let mut command = project.command_with(std::path::Path::new("dayfill.toml"), &["status"]);
+    let ran = Ran::of(command.env_remove("DAYFILL__DATABASE__URL"));
+    assert!(ran.stderr.contains(&format!("is not there (looked for {})", whole("url"))), "{}", ran.stderr);
+}
+
+#[test]
 fn quiet_is_quieter_and_verbose_says_more() {
     let database = SqliteDatabase::new();
     let project = project(&database);

@@ -17,6 +17,7 @@ on_both! {
     a_misspelt_column_in_quotes_is_an_error
     a_retry_leaves_a_loaded_day_as_it_is
     days_that_are_held_back_are_shown_with_the_day_that_holds_them
+    a_running_day_shows_nothing_of_the_attempt_before
 }
 
 fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
@@ -75,7 +76,7 @@ fn a_refused_reload_leaves_the_rejects_of_the_loaded_file(database: &dyn Databas
     project.exit(4, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.lines(kept), ["3|wrong"]);
     std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
-    project.succeed(&["load", "2024-03-01", "--force"]);
+    project.exit(1, &["load", "2024-03-01", "--force"]);
     let errors = database.lines("select outcome from load_attempts where error is not null order by started_at");
     assert_eq!(errors, ["refused", "failed"], "the attempt tells that the file was gone");
 }
@@ -236,6 +237,47 @@ fn days_that_are_held_back_are_shown_with_the_day_that_holds_them(database: &dyn
     for command in [&["status"][..], &["catch-up", "--dry-run"], &["catch-up"]] {
         let ran = project.succeed(command);
         assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("held back"), "{ran:#?}");
+    }
+}
+
+fn a_running_day_shows_nothing_of_the_attempt_before(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = Project::new(database, &Orders { source: server.source(), max_rejected: "0", ..Orders::default() });
+    let (waited, refused, loaded) = ("2024-03-01", "2024-03-02", "2024-03-03");
+    server.day(refused, "a,no number,x\n");
+    server.day(loaded, "a,1,x\n");
+    project.exit(4, &["catch-up", "--to", loaded]);
+    assert_eq!(
+        states(database),
+        [format!("{waited}|waiting"), format!("{refused}|refused"), format!("{loaded}|loaded")]
+    );
+    let day_of = |day: &str| {
+        let status = project.succeed(&["status", "--json", "--from", day, "--to", day]).stdout;
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["datasets"][0]["days"][0].clone()
+    };
+    for day in [waited, refused, loaded] {
+        let before = day_of(day);
+        server.day(day, "a,2,x\n");
+        server.hold_next(day);
+        let loading = project.start(&["load", day, "--force"]);
+        server.wait_until_held(day);
+        let during = day_of(day);
+        let shown = project.succeed(&["status", "--from", day, "--to", day]).stdout;
+        let line = shown.lines().find(|line| line.starts_with(day)).unwrap().to_owned();
+        server.release(day);
+        assert!(loading.wait_with_output().unwrap().status.success());
+        assert_eq!(during["state"], "running", "{during}");
+        for field in ["error", "next_attempt_at", "finished_at"] {
+            assert!(during[field].is_null(), "{field}: {during}");
+        }
+        for field in ["rows_read", "rows_rejected", "rows_loaded"] {
+            // What the target holds is so until the reload has published.
+            let expected = if day == loaded { &before[field] } else { &serde_json::Value::Null };
+            assert_eq!(&during[field], expected, "{field}: {during}");
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let expected = if day == loaded { vec![day, "running", "1", "0", "0", "1"] } else { vec![day, "running", "1"] };
+        assert!(words == expected || day == refused && words == [day, "running", "2"], "{line}");
     }
 }
 

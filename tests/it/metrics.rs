@@ -48,6 +48,7 @@ fn report(outcome: Outcome) -> Report {
         day: "2019-04-01".parse().unwrap(),
         attempt: Some(1),
         taken_over: false,
+        stays_loaded: false,
         outcome,
         source_failed: false,
         bytes: 0,

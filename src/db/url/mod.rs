@@ -3,7 +3,7 @@
 //! scheme.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 mod postgres;
 
@@ -80,6 +80,15 @@ impl DatabaseUrl {
             (scheme, Some(_)) => {
                 Err(if is_scheme(scheme) { UrlError::UnknownScheme(scheme.to_owned()) } else { UrlError::NoScheme })
             }
+        }
+    }
+
+    /// The same with a file's whole path: where it is, or is looked for.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(absolute(path).unwrap_or_else(|_| path.clone())),
+            Self::Postgres(_) => self.clone(),
         }
     }
 

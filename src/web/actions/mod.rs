@@ -42,7 +42,7 @@ pub enum Refused {
     /// The daemon would forget it.
     #[error("the daemon is ending")]
     Ending,
-    /// None of the days is in a state for it.
+    /// There is nothing that can be done with any of the days that were named.
     #[error("{}", told(.0))]
     NoDay(Vec<Effect>),
     /// The database failed.
@@ -57,7 +57,13 @@ fn told(effects: &[Effect]) -> String {
         let left: Vec<Day> = effects.iter().filter(|it| it.because == reason).map(|it| it.day).collect();
         format!("{}: {reason}", crate::day::listed(&left))
     };
-    reasons.into_iter().map(told).collect::<Vec<_>>().join("; ")
+    let told = reasons.into_iter().map(told).collect::<Vec<_>>().join("; ");
+    if any(effects, Left::Done) { format!("{told}; `{}` loads such days again", Action::Reload.name()) } else { told }
+}
+
+/// True when some day was left alone for that reason.
+fn any(effects: &[Effect], left: Left) -> bool {
+    effects.iter().any(|effect| effect.left == Some(left))
 }
 
 impl From<Refused> for Problem {
@@ -67,8 +73,9 @@ impl From<Refused> for Problem {
             Refused::Db(error) => return error.into(),
             Refused::Ending => return Problem::unavailable("ending", detail),
             Refused::Paused(_) => "paused",
-            Refused::NoDay(effects) if effects.iter().all(|effect| effect.left == Some(Left::Busy)) => "busy",
-            Refused::NoDay(_) => "illegal-move",
+            Refused::NoDay(effects) if any(&effects, Left::Illegal) => "illegal-move",
+            Refused::NoDay(effects) if any(&effects, Left::Busy) => "busy",
+            Refused::NoDay(_) => "loaded",
         };
         Self::new(StatusCode::CONFLICT, code, detail)
     }
@@ -169,11 +176,9 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
             Vec::new()
         }
     };
-    let stuck = |effect: &Effect| matches!(effect.left, Some(Left::Busy | Left::Illegal));
-    if !effects.iter().any(Effect::is_done) && effects.iter().any(stuck) {
-        return Err(Refused::NoDay(effects));
-    }
-    Ok(effects)
+    // A catch-up names none: one that finds nothing to do has done it.
+    let in_vain = order.action.takes_days() && !effects.iter().any(Effect::is_done);
+    if in_vain { Err(Refused::NoDay(effects)) } else { Ok(effects) }
 }
 
 /// What a look at all wanted days, due or not, comes to. Of days that are long done there is nothing to tell.

@@ -1,14 +1,11 @@
 //! An order: what is asked for, understood.
 
 use crate::day::{Day, DayRange};
-use crate::web::action::Action;
+use crate::web::action::{Action, LONGEST_REASON};
 use crate::wording::quoted;
 
 /// How many days one order may name.
 pub const MOST_DAYS: usize = 4000;
-
-/// How many characters a reason may have.
-const LONGEST_REASON: usize = 1000;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -88,7 +88,7 @@ impl From<Effect> for DayEffect {
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json",
             description = "bad-request: the body is not JSON"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json",
-            description = "busy, illegal-move, paused: nothing was done"),
+            description = "busy, illegal-move, loaded, paused: nothing was done"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "too-large"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json",
             description = "content-type: it is not sent as JSON"),
@@ -136,5 +136,20 @@ fn wrong(rejection: &JsonRejection) -> Problem {
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", "send it as application/json")
         }
         _ => Problem::bad_request(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema as _;
+
+    use super::*;
+    use crate::web::action::LONGEST_REASON;
+
+    /// The attribute that says so takes no constant.
+    #[test]
+    fn the_document_tells_how_long_a_reason_may_be() {
+        let schema = serde_json::to_value(ActionRequest::schema()).unwrap();
+        assert_eq!(schema["properties"]["reason"]["maxLength"], LONGEST_REASON);
     }
 }

@@ -10,7 +10,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::{Cookie, How, LoginError, Who};
+use super::{Cookie, How, LoginError, Who, no_users};
 use crate::web::guard::{Client, Guard, see_other};
 use crate::web::problem::Problem;
 
@@ -58,6 +58,7 @@ fn refusal(error: &LoginError) -> Problem {
         LoginError::TooMany(wait) => {
             Problem::too_many("too-many-logins", "too many logins have failed from this address: wait a little", *wait)
         }
+        LoginError::NoUsers => no_users(),
         LoginError::Unavailable => Problem::unavailable("users", "nobody can log in just now; dayfill's log says why"),
     }
 }

@@ -37,6 +37,7 @@ use self::store::Store;
 use self::throttle::Throttle;
 pub use self::users::{Token, User, Users, is_name};
 pub use self::who::{How, Role, Who};
+use super::problem::Problem;
 use crate::scheduler::Clocks;
 
 /// So many passwords are hashed at once: each takes a core and 19 MiB for a while.
@@ -63,12 +64,27 @@ pub(in crate::web) enum LoginError {
     /// Too many have failed from there; how long there is to wait.
     TooMany(Duration),
     /// The users file cannot be read just now.
+    NoUsers,
+    /// The password could not be hashed.
     Unavailable,
 }
 
-/// A token was presented that there is not.
+/// Why it is not known who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::web) struct UnknownToken;
+pub(in crate::web) enum Unknown {
+    /// A token was presented that there is not.
+    Token,
+    /// The users file cannot be read just now, so that nobody can be told from anybody.
+    NoUsers,
+}
+
+/// 503: the users file cannot be read just now. It is the daemon's trouble, and no fault of who asks.
+pub(in crate::web) fn no_users() -> Problem {
+    Problem::unavailable(
+        "users",
+        "the users file cannot be read just now, so nobody can come in; dayfill's log says why",
+    )
+}
 
 impl Auth {
     /// Reads the users file and what stands beside it; the key is made if it is not there. Without a file there are no
@@ -102,15 +118,13 @@ impl Auth {
     }
 
     /// Who sent these headers: a token comes before a session. Where there are no users, whoever it is.
-    pub(in crate::web) fn who(&self, jar: Jar, headers: &HeaderMap) -> Result<Option<Who>, UnknownToken> {
+    pub(in crate::web) fn who(&self, jar: Jar, headers: &HeaderMap) -> Result<Option<Who>, Unknown> {
         let Some(store) = &self.store else { return Ok(Some(Who::local())) };
-        let users = store.users();
+        let users = store.users().ok_or(Unknown::NoUsers)?;
         if let Some(token) = bearer(headers) {
-            let users = users.ok_or(UnknownToken)?;
-            let token = users.token(token).ok_or(UnknownToken)?;
+            let token = users.token(token).ok_or(Unknown::Token)?;
             return Ok(Some(Who { name: token.name.clone(), role: token.scope, how: How::Token }));
         }
-        let Some(users) = users else { return Ok(None) };
         let now = (self.clock)().wall;
         let hash_of = |name: &str| users.user(name).map(|user| user.password.clone());
         let mut sessions = jar.values(Cookie::Session, headers).filter_map(|value| {
@@ -132,7 +146,7 @@ impl Auth {
         name: &str,
         password: String,
     ) -> Result<(String, i64), LoginError> {
-        let users = self.store.as_ref().and_then(Store::users).ok_or(LoginError::Unavailable)?;
+        let users = self.store.as_ref().and_then(Store::users).ok_or(LoginError::NoUsers)?;
         let now = (self.clock)();
         self.throttle().begin(client, now.monotonic).map_err(LoginError::TooMany)?;
         let hash = users.user(name).map(|user| user.password.clone());
@@ -182,7 +196,7 @@ impl Auth {
 }
 
 /// The token in the header `Authorization`. Other schemes are a proxy's own and are passed over.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::web) fn bearer(headers: &HeaderMap) -> Option<&str> {
     // What is no text is no token either, and is refused as one.
     let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or("bearer");
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));

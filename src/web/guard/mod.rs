@@ -18,6 +18,7 @@ use axum::response::Response;
 pub use self::client::{Client, Peer};
 pub use self::csrf::Csrf;
 pub use self::mount::plain;
+pub(in crate::web) use self::pass::NoUsers;
 pub use self::refused::Refused;
 pub(in crate::web) use self::refused::see_other;
 use super::auth::{Auth, Jar};

@@ -15,7 +15,7 @@ use super::client::{Client, Peer};
 use super::csrf::Csrf;
 use super::refused::Asked;
 use super::{Guard, headers, mount, only_looks, origin};
-use crate::web::auth::{How, Role, Who};
+use crate::web::auth::{How, Role, Unknown, Who, bearer, no_users};
 use crate::web::problem::Problem;
 
 /// What is known of who asks.
@@ -23,12 +23,18 @@ pub(super) struct Visit {
     pub(super) client: Client,
     pub(super) who: Option<Who>,
     pub(super) csrf: Csrf,
+    /// Whether there is somebody to be known cannot be told: the users file cannot be read.
+    no_users: bool,
 }
 
 /// Among a request's extensions: whether it may change something, as far as a page of another site could not have sent
 /// it.
 #[derive(Debug, Clone, Copy)]
 struct Proven(bool);
+
+/// Among a request's extensions where the users file cannot be read just now: nobody comes in, whoever it is.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::web) struct NoUsers;
 
 /// The guard as a layer around everything.
 pub(super) async fn watch(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
@@ -65,13 +71,18 @@ impl Guard {
             return Err(Problem::forbidden("local-only", detail));
         }
         let jar = self.jar(&client);
-        let unknown = |_| Problem::unauthorized("token", "there is no such token");
-        let who = self.auth.who(jar, headers).map_err(unknown)?;
+        let (who, no_users) = match self.auth.who(jar, headers) {
+            Ok(who) => (who, false),
+            Err(Unknown::NoUsers) => (None, true),
+            Err(Unknown::Token) => return Err(Problem::unauthorized("token", "there is no such token")),
+        };
         let csrf = Csrf::of(who.as_ref(), &self.auth, jar, headers);
-        if !only_looks(request.method()) && !by_token(who.as_ref()) {
+        // A page of another site cannot send a token along, be it known or not.
+        let is_program = by_token(who.as_ref()) || no_users && bearer(headers).is_some();
+        if !only_looks(request.method()) && !is_program {
             origin::refuse_if_foreign(&client, headers)?;
         }
-        Ok(Visit { client, who, csrf })
+        Ok(Visit { client, who, csrf, no_users })
     }
 
     /// Reads the body and hands the request on, both within the time there is.
@@ -87,6 +98,9 @@ impl Guard {
         parts.extensions.insert(visit.csrf.clone());
         if let Some(who) = &visit.who {
             parts.extensions.insert(who.clone());
+        }
+        if visit.no_users {
+            parts.extensions.insert(NoUsers);
         }
         let answer = next.run(Request::from_parts(parts, Body::from(body)));
         timeout_at(until, answer).await.map_err(|_| mount::too_slow())
@@ -127,7 +141,8 @@ pub(super) async fn needs_token_to_change(request: Request, next: Next) -> Resul
 /// For what is shown to those who are known, and changed by operators.
 pub(super) async fn needs_operator_to_change(request: Request, next: Next) -> Result<Response, Problem> {
     let Some(who) = request.extensions().get::<Who>() else {
-        return Err(Problem::unauthorized("login", "nobody is logged in"));
+        let has_users = request.extensions().get::<NoUsers>().is_none();
+        return Err(if has_users { Problem::unauthorized("login", "nobody is logged in") } else { no_users() });
     };
     if !only_looks(request.method()) {
         if who.role < Role::Operator {
@@ -142,6 +157,8 @@ pub(super) async fn needs_operator_to_change(request: Request, next: Next) -> Re
 fn refuse_if_unproven(request: &Request) -> Result<(), Problem> {
     match request.extensions().get() {
         Some(Proven(true)) => Ok(()),
+        // The token is that of a session, which nobody can know.
+        _ if request.extensions().get::<NoUsers>().is_some() => Err(no_users()),
         _ => Err(Problem::forbidden(
             "csrf",
             "the form is not of this session (its CSRF token is missing or another's): load the page again",

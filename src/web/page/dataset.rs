@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::web::page::calendar::{calendar, legend};
 use crate::web::page::chart::charts;
 use crate::web::page::frame::{Live, Place, framed};
-use crate::web::page::model::{Action, DatasetPage, Frame, OpenDay};
+use crate::web::page::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDay};
 use crate::web::page::parts::{asks, badges, counts, facts, loads, marked, panel, scrolls, state};
 use crate::web::page::words::{length, minute, number, of};
 
@@ -100,7 +100,7 @@ fn actions(frame: &Frame, page: &DatasetPage) -> Markup {
                         (asks(frame, Action::Pause))
                         p { (Action::Pause.meaning()) }
                         label for="pause-reason" { "Why (others see it)" }
-                        input #pause-reason name="reason" maxlength="1000" autocomplete="off";
+                        input #pause-reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off";
                         button { (Action::Pause.label()) }
                     }
                 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::web::page::frame::{Live, Place, framed};
-use crate::web::page::model::{Action, CellState, DryRun, Frame};
+use crate::web::page::model::{Action, CellState, DryRun, Frame, LONGEST_REASON};
 use crate::web::page::parts::{asks, panel, scrolls, state};
 use crate::web::page::words::{length, number, of, range};
 
@@ -68,7 +68,8 @@ fn confirm(frame: &Frame, page: &DryRun) -> Markup {
                 @if page.action == Action::Skip { "Why (kept with the days)" }
                 @else { "Why (kept in the audit log, may be empty)" }
             }
-            input #reason name="reason" maxlength="1000" autocomplete="off" required[page.action == Action::Skip];
+            input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off"
+                required[page.action == Action::Skip];
             div.actions {
                 button.primary { (page.action.label()) " " (of(length(touched), "day")) }
                 a.button href=(frame.links.dataset(&page.dataset)) { "Back, without doing it" }

@@ -1,7 +1,8 @@
 //! The pages beside the datasets: processes, configuration, who did what, and the login.
 
+use axum::Extension;
 use axum::extract::State;
-use axum::response::Html;
+use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
@@ -17,6 +18,8 @@ use crate::plan::Owner;
 use crate::state::State as DayState;
 use crate::status::{self, WorkerStatus};
 use crate::web::actions::went_well;
+use crate::web::auth::no_users;
+use crate::web::guard::NoUsers;
 use crate::web::page;
 use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 use crate::web::parameters::Parameters;
@@ -34,10 +37,16 @@ pub(super) struct Going {
 pub(super) async fn login(
     State(pages): PagesState,
     asking: Asking,
+    nobody: Option<Extension<NoUsers>>,
     Parameters(Going { next }): Parameters<Going>,
-) -> Html<String> {
-    let login = Login { name: String::new(), next, error: None };
-    Html(page::login(&pages.frame(&asking), &login))
+) -> Response {
+    let problem = nobody.map(|_| no_users());
+    let error = problem.as_ref().map(|problem| problem.detail.clone());
+    let html = Html(page::login(&pages.frame(&asking), &Login { name: String::new(), next, error }));
+    match problem {
+        Some(problem) => problem.respond(html),
+        None => html.into_response(),
+    }
 }
 
 /// A day that is being loaded: by which worker, of which dataset.

@@ -12,6 +12,7 @@ on_both! {
     days_are_loaded_reloaded_and_tried_again
     days_are_skipped_and_forgotten
     a_catch_up_fills_in_what_is_missing_and_a_pause_keeps_it_from_that
+    days_that_are_loaded_already_are_not_accepted
     a_dry_run_tells_what_would_be_and_changes_nothing
     a_day_that_is_being_loaded_is_left_alone
     everything_is_written_down_with_who_and_when
@@ -48,8 +49,8 @@ fn days_are_loaded_reloaded_and_tried_again(database: &dyn Database) {
 
     // A loaded day is loaded again where that is asked for, and only there.
     project.day("2024-03-01", "b,2,y\n");
-    let answer = api.done("orders", &json!({"action": "load", "from": "2024-03-01"}));
-    assert_eq!(effects(&answer), ["2024-03-01: loaded -> -, already loaded"]);
+    let answer = api.ask("orders", &json!({"action": "load", "from": "2024-03-01"}));
+    assert_eq!((answer.status, answer.code()), (409, "loaded".to_owned()));
     let answer = api.done("orders", &json!({"action": "reload", "from": "2024-03-01"}));
     assert_eq!(effects(&answer), ["2024-03-01: loaded -> loaded, loaded, asked for"]);
     wait_until("it is loaded again", || rows(database) == ["b|2|y|yes|2024-03-01"]);
@@ -68,6 +69,42 @@ fn days_are_loaded_reloaded_and_tried_again(database: &dyn Database) {
         ],
         "each retry begins a new series"
     );
+}
+
+fn days_that_are_loaded_already_are_not_accepted(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = Project::new(database, &Orders { source: server.source(), ..Orders::default() });
+    for day in ["2024-03-01", "2024-03-02", "2024-03-03"] {
+        server.day(day, "a,1,x\n");
+    }
+    project.succeed(&["load", "2024-03-01..2024-03-02"]);
+    project.succeed(&["skip", "2024-03-04"]);
+    let api = Api::start(&project, database);
+    let days = |action: &str, to: &str| json!({"action": action, "from": "2024-03-01", "to": to});
+    let detail = "2024-03-01..2024-03-02: already loaded; `reload` loads such days again";
+    for action in ["load", "retry"] {
+        let answer = api.ask("orders", &days(action, "2024-03-02"));
+        assert_eq!((answer.status, answer.code()), (409, "loaded".to_owned()), "{action}: {answer:?}");
+        assert!(answer.body.contains(detail), "{answer:?}");
+        assert_eq!(api.get("/api/v1/audit-log?limit=1")["entries"][0]["outcome"], detail, "{action}");
+    }
+    // One that there is something to do for carries the others.
+    server.hold_next("2024-03-03");
+    let answer = api.done("orders", &days("retry", "2024-03-04"));
+    let already = |day: &str| format!("{day}: loaded -> -, already loaded");
+    let asked_for = "2024-03-04: skipped -> loaded, skipped, asked for";
+    let missing = "2024-03-03: missing -> loaded, missing";
+    assert_eq!(effects(&answer), [&already("2024-03-01"), &already("2024-03-02"), missing, asked_for]);
+    // While it is being loaded the same order has nothing to add, and once more when all is done.
+    server.wait_until_held("2024-03-03");
+    let answer = api.ask("orders", &days("load", "2024-03-03"));
+    assert_eq!((answer.status, answer.code()), (409, "busy".to_owned()), "{answer:?}");
+    assert!(answer.body.contains("2024-03-01..2024-03-02: already loaded; 2024-03-03: being loaded"), "{answer:?}");
+    server.release("2024-03-03");
+    wait_for_day(database, "orders", "2024-03-03", "loaded");
+    let answer = api.ask("orders", &days("load", "2024-03-03"));
+    assert_eq!((answer.status, answer.code()), (409, "loaded".to_owned()), "{answer:?}");
+    assert_eq!(database.line("select count(*) from load_attempts where day < '2024-03-04'"), "3");
 }
 
 fn days_are_skipped_and_forgotten(database: &dyn Database) {

@@ -13,6 +13,7 @@ on_both! {
     a_load_is_told_from_beginning_to_end
     a_load_in_flight_is_told_of_also_after_a_reload_of_the_connection
     what_is_done_to_a_dataset_is_told
+    a_reload_that_publishes_nothing_is_told_of_a_loaded_day
     a_listener_that_leaves_is_forgotten_and_the_end_ends_all_streams
 }
 
@@ -49,6 +50,27 @@ fn a_load_is_told_from_beginning_to_end(database: &dyn Database) {
         );
         assert!(dataset["next_tick"].is_string(), "{dataset}");
     }
+}
+
+fn a_reload_that_publishes_nothing_is_told_of_a_loaded_day(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let api = Api::start(&project, database);
+    let mut events = api.events();
+    let mut reloaded = || {
+        api.done("orders", &json!({"action": "reload", "from": "2024-03-01"}));
+        events.wait_for("day", |day| day["error"].is_string())
+    };
+    project.day("2024-03-01", "a,one,x\n");
+    let refused = reloaded();
+    assert_eq!((&refused["state"], &refused["rows_loaded"]), (&json!("loaded"), &json!(null)), "{refused}");
+    std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
+    let gone = reloaded();
+    assert_eq!(
+        (&gone["state"], &gone["error"]),
+        (&json!("loaded"), &json!("the file is not there: no such file; the day stays loaded as it was"))
+    );
 }
 
 fn a_load_in_flight_is_told_of_also_after_a_reload_of_the_connection(database: &dyn Database) {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 
 use diesel::connection::SimpleConnection as _;
 use rustix::process::Signal;
@@ -101,6 +102,31 @@ impl Page {
         assert_eq!(ran.code, 0, "{ran:#?}");
         ran.stderr
     }
+}
+
+#[test]
+fn the_login_says_that_the_users_file_cannot_be_read() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "[web]\nauth = \"users.toml\"\n");
+    project.succeed(&["web", "add-token", "ci", "--scope", "read"]);
+    let page = Page::start(&project, &["run"]);
+    let said = "the users file cannot be read";
+    let login = page.get("/login?next=/daemons");
+    assert!(login.head.starts_with("HTTP/1.1 200") && !login.body.contains(said), "{}", login.head);
+    let right = std::fs::read_to_string(project.path("users.toml")).unwrap();
+    std::fs::write(project.path("users.toml"), "[[users]]\nname = \"s3cr3t\"\n").unwrap();
+    for path in ["/login?next=/daemons", "/daemons"] {
+        let shown = page.get(path);
+        assert!(shown.head.starts_with("HTTP/1.1 503"), "{path}: {}", shown.head);
+        assert!(shown.body.contains(said) && !shown.body.contains("s3cr3t"), "{path}: {}", shown.body);
+        assert!(shown.body.contains("name=\"next\" value=\"/daemons\""), "{path}: {}", shown.body);
+        assert!(!shown.body.contains("do not go together"), "{path}: {}", shown.body);
+    }
+    project.replace("users.toml", right);
+    std::fs::set_permissions(project.path("users.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(page.get("/login").head.starts_with("HTTP/1.1 200"));
+    let log = page.end();
+    assert!(log.contains("nobody can come in until it is right") && !log.contains("s3cr3t"), "{log}");
 }
 
 fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database) {

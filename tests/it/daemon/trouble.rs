@@ -19,6 +19,7 @@ const SECOND: &str = "2024-03-02";
 on_both! {
     ends_that_could_not_be_written_are_written_later_and_cost_no_attempt
     ends_that_could_not_be_written_outlive_a_reload
+    a_target_that_does_not_fit_is_told_with_its_datasets_name_once
 }
 
 /// Has every end of an attempt fail as on a full disk.
@@ -86,6 +87,28 @@ fn ends_that_could_not_be_written_outlive_a_reload(database: &dyn Database) {
     assert_loaded_at_the_first_attempt(database);
     wait_until("what was before the reload signs off", || database.line("select count(*) from workers") == "1");
     end(daemon);
+}
+
+fn a_target_that_does_not_fit_is_told_with_its_datasets_name_once(database: &dyn Database) {
+    database.execute("create table orders (other integer)");
+    let project = project(database, &Settings::default(), &one_day());
+    let unfit = "orders: table orders cannot take the rows:";
+    let mut daemon = run(&project);
+    daemon.wait_for(unfit);
+    let log = end(daemon);
+    let told = troubles(&log);
+    assert!(told.iter().any(|line| line.contains(&format!(" ERROR {unfit}"))), "{log}");
+    assert!(!log.contains("orders: orders: "), "{log}");
+    // Where several datasets are looked at, each has its name.
+    let ran = project.exit(3, &["check"]);
+    assert!(ran.stdout.contains(&format!("problem  {unfit}")), "{}", ran.stdout);
+    let ran = project.exit(3, &["catch-up"]);
+    assert!(ran.stderr.contains(&format!("error: {unfit}")), "{}", ran.stderr);
+    project.orders(&Orders { filter: "amout > 0", table: "other", ..one_day() });
+    let mut daemon = run(&project);
+    daemon.wait_for("ERROR orders: rows.where: ");
+    let log = end(daemon);
+    assert!(!log.contains("orders: orders: "), "{log}");
 }
 
 /// Ends all sessions on the database but the test's own and those that copy rows.

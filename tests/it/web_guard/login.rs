@@ -113,19 +113,47 @@ fn a_new_password_and_a_removed_user_end_sessions() {
     assert_eq!(status(&bob), 401);
     users_file::put_user(page.users(), "bob", Role::Reader, PASSWORD).unwrap();
     assert_eq!(status(&bob), 401, "the same password again is another hash");
+}
 
-    // A file that is wrong lets nobody in, and says so.
-    let (ada, _) = {
-        users_file::put_user(page.users(), "ada", Role::Operator, PASSWORD).unwrap();
-        page.session("ada")
-    };
+#[test]
+fn a_users_file_that_cannot_be_read_lets_nobody_in_and_is_no_fault_of_theirs() {
+    let page = Start::default().with_users();
+    let token = users_file::add_token(page.users(), "ci", Role::Operator).unwrap().unwrap();
+    let (ada, csrf) = page.session("ada");
+    let (bearer, session) = (format!("Bearer {token}"), ("Cookie", ada.as_str()));
     let right = std::fs::read_to_string(page.users()).unwrap();
-    std::fs::write(page.users(), format!("{right}[[users]]\n")).unwrap();
-    assert_eq!(status(&ada), 401);
-    let answer = page.login(&[], "ada", PASSWORD);
-    assert_eq!((answer.status, answer.code().as_str()), (503, "users"));
+    for wrong in [format!("{right}[[users]]\n"), format!("{right}s3cr3t = 1\n")] {
+        std::fs::write(page.users(), wrong).unwrap();
+        for answer in [
+            page.get("/days", &[("Authorization", &bearer)]),
+            page.ask("POST", "/days", &[("Authorization", &bearer)], "x"),
+            // Nobody can tell whether there is such a token.
+            page.get("/days", &[("Authorization", "Bearer dayfill_x")]),
+            page.get("/days", &[session]),
+            page.post("/days", &[session], &[("csrf", &csrf)]),
+            page.post("/logout", &[session], &[("csrf", &csrf)]),
+            page.get("/days", &[]),
+            page.login(&[], "ada", PASSWORD),
+            page.login(&[], "ada", "wrong horse"),
+        ] {
+            assert_eq!((answer.status, answer.code().as_str()), (503, "users"), "{answer:?}");
+            assert!(answer.body.contains("the users file cannot be read"), "{answer:?}");
+            assert!(!answer.body.contains("s3cr3t") && !answer.body.contains("users.toml"), "{answer:?}");
+        }
+        // A browser is not sent to a login that leads nowhere, and comes back to where it was.
+        let shown = page.get("/days?a=1", &[session, ("Accept", "text/html")]);
+        assert_eq!((shown.status, shown.body.as_str()), (503, "<p>users /days?a=1</p>"));
+        // What everybody may look at is there for everybody.
+        for headers in [&[][..], &[session], &[("Authorization", bearer.as_str())]] {
+            assert_eq!(page.get("/health", headers).body, "ok", "{headers:?}");
+        }
+        // Another site still changes nothing.
+        let foreign = page.post("/logout", &[session, ("Origin", "http://evil.example")], &[("csrf", &csrf)]);
+        assert_eq!(foreign.code(), "origin");
+    }
     std::fs::write(page.users(), &right).unwrap();
-    assert_eq!(status(&ada), 200);
+    assert_eq!(page.get("/days", &[session]).status, 200);
+    assert_eq!(page.get("/days", &[("Authorization", &bearer)]).body, "ci is operator");
 }
 
 #[test]

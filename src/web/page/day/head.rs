@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::state::State;
-use crate::web::page::model::{Action, CellState, DayPage, Frame};
+use crate::web::page::model::{Action, CellState, DayPage, Frame, LONGEST_REASON};
 use crate::web::page::parts::{asks, loads, state};
 use crate::web::page::words::minute;
 
@@ -77,7 +77,7 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
                         p { (action.meaning()) }
                         @if action == Action::Skip {
                             label for="reason" { "Why (kept with the day)" }
-                            input #reason name="reason" required maxlength="1000" autocomplete="off";
+                            input #reason name="reason" required maxlength=(LONGEST_REASON) autocomplete="off";
                         }
                         button { (action.label()) " " (page.day) }
                     }

@@ -14,7 +14,7 @@ pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepD
 pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
 
 pub use crate::load_day::Step;
-pub use crate::web::action::Action;
+pub use crate::web::action::{Action, LONGEST_REASON};
 
 use chrono::{DateTime, Utc};
 
