@@ -61,7 +61,8 @@ fn by_state(cells: &[Cell]) -> Vec<StateCount> {
     .collect()
 }
 
-/// The most urgent state of each month. One without any of these days is to come where it is ahead, and else not wanted.
+/// The most urgent state of each month. One without any of these days is to come where it is ahead, and else not
+/// wanted.
 fn months(year: i32, cells: &[Cell], ahead: DayRange) -> [CellState; 12] {
     let mut months = [CellState::NotWanted; 12];
     for (month, number) in months.iter_mut().zip(1..) {

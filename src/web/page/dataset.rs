@@ -60,7 +60,9 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
         section.panel aria-label="Facts" {
             p.sum {
                 (counts(Some(&page.counts))) " "
-                small { @match page.last_loaded { Some(day) => { "last loaded " (day) }, None => "nothing loaded yet" } }
+                small {
+                    @match page.last_loaded { Some(day) => { "last loaded " (day) }, None => "nothing loaded yet" }
+                }
             }
             (loads(&frame.links, &page.name, &page.loading))
             (facts(&[

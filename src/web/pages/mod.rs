@@ -98,8 +98,8 @@ impl Pages {
 
 type PagesState = State<Pages>;
 
-/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request, and
-/// the length of what comes over the wire would tell of it to who can choose those.
+/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request,
+/// and the length of what comes over the wire would tell of it to who can choose those.
 fn served(asset: &'static Asset, headers: &HeaderMap) -> Response {
     let always = [
         (CONTENT_TYPE, asset.content_type),
