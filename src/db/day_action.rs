@@ -1,4 +1,4 @@
-//! What a person orders for a day without loading it: skip, forget, retry; and days whose process is gone.
+//! What a person does to a day without loading it: skip, forget, retry; and days whose process is gone.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -15,7 +15,7 @@ use crate::state::{Event, IllegalMove, State, after};
 
 /// What a person can do to a day without loading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order<'a> {
+pub enum DayAction<'a> {
     /// Leave it out, for a reason.
     Skip(Option<&'a str>),
     /// Back to missing.
@@ -24,9 +24,9 @@ pub enum Order<'a> {
     Retry,
 }
 
-/// A person's order could not be carried out.
+/// An action could not be carried out.
 #[derive(Debug, thiserror::Error)]
-pub enum OrderError {
+pub enum DayActionError {
     /// The state does not allow it.
     #[error(transparent)]
     Illegal(#[from] IllegalMove),
@@ -38,25 +38,25 @@ pub enum OrderError {
     Db(#[from] DbError),
 }
 
-/// Carries out a person's order for one day; the state before it. Durable when it returns. A running day whose process
+/// Carries out a person's action on one day; the state before it. Durable when it returns. A running day whose process
 /// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it
 /// is.
 ///
 /// # Errors
-/// An [`OrderError`]; nothing was changed then.
+/// A [`DayActionError`]; nothing was changed then.
 pub fn carry_out(
     conn: &mut Conn,
     dataset: &DatasetName,
     day: Day,
-    order: Order<'_>,
-) -> Result<Option<State>, OrderError> {
+    action: DayAction<'_>,
+) -> Result<Option<State>, DayActionError> {
     conn.transaction(|conn| {
         let now = conn.now()?;
         let found = lock(conn, dataset.as_str(), day.date(), true)?;
         let row = found.map(|row| settled(conn, row, now)).transpose()?;
         let before = row.as_ref().map(|row| row.state.0);
-        match order {
-            Order::Retry => {
+        match action {
+            DayAction::Retry => {
                 if let Some(row) = row {
                     // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
                     let loaded = before == Some(State::Loaded);
@@ -64,7 +64,7 @@ pub fn carry_out(
                     save(conn, &row)?;
                 }
             }
-            Order::Skip(reason) => {
+            DayAction::Skip(reason) => {
                 after(before, Event::Skipped, false)?;
                 let fresh = row.is_none();
                 let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
@@ -73,7 +73,7 @@ pub fn carry_out(
                     ProcessedDay { note, next_attempt_at: None, waiting_since: None, ..row.unclaimed(State::Skipped) };
                 if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
             }
-            Order::Forget => {
+            DayAction::Forget => {
                 after(before, Event::Forgotten, false)?;
                 remove(conn, dataset.as_str(), day.date())?;
                 let rejects = rejected_rows::table
@@ -87,12 +87,12 @@ pub fn carry_out(
 }
 
 /// A running day whose process is gone, put in the state it is really in.
-fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, OrderError> {
+fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, DayActionError> {
     if row.state.0 != State::Running {
         return Ok(row);
     }
     if row.known(conn, now)?.owner == Owner::Alive {
-        return Err(OrderError::Busy);
+        return Err(DayActionError::Busy);
     }
     attempts::lost(conn, &row, now)?;
     Ok(abandoned(row))
