@@ -17,10 +17,10 @@ use crate::plan::Owner;
 use crate::state::State as DayState;
 use crate::status::{self, WorkerStatus};
 use crate::web::actions::went_well;
-use crate::web::page;
-use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
+use crate::web::view;
+use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 
 /// Entries of the audit log on one page.
 const ENTRIES: u32 = 50;
@@ -37,7 +37,7 @@ pub(super) async fn login(
     Parameters(Going { next }): Parameters<Going>,
 ) -> Html<String> {
     let login = Login { name: String::new(), next, error: None };
-    Html(page::login(&pages.frame(&asking), &login))
+    Html(view::login(&pages.frame(&asking), &login))
 }
 
 /// A day that is being loaded: by which worker, of which dataset.
@@ -83,7 +83,7 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
         }
     };
     let model = Daemons { daemons: all.into_iter().map(daemon).collect() };
-    Ok(Html(page::daemons(&pages.frame(&asking), &model)))
+    Ok(Html(view::daemons(&pages.frame(&asking), &model)))
 }
 
 pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> Html<String> {
@@ -103,7 +103,7 @@ pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> H
         keys: shown.keys.iter().map(key).collect(),
         refused,
     };
-    Html(page::configuration(&pages.frame(&asking), &model))
+    Html(view::configuration(&pages.frame(&asking), &model))
 }
 
 #[derive(Deserialize)]
@@ -127,7 +127,7 @@ pub(super) async fn audit_log(
         older: items.last().map(|entry| entry.id).filter(|_| older),
         entries: items.into_iter().map(entry).collect(),
     };
-    Ok(Html(page::audit_log(&pages.frame(&asking), &model)))
+    Ok(Html(view::audit_log(&pages.frame(&asking), &model)))
 }
 
 fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, DbError> {
