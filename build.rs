@@ -7,9 +7,9 @@ const FIRST_GLIBC: (u32, u32) = (2, 36);
 
 /// What of the programs' file is read when they run counts as their memory; an idle daemon's is mostly that.
 ///
-/// They are full of tables of pointers, and each pointer takes 24 bytes that are read at every start. Relative relocations
-/// take a few bits each: 2.5 MiB less. Code that is hardly ever run, and stands apart, is not read beside what is: another
-/// 0.4 MiB.
+/// They are full of tables of pointers, and each pointer takes 24 bytes that are read at every start. Relative
+/// relocations take a few bits each: 2.5 MiB less. Code that is hardly ever run, and stands apart, is not read beside
+/// what is: another 0.4 MiB.
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if is_built_where_it_runs() && target("OS") == "linux" && glibc().is_some_and(|version| version >= FIRST_GLIBC) {

@@ -1,5 +1,5 @@
-//! How fast a day's bytes become rows: the parser alone, and the parser with the validator behind it. No file, no database;
-//! whole loads are measured by `load.py`.
+//! How fast a day's bytes become rows: the parser alone, and the parser with the validator behind it. No file, no
+//! database; whole loads are measured by `load.py`.
 
 use std::convert::Infallible;
 use std::hint::black_box;

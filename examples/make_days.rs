@@ -1,13 +1,15 @@
-//! Writes made-up days: CSV files of the shape that `sample/` holds, of any size, always the same for the same arguments.
+//! Writes made-up days: CSV files of the shape that `sample/` holds, of any size, always the same for the same
+//! arguments.
 //!
 //! ```text
-//! cargo run --example make_days -- --from 2019-04-01 --to 2019-04-07 --without 2019-04-03 --rows 1000 --seed 1 --out sample
+//! cargo run --example make_days -- --from 2019-04-01 --to 2019-04-07 --without 2019-04-03 --rows 1000 --seed 1 \
+//!     --out sample
 //! ```
 //!
 //! Every row is invented: the shops' names are put together from the list of words below, under a top-level domain that
-//! is reserved for examples. What is kept from real exports is their shape: 22 columns, an empty `application_id` in one
-//! row of nineteen, `N/A` in one `nbr_metafields` of nine, quoted lists, `True` and `False`, an `id` that no other row of
-//! the day has, and LF at the end of each line.
+//! is reserved for examples. What is kept from real exports is their shape: 22 columns, an empty `application_id` in
+//! one row of nineteen, `N/A` in one `nbr_metafields` of nine, quoted lists, `True` and `False`, an `id` that no other
+//! row of the day has, and LF at the end of each line.
 //!
 //! `--clean` writes the same rows as somebody would prepare them by hand for `\copy`: without those that have no
 //! `application_id`, with null as an empty field, and with the two columns that a load derives. The benchmark's rival
@@ -277,8 +279,8 @@ impl Random {
         (0..words).fold("shopify_".to_owned(), |prefix, _| prefix + self.word() + "_")
     }
 
-    /// A version 4 UUID. 64 of its bits are the row's number, mixed: [`mix`] gives no two numbers the same result, so no
-    /// two rows of a day have the same id.
+    /// A version 4 UUID. 64 of its bits are the row's number, mixed: [`mix`] gives no two numbers the same result, so
+    /// no two rows of a day have the same id.
     fn uuid(&mut self, number: u64) -> String {
         let unique = mix(self.day.wrapping_add(number));
         let free = self.next();

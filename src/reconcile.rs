@@ -147,8 +147,12 @@ fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
 /// How many days there are to load, and from when to when, where there are several. Days whose files are only looked
 /// for, because they were not there the last time, are none of them.
 fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
-    let is_to_load = |(_, decision): &&(Day, Decision)| matches!(decision, Decision::Load(reason) if !matches!(reason, Reason::Waiting | Reason::Absent));
-    let days: Vec<Day> = decided.iter().filter(is_to_load).map(|(day, _)| *day).collect();
+    let is_to_load = |decision: &Decision| match decision {
+        Decision::Load(reason) => !matches!(reason, Reason::Waiting | Reason::Absent),
+        Decision::Leave(_) | Decision::Settle(_) => false,
+    };
+    let to_load = decided.iter().filter(|(_, decision)| is_to_load(decision));
+    let days: Vec<Day> = to_load.map(|(day, _)| *day).collect();
     let [first, .., last] = days[..] else { return None };
     let number = counted(days.len(), "day");
     Some(match runs(&days)[..] {

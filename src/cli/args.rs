@@ -43,7 +43,14 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
     /// Log less: -q for warnings and errors only, -qq for errors, -qqq for nothing
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose", help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = ArgAction::Count,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
     pub quiet: u8,
     /// How log lines are written, on standard error
     #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]

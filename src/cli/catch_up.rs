@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, How, Loads, Order};
+use crate::cli::loads::{self, DatasetDays, How, Loads};
 use crate::cli::table::Table;
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -25,12 +25,12 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     if args.dry_run {
         return dry_run(app, args);
     }
-    let orders: Vec<Order> = datasets
+    let all: Vec<DatasetDays> = datasets
         .into_iter()
-        .map(|dataset| Order { days: wanted(dataset, args.from, args.to), dataset: dataset.clone() })
+        .map(|dataset| DatasetDays { days: wanted(dataset, args.from, args.to), dataset: dataset.clone() })
         .collect();
     let how = How { ask: Ask::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
-    let loads = loads::run(app, orders, how, &mut |_, _| {})?;
+    let loads = loads::run(app, all, how, &mut |_, _| {})?;
     if loads.is_empty() && !loads.was_interrupted() {
         super::print(&nothing_to_do(app, args)?)?;
         return Ok(loads.exit_code(args.strict));
@@ -41,10 +41,10 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
 pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days);
     let datasets = app.datasets_or_copies(&args.dataset)?;
-    let orders = datasets.into_iter().map(|dataset| Order { dataset, days: days.clone() }).collect();
+    let all = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
     let ask = if args.force { Ask::Forced } else { Ask::Named };
     let how = How { ask, trigger: Trigger::Load, concurrency: concurrency(app, None) };
-    conclude(&loads::run(app, orders, how, &mut |_, _| {})?, args.strict)
+    conclude(&loads::run(app, all, how, &mut |_, _| {})?, args.strict)
 }
 
 pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {

@@ -4,43 +4,43 @@ use crate::cli::app::{App, days_of};
 use crate::cli::args::{Days, Skip};
 use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, How};
+use crate::cli::loads::{self, DatasetDays, How};
 use crate::db::attempts::Trigger;
-use crate::db::order::{Order, OrderError, carry_out};
+use crate::db::day_action::{DayAction, DayActionError, carry_out};
 use crate::exit_code::ExitCode;
 use crate::plan::Ask;
 use crate::state::State;
 
 pub(super) fn retry(app: &App, args: &Days) -> Result<ExitCode, Failure> {
-    let ordered = order(app, args, Order::Retry, None)?;
-    let request = loads::Order { dataset: app.one_dataset(args.dataset.as_deref())?, days: days_of(&args.days) };
+    let begun_anew = act(app, args, DayAction::Retry, None)?;
+    let days = DatasetDays { dataset: app.one_dataset(args.dataset.as_deref())?, days: days_of(&args.days) };
     let how = How { ask: Ask::Named, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
-    let loaded = conclude(&loads::run(app, vec![request], how, &mut |_, _| {})?, false)?;
-    Ok(if loaded == ExitCode::Success { ordered } else { loaded })
+    let loaded = conclude(&loads::run(app, vec![days], how, &mut |_, _| {})?, false)?;
+    Ok(if loaded == ExitCode::Success { begun_anew } else { loaded })
 }
 
 pub(super) fn skip(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
-    order(app, &args.days, Order::Skip(args.reason.as_deref()), Some("skipped"))
+    act(app, &args.days, DayAction::Skip(args.reason.as_deref()), Some("skipped"))
 }
 
 pub(super) fn forget(app: &App, args: &Days) -> Result<ExitCode, Failure> {
-    order(app, args, Order::Forget, Some("forgotten"))
+    act(app, args, DayAction::Forget, Some("forgotten"))
 }
 
-/// Carries out an order for each day, and says so where there is a word for it. A day that cannot take it does not stop
+/// Carries out an action on each day, and says so where there is a word for it. A day that cannot take it does not stop
 /// the others.
-fn order(app: &App, args: &Days, order: Order<'_>, done: Option<&str>) -> Result<ExitCode, Failure> {
+fn act(app: &App, args: &Days, action: DayAction<'_>, done: Option<&str>) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
     let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
     let mut code = ExitCode::Success;
     for day in days_of(&args.days) {
         let name = &dataset.name;
-        let line = match carry_out(&mut conn, name, day, order) {
+        let line = match carry_out(&mut conn, name, day, action) {
             Ok(before) => {
                 let before = before.map_or("missing", State::name);
                 done.map(|done| format!("{name} {day}: {done} (it was {before})\n"))
             }
-            Err(OrderError::Db(error)) => return Err(error.into()),
+            Err(DayActionError::Db(error)) => return Err(error.into()),
             Err(error) => {
                 code = ExitCode::Failed;
                 Some(format!("{name} {day}: {error}\n"))

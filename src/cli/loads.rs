@@ -26,7 +26,7 @@ use crate::state::State;
 use crate::wording::{DIED, counted, load_again, with_first};
 
 /// Days of one dataset to load.
-pub(super) struct Order {
+pub(super) struct DatasetDays {
     pub(super) dataset: Dataset,
     pub(super) days: Vec<Day>,
 }
@@ -59,14 +59,14 @@ pub(super) fn ready<'a>(
     if unfit.is_empty() { Ok((database, conn)) } else { Err(Failure::new(ExitCode::Configuration, unfit.join("\n"))) }
 }
 
-/// Carries out the orders, dataset by dataset. `each` sees every report as it comes.
+/// Loads the days, dataset by dataset. `each` sees every report as it comes.
 pub(super) fn run(
     app: &App,
-    orders: Vec<Order>,
+    all: Vec<DatasetDays>,
     how: How,
     each: &mut dyn FnMut(&Dataset, &Report),
 ) -> Result<Loads, Failure> {
-    let (database, conn) = ready(app, orders.iter().map(|order| &order.dataset), how.concurrency + 1)?;
+    let (database, conn) = ready(app, all.iter().map(|days| &days.dataset), how.concurrency + 1)?;
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
@@ -74,7 +74,7 @@ pub(super) fn run(
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
     let mut reports = Vec::new();
-    for Order { dataset, days } in orders {
+    for DatasetDays { dataset, days } in all {
         let source = Source::new(&dataset.source, &app.environment.pairs())
             .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
         let job = Job::new(dataset, source);

@@ -4,7 +4,7 @@ use crate::cli::app::{App, days_of};
 use crate::cli::args::RunEtl;
 use crate::cli::catch_up::concurrency;
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, How, Order};
+use crate::cli::loads::{self, DatasetDays, How};
 use crate::column::TableName;
 use crate::dataset::Dataset;
 use crate::day::DayRange;
@@ -25,7 +25,7 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
     let dataset = into_table(app, args)?;
     let days = days_of(&[DayRange { from, to }]);
     let how = How { ask: Ask::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
-    let loads = loads::run(app, vec![Order { dataset, days }], how, &mut |dataset, report| {
+    let loads = loads::run(app, vec![DatasetDays { dataset, days }], how, &mut |dataset, report| {
         // A reader that went away does not stop the load.
         let _ = super::print(&lines(dataset, report));
     })?;

@@ -11,9 +11,9 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{self, Measured, Outcome, Trigger};
+use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
-use crate::db::order;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
 use crate::db::worker::Worker;
@@ -110,7 +110,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
             Decision::Settle(state) => {
                 attempts::lost(conn, &row, now)?;
-                days::save(conn, &ProcessedDay { finished_at: Some(now), ..order::abandoned(row) })?;
+                days::save(conn, &ProcessedDay { finished_at: Some(now), ..day_action::abandoned(row) })?;
                 Ok(Answer::Settled(state))
             }
             Decision::Load(_) => claim_row(conn, request, row, now),
@@ -133,7 +133,7 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
     let taken_over = row.state.0 == State::Running;
     let prior = if taken_over {
         attempts::lost(conn, &row, now)?;
-        order::abandoned(row)
+        day_action::abandoned(row)
     } else {
         row
     };

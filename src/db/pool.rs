@@ -15,8 +15,8 @@ use crate::db::url::DatabaseUrl;
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a connection that nobody wants is kept, but for one: each is a process of PostgreSQL's, or 50 KiB of SQLite's
-/// caches here.
+/// How long a connection that nobody wants is kept, but for one: each is a process of PostgreSQL's, or 50 KiB of
+/// SQLite's caches here.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of the stage PostgreSQL keeps in memory. With its default of 8 MB it writes most pages twice: staging and
@@ -184,8 +184,8 @@ impl Database {
     }
 
     /// Has SQLite write what stands in the log beside the file into the file, as far as no other process reads there:
-    /// whoever copies the file alone then has it all. The end of the last connection does the same, and this process may
-    /// end without one.
+    /// whoever copies the file alone then has it all. The end of the last connection does the same, and this process
+    /// may end without one.
     pub fn fold_log(&self) {
         if let Connections::Sqlite(pool) = self.pool()
             && let Ok(mut conn) = pool.get_timeout(Duration::from_secs(1))
@@ -245,7 +245,8 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession 
              set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
              set idle_in_transaction_session_timeout = {}; set client_min_messages = warning; \
              set temp_buffers = '{STAGE_BUFFERS}'; set jit = off; \
-             select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout'); \
+             select set_config(name, '0', false) from pg_settings \
+             where name in ('idle_session_timeout', 'transaction_timeout'); \
              select pg_advisory_lock_shared({})",
             self.lease.as_millis(),
             self.worker_key

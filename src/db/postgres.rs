@@ -210,7 +210,8 @@ pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryRe
     let columns: Vec<CatalogColumn> = diesel::sql_query(
         "select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as kind, a.attnotnull as not_null, \
          (a.atthasdef or a.attidentity <> '') as filled, \
-         coalesce(a.attnum = any(k.conkey), false) as key, format_type(a.atttypid, null) as base, k.conname::text as key_constraint \
+         coalesce(a.attnum = any(k.conkey), false) as key, format_type(a.atttypid, null) as base, \
+         k.conname::text as key_constraint \
          from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
          left join pg_constraint k on k.conrelid = c.oid and k.contype = 'p' \
          where c.oid = to_regclass($1) order by a.attnum",

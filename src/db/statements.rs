@@ -155,7 +155,8 @@ impl Statements<'_> {
                     .collect();
                 // The latest day wins: an older day that is loaded late leaves a newer day's row as it is.
                 format!(
-                    " on conflict ({key}) do update set {} where target.{day} is null or target.{day} <= excluded.{day}",
+                    " on conflict ({key}) do update set {} \
+                     where target.{day} is null or target.{day} <= excluded.{day}",
                     set.join(", ")
                 )
             }

@@ -167,13 +167,15 @@ mod tests {
             // What Prometheus 2 and 3 send.
             (
                 Some(
-                    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                    "application/openmetrics-text;version=1.0.0,\
+                     application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 ),
                 OpenMetrics,
             ),
             (
                 Some(
-                    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
+                    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
                 ),
                 OpenMetrics,
             ),

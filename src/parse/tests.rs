@@ -286,7 +286,8 @@ proptest! {
             writer.write_record(record).unwrap();
             drop(writer);
             let before = lines_in(&file[..start]);
-            expected.push((before + 1, lines_in(&file) - before, record.iter().map(|f| f.clone().into_bytes()).collect()));
+            let fields = record.iter().map(|field| field.clone().into_bytes()).collect();
+            expected.push((before + 1, lines_in(&file) - before, fields));
         }
         prop_assert_eq!(parse_chunks(&STRICT, chunks(&file, &sizes)), (expected, None));
     }

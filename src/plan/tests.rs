@@ -184,7 +184,8 @@ proptest! {
     /// are the wanted days, whatever holes there are.
     #[test]
     fn wanted_is_done_and_planned_together(
-        start in 0i32..4000, length in 0i32..400, lag in 0u32..5, holes in proptest::collection::btree_map(0i32..400, any_state(), 0..60)
+        start in 0i32..4000, length in 0i32..400, lag in 0u32..5,
+        holes in proptest::collection::btree_map(0i32..400, any_state(), 0..60)
     ) {
         let first = NaiveDate::from_num_days_from_ce_opt(730_000 + start).unwrap();
         let schedule = Schedule { start: Day::new(first), lag_days: lag, ..schedule("2019-04-01", None, 0, "") };

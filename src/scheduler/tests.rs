@@ -25,8 +25,8 @@ fn what_is_read_and_what_is_not() {
 
 #[test]
 fn what_is_wrong_with_an_expression_is_named_with_what_is_allowed() {
-    let write = "write five fields (minute, hour, day of the month, month, weekday) such as \"0 2 * * *\", six with the \
-                 seconds in front, or a nickname such as \"@daily\"";
+    let write = "write five fields (minute, hour, day of the month, month, weekday) such as \"0 2 * * *\", six \
+                 with the seconds in front, or a nickname such as \"@daily\"";
     let nicknames = "the nicknames are @yearly, @monthly, @weekly, @daily, @hourly";
     let takes = |field: &str, takes: &str| {
         format!("its {field}; it takes {takes}, *, ranges (1-5), lists (1,3) and steps (*/2)")

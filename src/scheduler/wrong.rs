@@ -18,8 +18,8 @@ const FIELDS: [(&str, &str); 6] = [
 /// Why an expression cannot be read. `is_read` says whether one can; `said` is what the parser said of this one.
 pub(super) fn why(cron: &str, is_read: impl Fn(&str) -> bool, said: &str) -> String {
     let given: Vec<&str> = cron.split_whitespace().collect();
-    let wanted = "write five fields (minute, hour, day of the month, month, weekday) such as \"0 2 * * *\", six with the \
-                  seconds in front, or a nickname such as \"@daily\"";
+    let wanted = "write five fields (minute, hour, day of the month, month, weekday) such as \"0 2 * * *\", six \
+                  with the seconds in front, or a nickname such as \"@daily\"";
     match given.len() {
         0 => format!("it is empty; {wanted}"),
         _ if cron.trim_start().starts_with('@') => format!("the nicknames are {}", NICKNAMES.join(", ")),

@@ -100,7 +100,10 @@ pub enum SourceError {
         why: String,
     },
     /// The file ended before its announced size, or went on after it.
-    #[error("{url}: {} came instead of the announced {announced}; the file was cut off or changed", counted(*got, "byte"))]
+    #[error(
+        "{url}: {} came instead of the announced {announced}; the file was cut off or changed",
+        counted(*got, "byte")
+    )]
     WrongSize {
         /// The file.
         url: String,

@@ -237,8 +237,8 @@ const WRONG_CREDENTIALS: [&str; 8] = [
 fn grant(location: &Location) -> String {
     match location {
         Location::Object { cloud: Cloud::S3, bucket, .. } => format!(
-            "grant s3:GetObject on arn:aws:s3:::{bucket}/* and s3:ListBucket on arn:aws:s3:::{bucket} (so that a missing file \
-             answers 404), or set source.forbidden = \"waiting\" if this bucket hides missing files"
+            "grant s3:GetObject on arn:aws:s3:::{bucket}/* and s3:ListBucket on arn:aws:s3:::{bucket} (so that \
+             a missing file answers 404), or set source.forbidden = \"waiting\" if this bucket hides missing files"
         ),
         Location::Object { cloud: Cloud::Google, bucket, .. } => {
             format!("grant storage.objects.get and storage.objects.list on the bucket {bucket}")

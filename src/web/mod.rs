@@ -5,7 +5,7 @@
 //! - [`serve`]: speaks HTTP on a listener, with TLS or without;
 //! - [`guard`]: lets requests through or not, and is the only way in ([`Guard::mount`](guard::Guard::mount));
 //! - [`auth`]: knows who asks; `stamp` tells it, and `serve`, that a file changed;
-//! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`page`] makes;
+//! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`view`] makes;
 //! - `site`: what all of these are given; `action` and [`actions`]: what can be asked for, and doing it;
 //! - [`summaries`]: each dataset in short, in memory; [`events`]: what happens, for those who listen;
 //! - `parameters`: what an address names; [`problem`]: how every refusal is told.
@@ -19,7 +19,6 @@ pub mod guard;
 mod limits;
 mod listen;
 mod metrics;
-pub mod page;
 pub mod pages;
 mod parameters;
 pub mod problem;
@@ -28,6 +27,7 @@ mod settings;
 mod site;
 mod stamp;
 pub mod summaries;
+pub mod view;
 
 pub use limits::Limits;
 pub use listen::{SetUpError, check, run};

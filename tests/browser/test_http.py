@@ -136,7 +136,8 @@ def test_what_is_too_large_is_refused(daemon, slow, session):
     large = b'{"action": "catch_up", "dry_run": true, "reason": "' + b"x" * 64 * 1024 + b'"}'
     assert ask(daemon, "POST", ACT, large, **session)[0] == 413
     # Without a length it is counted as it comes.
-    lines = [f"POST {ACT} HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}", "Connection: close", "Transfer-Encoding: chunked"]
+    lines = [f"POST {ACT} HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}", "Connection: close"]
+    lines += ["Transfer-Encoding: chunked"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in session.items()]
     client = connect(daemon, "\r\n".join(lines).encode() + b"\r\n\r\n")
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"

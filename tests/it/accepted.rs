@@ -1,5 +1,5 @@
-//! Every value that is accepted goes through a real COPY: one that PostgreSQL refuses would abort the whole day's, and so
-//! fails the test. What then stands in the table is what PostgreSQL makes of the same text by itself.
+//! Every value that is accepted goes through a real COPY: one that PostgreSQL refuses would abort the whole day's, and
+//! so fails the test. What then stands in the table is what PostgreSQL makes of the same text by itself.
 
 use std::fmt::Write as _;
 
@@ -415,7 +415,8 @@ fn what_is_accepted_passes_copy_and_is_what_postgres_reads() {
             })
         };
         let texts = database.lines(&format!(
-            "select id, encode(convert_to(c_text, 'UTF8'), 'hex') as hex from accepted where file_date = '{day}' order by id"
+            "select id, encode(convert_to(c_text, 'UTF8'), 'hex') as hex from accepted \
+             where file_date = '{day}' order by id"
         ));
         let expected: Vec<String> = taken.iter().map(|(id, text)| format!("{id}|{}", hex(text))).collect();
         assert!(texts == expected, "{day}: a text is not what was written");

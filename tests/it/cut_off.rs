@@ -28,8 +28,8 @@ struct Whole {
 }
 
 impl Whole {
-    /// The quirks of real files: quotes, doubled quotes, line ends and delimiters in quotes, blank lines, long characters,
-    /// values that are nothing, and values that stay valid however they are cut.
+    /// The quirks of real files: quotes, doubled quotes, line ends and delimiters in quotes, blank lines, long
+    /// characters, values that are nothing, and values that stay valid however they are cut.
     fn new(line_end: &str, rows: usize) -> Self {
         let mut text = format!("\u{feff}id,amount,note{line_end}").into_bytes();
         let mut ends = Vec::new();

@@ -1,4 +1,5 @@
-//! What a user sees, held against the files in `tests/golden/`: help, status, dry runs, and every error a user can cause.
+//! What a user sees, held against the files in `tests/golden/`: help, status, dry runs, and every error a user can
+//! cause.
 //!
 //! `DAYFILL_TEST_BLESS=1` writes the files anew; the change is then read in the diff.
 

@@ -62,8 +62,8 @@ fn blocks(document: &Path) -> Vec<Block> {
     blocks
 }
 
-/// The commands of a block as lists of words: continued lines joined, comments, prompts and pipes taken off. Where lines
-/// have prompts, those without are what a command prints.
+/// The commands of a block as lists of words: continued lines joined, comments, prompts and pipes taken off. Where
+/// lines have prompts, those without are what a command prints.
 fn commands(block: &Block) -> Vec<Vec<String>> {
     let text = block.text.replace("\\\n", " ");
     let prompted = text.lines().any(|line| line.starts_with("$ "));

@@ -10,7 +10,8 @@ use crate::support::sqlite::SqliteDatabase;
 fn orders(server: &S3Server, more: &str) -> Orders {
     let endpoint = server.endpoint();
     let source = format!(
-        "url = \"s3://bucket/{{day}}.csv\"\nendpoint = \"{endpoint}\"\nallow_http = true\npath_style = true\nregion = \"us-east-1\"\n{more}"
+        "url = \"s3://bucket/{{day}}.csv\"\nendpoint = \"{endpoint}\"\nallow_http = true\npath_style = true\n\
+         region = \"us-east-1\"\n{more}"
     );
     Orders { source, ..Orders::default() }
 }

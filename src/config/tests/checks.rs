@@ -40,12 +40,14 @@ fn each_thing_that_contradicts_another() {
         (
             "\"0 2 * * *\"",
             "\"@dayly\"",
-            "schedule.cron = \"@dayly\": is not a cron expression: the nicknames are @yearly, @monthly, @weekly, @daily, @hourly; did you mean \"@daily\"?",
+            "schedule.cron = \"@dayly\": is not a cron expression: the nicknames are @yearly, \
+             @monthly, @weekly, @daily, @hourly; did you mean \"@daily\"?",
         ),
         (
             "\"0 2 * * *\"",
             "\"0 25 * * *\"",
-            "schedule.cron = \"0 25 * * *\": is not a cron expression: its hour is \"25\"; it takes 0 to 23, *, ranges (1-5), lists (1,3) and steps (*/2)",
+            "schedule.cron = \"0 25 * * *\": is not a cron expression: its hour is \"25\"; it takes \
+             0 to 23, *, ranges (1-5), lists (1,3) and steps (*/2)",
         ),
         ("\"0 2 * * *\"", "2", "schedule.cron = 2: is not a text: write it in quotes"),
         ("[rows]", "[csv]\nquote = \",\"\n[rows]", "csv.quote = \",\": is the same character as delimiter"),

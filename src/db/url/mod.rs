@@ -44,7 +44,8 @@ pub enum UrlError {
     NotText(&'static str),
     /// User, password, host and database cannot be told apart.
     #[error(
-        "cannot be told apart into user, password, host and database: write @ : / ? in a user or password as %40 %3A %2F %3F"
+        "cannot be told apart into user, password, host and database: write @ : / ? in a user or password \
+         as %40 %3A %2F %3F"
     )]
     Ambiguous,
     /// `[` without `]`, or text between `]` and the port.
@@ -57,7 +58,10 @@ pub enum UrlError {
     #[error("has a parameter without a value: write name=value, and & between them")]
     NoValue,
     /// A parameter libpq does not know; holds the nearest one it does.
-    #[error("has a parameter that libpq does not know{}", .0.map_or(String::new(), |name| format!("; did you mean {name}?")))]
+    #[error(
+        "has a parameter that libpq does not know{}",
+        .0.map_or(String::new(), |name| format!("; did you mean {name}?"))
+    )]
     UnknownParameter(Option<&'static str>),
     /// `sslrootcert=system` with an `sslmode` that does not check the host's name.
     #[error("has sslrootcert=system with a weak sslmode: use sslmode=verify-full")]

@@ -2,7 +2,7 @@
 
 use super::Action;
 use crate::day::Day;
-use crate::db::order::OrderError;
+use crate::db::day_action::DayActionError;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Event, State, after};
 use crate::wording::DIED;
@@ -69,7 +69,7 @@ impl Effect {
             known => known.state,
         });
         if known.is_some_and(|known| known.state == State::Running && known.owner == Owner::Alive) {
-            effect.leave(&OrderError::Busy);
+            effect.leave(&DayActionError::Busy);
         } else if let Err(illegal) = after(settled, event(action), false) {
             effect.leave(&illegal.into());
         }
@@ -84,8 +84,8 @@ impl Effect {
     }
 
     /// It could not be done.
-    pub(super) fn leave(&mut self, error: &OrderError) {
-        self.left = Some(if matches!(error, OrderError::Busy) { Left::Busy } else { Left::Illegal });
+    pub(super) fn leave(&mut self, error: &DayActionError) {
+        self.left = Some(if matches!(error, DayActionError::Busy) { Left::Busy } else { Left::Illegal });
         self.becomes = None;
         self.because = error.to_string();
     }

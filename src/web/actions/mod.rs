@@ -20,9 +20,9 @@ use crate::daemon::{Asked, Board, News};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::audit_log::{self, Deed};
+use crate::db::day_action::{self, DayAction, DayActionError};
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::db::order::{self as orders, OrderError};
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::plan::Ask;
@@ -206,9 +206,9 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// Lets days that are to be loaded begin a new series of attempts.
 fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> Result<(), DbError> {
     for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
-        match orders::carry_out(conn, &dataset.name, effect.day, orders::Order::Retry) {
+        match day_action::carry_out(conn, &dataset.name, effect.day, DayAction::Retry) {
             Ok(_) => {}
-            Err(OrderError::Db(error)) => return Err(error),
+            Err(DayActionError::Db(error)) => return Err(error),
             Err(error) => effect.leave(&error),
         }
     }
@@ -218,18 +218,18 @@ fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> R
 /// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails
 /// does.
 fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
-    let asked = match order.action {
-        Action::Skip => orders::Order::Skip(order.reason.as_deref()),
-        _ => orders::Order::Forget,
+    let action = match order.action {
+        Action::Skip => DayAction::Skip(order.reason.as_deref()),
+        _ => DayAction::Forget,
     };
     let mut effects = Vec::new();
     for day in range.days() {
-        match orders::carry_out(conn, &dataset.name, day, asked) {
+        match day_action::carry_out(conn, &dataset.name, day, action) {
             Ok(before) => effects.push(Effect::moved(day, before, order.action)),
-            Err(OrderError::Db(error)) => return (effects, Some(error.into())),
+            Err(DayActionError::Db(error)) => return (effects, Some(error.into())),
             Err(error) => {
                 let state =
-                    if let OrderError::Illegal(illegal) = &error { illegal.state } else { Some(State::Running) };
+                    if let DayActionError::Illegal(illegal) = &error { illegal.state } else { Some(State::Running) };
                 let mut effect = Effect::moved(day, state, order.action);
                 effect.leave(&error);
                 effects.push(effect);

@@ -84,17 +84,20 @@ impl From<Effect> for DayEffect {
     responses(
         (status = ACCEPTED, body = ActionAnswer, description = "It is done, or begun"),
         (status = OK, body = ActionAnswer, description = "A dry run: nothing was done"),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset"),
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
+            description = "no-such-dataset"),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json",
             description = "bad-request: the body is not JSON"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json",
             description = "busy, illegal-move, loaded, paused: nothing was done"),
-        (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "too-large"),
+        (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json",
+            description = "too-large"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json",
             description = "content-type: it is not sent as JSON"),
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
             description = "parameter: a field is wrong"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn post(

@@ -91,7 +91,8 @@ impl From<Entry> for AuditEntry {
     responses(
         (status = OK, body = AuditLog),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn list(

@@ -19,7 +19,8 @@ pub(super) struct Configuration {
     keys: BTreeMap<String, String>,
     /// Where each of these keys was set: a file, the name of an environment variable, or `default`.
     origins: BTreeMap<String, String>,
-    /// What is wrong with the configuration that was refused last, a line per problem; null when the last one was taken.
+    /// What is wrong with the configuration that was refused last, a line per problem; null when the last one was
+    /// taken.
     refused_config: Option<String>,
 }
 

@@ -39,8 +39,8 @@ pub(super) struct DatasetBrief {
     /// When the schedule ticks next.
     #[schema(format = DateTime)]
     next_tick: Option<String>,
-    /// How many days are in each state, by the state's name or `missing`; a state without days is not in it. This and what
-    /// follows of days is null until it was read for the first time after the start.
+    /// How many days are in each state, by the state's name or `missing`; a state without days is not in it. This and
+    /// what follows of days is null until it was read for the first time after the start.
     #[schema(value_type = Option<BTreeMap<String, u64>>)]
     counts: Option<BTreeMap<&'static str, u64>>,
     /// The newest day whose rows are in the target.
@@ -48,8 +48,8 @@ pub(super) struct DatasetBrief {
     last_loaded: Option<Day>,
     /// Days from `last_loaded` to the newest wanted one.
     lag: Option<u64>,
-    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, or failed with attempts left)
-    /// to the newest wanted one, both included; 0 when none is.
+    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, or failed with attempts
+    /// left) to the newest wanted one, both included; 0 when none is.
     days_behind: Option<u64>,
     /// How many wanted days are past their deadline and neither in the target nor left out.
     late: Option<u64>,

@@ -75,7 +75,8 @@ pub(super) struct RejectedRows {
         (status = OK, body = DayDetail),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
             description = "no-such-dataset, or no-such-day: it is neither wanted nor has it a row"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn one(
@@ -139,7 +140,8 @@ pub(super) struct Which {
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
             description = "no-such-dataset, no-such-day"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn rejected_rows(

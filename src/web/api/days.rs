@@ -102,8 +102,10 @@ fn state(name: &str) -> Result<Option<DayState>, Problem> {
     responses(
         (status = OK, body = Days),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
+            description = "no-such-dataset"),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn list(

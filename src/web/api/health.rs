@@ -38,8 +38,8 @@ pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>,
     Ok(Json(Fine { status: "ok" }))
 }
 
-/// Whether the process can do its work: the database answers, and the configuration was taken. What is wrong is not told
-/// to everybody; `configuration` and the log tell it.
+/// Whether the process can do its work: the database answers, and the configuration was taken. What is wrong is not
+/// told to everybody; `configuration` and the log tell it.
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -38,8 +38,8 @@ const DOCUMENT: &str = "/api/openapi.json";
 #[openapi(
     info(
         title = "dayfill",
-        description = "What the daemon knows of datasets and days, and what it can be asked for. Fields are added, never \
-                       renamed or removed: ignore what you do not know. Errors are problem details (RFC 9457).",
+        description = "What the daemon knows of datasets and days, and what it can be asked for. Fields are added, \
+                       never renamed or removed: ignore what you do not know. Errors are problem details (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(

@@ -25,7 +25,8 @@ pub(super) struct Workers {
     tag = "daemon",
     responses(
         (status = OK, body = Workers),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "database")
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
+            description = "database")
     )
 )]
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Json<Workers>, Problem> {

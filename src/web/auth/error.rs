@@ -37,7 +37,10 @@ pub enum AuthError {
         why: String,
     },
     /// The file of the key holds something else.
-    #[error("{path}: is not a key: remove it, and a new one is made; whoever is logged in is out then", path = path.display())]
+    #[error(
+        "{path}: is not a key: remove it, and a new one is made; whoever is logged in is out then",
+        path = path.display()
+    )]
     NotAKey {
         /// The file.
         path: PathBuf,

@@ -96,8 +96,8 @@ mod tests {
         let text = std::str::from_utf8(&frame).unwrap();
         assert_eq!(
             text,
-            "event: day\ndata: {\"dataset\":\"orders\",\"day\":\"2024-03-01\",\"state\":\"failed\",\"rows_loaded\":null,\
-             \"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
+            "event: day\ndata: {\"dataset\":\"orders\",\"day\":\"2024-03-01\",\"state\":\"failed\",\
+             \"rows_loaded\":null,\"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
         );
         assert_eq!(frame_of_daemon(), "event: daemon\ndata: {}\n\n");
     }

@@ -70,7 +70,8 @@ impl Events {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Ends the streams there are: where they are listened for is about to change. Whoever listens comes back by itself.
+    /// Ends the streams there are: where they are listened for is about to change. Whoever listens comes back by
+    /// itself.
     pub(in crate::web) fn break_off(&self) {
         if let Some(frames) = &mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner) {
             *frames = broadcast::channel(BEHIND).0;

@@ -28,8 +28,8 @@ pub(super) fn refuse_if_foreign(client: &Client, headers: &HeaderMap) -> Result<
     Err(Problem::forbidden(
         "origin",
         format!(
-            "the request was made on {made_on}, not on {scheme}://{host}; programs need a token, and a proxy in between \
-             has to be among web.trusted_proxies and hand on the host and the scheme"
+            "the request was made on {made_on}, not on {scheme}://{host}; programs need a token, and a proxy in \
+             between has to be among web.trusted_proxies and hand on the host and the scheme"
         ),
     ))
 }

@@ -20,10 +20,10 @@ use crate::status::{self, WorkerStatus};
 use crate::web::actions::went_well;
 use crate::web::auth::no_users;
 use crate::web::guard::NoUsers;
-use crate::web::page;
-use crate::web::page::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
+use crate::web::view;
+use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 
 /// Entries of the audit log on one page.
 const ENTRIES: u32 = 50;
@@ -42,7 +42,7 @@ pub(super) async fn login(
 ) -> Response {
     let problem = nobody.map(|_| no_users());
     let error = problem.as_ref().map(|problem| problem.detail.clone());
-    let html = Html(page::login(&pages.frame(&asking), &Login { name: String::new(), next, error }));
+    let html = Html(view::login(&pages.frame(&asking), &Login { name: String::new(), next, error }));
     match problem {
         Some(problem) => problem.respond(html),
         None => html.into_response(),
@@ -92,7 +92,7 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
         }
     };
     let model = Daemons { daemons: all.into_iter().map(daemon).collect() };
-    Ok(Html(page::daemons(&pages.frame(&asking), &model)))
+    Ok(Html(view::daemons(&pages.frame(&asking), &model)))
 }
 
 pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> Html<String> {
@@ -112,7 +112,7 @@ pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> H
         keys: shown.keys.iter().map(key).collect(),
         refused,
     };
-    Html(page::configuration(&pages.frame(&asking), &model))
+    Html(view::configuration(&pages.frame(&asking), &model))
 }
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ pub(super) async fn audit_log(
         older: items.last().map(|entry| entry.id).filter(|_| older),
         entries: items.into_iter().map(entry).collect(),
     };
-    Ok(Html(page::audit_log(&pages.frame(&asking), &model)))
+    Ok(Html(view::audit_log(&pages.frame(&asking), &model)))
 }
 
 fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, DbError> {

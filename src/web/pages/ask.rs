@@ -13,10 +13,10 @@ use super::{Asking, PagesState, frame};
 use crate::day::DayRange;
 use crate::web::actions::{self, Action, Effect, Order, Wrong};
 use crate::web::guard::see_other;
-use crate::web::page;
-use crate::web::page::model::{DryRun, DryRunDay};
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
+use crate::web::view;
+use crate::web::view::model::{DryRun, DryRunDay};
 
 /// The fields of the forms. Empty ones are as good as none.
 #[derive(Deserialize, Default)]
@@ -56,7 +56,7 @@ pub(super) async fn dry_run(
         days: effects.iter().map(dry_run_day).collect(),
         allowed: asking.may_change(),
     };
-    Ok(Html(page::dry_run(&pages.frame(&asking), &model)))
+    Ok(Html(view::dry_run(&pages.frame(&asking), &model)))
 }
 
 fn dry_run_day(effect: &Effect) -> DryRunDay {

@@ -20,10 +20,10 @@ use crate::scheduler;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Selection, Summary, Wanted};
-use crate::web::page;
-use crate::web::page::model::{Action, Cell, DatasetPage, Measure, OpenDay};
 use crate::web::parameters::InPath;
 use crate::web::problem::Problem;
+use crate::web::view;
+use crate::web::view::model::{Action, Cell, DatasetPage, Measure, OpenDay};
 
 /// How many days the charts show.
 const HISTORY: usize = 90;
@@ -52,7 +52,7 @@ pub(super) async fn dataset(
     let job = std::sync::Arc::clone(&shown.job);
     let read = pages.site.read(move |conn| read(conn, &job.dataset)).await?;
     let page = filled(&pages, &shown, read, asking.may_change());
-    Ok(Html(page::dataset(&pages.frame(&asking), &page)))
+    Ok(Html(view::dataset(&pages.frame(&asking), &page)))
 }
 
 /// Reads what the page shows. Of ten years of days only those are read whole that the charts and the list show.

@@ -20,10 +20,10 @@ use crate::scheduler;
 use crate::state::State as DayState;
 use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
 use crate::web::guard::see_other;
-use crate::web::page;
-use crate::web::page::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
+use crate::web::view;
+use crate::web::view::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
 use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
@@ -80,7 +80,7 @@ pub(super) async fn day(
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-day", detail));
     };
     let model = filled(&pages, &shown, read, asking.may_change());
-    Ok(Html(page::day(&pages.frame(&asking), &model)))
+    Ok(Html(view::day(&pages.frame(&asking), &model)))
 }
 
 fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Option<Read>, DbError> {

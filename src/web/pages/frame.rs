@@ -12,7 +12,7 @@ use super::Pages;
 use crate::web::actions::Action;
 use crate::web::auth::{How, Role, Who};
 use crate::web::guard::Csrf;
-use crate::web::page::model::{self, Frame, Notice};
+use crate::web::view::model::{self, Frame, Notice};
 use crate::wording::counted;
 
 /// Who asks for a page.

@@ -1,4 +1,4 @@
-//! The pages, served: each handler reads what is known, fills a view model of [`page`] and answers with it.
+//! The pages, served: each handler reads what is known, fills a model of [`view`] and answers with it.
 
 mod administration;
 mod ask;
@@ -19,9 +19,9 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::guard::Refused;
-use super::page::assets::Asset;
-use super::page::{self, Links, model};
 use super::site::Site;
+use super::view::assets::Asset;
+use super::view::{self, Links, model};
 
 pub use self::frame::Asking;
 
@@ -42,7 +42,7 @@ impl Pages {
     /// What everybody may look at: the login, styles and scripts.
     pub fn open(&self) -> Router {
         let mut router = Router::new().route("/login", get(administration::login));
-        for asset in page::assets::assets() {
+        for asset in view::assets::assets() {
             router = router.route(&asset.path, get(move |headers: HeaderMap| async move { served(asset, &headers) }));
         }
         router.with_state(self.clone())
@@ -72,18 +72,18 @@ impl Pages {
         let html = match problem.code {
             "wrong-login" | "too-many-logins" | "users" => {
                 let error = Some(problem.detail.clone());
-                page::login(&frame, &model::Login { name: String::new(), next: next.clone(), error })
+                view::login(&frame, &model::Login { name: String::new(), next: next.clone(), error })
             }
-            "role" => page::may_not(
+            "role" => view::may_not(
                 &frame,
                 &model::MayNot { what: "This".to_owned(), needs: super::auth::Role::Operator.name().to_owned() },
             ),
             "database" => {
                 let (since, error) =
                     shown.unreachable.clone().unwrap_or_else(|| (chrono::Utc::now(), problem.detail.clone()));
-                page::unreachable(&frame, &model::Unreachable { database: shown.database.clone(), since, error })
+                view::unreachable(&frame, &model::Unreachable { database: shown.database.clone(), since, error })
             }
-            _ => page::problem(
+            _ => view::problem(
                 &frame,
                 &model::Problem {
                     status: problem.status.as_u16(),
@@ -98,8 +98,8 @@ impl Pages {
 
 type PagesState = State<Pages>;
 
-/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request, and
-/// the length of what comes over the wire would tell of it to who can choose those.
+/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request,
+/// and the length of what comes over the wire would tell of it to who can choose those.
 fn served(asset: &'static Asset, headers: &HeaderMap) -> Response {
     let always = [
         (CONTENT_TYPE, asset.content_type),

@@ -15,11 +15,11 @@ use crate::load_day::Flight;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{RecentDay, Summary};
-use crate::web::page;
-use crate::web::page::model::{self, Attention, Cell, DatasetRow, DaysInShort, Overview, Why};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
+use crate::web::view;
+use crate::web::view::model::{self, Attention, Cell, DatasetRow, DaysInShort, Overview, Why};
 
 /// Datasets on one page.
 const AT_ONCE: usize = 100;
@@ -45,11 +45,11 @@ pub(super) async fn overview(
         && let Some((since, error)) = shown.unreachable.clone()
     {
         let gone = model::Unreachable { database: shown.database.clone(), since, error };
-        return Ok(Html(page::unreachable(&pages.frame(&asking), &gone)));
+        return Ok(Html(view::unreachable(&pages.frame(&asking), &gone)));
     }
     let summaries = pages.site.summaries().all();
     let model = overview_of(&shown, &summaries, &q, page.unwrap_or(1));
-    Ok(Html(page::overview(&pages.frame(&asking), &model)))
+    Ok(Html(view::overview(&pages.frame(&asking), &model)))
 }
 
 fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, query: &str, page: usize) -> Overview {

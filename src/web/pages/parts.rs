@@ -9,7 +9,7 @@ use crate::db::paused::Paused;
 use crate::load_day::Flight;
 use crate::state::State as DayState;
 use crate::status::{DayStatus, MISSING, Summary};
-use crate::web::page::model::{CellState, Loading, Pause, RowCounts, StateCount};
+use crate::web::view::model::{CellState, Loading, Pause, RowCounts, StateCount};
 
 /// A state by its name, as a cell shows it.
 pub(super) fn state_of(name: &str) -> CellState {

@@ -76,9 +76,9 @@ fn run_to_some_instant(process: &mut Process, database: &dyn Database) -> String
 /// Each day is in the target whole and says so, or is not there and does not: seen in one statement, so at one instant.
 fn assert_whole(database: &dyn Database, when: &str) {
     let seen = database.lines(
-        "select cast(coalesce(p.day, t.file_date) as text) as day, case when p.loaded_at is null then 'no' else 'yes' end \
-         as loaded, coalesce(p.rows_loaded, 0) as said, coalesce(t.number, 0) as there, coalesce(t.total, 0) as total, \
-         coalesce(p.state, 'missing') as state \
+        "select cast(coalesce(p.day, t.file_date) as text) as day, \
+         case when p.loaded_at is null then 'no' else 'yes' end as loaded, coalesce(p.rows_loaded, 0) as said, \
+         coalesce(t.number, 0) as there, coalesce(t.total, 0) as total, coalesce(p.state, 'missing') as state \
          from (select * from processed_days where dataset = 'orders') p full outer join \
          (select file_date, count(*) as number, sum(amount) as total from orders group by file_date) t \
          on t.file_date = p.day",

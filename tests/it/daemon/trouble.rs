@@ -1,5 +1,5 @@
-//! Trouble with the database that is nobody's fault: sessions that die alone, ends of attempts that cannot be written, a
-//! file that another program holds. It costs no attempt, no day, and keeps nobody waiting.
+//! Trouble with the database that is nobody's fault: sessions that die alone, ends of attempts that cannot be written,
+//! a file that another program holds. It costs no attempt, no day, and keeps nobody waiting.
 
 use diesel::connection::SimpleConnection;
 use rustix::process::Signal;

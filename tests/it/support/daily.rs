@@ -108,8 +108,8 @@ pub(crate) fn amounts(database: &dyn Database) -> Vec<String> {
     database.lines("select amount, count(*) as n from orders group by amount order by amount")
 }
 
-/// Adds the dataset `clock`, by which tests tell that time has passed for the daemon: its only file never comes, and the
-/// daemon looks for it each second.
+/// Adds the dataset `clock`, by which tests tell that time has passed for the daemon: its only file never comes, and
+/// the daemon looks for it each second.
 pub(crate) fn add_clock(project: &Project) {
     let sections = "[waiting]\npoll = \"1s\"";
     let clock = Orders { source: "url = \"nowhere/{day}.csv\"".to_owned(), table: "clock", sections, ..ticking(FIRST) };

@@ -1,11 +1,11 @@
-//! A throw-away `PostgreSQL` for the tests: a database of its own for each test, on a cluster that the tests of a run share,
-//! or a whole cluster for a test that has to stop it.
+//! A throw-away `PostgreSQL` for the tests: a database of its own for each test, on a cluster that the tests of a run
+//! share, or a whole cluster for a test that has to stop it.
 //!
-//! [`TestPostgres::database`] uses the server of `DAYFILL_TEST_POSTGRES_URL` if that is set (its user must be allowed to
-//! create databases). Otherwise the first test that asks starts a cluster. Test runners may give each test a process of
-//! its own, so the cluster belongs to none of them: `postgres.sh`, a small process beside it, keeps it until nobody
-//! holds the lock that every user holds, which the kernel lets go of however a test ends. A missing `PostgreSQL` fails the
-//! test; it never skips it.
+//! [`TestPostgres::database`] uses the server of `DAYFILL_TEST_POSTGRES_URL` if that is set (its user must be allowed
+//! to create databases). Otherwise the first test that asks starts a cluster. Test runners may give each test a process
+//! of its own, so the cluster belongs to none of them: `postgres.sh`, a small process beside it, keeps it until nobody
+//! holds the lock that every user holds, which the kernel lets go of however a test ends. A missing `PostgreSQL` fails
+//! the test; it never skips it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -310,8 +310,8 @@ fn owner() -> Option<(u32, u32)> {
     Some(find("postgres").or_else(|| find("nobody")).expect("a user for the cluster: postgres or nobody"))
 }
 
-/// The folder with initdb, `pg_ctl` and postgres: the one in PATH, or else the newest where Debian puts them, which is not in
-/// PATH.
+/// The folder with initdb, `pg_ctl` and postgres: the one in PATH, or else the newest where Debian puts them, which is
+/// not in PATH.
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Behind a link to one of the programs are the others.

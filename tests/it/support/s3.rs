@@ -1,7 +1,7 @@
 //! An S3 service in the test process: objects in memory, signatures checked, and faults on demand.
 //!
-//! A program under test is pointed at it by `endpoint`, `allow_http = true`, `path_style = true` and, unless the server is
-//! public, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in its environment.
+//! A program under test is pointed at it by `endpoint`, `allow_http = true`, `path_style = true` and, unless the server
+//! is public, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in its environment.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;

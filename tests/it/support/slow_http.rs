@@ -1,5 +1,5 @@
-//! A small web server that can hold an answer, before it begins or half way, and says when it was asked: what a slow source
-//! looks like, without anybody sleeping.
+//! A small web server that can hold an answer, before it begins or half way, and says when it was asked: what a slow
+//! source looks like, without anybody sleeping.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Write};

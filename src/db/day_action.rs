@@ -1,0 +1,106 @@
+//! What a person does to a day without loading it: skip, forget, retry; and days whose process is gone.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::db::attempts;
+use crate::db::days::{ProcessedDay, insert, lock, remove, save};
+use crate::db::error::{DbError, Doing};
+use crate::db::pool::{Conn, on};
+use crate::db::schema::rejected_rows;
+use crate::plan::Owner;
+use crate::state::{Event, IllegalMove, State, after};
+
+/// What a person can do to a day without loading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayAction<'a> {
+    /// Leave it out, for a reason.
+    Skip(Option<&'a str>),
+    /// Back to missing.
+    Forget,
+    /// Start a new series of attempts.
+    Retry,
+}
+
+/// An action could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DayActionError {
+    /// The state does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalMove),
+    /// Another process is loading the day.
+    #[error("being loaded by another process")]
+    Busy,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Carries out a person's action on one day; the state before it. Durable when it returns. A running day whose process
+/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it
+/// is.
+///
+/// # Errors
+/// A [`DayActionError`]; nothing was changed then.
+pub fn carry_out(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    action: DayAction<'_>,
+) -> Result<Option<State>, DayActionError> {
+    conn.transaction(|conn| {
+        let now = conn.now()?;
+        let found = lock(conn, dataset.as_str(), day.date(), true)?;
+        let row = found.map(|row| settled(conn, row, now)).transpose()?;
+        let before = row.as_ref().map(|row| row.state.0);
+        match action {
+            DayAction::Retry => {
+                if let Some(row) = row {
+                    // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
+                    let loaded = before == Some(State::Loaded);
+                    let row = if loaded { row } else { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } };
+                    save(conn, &row)?;
+                }
+            }
+            DayAction::Skip(reason) => {
+                after(before, Event::Skipped, false)?;
+                let fresh = row.is_none();
+                let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
+                let note = reason.map(ToOwned::to_owned);
+                let row =
+                    ProcessedDay { note, next_attempt_at: None, waiting_since: None, ..row.unclaimed(State::Skipped) };
+                if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
+            }
+            DayAction::Forget => {
+                after(before, Event::Forgotten, false)?;
+                remove(conn, dataset.as_str(), day.date())?;
+                let rejects = rejected_rows::table
+                    .filter(rejected_rows::dataset.eq(dataset.as_str()))
+                    .filter(rejected_rows::day.eq(day.date()));
+                on!(conn, c => diesel::delete(rejects).execute(c)).doing("removing the day's rejected rows")?;
+            }
+        }
+        Ok(before)
+    })
+}
+
+/// A running day whose process is gone, put in the state it is really in.
+fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, DayActionError> {
+    if row.state.0 != State::Running {
+        return Ok(row);
+    }
+    if row.known(conn, now)?.owner == Owner::Alive {
+        return Err(DayActionError::Busy);
+    }
+    attempts::lost(conn, &row, now)?;
+    Ok(abandoned(row))
+}
+
+/// What a running day becomes when its process is gone and nobody takes it over.
+pub(super) fn abandoned(row: ProcessedDay) -> ProcessedDay {
+    let state = if row.in_target() { State::Loaded } else { State::Failed };
+    let error = (state == State::Failed).then(|| attempts::LOST.to_owned());
+    ProcessedDay { error, next_attempt_at: None, ..row.unclaimed(state) }
+}

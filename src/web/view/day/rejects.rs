@@ -1,0 +1,41 @@
+//! The rows that could not be taken.
+
+use maud::{Markup, html};
+
+use crate::web::view::model::{DayPage, Frame};
+use crate::web::view::parts::{beside, panel, scrolls};
+use crate::web::view::words::{number, of};
+
+pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
+    let rejects = &page.rejects;
+    let table = html! {
+        table {
+            thead { tr {
+                th.n scope="col" { "Line" } th scope="col" { "Column" } th scope="col" { "Value" }
+                th scope="col" { "Why it was rejected" }
+            } }
+            tbody { @for reject in &rejects.rows { tr {
+                th.n scope="row" { (number(reject.line)) }
+                td {
+                    @if let Some(column) = &reject.column { code { (column) } } @else { span.soft { "the row" } }
+                }
+                td.value { @if let Some(value) = &reject.value { code { (value) } } }
+                td.why { (reject.reason) }
+            } } }
+        }
+    };
+    let links = &frame.links;
+    let before = rejects.before.map(|line| links.rejects_before(&page.dataset, page.day, line));
+    let behind = rejects.behind.map(|line| links.rejects_after(&page.dataset, page.day, line));
+    (rejects.total > 0).then(|| {
+        panel(
+            "rejects",
+            "Rejected rows",
+            &html! {
+                @if before.is_some() || behind.is_some() { p.soft { (of(rejects.total, "row")) " are kept." } }
+                (scrolls("Rejected rows, a table", &table))
+                (beside(before, behind, ("previous", "next")))
+            },
+        )
+    })
+}

@@ -1,0 +1,103 @@
+//! The dry run: what an action would do to each day and why, before it is asked for.
+
+use maud::{Markup, html};
+
+use crate::web::view::frame::{Live, Place, framed};
+use crate::web::view::model::{Action, CellState, DryRun, Frame, LONGEST_REASON};
+use crate::web::view::parts::{asks, panel, scrolls, state};
+use crate::web::view::words::{length, number, of, range};
+
+/// How many days are listed; all are counted.
+const LISTED: usize = 400;
+
+/// What an action would do to a dataset's days.
+#[must_use]
+pub fn dry_run(frame: &Frame, page: &DryRun) -> String {
+    let (links, dataset) = (&frame.links, &page.dataset);
+    let title = format!("{} {dataset}", page.action.label());
+    let content = html! {
+        nav.crumbs aria-label="Where this is" {
+            a href=(links.overview()) { "Datasets" } " / " a href=(links.dataset(dataset)) { (dataset) }
+        }
+        h1 { (title) }
+        p.lead {
+            @match page.range { Some(days) => (range(days)), None => "All wanted days" } ". "
+            (page.action.meaning()) " " b { "Nothing has happened yet." }
+        }
+        (panel("would", "What would happen", &would(frame, page)))
+        @if !page.days.is_empty() { (panel("day-by-day", "Day by day", &day_by_day(frame, page))) }
+    };
+    framed(frame, &format!("Dry run: {title}"), Place::Datasets, Live::No, &content)
+}
+
+fn would(frame: &Frame, page: &DryRun) -> Markup {
+    let becoming = |state| page.days.iter().filter(|day| day.becomes == Some(state)).count();
+    let changed = CellState::ALL.into_iter().map(|state| (state, becoming(state))).filter(|(_, days)| *days > 0);
+    let changed: Vec<(CellState, usize)> = changed.collect();
+    let left = page.days.iter().filter(|day| day.becomes.is_none()).count();
+    html! {
+        ul.tally {
+            @for (state, days) in &changed {
+                li { i.m.(state.class()) {} b { (of(length(*days), "day")) } " would be " (state.word()) }
+            }
+            @if left > 0 { li { i.m.none {} b { (of(length(left), "day")) } " left alone" } }
+            @if page.days.is_empty() { li { i.m.none {} "There is no such day." } }
+        }
+        @if changed.is_empty() {
+            p { "Nothing would change." }
+            p.actions { a.button href=(frame.links.dataset(&page.dataset)) { "Back to " (page.dataset) } }
+        } @else if page.allowed {
+            (confirm(frame, page))
+        } @else {
+            p { "Your role may look at this, and not ask for it." }
+            p.actions { a.button href=(frame.links.dataset(&page.dataset)) { "Back to " (page.dataset) } }
+        }
+    }
+}
+
+fn confirm(frame: &Frame, page: &DryRun) -> Markup {
+    let touched = page.days.iter().filter(|day| day.becomes.is_some()).count();
+    html! {
+        form.confirm method="post" action=(frame.links.actions(&page.dataset)) {
+            (asks(frame, page.action))
+            @if let Some(range) = page.range {
+                input type="hidden" name="from" value=(range.from);
+                input type="hidden" name="to" value=(range.to);
+            }
+            label for="reason" {
+                @if page.action == Action::Skip { "Why (kept with the days)" }
+                @else { "Why (kept in the audit log, may be empty)" }
+            }
+            input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off"
+                required[page.action == Action::Skip];
+            div.actions {
+                button.primary { (page.action.label()) " " (of(length(touched), "day")) }
+                a.button href=(frame.links.dataset(&page.dataset)) { "Back, without doing it" }
+            }
+        }
+    }
+}
+
+fn day_by_day(frame: &Frame, page: &DryRun) -> Markup {
+    let table = html! {
+        table {
+            thead { tr {
+                @for heading in ["Day", "Now", "Would be", "Because"] { th scope="col" { (heading) } }
+            } }
+            tbody { @for day in page.days.iter().take(LISTED) { tr {
+                th scope="row" { a href=(frame.links.day(&page.dataset, day.day)) { (day.day) } }
+                td { (state(day.state)) }
+                td { @match day.becomes { Some(becomes) => (state(becomes)), None => { span.soft { "left alone" } } } }
+                td.why { (day.because) }
+            } } }
+        }
+    };
+    let more = page.days.len().saturating_sub(LISTED);
+    html! {
+        (scrolls("Day by day, a table", &table))
+        @if more > 0 {
+            p.soft { "These are the first " (number(length(LISTED))) "; " (of(length(more), "later day")) " "
+                (if more == 1 { "is" } else { "are" }) " counted above." }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the page of a dataset shows, and the dry run.
+
+use chrono::{DateTime, Utc};
+
+use crate::day::{Day, DayRange};
+use crate::web::view::model::{Action, Cell, CellState, Loading, RowCounts, StateCount};
+
+/// A dataset and all its days.
+#[derive(Debug, Clone)]
+pub struct DatasetPage {
+    /// Its name.
+    pub name: String,
+    /// The template of its files.
+    pub source: String,
+    /// The target table.
+    pub table: String,
+    /// The schedule's cron fields.
+    pub cron: String,
+    /// The schedule's zone.
+    pub timezone: String,
+    /// The first wanted day.
+    pub start: Day,
+    /// The last wanted day; `None` goes on for ever.
+    pub end: Option<Day>,
+    /// How many days before a tick's date the tick's newest day lies.
+    pub lag_days: u32,
+    /// When the schedule ticks next.
+    pub next_tick: Option<DateTime<Utc>>,
+    /// Set while its ticks load nothing.
+    pub pause: Option<Pause>,
+    /// What holds the dataset up, such as a target that does not fit.
+    pub trouble: Option<String>,
+    /// How many days are late.
+    pub late: u64,
+    /// Its days by state.
+    pub counts: Vec<StateCount>,
+    /// The newest loaded day.
+    pub last_loaded: Option<Day>,
+    /// What this person may ask for now.
+    pub actions: Vec<Action>,
+    /// The days that are being loaded.
+    pub loading: Vec<Loading>,
+    /// Every day that is wanted or has a row, oldest first.
+    pub cells: Vec<Cell>,
+    /// The last 60 to 90 days for the charts, oldest first, without gaps.
+    pub history: Vec<Measure>,
+    /// The days that are not loaded, newest first; at most some hundreds.
+    pub open: Vec<OpenDay>,
+    /// How many days are not loaded.
+    pub open_total: usize,
+}
+
+/// A dataset that is on pause.
+#[derive(Debug, Clone)]
+pub struct Pause {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Who paused it.
+    pub by: String,
+    /// Why, where that was said.
+    pub reason: Option<String>,
+}
+
+/// A day as the charts show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure {
+    /// The day.
+    pub day: Day,
+    /// What it is.
+    pub state: CellState,
+    /// Its counts, where rows were counted.
+    pub rows: Option<RowCounts>,
+    /// How long its last attempt took, in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+/// A day that is not loaded.
+#[derive(Debug, Clone)]
+pub struct OpenDay {
+    /// The day.
+    pub day: Day,
+    /// What it is.
+    pub state: CellState,
+    /// It is past its deadline.
+    pub late: bool,
+    /// Attempts begun in the present series.
+    pub attempts: u32,
+    /// Why it is not loaded.
+    pub reason: String,
+    /// When it is looked at again by itself.
+    pub next_look: Option<DateTime<Utc>>,
+}
+
+/// What an action would do, before it is asked for.
+#[derive(Debug, Clone)]
+pub struct DryRun {
+    /// The dataset.
+    pub dataset: String,
+    /// The action.
+    pub action: Action,
+    /// The days it was asked for; `None` is all wanted days.
+    pub range: Option<DayRange>,
+    /// What would happen to each day, oldest first.
+    pub days: Vec<DryRunDay>,
+    /// This person may ask for it.
+    pub allowed: bool,
+}
+
+/// What an action would do to a day.
+#[derive(Debug, Clone)]
+pub struct DryRunDay {
+    /// The day.
+    pub day: Day,
+    /// What it is now.
+    pub state: CellState,
+    /// What it would be if all goes well; `None` leaves it alone.
+    pub becomes: Option<CellState>,
+    /// Why.
+    pub because: String,
+}

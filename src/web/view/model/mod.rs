@@ -1,0 +1,115 @@
+//! What the pages show: plain values, filled by whoever has the database and the configuration. A page shows a text as
+//! it is given here and escapes it; secrets are masked before they come here.
+
+mod administration;
+mod dataset;
+mod day;
+mod overview;
+
+pub use administration::{
+    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+};
+pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
+pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
+pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
+
+pub use crate::load_day::Step;
+pub use crate::web::action::{Action, LONGEST_REASON};
+
+use chrono::{DateTime, Utc};
+
+use crate::day::Day;
+use crate::state::State;
+use crate::web::view::links::Links;
+
+/// What surrounds every page.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The URLs.
+    pub links: Links,
+    /// The version that answers.
+    pub version: String,
+    /// When the page was made.
+    pub now: DateTime<Utc>,
+    /// What the stream of events said of itself before the page was made: a page that hears another number has missed
+    /// something.
+    pub told: u64,
+    /// Who is logged in; `None` where nobody is, or where nobody has to be.
+    pub who: Option<Who>,
+    /// The token that every form carries which changes something.
+    pub csrf: String,
+    /// What came of what was just asked for.
+    pub notice: Option<Notice>,
+}
+
+/// Who is logged in.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// The name.
+    pub name: String,
+    /// The role, as the configuration names it.
+    pub role: String,
+}
+
+/// What came of what was just asked for, told once.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// It was done, or is being done.
+    pub done: bool,
+    /// A sentence.
+    pub text: String,
+}
+
+/// What a day is, as a cell of a calendar shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CellState {
+    /// It has a row in the state table.
+    Stored(State),
+    /// It is wanted and has none.
+    Missing,
+    /// The schedule does not want it.
+    NotWanted,
+    /// It is not wanted yet.
+    Future,
+}
+
+/// A day of a calendar.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The day.
+    pub day: Day,
+    /// What it is.
+    pub state: CellState,
+    /// The rows that were loaded.
+    pub rows: Option<u64>,
+    /// What is said of it: an error, a note.
+    pub detail: Option<String>,
+    /// It is past its deadline.
+    pub late: bool,
+}
+
+/// How many days are in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCount {
+    /// The state.
+    pub state: CellState,
+    /// How many days.
+    pub days: u64,
+}
+
+/// A load in flight.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    /// Its day.
+    pub day: Day,
+    /// The step it is at.
+    pub step: Step,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Bytes read so far, as stored.
+    pub bytes: u64,
+    /// The file's size as stored, where the source tells it.
+    pub bytes_total: Option<u64>,
+    /// Rows per second of late.
+    pub rows_per_second: Option<u64>,
+}

@@ -1,0 +1,88 @@
+//! What the overview shows.
+
+use chrono::{DateTime, Utc};
+
+use crate::day::Day;
+use crate::state::State;
+use crate::web::view::model::{Cell, Loading, Pause, StateCount};
+
+/// The overview of all datasets, one page of it.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// What needs a person, the most urgent first. At most some dozens; the rest is counted in `attention_total`.
+    pub attention: Vec<Attention>,
+    /// How much needs a person in all.
+    pub attention_total: usize,
+    /// How many datasets there are whose days were not read yet, so that it is not known who needs a person there.
+    pub unread: usize,
+    /// The text that datasets are filtered by; empty shows all.
+    pub query: String,
+    /// Which page this is, from 1.
+    pub page: usize,
+    /// How many pages there are, at least 1.
+    pub pages: usize,
+    /// How many datasets the filter leaves.
+    pub found: usize,
+    /// How many datasets there are.
+    pub total: usize,
+    /// The datasets of this page.
+    pub datasets: Vec<DatasetRow>,
+}
+
+/// Something that needs a person.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    /// Why.
+    pub why: Why,
+    /// The dataset it is about.
+    pub dataset: Option<String>,
+    /// The day it is about.
+    pub day: Option<Day>,
+    /// What is wrong, in a sentence or two.
+    pub text: String,
+}
+
+/// Why something needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A day is in a state that only a person moves: refused, or failed with no attempts left.
+    Day(State),
+    /// A day is past its deadline.
+    Late,
+    /// The database cannot be reached, or fails.
+    Database,
+    /// A dataset's target does not fit, or something else holds the dataset up.
+    Target,
+    /// A daemon refused the configuration.
+    Configuration,
+}
+
+/// A dataset, as one row of the overview.
+#[derive(Debug, Clone)]
+pub struct DatasetRow {
+    /// Its name.
+    pub name: String,
+    /// The template of its files.
+    pub source: String,
+    /// Its days; `None` while they were not read yet.
+    pub days: Option<DaysInShort>,
+    /// When its schedule ticks next.
+    pub next_tick: Option<DateTime<Utc>>,
+    /// Set while its ticks load nothing.
+    pub pause: Option<Pause>,
+    /// The days that are being loaded.
+    pub loading: Vec<Loading>,
+}
+
+/// The days of a dataset, as a row of the overview has them.
+#[derive(Debug, Clone)]
+pub struct DaysInShort {
+    /// The last ones, oldest first; about 30.
+    pub cells: Vec<Cell>,
+    /// How many there are by state.
+    pub counts: Vec<StateCount>,
+    /// The newest loaded one.
+    pub last_loaded: Option<Day>,
+    /// How many are late.
+    pub late: u64,
+}

@@ -1,0 +1,128 @@
+//! The overview: what needs a person, then every dataset in a row.
+
+use maud::{Markup, html};
+
+use crate::web::view::frame::{Live, Place, framed};
+use crate::web::view::links::Links;
+use crate::web::view::model::{Attention, DatasetRow, Frame, Overview, Why};
+use crate::web::view::parts::{badges, counts, loads, marked, pager, strip};
+use crate::web::view::words::{length, minute, number, of};
+
+/// The page of all datasets.
+#[must_use]
+pub fn overview(frame: &Frame, page: &Overview) -> String {
+    let title = match page.attention_total {
+        0 => "Datasets".to_owned(),
+        1 => "1 needs a person".to_owned(),
+        more => format!("{} need a person", number(length(more))),
+    };
+    let content = html! {
+        h1.unseen { "Overview" }
+        (attention(&frame.links, page))
+        (datasets(&frame.links, page))
+    };
+    framed(frame, &title, Place::Datasets, Live::All, &content)
+}
+
+fn attention(links: &Links, page: &Overview) -> Markup {
+    let more = page.attention_total.saturating_sub(page.attention.len());
+    let is_calm = page.attention_total == 0 && page.unread == 0;
+    html! {
+        section.panel.attention.calm[is_calm] aria-labelledby="attention" {
+            h2 #attention { "Needs a person" }
+            @if is_calm {
+                p { i.m.loaded {} "Nothing does. What is not loaded yet is looked after." }
+            } @else if page.attention_total > 0 {
+                ul.needs { @for item in &page.attention { li { (needs(links, item)) } } }
+            }
+            @if more > 0 { p.soft { "and " (number(length(more))) " more" } }
+            @if page.unread > 0 {
+                p.soft { "The days of " (of(length(page.unread), "dataset")) " were not read yet." }
+            }
+        }
+    }
+}
+
+fn needs(links: &Links, item: &Attention) -> Markup {
+    let (word, class) = item.why.word();
+    let (href, look) = match (item.why, &item.dataset, item.day) {
+        (_, Some(dataset), Some(day)) => (links.day(dataset, day), "Look at the day"),
+        (_, Some(dataset), None) => (links.dataset(dataset), "Look at the dataset"),
+        (Why::Configuration, None, _) => (links.configuration(), "Look at the configuration"),
+        (_, None, _) => (links.daemons(), "Look at the daemons"),
+    };
+    let about =
+        html! { @if let Some(dataset) = &item.dataset { (dataset) } @if let Some(day) = item.day { " " (day) } };
+    html! {
+        (marked(class, word))
+        p {
+            @if item.dataset.is_some() { b { (about) } " " }
+            (item.text)
+        }
+        a href=(href) { (look) @if item.dataset.is_some() { span.unseen { ": " (about) } } }
+    }
+}
+
+fn datasets(links: &Links, page: &Overview) -> Markup {
+    html! {
+        section.panel aria-labelledby="datasets" {
+            div.head {
+                h2 #datasets { "Datasets" @if page.total > 0 { span.soft { (number(length(page.total))) } } }
+                @if page.total > 10 || !page.query.is_empty() { (filter(links, page)) }
+            }
+            @if page.total == 0 {
+                p.empty {
+                    b { "There are no datasets yet." }
+                    " Each is one file in the folder of datasets. When one is put there, its days appear here."
+                }
+            } @else if page.datasets.is_empty() {
+                p.empty { "No name has “" (page.query) "” in it. " a href=(links.overview()) { "Show all datasets" } }
+            } @else {
+                ul.rows { @for dataset in &page.datasets { (row(links, dataset)) } }
+            }
+            (pager(page.page, page.pages, &|to| links.overview_page(&page.query, to)))
+        }
+    }
+}
+
+fn filter(links: &Links, page: &Overview) -> Markup {
+    html! {
+        form.filter role="search" method="get" action=(links.overview()) {
+            label.unseen for="q" { "Part of a dataset's name" }
+            input #q type="search" name="q" value=(page.query) placeholder="part of a name" autocomplete="off";
+            button { "Filter" }
+            @if !page.query.is_empty() { span.soft { (of(length(page.found), "dataset")) " found" } }
+        }
+    }
+}
+
+fn row(links: &Links, dataset: &DatasetRow) -> Markup {
+    let DatasetRow { name, days, pause, .. } = dataset;
+    let late = days.as_ref().map_or(0, |days| days.late);
+    html! {
+        li.row data-dataset=(name) data-marks={ (late > 0) (pause.is_some()) } {
+            div.name {
+                h3 { a href=(links.dataset(name)) { (name) } (badges(late, pause.as_ref())) }
+                code title=(dataset.source) { (dataset.source) }
+            }
+            div.now {
+                (strip(links, name, days.as_ref().map_or(&[], |days| &days.cells)))
+                (loads(links, name, &dataset.loading))
+            }
+            div.said {
+                (counts(days.as_ref().map(|days| days.counts.as_slice())))
+                small { (newest(dataset)) }
+                @if let Some(tick) = dataset.next_tick { small { "next tick " (minute(tick)) } }
+            }
+        }
+    }
+}
+
+/// The newest loaded day, where that is known.
+fn newest(dataset: &DatasetRow) -> Markup {
+    html! {
+        @if let Some(days) = &dataset.days {
+            @if let Some(day) = days.last_loaded { "last loaded " (day) } @else { "nothing loaded yet" }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The pages beside the datasets.
+
+use chrono::TimeDelta;
+
+use super::{Texts, at, day, range};
+use crate::web::view::model::{
+    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+};
+
+pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
+    let one = |host: &str, this_one, stalled, loads: &[&str], refused: &[&str]| Daemon {
+        host: t.text(host),
+        pid: 4711,
+        version: t.text("0.2.0"),
+        started_at: at("2026-11-02T08:14:00Z"),
+        silence: TimeDelta::seconds(if stalled { 212 } else { 8 }),
+        stalled,
+        loads: loads.iter().map(|name| (t.text(name), day("2026-11-20"))).collect(),
+        refused: refused.iter().map(|problem| t.text(problem)).collect(),
+        this_one,
+    };
+    Daemons {
+        daemons: vec![
+            one("etl-1.example.com", true, false, &["orders", "payments"], &[]),
+            one(
+                "etl-2.example.com",
+                false,
+                false,
+                &[],
+                &[
+                    "datasets/orders.toml: rows.where: column \"amuont\" does not exist",
+                    "dayfill.toml: retry.max_attemts: is not a key; did you mean max_attempts?",
+                ],
+            ),
+            one("etl-3.example.com", false, true, &[], &[]),
+        ],
+    }
+}
+
+pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
+    let keys = [
+        ("catch_up.concurrency", "4", "DAYFILL__CATCH_UP__CONCURRENCY"),
+        ("claim.lease", "\"60s\"", "default"),
+        (
+            "database.url",
+            "\"postgres://etl:***@db.example.com/shop?sslmode=verify-full&sslrootcert=system\"",
+            "database.url_file",
+        ),
+        ("log.level", "\"info\"", "default"),
+        ("retry.max_attempts", "5", "/etc/dayfill/dayfill.toml"),
+        ("waiting.deadline", "\"07:30\"", "/etc/dayfill/dayfill.toml"),
+    ];
+    let problems = [
+        "datasets/orders.toml: rows.where: column \"amuont\" does not exist",
+        "retry.max_attempts = 0: has to be from 1 to 1000",
+    ];
+    Configuration {
+        file: t.text("/etc/dayfill/dayfill.toml"),
+        since: at("2026-11-02T08:14:00Z"),
+        keys: keys
+            .map(|(name, value, origin)| Key { name: t.text(name), value: t.text(value), origin: t.text(origin) })
+            .into(),
+        refused: Some(Refused {
+            at: at("2026-11-20T06:58:21Z"),
+            problems: problems.map(|problem| t.text(problem)).into(),
+        }),
+    }
+}
+
+pub(in crate::web::view::tests) fn audit_log(t: &Texts) -> AuditLog {
+    let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, done, outcome: &str| AuditEntry {
+        at: at(&format!("2026-11-20T07:{second}Z")),
+        who: t.text("marta"),
+        what: t.text(what),
+        dataset: days.map(|_| t.text("shopify_config")),
+        range: days.map(range),
+        reason: reason.map(|reason| t.text(reason)),
+        done,
+        outcome: t.text(outcome),
+    };
+    AuditLog {
+        entries: vec![
+            entry(
+                "30:11",
+                "reload",
+                Some("2026-11-01..2026-11-07"),
+                Some("the shop sent them again"),
+                true,
+                "7 days asked for",
+            ),
+            entry("24:50", "forget", Some("2026-11-13"), None, false, "turned down: the role viewer may not"),
+            entry("24:02", "login", None, None, true, "logged in"),
+        ],
+        newer: Some(120),
+        older: Some(71),
+    }
+}
+
+pub(in crate::web::view::tests) fn login(t: &Texts) -> Login {
+    Login { name: t.text("marta"), next: t.text("/datasets/orders"), error: Some(t.text("Name or password is wrong.")) }
+}
+
+pub(in crate::web::view::tests) fn problem(t: &Texts) -> Problem {
+    Problem {
+        status: 404,
+        title: t.text("There is no such dataset"),
+        detail: Some(t.text("No file in the folder of datasets is called ordres.toml.")),
+    }
+}
+
+pub(in crate::web::view::tests) fn may_not(t: &Texts) -> MayNot {
+    MayNot { what: t.text("To reload days"), needs: t.text("operator") }
+}
+
+pub(in crate::web::view::tests) fn unreachable(t: &Texts) -> Unreachable {
+    Unreachable {
+        database: t.text("postgres://etl:***@db.example.com/shop"),
+        since: at("2026-11-20T07:12:00Z"),
+        error: t.text("connection to server at \"db.example.com\" (10.1.2.3), port 5432 failed: Connection refused"),
+    }
+}

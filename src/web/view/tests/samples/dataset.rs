@@ -1,0 +1,129 @@
+//! Datasets and dry runs.
+
+use chrono::Datelike;
+
+use super::{Texts, at, cells, counts, day, loading, noise, range};
+use crate::day::Day;
+use crate::state::State;
+use crate::web::view::model::{
+    Action, Cell, CellState, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause, RowCounts,
+};
+
+pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage {
+    let cells = cells(t, from, "2026-11-20", 0);
+    let open: Vec<OpenDay> = cells
+        .iter()
+        .rev()
+        .filter(|cell| cell.state != CellState::Stored(State::Loaded))
+        .take(12)
+        .map(|cell| OpenDay {
+            day: cell.day,
+            state: cell.state,
+            late: cell.late,
+            attempts: if cell.state == CellState::Stored(State::Failed) { 5 } else { 0 },
+            reason: t.text(cell.detail.as_deref().unwrap_or("no orders that day, said marta")),
+            next_look: (cell.state == CellState::Stored(State::Waiting)).then(|| at("2026-11-20T07:45:00Z")),
+        })
+        .collect();
+    let history = cells.iter().rev().take(90).rev().map(|cell| measure(cell.day, cell.state)).collect();
+    DatasetPage {
+        name: t.text("shopify_config"),
+        source: t.text("s3://alg-data-public/{day}.csv"),
+        table: t.text("algolia_output"),
+        cron: t.text("0 2 * * *"),
+        timezone: t.text("Europe/Paris"),
+        start: day(from),
+        end: None,
+        lag_days: 1,
+        next_tick: Some(at("2026-11-21T01:00:00Z")),
+        pause: None,
+        trouble: None,
+        late: 1,
+        counts: counts(&cells),
+        last_loaded: Some(day("2026-11-18")),
+        actions: Action::ALL.into_iter().filter(|action| *action != Action::Resume).collect(),
+        loading: vec![loading(true)],
+        history,
+        open_total: open.len() + 3,
+        open,
+        cells,
+    }
+}
+
+fn measure(day: Day, state: CellState) -> Measure {
+    let number = u64::from(day.date().num_days_from_ce().unsigned_abs());
+    let loaded = state == CellState::Stored(State::Loaded);
+    let rejected = if noise(number).is_multiple_of(4) { noise(number + 1) % 9 } else { 0 };
+    let (filtered, good) = (50 + noise(number + 2) % 20, 1_120 + noise(number + 3) % 60);
+    let rows = match state {
+        CellState::Stored(State::Loaded) => {
+            Some(RowCounts { read: filtered + rejected + good, filtered, rejected, loaded: good })
+        }
+        CellState::Stored(State::Refused) => Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0 }),
+        _ => None,
+    };
+    Measure { day, state, rows, duration_ms: loaded.then(|| 38 + noise(number + 4) % 40) }
+}
+
+pub(super) fn pause(t: &Texts) -> Pause {
+    Pause { since: at("2026-11-18T14:02:00Z"), by: t.text("marta"), reason: Some(t.text("the shop moves house")) }
+}
+
+pub(in crate::web::view::tests) fn held_up(t: &Texts) -> DatasetPage {
+    DatasetPage {
+        pause: Some(pause(t)),
+        trouble: Some(t.text("table algolia_output: column id is text, the dataset says bigint")),
+        actions: vec![Action::Resume],
+        end: Some(day("2027-03-31")),
+        next_tick: None,
+        ..dataset(t, "2026-03-02")
+    }
+}
+
+pub(in crate::web::view::tests) fn no_days(t: &Texts) -> DatasetPage {
+    DatasetPage {
+        cells: Vec::new(),
+        counts: Vec::new(),
+        history: Vec::new(),
+        open: Vec::new(),
+        open_total: 0,
+        loading: Vec::new(),
+        last_loaded: None,
+        late: 0,
+        start: day("2026-12-01"),
+        name: t.text("next_year"),
+        source: t.text("/srv/files/{day}.csv"),
+        table: t.text("next_year"),
+        cron: t.text("@daily"),
+        timezone: t.text("UTC"),
+        ..dataset(&Texts::plain(), "2026-11-01")
+    }
+}
+
+pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str, allowed: bool) -> DryRun {
+    let known = cells(&Texts::plain(), &days[..10], &days[12..], 0);
+    // The days that are only counted have no text to be shown.
+    let of = |(place, cell): (usize, &Cell)| {
+        let loaded = cell.state == CellState::Stored(State::Loaded);
+        let (becomes, because) = match (action, loaded, cell.state) {
+            (_, _, CellState::Stored(State::Running)) => (None, "being loaded by another process"),
+            (Action::Skip | Action::CatchUp | Action::Load, true, _) => (None, "already loaded"),
+            (Action::Skip, false, _) => (Some(CellState::Stored(State::Skipped)), "asked for"),
+            (_, true, _) => (Some(CellState::Stored(State::Loaded)), "loaded, asked for"),
+            (_, false, _) => (Some(CellState::Stored(State::Loaded)), "its file was not there; look again"),
+        };
+        DryRunDay {
+            day: cell.day,
+            state: cell.state,
+            becomes,
+            because: if place < 400 { t.text(because) } else { because.to_owned() },
+        }
+    };
+    DryRun {
+        dataset: t.text("shopify_config"),
+        action,
+        range: (action != Action::CatchUp).then(|| range(days)),
+        days: known.iter().enumerate().map(of).collect(),
+        allowed,
+    }
+}
