@@ -139,6 +139,12 @@ impl Board {
         }
     }
 
+    /// That of a daemon whose loop is over.
+    #[cfg(test)]
+    pub(crate) fn unheard() -> Self {
+        Self::new(tokio::sync::mpsc::unbounded_channel().0)
+    }
+
     /// One that also tells of attempts.
     #[cfg(feature = "otel")]
     pub(super) fn with_traces(self, traces: Option<Arc<crate::traces::Traces>>) -> Self {
@@ -169,9 +175,9 @@ impl Board {
         self.news.subscribe()
     }
 
-    /// Asks for something. The loop hears it unless it is over.
-    pub fn ask(&self, asked: Asked) {
-        drop(self.ask.send(Event::Asked(asked)));
+    /// Asks for something; false when the loop is over, so that nobody hears it.
+    pub fn ask(&self, asked: Asked) -> bool {
+        self.ask.send(Event::Asked(asked)).is_ok()
     }
 
     /// Tells those who watch; nobody may.
@@ -217,6 +223,16 @@ mod tests {
     use super::*;
     use crate::db::attempts::Measured;
     use crate::metrics::{Form, Process, Seen};
+
+    #[test]
+    fn whoever_asks_is_told_whether_it_is_heard() {
+        let (send, events) = tokio::sync::mpsc::unbounded_channel();
+        let board = Board::new(send);
+        let look = || Asked::Look("orders".parse().unwrap());
+        assert!(board.ask(look()));
+        drop(events);
+        assert!(!board.ask(look()));
+    }
 
     #[test]
     fn what_is_shown_and_heard_is_in_the_metrics() {

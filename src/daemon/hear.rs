@@ -124,7 +124,7 @@ impl Daemon {
         self.board.tell(News::Daemon);
     }
 
-    fn asked(&mut self, asked: Asked) {
+    pub(super) fn asked(&mut self, asked: Asked) {
         match asked {
             Asked::CatchUp(dataset) => self.agenda.look(&dataset, Some(Trigger::Page)),
             // It came in just before the stop was to be seen.

@@ -212,6 +212,13 @@ impl Daemon {
                 () = tokio::time::sleep(nap) => {}
             }
         }
+        // Whoever asks from here on is told that nobody hears it; who asked before is not left in the dark.
+        events.close();
+        while let Ok(event) = events.try_recv() {
+            if let Event::Asked(asked) = event {
+                self.asked(asked);
+            }
+        }
         self.last_words().await;
         log::info!("dayfill stopped");
     }

@@ -144,7 +144,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
                 return Err(Refused::Paused(name.to_string()));
             }
             let effects = preview(conn, dataset, order)?;
-            board.ask(Asked::CatchUp(name.clone()));
+            hand_on(board, Asked::CatchUp(name.clone()))?;
             effects
         }
         (Action::Load | Action::Reload | Action::Retry, _) => {
@@ -155,7 +155,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = if order.action == Action::Reload { Ask::Forced } else { Ask::Named };
             if !days.is_empty() {
-                board.ask(Asked::Load { dataset: name.clone(), days, ask });
+                hand_on(board, Asked::Load { dataset: name.clone(), days, ask })?;
             }
             effects
         }
@@ -179,6 +179,11 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
     // A catch-up names none: one that finds nothing to do has done it.
     let in_vain = order.action.takes_days() && !effects.iter().any(Effect::is_done);
     if in_vain { Err(Refused::NoDay(effects)) } else { Ok(effects) }
+}
+
+/// Has the daemon do what it must be asked for.
+fn hand_on(board: &Board, asked: Asked) -> Result<(), Refused> {
+    if board.ask(asked) { Ok(()) } else { Err(Refused::Ending) }
 }
 
 /// What a look at all wanted days, due or not, comes to. Of days that are long done there is nothing to tell.
@@ -251,5 +256,16 @@ fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
     }
     if moved().next().is_some() {
         board.ask(Asked::Look(dataset.name.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_no_longer_hears_is_refused() {
+        let asked = Asked::CatchUp("orders".parse().unwrap());
+        assert!(matches!(hand_on(&Board::unheard(), asked), Err(Refused::Ending)));
     }
 }
