@@ -50,8 +50,9 @@ class Watched:
             self.wrong.append(f"console: {message.text} ({message.location.get('url')})")
 
     def _failed(self, request) -> None:
-        # Whoever goes to another page leaves the stream, and perhaps an answer or an image.
-        if not (request.failure == "net::ERR_ABORTED" and request.resource_type in ("eventsource", "fetch", "image")):
+        # Whoever goes to another page leaves the stream, and perhaps an answer, an image or the icon ("other").
+        left = ("eventsource", "fetch", "image", "other")
+        if not (request.failure == "net::ERR_ABORTED" and request.resource_type in left):
             self.wrong.append(f"request: {request.method} {request.url}: {request.failure}")
 
     def _answered(self, response) -> None:

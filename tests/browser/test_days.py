@@ -165,7 +165,8 @@ def test_a_pause_shows_at_once(sample, run, watched):
 
 def test_a_lost_daemon_is_told_of_and_found_again(sample, run, watched):
     sample.environment["DAYFILL__WAITING__POLL"] = "1s"
-    watched.expected += ["/api/v1/events", "net::ERR_CONNECTION_REFUSED"]
+    # The connection of a daemon that is killed is reset, if something was just asked for on it.
+    watched.expected += ["/api/v1/events", "net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET"]
     daemon = run(sample)
     daemon.wait_for("2019-04-07: loaded")
     page = watched.open(f"{daemon.url}/datasets/shopify_config")
