@@ -6,7 +6,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`daemon`], [`metrics`], [`notify`], [`scheduler`], [`shutdown`], `traces`, [`web`] |
+//! | running | [`daemon`], [`metrics`], [`scheduler`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
@@ -24,7 +24,6 @@ pub mod exit_code;
 pub mod load_day;
 pub mod logging;
 pub mod metrics;
-pub mod notify;
 pub mod parse;
 pub mod plan;
 pub mod policy;
@@ -33,6 +32,7 @@ pub mod ready;
 pub mod recheck;
 pub mod reconcile;
 pub mod scheduler;
+pub mod service_manager;
 pub mod shutdown;
 pub mod source;
 pub mod state;

@@ -8,7 +8,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use crate::dataset::Schedule;
 use crate::day::{Day, DayRange};
 use crate::policy::Policy;
-use crate::state::State;
+use crate::state::{self, State};
 
 /// What is known of a day that has a row in the state table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,8 +194,9 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts:
     match known.state {
         State::Running if known.owner == Owner::Alive => Decision::Leave(Leave::Busy),
         State::Running if ask == Ask::Forced || (named && !known.in_target) => Decision::Load(Reason::LeftRunning),
-        State::Running if known.in_target => Decision::Settle(State::Loaded),
-        State::Running if known.attempts >= max_attempts => Decision::Settle(State::Failed),
+        State::Running if known.in_target || known.attempts >= max_attempts => {
+            Decision::Settle(state::settled(known.in_target))
+        }
         State::Running => Decision::Load(Reason::LeftRunning),
         State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
         State::Loaded if ask == Ask::Changed => Decision::Load(Reason::Changed),

@@ -20,11 +20,11 @@ pub fn on_signal(runtime: &Handle, stop: Stop) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if stop.is_asked() {
+            if stop.is_abandoned() {
                 std::process::exit(130);
             }
             // First done, then said: after the words no day is published any more.
-            stop.ask();
+            stop.abandon();
             log::warn!("stopping before the next day is published; once more to end at once");
         }
     });

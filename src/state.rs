@@ -21,9 +21,9 @@ pub enum State {
     Skipped,
 }
 
-/// What can happen to a day.
+/// What can happen to a day, and moves it from state to state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum Move {
     /// A process took the day to load it; over a running day, because its owner is dead or stalled.
     Claimed,
     /// The rows are in the target.
@@ -44,12 +44,12 @@ pub enum Event {
 
 /// A move that the table of moves does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a day that is {} cannot be {event}", .state.map_or("missing", State::name))]
+#[error("a day that is {} cannot be {moved}", .state.map_or("missing", State::name))]
 pub struct IllegalMove {
     /// The state the day is in; `None` is missing.
     pub state: Option<State>,
     /// What should have happened.
-    pub event: Event,
+    pub moved: Move,
 }
 
 impl State {
@@ -84,7 +84,7 @@ impl fmt::Display for State {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Claimed => "claimed",
@@ -99,25 +99,31 @@ impl fmt::Display for Event {
     }
 }
 
-/// The state after an event; `None` is missing, before and after. `in_target` says that the target holds the day's rows
+/// What a running day becomes when its process is gone and nobody takes it over: loaded where the target holds its rows.
+#[must_use]
+pub fn settled(in_target: bool) -> State {
+    if in_target { State::Loaded } else { State::Failed }
+}
+
+/// The state after a move; `None` is missing, before and after. `in_target` says that the target holds the day's rows
 /// from an earlier load: a reload that does not publish leaves such a day loaded.
 ///
 /// # Errors
 /// [`IllegalMove`] for a move that is not in the table.
-pub fn after(state: Option<State>, event: Event, in_target: bool) -> Result<Option<State>, IllegalMove> {
-    use Event as E;
+pub fn after(state: Option<State>, moved: Move, in_target: bool) -> Result<Option<State>, IllegalMove> {
+    use Move as M;
     use State as S;
-    Ok(match (state, event) {
-        (_, E::Claimed) => Some(S::Running),
-        (Some(S::Running), E::Published) => Some(S::Loaded),
-        (Some(S::Running), E::FileMissing | E::Failed | E::Refused) if in_target => Some(S::Loaded),
-        (Some(S::Running | S::Waiting), E::FileMissing) => Some(S::Waiting),
-        (Some(S::Running), E::Failed) => Some(S::Failed),
-        (Some(S::Running), E::Refused) => Some(S::Refused),
-        (Some(S::Waiting), E::GaveUp) | (Some(S::Absent), E::FileMissing) => Some(S::Absent),
-        (None | Some(S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Skipped) => Some(S::Skipped),
-        (None | Some(S::Loaded | S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), E::Forgotten) => None,
-        (state, event) => return Err(IllegalMove { state, event }),
+    Ok(match (state, moved) {
+        (_, M::Claimed) => Some(S::Running),
+        (Some(S::Running), M::Published) => Some(S::Loaded),
+        (Some(S::Running), M::FileMissing | M::Failed | M::Refused) if in_target => Some(S::Loaded),
+        (Some(S::Running | S::Waiting), M::FileMissing) => Some(S::Waiting),
+        (Some(S::Running), M::Failed) => Some(S::Failed),
+        (Some(S::Running), M::Refused) => Some(S::Refused),
+        (Some(S::Waiting), M::GaveUp) | (Some(S::Absent), M::FileMissing) => Some(S::Absent),
+        (None | Some(S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), M::Skipped) => Some(S::Skipped),
+        (None | Some(S::Loaded | S::Waiting | S::Failed | S::Refused | S::Absent | S::Skipped), M::Forgotten) => None,
+        (state, moved) => return Err(IllegalMove { state, moved }),
     })
 }
 
@@ -137,27 +143,27 @@ mod tests {
     #[test]
     fn only_a_running_day_can_be_published() {
         for state in State::ALL.into_iter().map(Some).chain([None]) {
-            let moved = after(state, Event::Published, false);
+            let moved = after(state, Move::Published, false);
             assert_eq!(moved.is_ok(), state == Some(State::Running), "{state:?}");
         }
     }
 
     #[test]
     fn a_reload_that_does_not_publish_leaves_the_day_loaded() {
-        for event in [Event::FileMissing, Event::Failed, Event::Refused] {
-            assert_eq!(after(Some(State::Running), event, true), Ok(Some(State::Loaded)));
+        for moved in [Move::FileMissing, Move::Failed, Move::Refused] {
+            assert_eq!(after(Some(State::Running), moved, true), Ok(Some(State::Loaded)));
         }
     }
 
     #[test]
     fn a_running_day_is_neither_skipped_nor_forgotten() {
-        assert!(after(Some(State::Running), Event::Skipped, false).is_err());
-        assert!(after(Some(State::Running), Event::Forgotten, false).is_err());
-        assert!(after(Some(State::Loaded), Event::Skipped, false).is_err());
+        assert!(after(Some(State::Running), Move::Skipped, false).is_err());
+        assert!(after(Some(State::Running), Move::Forgotten, false).is_err());
+        assert!(after(Some(State::Loaded), Move::Skipped, false).is_err());
     }
 
     /// A day as its row and the target show it. The claim is no part of `after`: it comes with `Claimed` and goes with
-    /// every other event, as each transaction that writes the row has it.
+    /// every other move, as each transaction that writes the row has it.
     #[derive(Debug, Clone, Copy, Default)]
     struct Seen {
         state: Option<State>,
@@ -165,17 +171,17 @@ mod tests {
         in_target: bool,
     }
 
-    fn any_event() -> impl Strategy<Value = Event> {
-        use Event as E;
+    fn any_event() -> impl Strategy<Value = Move> {
+        use Move as M;
         proptest::sample::select(vec![
-            E::Claimed,
-            E::Published,
-            E::FileMissing,
-            E::Failed,
-            E::Refused,
-            E::GaveUp,
-            E::Skipped,
-            E::Forgotten,
+            M::Claimed,
+            M::Published,
+            M::FileMissing,
+            M::Failed,
+            M::Refused,
+            M::GaveUp,
+            M::Skipped,
+            M::Forgotten,
         ])
     }
 
@@ -183,27 +189,27 @@ mod tests {
         /// Whatever happens to a day: it runs exactly while it is claimed; only publishing puts it into the target; and
         /// a day in the target is loaded, unless it is claimed to be loaded again, until a person forgets it.
         #[test]
-        fn no_sequence_of_events_reaches_a_state_that_lies(events in proptest::collection::vec(any_event(), 0..200)) {
+        fn no_sequence_of_events_reaches_a_state_that_lies(moves in proptest::collection::vec(any_event(), 0..200)) {
             let mut day = Seen::default();
-            for (token, event) in events.into_iter().enumerate() {
+            for (token, moved) in moves.into_iter().enumerate() {
                 let before = day;
                 // A move that is not legal changes nothing.
-                let Ok(state) = after(before.state, event, before.in_target) else { continue };
+                let Ok(state) = after(before.state, moved, before.in_target) else { continue };
                 day.state = state;
-                day.claim = (event == Event::Claimed).then_some(token);
-                day.in_target = match event {
-                    Event::Published => true,
-                    Event::Forgotten => false,
+                day.claim = (moved == Move::Claimed).then_some(token);
+                day.in_target = match moved {
+                    Move::Published => true,
+                    Move::Forgotten => false,
                     _ => before.in_target,
                 };
-                prop_assert_eq!(day.state == Some(State::Running), day.claim.is_some(), "{:?}: {:?}", event, day);
-                prop_assert!(day.state != Some(State::Loaded) || day.in_target, "{:?}: {:?}", event, day);
+                prop_assert_eq!(day.state == Some(State::Running), day.claim.is_some(), "{:?}: {:?}", moved, day);
+                prop_assert!(day.state != Some(State::Loaded) || day.in_target, "{:?}: {:?}", moved, day);
                 prop_assert!(
                     !day.in_target || matches!(day.state, Some(State::Loaded | State::Running)),
-                    "{:?}: {:?}", event, day
+                    "{:?}: {:?}", moved, day
                 );
                 if before.state == Some(State::Loaded) && day.state != before.state {
-                    prop_assert!(matches!(event, Event::Claimed | Event::Forgotten), "{:?} left loaded", event);
+                    prop_assert!(matches!(moved, Move::Claimed | Move::Forgotten), "{:?} left loaded", moved);
                 }
             }
         }

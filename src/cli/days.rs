@@ -6,13 +6,13 @@ use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How};
 use crate::db::attempts::Trigger;
-use crate::db::day_action::{DayAction, DayActionError, carry_out};
+use crate::db::day_action::{DayAction, DayActionError, apply};
 use crate::exit_code::ExitCode;
 use crate::plan::Ask;
 use crate::state::State;
 
 pub(super) fn retry(app: &App, args: &Days) -> Result<ExitCode, Failure> {
-    let begun_anew = act(app, args, DayAction::Retry, None)?;
+    let begun_anew = act(app, args, DayAction::NewSeries, None)?;
     let days = DatasetDays { dataset: app.one_dataset(args.dataset.as_deref())?, days: days_of(&args.days) };
     let how = How { ask: Ask::Named, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
     let loaded = conclude(&loads::run(app, vec![days], how, &mut |_, _| {})?, false)?;
@@ -35,7 +35,7 @@ fn act(app: &App, args: &Days, action: DayAction<'_>, done: Option<&str>) -> Res
     let mut code = ExitCode::Success;
     for day in days_of(&args.days) {
         let name = &dataset.name;
-        let line = match carry_out(&mut conn, name, day, action) {
+        let line = match apply(&mut conn, name, day, action) {
             Ok(before) => {
                 let before = before.map_or("missing", State::name);
                 done.map(|done| format!("{name} {day}: {done} (it was {before})\n"))

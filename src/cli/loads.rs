@@ -95,7 +95,7 @@ pub(super) fn run(
     }
     drop(bar);
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_asked() })
+    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned() })
 }
 
 impl Loads {

@@ -11,7 +11,7 @@ use crate::daemon::{self, Configuration, Connection, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
-use crate::notify::Notify;
+use crate::service_manager::ServiceManager;
 use crate::source::Source;
 #[cfg(feature = "otel")]
 use crate::traces::Traces;
@@ -29,7 +29,7 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     };
     let configuration =
         files.told(&app.config).map_err(|problems| Failure::new(ExitCode::Configuration, problems.join("\n")))?;
-    let notify = Notify::new(|name| app.environment.get(name));
+    let manager = ServiceManager::new(|name| app.environment.get(name));
     let catch_up = if args.catch_up { Some(true) } else { args.no_catch_up.then_some(false) };
     // The loop and requests to sources; loads have threads of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -40,7 +40,7 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
         configuration,
         read,
         catch_up,
-        notify,
+        manager,
         #[cfg(feature = "otel")]
         traces: traces.clone(),
     };

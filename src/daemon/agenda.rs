@@ -46,10 +46,10 @@ pub(super) enum Ended {
     CutShort,
 }
 
-/// The work of one dataset that goes on side by side: what is wanted next, and whether it works now.
+/// The work of one dataset that goes on side by side: what it does next, and what it is at now.
 #[derive(Debug, Default)]
 struct Lane {
-    wanted: Option<Work>,
+    next: Option<Work>,
     working: Option<Work>,
 }
 
@@ -109,7 +109,7 @@ impl Agenda {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.gone = true;
         (entry.next_tick, entry.next_deadline) = (None, None);
-        entry.lanes_mut().into_iter().for_each(|lane| lane.wanted = None);
+        entry.lanes_mut().into_iter().for_each(|lane| lane.next = None);
         entry.asked_next.clear();
         self.forget_if_over(name);
     }
@@ -137,7 +137,7 @@ impl Agenda {
     /// Wants these days of a dataset tried. What was wanted so before is forgotten: it is among them, or done.
     pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
         if let Some(entry) = self.entry(name) {
-            entry.dues.wanted = (!days.is_empty()).then_some(Work::Due(days));
+            entry.dues.next = (!days.is_empty()).then_some(Work::Due(days));
         }
     }
 
@@ -168,7 +168,7 @@ impl Agenda {
                 entry.look(Some(Trigger::Tick));
             }
             if late {
-                entry.lates.wanted = Some(Work::Late);
+                entry.lates.next = Some(Work::Late);
             }
             if ticked || late {
                 entry.aim(now);
@@ -213,14 +213,14 @@ impl Agenda {
             // Over: what is wanted from here on waits for a lane, not for a time that is past.
             entry.not_before = None;
             entry.leave_fruitless(now);
-            if entry.asked.working.is_none() && entry.asked.wanted.is_none() {
-                entry.asked.wanted = entry.asked_next.pop_front();
+            if entry.asked.working.is_none() && entry.asked.next.is_none() {
+                entry.asked.next = entry.asked_next.pop_front();
             }
             let paused = entry.paused;
             for lane in entry.lanes_mut() {
-                let held = paused && matches!(lane.wanted, Some(Work::Look(Some(_)) | Work::Due(_)));
-                if !held && free > 0 && lane.working.is_none() && lane.wanted.is_some() {
-                    lane.working = lane.wanted.take();
+                let held = paused && matches!(lane.next, Some(Work::Look(Some(_)) | Work::Due(_)));
+                if !held && free > 0 && lane.working.is_none() && lane.next.is_some() {
+                    lane.working = lane.next.take();
                     begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
                     free -= 1;
                 }
@@ -246,7 +246,7 @@ impl Agenda {
                 entry.asked_next.push_front(Work::Asked(days.clone(), *ask, Begun::default()));
             }
             (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
-                entry.lates.wanted = Some(Work::Late);
+                entry.lates.next = Some(Work::Late);
             }
             // What was held back by a day that is tried again may go on now.
             (Work::Due(_), Ended::Loaded) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
@@ -258,7 +258,7 @@ impl Agenda {
     /// When the first dataset that waits for its trouble to pass may go on.
     pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
         let waits =
-            |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.wanted.is_some());
+            |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.next.is_some());
         self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
     }
 
@@ -269,7 +269,7 @@ impl Agenda {
             Work::Look(_) | Work::Due(_) | Work::Late => Vec::new(),
         };
         let of_entry = move |entry: &Entry| {
-            let all = entry.asked.working.iter().chain(&entry.asked.wanted).chain(&entry.asked_next);
+            let all = entry.asked.working.iter().chain(&entry.asked.next).chain(&entry.asked_next);
             all.flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
         };
         let left = self.entries.iter().map(move |(name, entry)| (name, of_entry(entry)));
@@ -335,19 +335,19 @@ impl Entry {
         if let Some((days, until)) = &self.fruitless {
             if now >= *until {
                 self.fruitless = None;
-            } else if self.dues.wanted.as_ref() == Some(days) {
-                self.dues.wanted = None;
+            } else if self.dues.next.as_ref() == Some(days) {
+                self.dues.next = None;
             }
         }
     }
 
     fn look(&mut self, trigger: Option<Trigger>) {
         // What was wanted first says why.
-        let trigger = match &self.looks.wanted {
+        let trigger = match &self.looks.next {
             Some(Work::Look(first)) => first.or(trigger),
             _ => trigger,
         };
-        self.looks.wanted = Some(Work::Look(trigger));
+        self.looks.next = Some(Work::Look(trigger));
     }
 }
 

@@ -121,7 +121,7 @@ pub enum Asked {
         ask: Ask,
     },
     /// To see what was changed in the state tables: days skipped or forgotten, datasets paused or resumed.
-    Look(DatasetName),
+    Changed(DatasetName),
 }
 
 impl Board {
@@ -228,7 +228,7 @@ mod tests {
     fn whoever_asks_is_told_whether_it_is_heard() {
         let (send, events) = tokio::sync::mpsc::unbounded_channel();
         let board = Board::new(send);
-        let look = || Asked::Look("orders".parse().unwrap());
+        let look = || Asked::Changed("orders".parse().unwrap());
         assert!(board.ask(look()));
         drop(events);
         assert!(!board.ask(look()));

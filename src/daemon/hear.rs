@@ -68,7 +68,7 @@ impl Daemon {
         if !self.ready {
             self.ready = true;
             (self.configuration.in_force)();
-            self.notify.ready(&self.status_text());
+            self.manager.ready(&self.status_text());
         }
     }
 
@@ -130,7 +130,7 @@ impl Daemon {
             // It came in just before the stop was to be seen.
             Asked::Load { dataset, days, .. } if self.stopping.is_some() => say_not_begun(&dataset, &days),
             Asked::Load { dataset, days, ask } => self.agenda.ask(&dataset, days, ask),
-            Asked::Look(dataset) => {
+            Asked::Changed(dataset) => {
                 self.pulse.soon(Utc::now());
                 self.board.tell(News::Dataset(dataset));
             }
@@ -191,7 +191,7 @@ impl Daemon {
         }
         if let Some(last) = &came.last {
             self.last = Some((name.clone(), last.clone()));
-            self.notify.status(&self.status_text());
+            self.manager.status(&self.status_text());
         }
         if came.told {
             self.agenda.look(name, Some(Trigger::Due));
@@ -228,7 +228,7 @@ impl Daemon {
         } else {
             log::debug!("{error}");
         }
-        self.notify.status(&self.status_text());
+        self.manager.status(&self.status_text());
     }
 
     /// The database answers.
@@ -237,7 +237,7 @@ impl Daemon {
         if let Some(lasted) = self.link.reached(now) {
             log::info!("the database is back after {} s", lasted.num_seconds());
             self.board.tell(News::Daemon);
-            self.notify.status(&self.status_text());
+            self.manager.status(&self.status_text());
             self.pulse.soon(now);
         }
     }

@@ -1,57 +1,21 @@
-//! The work itself: what a thread does for a dataset, start to end. It blocks, and touches nothing of the daemon's.
-
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+//! A lane's work: what a thread does for a dataset, start to end. It blocks, and touches nothing of the daemon's.
 
 use chrono::{DateTime, Utc};
 
 use super::agenda::Work;
 use super::board::Board;
+use super::member::Member;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
+use crate::load_day::{Begun, Context, Outcome, Report};
 use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::recheck;
 use crate::reconcile::{Task, reconcile};
 use crate::scheduler;
-
-/// A dataset at work in the daemon.
-pub(super) struct Member {
-    /// The dataset, ready to be loaded.
-    pub(super) job: Arc<Job>,
-    /// Its target was seen to fit.
-    fits: AtomicBool,
-    /// It is another by now, or gone: no further day begins.
-    pub(super) retired: Stop,
-    /// How many older days may still be taken before the next tick.
-    backlog: Mutex<Option<u32>>,
-}
-
-impl Member {
-    /// A dataset that was not looked at yet.
-    pub(super) fn new(job: &Arc<Job>) -> Self {
-        let backlog = Mutex::new(job.dataset.policy.catch_up.max_days_per_tick);
-        Self { job: Arc::clone(job), fits: AtomicBool::new(false), retired: Stop::default(), backlog }
-    }
-
-    /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
-    fn backlog(&self, trigger: Trigger) -> Option<u32> {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(trigger, Trigger::Tick | Trigger::Start | Trigger::Page) {
-            *backlog = self.job.dataset.policy.catch_up.max_days_per_tick;
-        }
-        *backlog
-    }
-
-    fn took(&self, days: u32) {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        *backlog = backlog.map(|left| left.saturating_sub(days));
-    }
-}
 
 /// What work came to.
 #[derive(Debug, Default)]
@@ -146,13 +110,13 @@ fn tell(context: &Context, name: &DatasetName) -> Result<bool, Hindrance> {
 }
 
 fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
-    if member.fits.load(Ordering::Relaxed) {
+    if member.fits() {
         return Ok(());
     }
     if let Some(unfit) = ready::target(&mut context.database.conn()?, &member.job.dataset)? {
         return Err(Hindrance::Other(unfit));
     }
-    member.fits.store(true, Ordering::Relaxed);
+    member.seen_to_fit();
     Ok(())
 }
 
@@ -232,15 +196,10 @@ fn late(context: &Context, dataset: &Dataset, now: DateTime<Utc>) -> Result<Vec<
     Ok(wanted.within(range).iter().copied().filter(is_late).collect())
 }
 
-/// What a panic said.
-pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
-    format!("a fault in dayfill: {}", said.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use tokio::runtime::Runtime;
 
@@ -248,6 +207,7 @@ mod tests {
     use crate::config::{self, Environment};
     use crate::db::pool::Database;
     use crate::db::worker::Worker;
+    use crate::load_day::{Job, Stop};
     use crate::source::Source;
 
     const ORDERS: &str = r#"

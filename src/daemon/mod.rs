@@ -15,6 +15,7 @@ mod events;
 mod hear;
 mod lane;
 mod link;
+mod member;
 mod pulse;
 mod reload;
 mod status;
@@ -33,8 +34,8 @@ use self::agenda::Agenda;
 pub use self::board::{Asked, Board, DatasetShown, News, Shown};
 pub use self::configuration::{Configuration, Connection, Given, Read};
 use self::events::Event;
-use self::lane::Member;
 use self::link::{Connect, Link};
+use self::member::Member;
 use self::pulse::Pulse;
 use self::reload::Reload;
 use self::trouble::{Trouble, Troubles};
@@ -44,8 +45,8 @@ use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Stop};
-use crate::notify::Notify;
 use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
+use crate::service_manager::ServiceManager;
 
 /// The longest nap: after it the loop looks at the clock whatever was or was not to wake it.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
@@ -70,7 +71,7 @@ pub struct Start {
     /// Whether it catches up at once, whatever the datasets say.
     pub catch_up: Option<bool>,
     /// The service manager.
-    pub notify: Notify,
+    pub manager: ServiceManager,
     /// Who is told of attempts.
     #[cfg(feature = "otel")]
     pub traces: Option<Arc<crate::traces::Traces>>,
@@ -145,7 +146,7 @@ struct Daemon {
     /// Wakes the loop at the next tick.
     waker: Waker,
     /// The service manager.
-    notify: Notify,
+    manager: ServiceManager,
     /// Where events are sent, for the loop to hear.
     send: UnboundedSender<Event>,
 }
@@ -155,7 +156,7 @@ impl Daemon {
         let board = Board::new(send.clone());
         #[cfg(feature = "otel")]
         let board = board.with_traces(start.traces);
-        let Start { configuration, read, catch_up, notify, .. } = start;
+        let Start { configuration, read, catch_up, manager, .. } = start;
         let now = Utc::now();
         let mut daemon = Self {
             members: BTreeMap::new(),
@@ -174,7 +175,7 @@ impl Daemon {
             watch: watch(&configuration, &send),
             clock: ClockWatch::new(Clocks::read()),
             waker,
-            notify,
+            manager,
             send,
             configuration,
         };
@@ -226,7 +227,7 @@ impl Daemon {
     /// What is done each time the loop turns.
     fn turn(&mut self) {
         let now = Utc::now();
-        self.notify.feed_watchdog();
+        self.manager.feed_watchdog();
         if let Some(jump) = self.clock.look(Clocks::read()) {
             log::info!("{jump}: looking at the schedules anew");
             self.agenda.aim(now);
@@ -234,7 +235,7 @@ impl Daemon {
             self.link.try_now(now);
         }
         if let Some(abandon_at) = self.stopping {
-            if Instant::now() >= abandon_at && !self.stop.is_asked() {
+            if Instant::now() >= abandon_at && !self.stop.is_abandoned() {
                 self.abandon();
             }
             return;
@@ -277,7 +278,7 @@ impl Daemon {
         let now = Utc::now();
         let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
         let mut naps = vec![LONGEST_NAP];
-        naps.extend(self.notify.watchdog_interval().map(|interval| interval / 2));
+        naps.extend(self.manager.watchdog_interval().map(|interval| interval / 2));
         if self.stopping.is_some() {
             naps.push(stopping::CHECK);
         } else {
@@ -298,7 +299,7 @@ impl Daemon {
         let send = self.send.clone();
         let thread = move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            let event = done.unwrap_or_else(|panic| Event::Broke(what, lane::panicked(panic.as_ref())));
+            let event = done.unwrap_or_else(|panic| Event::Broke(what, panicked(panic.as_ref())));
             // Nobody listens only when the daemon is over.
             drop(send.send(event));
         };
@@ -359,4 +360,10 @@ impl Daemon {
 fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch {
     let send = send.clone();
     Watch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
+}
+
+/// What a panic said.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+    format!("a fault in dayfill: {}", said.unwrap_or_default())
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::lane::{Hindrance, Member};
+use super::lane::Hindrance;
+use super::member::Member;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};

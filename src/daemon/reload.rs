@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::board::News;
 use super::configuration::{Configuration, Connection, Read};
 use super::events::Event;
-use super::lane::Member;
 use super::link::{Connect, Connected, set_aside};
+use super::member::Member;
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
@@ -89,7 +89,7 @@ impl Daemon {
         self.reload.out = true;
         // Anew, before the files are read: a folder that was replaced is another to the system.
         self.watch = watch(&self.configuration, &self.send);
-        self.notify.reloading();
+        self.manager.reloading();
         let reading = Reading {
             read: Arc::clone(&self.reload.read),
             old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
@@ -131,7 +131,7 @@ impl Daemon {
             }
         }
         let said = refused.map(|_| "the configuration was refused, see the log; the one before goes on".to_owned());
-        self.notify.ready(&said.unwrap_or_else(|| self.status_text()));
+        self.manager.ready(&said.unwrap_or_else(|| self.status_text()));
     }
 
     fn obey(&mut self, new: NewConfiguration, asked: bool) {

@@ -15,7 +15,7 @@ pub(super) const CHECK: Duration = Duration::from_millis(100);
 
 impl Daemon {
     pub(super) fn stop_signal(&mut self) {
-        if self.stop.is_asked() {
+        if self.stop.is_abandoned() {
             log::warn!("ended at once by a further signal");
             std::process::exit(130);
         }
@@ -26,7 +26,7 @@ impl Daemon {
         self.stop.halt();
         let grace = self.configuration.grace;
         self.stopping = Some(Instant::now() + grace);
-        self.notify.stopping();
+        self.manager.stopping();
         // At once: this may be the loop's last turn, and what is asked for from here on is refused.
         self.show();
         for (name, days) in self.agenda.not_begun() {
@@ -43,7 +43,7 @@ impl Daemon {
 
     /// Has loads in flight end before they publish.
     pub(super) fn abandon(&mut self) {
-        self.stop.ask();
+        self.stop.abandon();
         log::warn!(
             "abandoning the loads in flight but for those that are publishing; their days are as they were before"
         );

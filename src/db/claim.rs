@@ -18,7 +18,7 @@ use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
 use crate::db::worker::Worker;
 use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
-use crate::state::{Event, State, after};
+use crate::state::{Move, State, after};
 
 /// What is wanted of a day.
 #[derive(Clone, Copy)]
@@ -268,7 +268,7 @@ pub fn end(
 /// The day's row after a claim that published nothing; `None`: the day is missing again. A day that is in the target
 /// stays loaded as it was, whatever happened to its reload.
 fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
-    let event = match ending {
+    let moved = match ending {
         Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
         Ending::Unchanged { tag } => {
             return claim.prior.clone().map(|prior| ProcessedDay {
@@ -277,11 +277,11 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
                 ..prior
             });
         }
-        Ending::Waiting { .. } => Event::FileMissing,
-        Ending::Failed { .. } => Event::Failed,
-        Ending::Refused { .. } => Event::Refused,
+        Ending::Waiting { .. } => Move::FileMissing,
+        Ending::Failed { .. } => Move::Failed,
+        Ending::Refused { .. } => Move::Refused,
     };
-    let state = after(Some(State::Running), event, claim.is_reload()).ok().flatten()?;
+    let state = after(Some(State::Running), moved, claim.is_reload()).ok().flatten()?;
     if state == State::Loaded {
         return claim.prior.clone().map(|prior| match ending {
             // So that the same file is not tried again by itself.
@@ -343,11 +343,11 @@ pub fn note_none(
         let now = conn.now()?;
         let Some(row) = days::lock(conn, dataset.as_str(), day.date(), true)? else { return Ok(None) };
         let since = row.waiting_since.unwrap_or(now);
-        let event = if now >= since + found.give_up_after { Event::GaveUp } else { Event::FileMissing };
-        let event = if row.state.0 == State::Absent { Event::FileMissing } else { event };
+        let moved = if now >= since + found.give_up_after { Move::GaveUp } else { Move::FileMissing };
+        let moved = if row.state.0 == State::Absent { Move::FileMissing } else { moved };
         let before = row.state.0;
         let state = match before {
-            State::Waiting | State::Absent => after(Some(before), event, false).ok().flatten(),
+            State::Waiting | State::Absent => after(Some(before), moved, false).ok().flatten(),
             _ => None,
         };
         let Some(state) = state else { return Ok(None) };

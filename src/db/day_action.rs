@@ -1,4 +1,4 @@
-//! What a person does to a day without loading it: skip, forget, retry; and days whose process is gone.
+//! What a person does to a day without loading it: skip, forget, a new series of attempts; and days whose process is gone.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -11,7 +11,7 @@ use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::rejected_rows;
 use crate::plan::Owner;
-use crate::state::{Event, IllegalMove, State, after};
+use crate::state::{self, IllegalMove, Move, State, after};
 
 /// What a person can do to a day without loading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum DayAction<'a> {
     /// Back to missing.
     Forget,
     /// Start a new series of attempts.
-    Retry,
+    NewSeries,
 }
 
 /// An action could not be carried out.
@@ -39,12 +39,12 @@ pub enum DayActionError {
 }
 
 /// Carries out a person's action on one day; the state before it. Durable when it returns. A running day whose process
-/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day is not retried: it stays as it
-/// is.
+/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day has
+/// nothing to try anew: it stays as it is.
 ///
 /// # Errors
 /// A [`DayActionError`]; nothing was changed then.
-pub fn carry_out(
+pub fn apply(
     conn: &mut Conn,
     dataset: &DatasetName,
     day: Day,
@@ -56,7 +56,7 @@ pub fn carry_out(
         let row = found.map(|row| settled(conn, row, now)).transpose()?;
         let before = row.as_ref().map(|row| row.state.0);
         match action {
-            DayAction::Retry => {
+            DayAction::NewSeries => {
                 if let Some(row) = row {
                     // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
                     let loaded = before == Some(State::Loaded);
@@ -65,7 +65,7 @@ pub fn carry_out(
                 }
             }
             DayAction::Skip(reason) => {
-                after(before, Event::Skipped, false)?;
+                after(before, Move::Skipped, false)?;
                 let fresh = row.is_none();
                 let row = row.unwrap_or_else(|| ProcessedDay::new(dataset, day, State::Skipped));
                 let note = reason.map(ToOwned::to_owned);
@@ -74,7 +74,7 @@ pub fn carry_out(
                 if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
             }
             DayAction::Forget => {
-                after(before, Event::Forgotten, false)?;
+                after(before, Move::Forgotten, false)?;
                 remove(conn, dataset.as_str(), day.date())?;
                 let rejects = rejected_rows::table
                     .filter(rejected_rows::dataset.eq(dataset.as_str()))
@@ -100,7 +100,7 @@ fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<Pro
 
 /// What a running day becomes when its process is gone and nobody takes it over.
 pub(super) fn abandoned(row: ProcessedDay) -> ProcessedDay {
-    let state = if row.in_target() { State::Loaded } else { State::Failed };
+    let state = state::settled(row.in_target());
     let error = (state == State::Failed).then(|| attempts::LOST.to_owned());
     ProcessedDay { error, next_attempt_at: None, ..row.unclaimed(state) }
 }

@@ -45,20 +45,20 @@ enum Connections {
 /// A connection to either database.
 pub enum Conn {
     /// To PostgreSQL.
-    Postgres(Link<PgConnection>),
+    Postgres(Handle<PgConnection>),
     /// To SQLite.
-    Sqlite(Link<SqliteConnection>),
+    Sqlite(Handle<SqliteConnection>),
 }
 
 /// A connection of its own, or one on loan from the pool.
-pub enum Link<C: diesel::r2d2::R2D2Connection + 'static> {
+pub enum Handle<C: diesel::r2d2::R2D2Connection + 'static> {
     /// Of its own.
     Own(Box<C>),
     /// On loan.
     Pooled(Box<PooledConnection<ConnectionManager<C>>>),
 }
 
-impl<C: diesel::r2d2::R2D2Connection + 'static> Link<C> {
+impl<C: diesel::r2d2::R2D2Connection + 'static> Handle<C> {
     /// The connection itself.
     pub(super) fn get(&mut self) -> &mut C {
         match self {
@@ -143,7 +143,7 @@ impl Database {
         let mut conn =
             SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
         wait_for_locks(&mut conn).map_err(|error| named(error.to_string()))?;
-        Ok(Conn::Sqlite(Link::Own(Box::new(conn))))
+        Ok(Conn::Sqlite(Handle::Own(Box::new(conn))))
     }
 
     /// A new connection outside the pool. Its errors come at once and say what is wrong; the pool's come after
@@ -158,14 +158,14 @@ impl Database {
                 let mut conn =
                     PgConnection::establish(&postgres.conninfo()).map_err(|error| masked(error.to_string()))?;
                 self.postgres_session().on_acquire(&mut conn).map_err(|error| masked(error.to_string()))?;
-                Ok(Conn::Postgres(Link::Own(Box::new(conn))))
+                Ok(Conn::Postgres(Handle::Own(Box::new(conn))))
             }
             DatabaseUrl::Sqlite(path) => {
                 let named = |error: String| masked(format!("{}: {error}", path.display()));
                 let mut conn =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
                 SqliteSession.on_acquire(&mut conn).map_err(|error| named(error.to_string()))?;
-                Ok(Conn::Sqlite(Link::Own(Box::new(conn))))
+                Ok(Conn::Sqlite(Handle::Own(Box::new(conn))))
             }
         }
     }
@@ -177,8 +177,8 @@ impl Database {
     /// [`DbError::Unreachable`].
     pub fn conn_at_once(&self) -> Result<Conn, DbError> {
         let free = match self.pool() {
-            Connections::Postgres(pool) => pool.try_get().map(|conn| Conn::Postgres(Link::Pooled(Box::new(conn)))),
-            Connections::Sqlite(pool) => pool.try_get().map(|conn| Conn::Sqlite(Link::Pooled(Box::new(conn)))),
+            Connections::Postgres(pool) => pool.try_get().map(|conn| Conn::Postgres(Handle::Pooled(Box::new(conn)))),
+            Connections::Sqlite(pool) => pool.try_get().map(|conn| Conn::Sqlite(Handle::Pooled(Box::new(conn)))),
         };
         free.map_or_else(|| self.connect(), Ok)
     }
@@ -203,8 +203,8 @@ impl Database {
         let masked =
             |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&one_line(&error.to_string())));
         Ok(match self.pool() {
-            Connections::Postgres(pool) => Conn::Postgres(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
-            Connections::Sqlite(pool) => Conn::Sqlite(Link::Pooled(Box::new(pool.get().map_err(masked)?))),
+            Connections::Postgres(pool) => Conn::Postgres(Handle::Pooled(Box::new(pool.get().map_err(masked)?))),
+            Connections::Sqlite(pool) => Conn::Sqlite(Handle::Pooled(Box::new(pool.get().map_err(masked)?))),
         })
     }
 }

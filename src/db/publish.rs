@@ -16,7 +16,7 @@ use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::rejects;
 use crate::db::stage::StagedDay;
-use crate::state::{Event, State, after};
+use crate::state::{Move, State, after};
 use crate::validate::Reject;
 use crate::wording::counted;
 
@@ -100,7 +100,7 @@ pub fn publish(
 }
 
 fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: NaiveDateTime) -> ProcessedDay {
-    let state = after(Some(State::Running), Event::Published, claim.is_reload()).ok().flatten();
+    let state = after(Some(State::Running), Move::Published, claim.is_reload()).ok().flatten();
     ProcessedDay {
         source_url: Some(origin.url.clone()),
         source_etag: origin.etag.clone(),

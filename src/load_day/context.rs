@@ -1,4 +1,4 @@
-//! What loading needs: the database and this process in it, and a dataset made ready.
+//! What loading needs: the database and this process in it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,14 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flights::Flights;
 use super::stop::Stop;
-use crate::dataset::{Dataset, DatasetName};
+use crate::dataset::DatasetName;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::Measured;
 use crate::db::claim::{self, Claim, Ending};
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::{Held, Worker};
-use crate::source::Source;
 
 /// What loading needs, whichever dataset and day.
 pub struct Context {
@@ -154,22 +153,4 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Bytes of the files opened so far, as stored.
     pub bytes_known: AtomicU64,
-}
-
-/// A dataset, ready to be loaded.
-pub struct Job {
-    /// The dataset.
-    pub dataset: Dataset,
-    /// Its source.
-    pub source: Source,
-    /// The hash of its definition.
-    pub definition_hash: String,
-}
-
-impl Job {
-    /// A dataset with its source.
-    #[must_use]
-    pub fn new(dataset: Dataset, source: Source) -> Self {
-        Self { definition_hash: dataset.definition_hash(), dataset, source }
-    }
 }

@@ -13,8 +13,8 @@ pub struct Stop(Arc<Stopping>);
 #[derive(Debug, Default)]
 struct Stopping {
     halted: AtomicBool,
-    asked: AtomicBool,
-    /// Wakes those who wait for `asked`.
+    abandoned: AtomicBool,
+    /// Wakes those who wait for `abandoned`.
     told: Notify,
     /// Downloads that a reader may be waiting for.
     downloads: Mutex<Vec<AbortHandle>>,
@@ -33,24 +33,24 @@ impl Stop {
     }
 
     /// Stops the loads in flight too.
-    pub fn ask(&self) {
+    pub fn abandon(&self) {
         self.halt();
-        self.0.asked.store(true, Ordering::SeqCst);
+        self.0.abandoned.store(true, Ordering::SeqCst);
         self.0.told.notify_waiters();
         self.downloads().drain(..).for_each(|download| download.abort());
     }
 
     /// True when loads in flight are to stop.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::SeqCst)
+    pub fn is_abandoned(&self) -> bool {
+        self.0.abandoned.load(Ordering::SeqCst)
     }
 
     /// Waits until loads in flight are to stop.
     pub(crate) async fn wait(&self) {
         // Made before the look, so that nothing is missed between the two.
         let told = self.0.told.notified();
-        if !self.is_asked() {
+        if !self.is_abandoned() {
             told.await;
         }
     }
@@ -61,8 +61,8 @@ impl Stop {
         downloads.retain(|download| !download.is_finished());
         downloads.extend(download);
         drop(downloads);
-        if self.is_asked() {
-            self.ask();
+        if self.is_abandoned() {
+            self.abandon();
         }
     }
 

@@ -9,7 +9,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
-    ("running", &["daemon", "metrics", "notify", "scheduler", "shutdown", "traces", "web"]),
+    ("running", &["daemon", "metrics", "scheduler", "service_manager", "shutdown", "traces", "web"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 
@@ -19,7 +19,7 @@ const ROOMS: [(&[&str], &str); 10] = [
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
     (&["flate2"], "source"),
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
-    (&["sd_notify"], "notify"),
+    (&["sd_notify"], "service_manager"),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
     (&["csv_core"], "parse"),
     (&["utoipa"], "web"),

@@ -43,18 +43,6 @@ fn first_day(database: &dyn Database) -> Vec<String> {
     database.lines(&format!("select state, attempts from processed_days where day = '{FIRST}'"))
 }
 
-/// Waits until the server has noticed that the processes of the past are dead: their sessions are gone.
-fn wait_for_sessions_to_end(database: &dyn Database) {
-    if database.url().starts_with("postgres") {
-        wait_until("the sessions of dead processes end", || {
-            database.line(
-                "select count(*) from pg_stat_activity where datname = current_database() \
-                 and backend_type = 'client backend' and pid <> pg_backend_pid()",
-            ) == "0"
-        });
-    }
-}
-
 /// Waits until the lease of the first day has run out by the database's clock.
 fn wait_for_the_lease_to_end(database: &dyn Database) {
     let now = if database.url().starts_with("postgres") {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::documentation::first_transcript;
 use crate::goldens::masked;
-use crate::readme::first_transcript;
 use crate::support::Database;
 use crate::support::project::Ran;
 use crate::support::sqlite::SqliteDatabase;

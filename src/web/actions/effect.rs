@@ -4,7 +4,7 @@ use super::Action;
 use crate::day::Day;
 use crate::db::day_action::DayActionError;
 use crate::plan::{Decision, Known, Leave, Owner};
-use crate::state::{Event, State, after};
+use crate::state::{Move, State, after, settled};
 use crate::wording::DIED;
 
 /// What an order does, or would do, to a day.
@@ -63,14 +63,13 @@ impl Effect {
     pub(super) fn of_move(day: Day, known: Option<&Known>, action: Action) -> Self {
         let state = known.map(|known| known.state);
         let mut effect = Self::moved(day, state, action);
-        let settled = known.map(|known| match known {
-            Known { state: State::Running, in_target: true, .. } => State::Loaded,
-            Known { state: State::Running, .. } => State::Failed,
-            known => known.state,
+        let settled = known.map(|known| match known.state {
+            State::Running => settled(known.in_target),
+            state => state,
         });
         if known.is_some_and(|known| known.state == State::Running && known.owner == Owner::Alive) {
             effect.leave(&DayActionError::Busy);
-        } else if let Err(illegal) = after(settled, event(action), false) {
+        } else if let Err(illegal) = after(settled, move_of(action), false) {
             effect.leave(&illegal.into());
         }
         effect
@@ -91,8 +90,8 @@ impl Effect {
     }
 }
 
-fn event(action: Action) -> Event {
-    if action == Action::Skip { Event::Skipped } else { Event::Forgotten }
+fn move_of(action: Action) -> Move {
+    if action == Action::Skip { Move::Skipped } else { Move::Forgotten }
 }
 
 #[cfg(test)]

@@ -167,12 +167,12 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
         (Action::Skip | Action::Forget, None) => Vec::new(),
         (Action::Pause, _) => {
             paused::pause(conn, name, who, order.reason.as_deref())?;
-            board.ask(Asked::Look(name.clone()));
+            board.ask(Asked::Changed(name.clone()));
             Vec::new()
         }
         (Action::Resume, _) => {
             paused::resume(conn, name)?;
-            board.ask(Asked::Look(name.clone()));
+            board.ask(Asked::Changed(name.clone()));
             Vec::new()
         }
     };
@@ -211,7 +211,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// Lets days that are to be loaded begin a new series of attempts.
 fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> Result<(), DbError> {
     for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
-        match day_action::carry_out(conn, &dataset.name, effect.day, DayAction::Retry) {
+        match day_action::apply(conn, &dataset.name, effect.day, DayAction::NewSeries) {
             Ok(_) => {}
             Err(DayActionError::Db(error)) => return Err(error),
             Err(error) => effect.leave(&error),
@@ -229,7 +229,7 @@ fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order)
     };
     let mut effects = Vec::new();
     for day in range.days() {
-        match day_action::carry_out(conn, &dataset.name, day, action) {
+        match day_action::apply(conn, &dataset.name, day, action) {
             Ok(before) => effects.push(Effect::moved(day, before, order.action)),
             Err(DayActionError::Db(error)) => return (effects, Some(error.into())),
             Err(error) => {
@@ -255,7 +255,7 @@ fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
         }
     }
     if moved().next().is_some() {
-        board.ask(Asked::Look(dataset.name.clone()));
+        board.ask(Asked::Changed(dataset.name.clone()));
     }
 }
 

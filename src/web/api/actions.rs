@@ -97,7 +97,7 @@ impl From<Effect> for DayEffect {
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
             description = "parameter: a field is wrong"),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
-            description = "database")
+            description = "database, ending: it is not to be told what was done, or the daemon is ending")
     )
 )]
 pub(super) async fn post(

@@ -15,8 +15,8 @@ const PACE: Duration = Duration::from_millis(100);
 /// The least time between two readings of one dataset: of a catch-up of years, each day is news.
 const GAP: Duration = Duration::from_millis(500);
 
-/// How many times as long as it read it rests: at a start, a thousand datasets that are to be read first must not hold up the
-/// looks that load.
+/// After a reading it rests for so many times as long as that took: the first readings of a thousand datasets must not
+/// hold up their first looks.
 const RESTS: u32 = 3;
 
 /// The longest such rest: a reading that hung is not to hold up the others for longer than it did.

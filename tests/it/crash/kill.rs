@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 
-use super::{configure, first_day, outcomes, rows_of, slow_project, wait_for_sessions_to_end};
+use super::{configure, first_day, outcomes, rows_of, slow_project};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, rows, states};
 use crate::support::slow_http::SlowHttp;
+use crate::support::trouble::wait_for_sessions_to_end;
 use crate::support::{Database, on_both, wait_until};
 
 on_both! {

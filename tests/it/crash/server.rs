@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
-use super::{amounts, configure, first_day, outcomes, rows_of, slow_project, wait_for_sessions_to_end};
+use super::{amounts, configure, first_day, outcomes, rows_of, slow_project};
 use crate::support::postgres::TestPostgres;
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, states};
 use crate::support::slow_http::SlowHttp;
+use crate::support::trouble::wait_for_sessions_to_end;
 use crate::support::{Database, wait_until};
 
 /// Waits until a session copies rows to the stage.

@@ -2,10 +2,11 @@
 
 use rustix::process::Signal;
 
-use super::{amounts, first_day, outcomes, rows_of, slow_project, wait_for_sessions_to_end};
+use super::{amounts, first_day, outcomes, rows_of, slow_project};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, states};
 use crate::support::slow_http::SlowHttp;
+use crate::support::trouble::wait_for_sessions_to_end;
 use crate::support::{Database, on_both};
 
 const STOPPING: &str = "stopping before the next day is published";

@@ -10,6 +10,7 @@ use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, nightly};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
+use crate::support::trouble::{fill_the_disk, make_room, wait_for_sessions_to_end};
 use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
@@ -112,35 +113,17 @@ fn a_second_sigterm_abandons_the_load_in_flight(database: &dyn Database) {
     assert_abandoned(database, &project);
 }
 
-/// Has every row that comes into the target fail as a full disk does.
-fn fill_the_disk(database: &dyn Database) {
-    database.execute(if database.url().starts_with("postgres") {
-        "create function full_disk() returns trigger language plpgsql as $$ begin raise exception using \
-         errcode = '53100', message = 'could not extend file \"base/16384/16385\": No space left on device', \
-         hint = 'Check free disk space.'; end $$; \
-         create trigger full_disk before insert on orders for each row execute function full_disk()"
-    } else {
-        "create trigger full_disk before insert on orders begin \
-         select raise(abort, 'database or disk is full'); end"
-    });
-}
-
-fn make_room(database: &dyn Database) {
-    let of = if database.url().starts_with("postgres") { " on orders" } else { "" };
-    database.execute(&format!("drop trigger full_disk{of}"));
-}
-
 fn a_full_disk_costs_no_attempt_and_is_tried_until_it_passes(database: &dyn Database) {
     let settings = &Settings { max_attempts: 1, ..Settings::default() };
     let project = project(database, settings, &Orders { schedule: nightly(FIRST, SECOND), ..Orders::default() });
     project.day(FIRST, "a,1,x\n");
     project.day(SECOND, "a,2,x\n");
     project.succeed(&["load", FIRST]);
-    fill_the_disk(database);
+    fill_the_disk(database, "insert", "orders");
     let mut daemon = run(&project);
     daemon.wait_for("trying again until it passes, no attempt is counted");
     wait_until("it is tried again", || attempts(database).len() >= 3);
-    make_room(database);
+    make_room(database, "orders");
     daemon.wait_for("orders 2024-03-02: loaded 1 row in");
     daemon.wait_for("orders: goes on after");
     daemon.signal(Signal::TERM);
@@ -159,7 +142,7 @@ fn a_day_is_loaded_once_though_its_daemon_was_killed_and_started_again(database:
     let (project, daemon) = half_way(database, &server, &Settings { lease: "1h", ..Settings::default() });
     assert!(daemon.kill(), "it is held");
     server.release(FIRST);
-    wait_for_other_sessions_to_end(database);
+    wait_for_sessions_to_end(database);
     let daemon = run(&project);
     wait_for_day(database, "orders", SECOND, "loaded");
     daemon.signal(Signal::TERM);
@@ -168,18 +151,6 @@ fn a_day_is_loaded_once_though_its_daemon_was_killed_and_started_again(database:
     let expected = [format!("{FIRST}|1|lost"), format!("{FIRST}|2|loaded"), format!("{SECOND}|1|loaded")];
     assert_eq!(attempts(database), expected);
     assert_eq!(amounts(database), ["1|100", "2|100"]);
-}
-
-/// Waits until the server has noticed that a process is dead.
-fn wait_for_other_sessions_to_end(database: &dyn Database) {
-    if database.url().starts_with("postgres") {
-        wait_until("the sessions of the dead end", || {
-            database.line(
-                "select count(*) from pg_stat_activity where datname = current_database() \
-                 and backend_type = 'client backend' and pid <> pg_backend_pid()",
-            ) == "0"
-        });
-    }
 }
 
 fn a_daemon_that_slept_past_its_lease_does_not_publish_what_another_loaded(database: &dyn Database) {

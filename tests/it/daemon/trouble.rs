@@ -12,6 +12,7 @@ use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, nightly};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
+use crate::support::trouble::{fill_the_disk, make_room};
 use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
@@ -20,23 +21,6 @@ on_both! {
     ends_that_could_not_be_written_are_written_later_and_cost_no_attempt
     ends_that_could_not_be_written_outlive_a_reload
     a_target_that_does_not_fit_is_told_with_its_datasets_name_once
-}
-
-/// Has every end of an attempt fail as on a full disk.
-fn fill_the_disk(database: &dyn Database) {
-    database.execute(if database.url().starts_with("postgres") {
-        "create function full_disk() returns trigger language plpgsql as $$ begin raise exception using \
-         errcode = '53100', message = 'could not extend file \"base/16384/16385\": No space left on device'; end $$; \
-         create trigger full_disk before update on load_attempts for each row execute function full_disk()"
-    } else {
-        "create trigger full_disk before update on load_attempts begin \
-         select raise(abort, 'database or disk is full'); end"
-    });
-}
-
-fn make_room(database: &dyn Database) {
-    let of = if database.url().starts_with("postgres") { " on load_attempts" } else { "" };
-    database.execute(&format!("drop trigger full_disk{of}"));
 }
 
 fn end(daemon: Process) -> String {
@@ -58,11 +42,11 @@ fn assert_loaded_at_the_first_attempt(database: &dyn Database) {
 fn ends_that_could_not_be_written_are_written_later_and_cost_no_attempt(database: &dyn Database) {
     let project = project(database, &Settings { max_attempts: 1, ..Settings::default() }, &one_day());
     project.day(FIRST, &rows_of(10, 1));
-    fill_the_disk(database);
+    fill_the_disk(database, "update", "load_attempts");
     let mut daemon = run(&project);
     daemon.wait_for("trying again until it passes, no attempt is counted");
     assert_eq!(days(database), [format!("orders|{FIRST}|running|1")], "its end is not written");
-    make_room(database);
+    make_room(database, "load_attempts");
     // No tick comes: whoever is told looks.
     assert_loaded_at_the_first_attempt(database);
     let log = end(daemon);
@@ -77,13 +61,13 @@ fn ends_that_could_not_be_written_outlive_a_reload(database: &dyn Database) {
     let settings = Settings { max_attempts: 1, ..Settings::default() };
     let project = project(database, &settings, &one_day());
     project.day(FIRST, &rows_of(10, 1));
-    fill_the_disk(database);
+    fill_the_disk(database, "update", "load_attempts");
     let mut daemon = run(&project);
     daemon.wait_for("trying again until it passes, no attempt is counted");
     Settings { max_parallel_loads: 2, ..settings }.write(&project);
     daemon.signal(Signal::HUP);
     daemon.wait_for("configuration: max_parallel_loads: 4 is now 2");
-    make_room(database);
+    make_room(database, "load_attempts");
     assert_loaded_at_the_first_attempt(database);
     wait_until("what was before the reload signs off", || database.line("select count(*) from workers") == "1");
     end(daemon);

@@ -1,4 +1,5 @@
-//! A web server in the test process, whose answers may break off or stall.
+//! A web server in the test process, for tests of the source: it notes requests, and its answers may break off or stall.
+//! Where only the moment of an answer matters, there is `slow_http`.
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test that asked for it")]
 
 use std::convert::Infallible;

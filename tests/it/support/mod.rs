@@ -1,4 +1,4 @@
-//! What the tests stand on: databases of their own, and little else.
+//! What the tests stand on: databases, servers, projects and processes of their own.
 #![expect(clippy::expect_used, reason = "what goes wrong here fails the test that asked for it")]
 
 pub(crate) mod api;
@@ -12,6 +12,7 @@ pub(crate) mod project;
 pub(crate) mod s3;
 pub(crate) mod slow_http;
 pub(crate) mod sqlite;
+pub(crate) mod trouble;
 
 use std::time::{Duration, Instant};
 

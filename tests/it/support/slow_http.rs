@@ -1,5 +1,6 @@
 //! A small web server that can hold an answer, before it begins or half way, and says when it was asked: what a slow
-//! source looks like, without anybody sleeping.
+//! source looks like, without anybody sleeping. For tests of loads and of the daemon; what a source makes of odd answers is
+//! tested with `http`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Write};

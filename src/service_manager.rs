@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process, if one did.
 #[derive(Debug)]
-pub struct Notify {
+pub struct ServiceManager {
     /// `NOTIFY_SOCKET`: a path, or `@` and an abstract name.
     socket: Option<String>,
     watchdog: Option<Duration>,
@@ -26,7 +26,7 @@ pub struct Notify {
     failed: AtomicBool,
 }
 
-impl Notify {
+impl ServiceManager {
     /// What the environment's variables say: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     #[must_use]
     pub fn new<'a>(variable: impl Fn(&str) -> Option<&'a str>) -> Self {
@@ -140,12 +140,12 @@ mod tests {
     }
 
     fn told(socket: &str, listener: &UnixDatagram) {
-        let notify = Notify::new(|name| (name == "NOTIFY_SOCKET").then_some(socket));
-        notify.ready("3 datasets");
+        let manager = ServiceManager::new(|name| (name == "NOTIFY_SOCKET").then_some(socket));
+        manager.ready("3 datasets");
         assert_eq!(received(listener), "READY=1\nSTATUS=3 datasets\n");
-        notify.status("two\nlines\r\nREADY=1");
+        manager.status("two\nlines\r\nREADY=1");
         assert_eq!(received(listener), "STATUS=two lines  READY=1\n");
-        notify.stopping();
+        manager.stopping();
         assert_eq!(received(listener), "STOPPING=1\n");
 
         let microseconds = || match NotifyState::monotonic_usec_now().unwrap() {
@@ -153,7 +153,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let before = microseconds();
-        notify.reloading();
+        manager.reloading();
         let message = received(listener);
         let now: i128 =
             message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().strip_suffix('\n').unwrap().parse().unwrap();
@@ -177,12 +177,12 @@ mod tests {
 
     #[test]
     fn nobody_there_is_no_failure() {
-        Notify::new(|_| None).ready("alone");
+        ServiceManager::new(|_| None).ready("alone");
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone").to_str().unwrap().to_owned();
-        let notify = Notify::new(|name| (name == "NOTIFY_SOCKET").then_some(gone.as_str()));
-        notify.ready("nobody listens");
-        notify.stopping();
+        let manager = ServiceManager::new(|name| (name == "NOTIFY_SOCKET").then_some(gone.as_str()));
+        manager.ready("nobody listens");
+        manager.stopping();
     }
 
     #[test]
@@ -192,15 +192,15 @@ mod tests {
         let listener = listener(&SocketAddr::from_pathname(&path).unwrap());
         // Microseconds: one that has long passed, one that does not within a test, and nobody who watches.
         for (usec, fed) in [(Some("1"), true), (Some("3600000000"), false), (None, false)] {
-            let mut notify = Notify::new(|name| match name {
+            let mut manager = ServiceManager::new(|name| match name {
                 "NOTIFY_SOCKET" => path.to_str(),
                 "WATCHDOG_USEC" => usec,
                 _ => None,
             });
-            notify.status("before");
+            manager.status("before");
             assert_eq!(received(&listener), "STATUS=before\n");
-            notify.feed_watchdog();
-            notify.status("after");
+            manager.feed_watchdog();
+            manager.status("after");
             if fed {
                 assert_eq!(received(&listener), "WATCHDOG=1\n");
             }

@@ -1,0 +1,52 @@
+//! A job in the daemon, with what is known of it there.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::db::attempts::Trigger;
+use crate::load_day::{Job, Stop};
+
+/// A dataset at work in the daemon.
+pub(super) struct Member {
+    /// The dataset, ready to be loaded.
+    pub(super) job: Arc<Job>,
+    /// Its target was seen to fit.
+    fits: AtomicBool,
+    /// It is another by now, or gone: no further day begins.
+    pub(super) retired: Stop,
+    /// How many older days may still be taken before the next tick.
+    backlog: Mutex<Option<u32>>,
+}
+
+impl Member {
+    /// A dataset that was not looked at yet.
+    pub(super) fn new(job: &Arc<Job>) -> Self {
+        let backlog = Mutex::new(job.dataset.policy.catch_up.max_days_per_tick);
+        Self { job: Arc::clone(job), fits: AtomicBool::new(false), retired: Stop::default(), backlog }
+    }
+
+    /// True once its target was seen to fit.
+    pub(super) fn fits(&self) -> bool {
+        self.fits.load(Ordering::Relaxed)
+    }
+
+    /// Its target fits, and need not be looked at again.
+    pub(super) fn seen_to_fit(&self) {
+        self.fits.store(true, Ordering::Relaxed);
+    }
+
+    /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
+    pub(super) fn backlog(&self, trigger: Trigger) -> Option<u32> {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(trigger, Trigger::Tick | Trigger::Start | Trigger::Page) {
+            *backlog = self.job.dataset.policy.catch_up.max_days_per_tick;
+        }
+        *backlog
+    }
+
+    /// So many older days were taken.
+    pub(super) fn took(&self, days: u32) {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        *backlog = backlog.map(|left| left.saturating_sub(days));
+    }
+}

@@ -1,0 +1,399 @@
+//! One try at loading a day, from its claim to its end.
+
+use std::io::Read;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::context::{Context, Untold};
+use super::flights::{Airborne, Step};
+use super::job::Job;
+use super::not_published::NotPublished;
+use super::report::{Outcome, Report};
+use crate::audit::{Passed, TooManyRejected, audit};
+use crate::day::Day;
+use crate::db::attempt_log::AttemptLog;
+use crate::db::attempts::{Measured, Trigger};
+use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, Request};
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::publish::{Origin, PublishError, publish};
+use crate::db::rejects::Rejects;
+use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::worker::Held;
+use crate::plan::{Ask, Leave};
+use crate::read_rows::{RowReader, Taken};
+use crate::source::{Looked, Opened, SourceFile};
+use crate::state::State;
+use crate::wording::{counted, with_first};
+
+/// How much of a file is read at once.
+const READ: usize = 128 * 1024;
+
+/// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
+fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> NotPublished {
+    NotPublished::Refused { error: refusal.to_string(), first: staged.first_reject.clone() }
+}
+
+/// The text as both databases can store it: a file's header may hold bytes that PostgreSQL has no character for.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\\x00")
+}
+
+/// A claim, in this process's hands until it has ended.
+struct Ours {
+    claim: Claim,
+    held: Held,
+}
+
+/// One try at loading a day.
+pub(super) struct Load<'a> {
+    context: &'a Context,
+    job: &'a Job,
+    day: Day,
+    ask: Ask,
+    measured: Measured,
+    attempt: Option<u32>,
+    taken_over: bool,
+    /// The target holds the day's rows from an earlier load.
+    is_reload: bool,
+    source_failed: bool,
+    bytes: u64,
+    /// The tag of the file that was opened.
+    tag: Option<String>,
+    /// What is shown of it while it is loaded.
+    flight: Option<Airborne<'a>>,
+    /// What is told of the attempt.
+    log: AttemptLog,
+}
+
+impl<'a> Load<'a> {
+    /// One that has not begun.
+    pub(super) fn new(context: &'a Context, job: &'a Job, day: Day, ask: Ask) -> Self {
+        Self {
+            context,
+            job,
+            day,
+            ask,
+            measured: Measured::default(),
+            attempt: None,
+            taken_over: false,
+            is_reload: false,
+            source_failed: false,
+            bytes: 0,
+            tag: None,
+            flight: None,
+            log: AttemptLog::begin(),
+        }
+    }
+
+    /// What it came to, after all this time.
+    pub(super) fn report(self, outcome: Outcome, elapsed: Duration) -> Report {
+        let Self { day, attempt, taken_over, is_reload, source_failed, bytes, measured, .. } = self;
+        let stays_loaded = is_reload && matches!(outcome, Outcome::Failed { .. } | Outcome::Refused { .. });
+        Report { day, attempt, taken_over, outcome, stays_loaded, source_failed, bytes, measured, elapsed }
+    }
+
+    /// Loads the day, if it may be.
+    pub(super) fn run(&mut self, trigger: Trigger) -> Result<Outcome, DbError> {
+        let mut conn = self.context.database.conn()?;
+        let mut answer = self.claim(&mut conn, trigger, false)?;
+        if matches!(answer, Answer::LookFirst) {
+            if let Some(outcome) = self.look(&mut conn)? {
+                return Ok(outcome);
+            }
+            answer = self.claim(&mut conn, trigger, true)?;
+        }
+        let claim = match answer {
+            Answer::Claimed(claim) => claim,
+            Answer::Left(leave) => return Ok(Outcome::Left(leave)),
+            Answer::Settled(state) => return Ok(Outcome::Settled(state)),
+            Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
+        };
+        self.attempt = Some(claim.attempt);
+        self.log = AttemptLog::begin();
+        self.taken_over = claim.taken_over;
+        self.is_reload = claim.is_reload();
+        if claim.taken_over {
+            self.log.line("taken over from a process that died or stalled");
+            let name = &self.job.dataset.name;
+            log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
+        }
+        let ours = Ours { held: self.context.worker.hold(&claim.token), claim: *claim };
+        let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt);
+        self.flight = Some(flight);
+        let mut staged = StagedDay::new(&self.job.dataset);
+        match self.attempt(&mut conn, &ours, &mut staged) {
+            Ok(()) => Ok(Outcome::Loaded),
+            Err(problem) => self.end(conn, ours, staged, problem),
+        }
+    }
+
+    fn claim(&self, conn: &mut Conn, trigger: Trigger, file_seen: bool) -> Result<Answer, DbError> {
+        let request = Request {
+            dataset: &self.job.dataset.name,
+            day: self.day,
+            worker: &self.context.worker,
+            lease: self.context.database.lease(),
+            trigger,
+            ask: self.ask,
+            max_attempts: self.job.dataset.policy.retry.max_attempts,
+            file_seen,
+        };
+        claim::claim(conn, request)
+    }
+
+    /// Looks whether the file of a day that waits, or was given up, is there by now, without claiming the day. `None`
+    /// when it is; and when that cannot be told, for the attempt to say why.
+    fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
+        let Job { dataset, source, .. } = self.job;
+        let Ok(Looked::NotThere { url, why }) =
+            source.look_until(self.context.stop.wait(), self.day, &self.context.runtime)
+        else {
+            return Ok(None);
+        };
+        let waiting = &dataset.policy.waiting;
+        let stored = storable(&why);
+        let none =
+            FoundNone { url: &url, why: &stored, look_again: waiting.poll, give_up_after: waiting.give_up_after };
+        let noted = claim::note_none(conn, &dataset.name, self.day, none)?;
+        Ok(Some(match noted {
+            Some((State::Waiting, State::Absent)) => Outcome::Absent { why, still: false },
+            Some((_, State::Absent)) => Outcome::Absent { why, still: true },
+            Some(_) => Outcome::Waiting { why, still: true },
+            None => Outcome::Left(Leave::NotDue),
+        }))
+    }
+
+    /// The way of a claimed day from its file to the target.
+    fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), NotPublished> {
+        let Ours { claim, held } = ours;
+        let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
+        self.flight.iter().for_each(|flight| flight.at(Step::Stage));
+        let origin = self.timed(|measured| &mut measured.stage_ms, |load| load.stage(conn, staged, file));
+        self.measured.rows_read = i64::try_from(staged.counts.read).ok();
+        self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
+        let origin = origin?;
+        let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected);
+        self.log.line(format_args!("{read} read and staged, {rejected} of them rejected"));
+        if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
+            return Err(NotPublished::Unchanged);
+        }
+        self.flight.iter().for_each(|flight| flight.at(Step::Audit));
+        let passed: Passed = self.timed(
+            |measured| &mut measured.audit_ms,
+            |load| audit(staged.counts, &load.job.dataset.limits).map_err(|refusal| too_many(&refusal, staged)),
+        )?;
+        self.log.line("the audit passed");
+        self.may_go_on()?;
+        // The heartbeat ends here: it would wait for the row that publishing locks.
+        held.rest();
+        self.flight.iter().for_each(|flight| flight.at(Step::Publish));
+        let Self { measured, log, .. } = self;
+        publish(conn, claim, staged, passed, &origin, measured, log).map_err(|error| match error {
+            PublishError::Lost => NotPublished::Lost,
+            PublishError::Refused(refusal) => too_many(&refusal, staged),
+            PublishError::Db(error) => NotPublished::Db(error),
+        })
+    }
+
+    fn timed<T>(
+        &mut self,
+        step: impl Fn(&mut Measured) -> &mut Option<i64>,
+        work: impl FnOnce(&mut Self) -> Result<T, NotPublished>,
+    ) -> Result<T, NotPublished> {
+        let began = Instant::now();
+        let done = work(self);
+        *step(&mut self.measured) = i64::try_from(began.elapsed().as_millis()).ok();
+        done
+    }
+
+    fn may_go_on(&self) -> Result<(), NotPublished> {
+        if self.context.stop.is_abandoned() { Err(NotPublished::Interrupted) } else { Ok(()) }
+    }
+
+    fn open(&mut self) -> Result<SourceFile, NotPublished> {
+        match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
+            Ok(Opened::File(file)) => {
+                self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
+                self.flight.iter().for_each(|flight| flight.opened(file.info().bytes));
+                self.tag = Some(file.info().tag());
+                let (url, bytes) = (&file.info().url, counted(file.info().bytes, "byte"));
+                self.log.line(format_args!("opened {url}, {bytes} as stored"));
+                Ok(file)
+            }
+            Ok(Opened::NotThere { url, why }) => Err(NotPublished::NotThere { url, why }),
+            Err(error) => {
+                self.may_go_on()?;
+                Err(NotPublished::Source(error.to_string()))
+            }
+        }
+    }
+
+    /// Reads the file into the stage.
+    fn stage(
+        &mut self,
+        conn: &mut Conn,
+        staged: &mut StagedDay<'a>,
+        mut file: SourceFile,
+    ) -> Result<Origin, NotPublished> {
+        let Self { context, job, .. } = *self;
+        context.stop.breaks_off(file.download());
+        let stored = file.stored_bytes();
+        let filled = stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
+        let info = file.info().clone();
+        let hash = filled.and_then(|()| file.finish().map_err(|error| NotPublished::Source(error.to_string())));
+        self.bytes = stored.load(Ordering::Relaxed);
+        let hash = hash?;
+        Ok(Origin {
+            url: info.url,
+            etag: info.etag,
+            bytes: info.bytes,
+            modified: info.modified.naive_utc(),
+            hash: hash.to_string(),
+            definition_hash: job.definition_hash.clone(),
+        })
+    }
+
+    fn read(
+        &mut self,
+        file: &mut SourceFile,
+        staged: &mut StagedDay<'_>,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), NotPublished> {
+        let Self { context, job, .. } = *self;
+        let progress = &context.progress;
+        let mut reader = RowReader::new(&job.dataset);
+        let mut buffer = vec![0; READ];
+        let stored = file.stored_bytes();
+        let (mut rows, mut bytes) = (0, 0);
+        loop {
+            self.may_go_on()?;
+            let length = match file.read(&mut buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    // The stop breaks a download off; that is no failure.
+                    self.may_go_on()?;
+                    return Err(NotPublished::Source(error.to_string()));
+                }
+            };
+            self.may_go_on()?;
+            let mut take = |read: Taken<'_>| self.take(read, staged, sink);
+            if length == 0 {
+                return Ok(reader.finish(&mut take)?);
+            }
+            reader.push(&buffer[..length], &mut take)?;
+            let (rows_now, bytes_now) = (staged.counts.read, stored.load(Ordering::Relaxed));
+            progress.rows.fetch_add(rows_now - rows, Ordering::Relaxed);
+            progress.bytes.fetch_add(bytes_now - bytes, Ordering::Relaxed);
+            (rows, bytes) = (rows_now, bytes_now);
+            self.flight.iter().for_each(|flight| flight.read(rows, bytes));
+        }
+    }
+
+    fn take(
+        &mut self,
+        taken: Taken<'_>,
+        staged: &mut StagedDay<'_>,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), NotPublished> {
+        match taken {
+            Taken::Header([]) => {}
+            Taken::Header(unknown) => {
+                let (name, day, columns) = (&self.job.dataset.name, self.day, unknown.join(", "));
+                log::warn!("{name} {day}: ignoring columns that the dataset does not name: {columns}");
+                self.log.line(format_args!("columns that the dataset does not name are ignored: {columns}"));
+            }
+            Taken::Accepted { line, row } => {
+                sink.row(line, row)?;
+                staged.accepted();
+            }
+            Taken::Rejected { lines, reject } => staged.rejected(lines, reject)?,
+        }
+        Ok(())
+    }
+
+    /// Writes how the attempt ended.
+    fn end(
+        &mut self,
+        conn: Conn,
+        ours: Ours,
+        mut staged: StagedDay<'_>,
+        problem: NotPublished,
+    ) -> Result<Outcome, DbError> {
+        // Publishing may have found doubled keys before it refused.
+        self.measured.rows_rejected =
+            self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
+        self.source_failed = matches!(problem, NotPublished::Source(_));
+        // After an error of the database the connection may be broken; a new one is waited for.
+        let conn = if matches!(problem, NotPublished::Db(_)) { None } else { Some(conn) };
+        let Ours { claim, held } = ours;
+        self.log.line(&problem);
+        let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
+        let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
+        match self.write_end(conn, &claim, &ending, rejects) {
+            Ok(Ended::AsAsked) => Ok(outcome),
+            Ok(Ended::Published) => Ok(Outcome::Loaded),
+            Ok(Ended::Lost) => Ok(Outcome::Lost),
+            Err(error) => {
+                if error.is_the_databases_own() {
+                    held.keep();
+                    let (dataset, measured, log) = (self.job.dataset.name.clone(), self.measured, self.log.clone());
+                    self.context.untold().push(Untold { dataset, claim, ending, measured, log, _held: held });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What a problem means for the day, in the state table and in the report; `None` when the day is not ours any
+    /// more.
+    fn ending(&self, claim: &Claim, problem: NotPublished) -> Option<(Ending, Outcome)> {
+        let policy = &self.job.dataset.policy;
+        let failed = |error: String| {
+            let left = policy.retry.max_attempts.saturating_sub(claim.attempt);
+            let try_again = policy.retry.delay(claim.attempt, fastrand::f64());
+            (Ending::Failed { error: storable(&error), try_again }, Outcome::Failed { error, left })
+        };
+        Some(match problem {
+            NotPublished::Lost => return None,
+            // A loaded day waits for nothing: what was asked for cannot be done.
+            NotPublished::NotThere { why, .. } if claim.is_reload() => failed(format!("the file is not there: {why}")),
+            NotPublished::NotThere { url, why } => (
+                Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
+                Outcome::Waiting { why, still: false },
+            ),
+            NotPublished::Source(error) => failed(error),
+            NotPublished::Refused { error, first } => {
+                let shown = with_first(&error, first.as_deref());
+                let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };
+                (ending, Outcome::Refused { error, first })
+            }
+            NotPublished::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
+            NotPublished::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
+            NotPublished::Db(error) if error.is_the_databases_own() => {
+                (Ending::Database { error: error.to_string() }, Outcome::Database(error))
+            }
+            NotPublished::Db(error) => failed(error.to_string()),
+        })
+    }
+
+    fn write_end(
+        &self,
+        conn: Option<Conn>,
+        claim: &Claim,
+        ending: &Ending,
+        mut rejects: Option<&mut Rejects>,
+    ) -> Result<Ended, DbError> {
+        if let Some(mut conn) = conn {
+            match claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects.as_deref_mut()) {
+                Err(error) if error.is_the_databases_own() => {}
+                written => return written,
+            }
+        }
+        let database = &self.context.database;
+        // Who stops does not wait for a database that is gone.
+        let mut conn = if self.context.stop.is_abandoned() { database.conn_at_once()? } else { database.conn()? };
+        claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects)
+    }
+}
