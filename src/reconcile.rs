@@ -85,6 +85,9 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
                     // Said while the load is still in flight: who stops the process waits for those.
                     log_report(job, task.ask, &loaded);
                     drop(slot);
+                    if matches!(loaded.outcome, Outcome::Database(_)) {
+                        task.begun.take_back(day);
+                    }
                     // Days in conflict with others are another matter than a database that is gone.
                     let broken = matches!(&loaded.outcome, Outcome::Database(error) if error.is_unreachable());
                     let failed = matches!(

@@ -242,8 +242,11 @@ impl Agenda {
         }
         match (work, ended) {
             (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => entry.look(*trigger),
-            (Work::Asked(days, ask, _), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
-                entry.asked_next.push_front(Work::Asked(days.clone(), *ask, Begun::default()));
+            (Work::Asked(days, ask, begun), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
+                let left = begun.left_of(days);
+                if !left.is_empty() {
+                    entry.asked_next.push_front(Work::Asked(left, *ask, Begun::default()));
+                }
             }
             (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
                 entry.lates.next = Some(Work::Late);
@@ -265,7 +268,7 @@ impl Agenda {
     /// The days that a person asked for and that did not begin, oldest first, of each dataset that has any.
     pub(super) fn not_begun(&self) -> impl Iterator<Item = (&DatasetName, Vec<Day>)> {
         let of_work = |work: &Work| match work {
-            Work::Asked(days, _, begun) => days.iter().copied().filter(|day| !begun.has(*day)).collect(),
+            Work::Asked(days, _, begun) => begun.left_of(days),
             Work::Look(_) | Work::Due(_) | Work::Late => Vec::new(),
         };
         let of_entry = move |entry: &Entry| {

@@ -21,7 +21,7 @@ use crate::state::State;
 use crate::wording::with_first;
 
 /// How much news a listener may be behind before it misses some.
-const BEHIND: usize = 1024;
+const BEHIND: usize = 256;
 
 /// What the daemon shows of itself.
 pub struct Board {

@@ -206,7 +206,7 @@ impl Daemon {
                 event = events.recv() => {
                     self.hear(event);
                     // A turn goes through all datasets: one for all that came together.
-                    while let Ok(event) = events.try_recv() {
+                    while !self.is_over() && let Ok(event) = events.try_recv() {
                         self.hear(Some(event));
                     }
                 }

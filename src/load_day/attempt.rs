@@ -358,7 +358,7 @@ impl<'a> Load<'a> {
         Some(match problem {
             NotPublished::Lost => return None,
             // A loaded day waits for nothing: what was asked for cannot be done.
-            NotPublished::NotThere { why, .. } if claim.is_reload() => failed(format!("the file is not there: {why}")),
+            NotPublished::NotThere { .. } if claim.is_reload() => failed(problem.to_string()),
             NotPublished::NotThere { url, why } => (
                 Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
                 Outcome::Waiting { why, still: false },

@@ -22,10 +22,16 @@ impl Begun {
         may_begin
     }
 
-    /// True when the day began, whatever came of it.
+    /// Takes a day back of which nothing came, because the database failed: it is still to begin.
+    pub(crate) fn take_back(&self, day: Day) {
+        self.days().remove(&day);
+    }
+
+    /// Those of the days that did not begin.
     #[must_use]
-    pub fn has(&self, day: Day) -> bool {
-        self.days().contains(&day)
+    pub fn left_of(&self, days: &[Day]) -> Vec<Day> {
+        let begun = self.days();
+        days.iter().copied().filter(|day| !begun.contains(day)).collect()
     }
 
     fn days(&self) -> MutexGuard<'_, BTreeSet<Day>> {

@@ -7,7 +7,7 @@ use crate::read_rows::ReadError;
 
 /// Why an attempt did not publish.
 pub(super) enum NotPublished {
-    /// The file is not there.
+    /// The file is not there, or not to be taken yet.
     NotThere { url: String, why: String },
     /// The file could not be opened or read to its end.
     Source(String),
@@ -42,7 +42,7 @@ impl From<ReadError<Self>> for NotPublished {
 impl fmt::Display for NotPublished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotThere { why, .. } => write!(f, "the file is not there: {why}"),
+            Self::NotThere { why, .. } => write!(f, "no file to take: {why}"),
             Self::Source(error) => write!(f, "failed: {error}"),
             Self::Refused { error, .. } => write!(f, "refused: {error}"),
             Self::Unchanged => f.write_str("the file's content is the one that was loaded"),

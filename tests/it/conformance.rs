@@ -236,10 +236,10 @@ fn a_failed_reload_leaves_the_day_loaded_as_it_was(database: &dyn Database) {
     std::fs::remove_file(project.path("days/2024-03-01.csv")).unwrap();
     let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
     assert_eq!(database.line(day), before, "its file is gone");
-    assert_stays_loaded(&ran, "the file is not there: no such file");
+    assert_stays_loaded(&ran, "no file to take: no such file");
     let span = ["--start-date", "2024-03-01", "--end-date", "2024-03-01"];
     let ran = project.exit(1, &[&["run-etl", "--dataset", "orders"], &span[..]].concat());
-    let said = "Failed 2024-03-01: the file is not there: no such file; the day stays loaded as it was\n";
+    let said = "Failed 2024-03-01: no file to take: no such file; the day stays loaded as it was\n";
     assert!(ran.stdout.ends_with(said), "{}", ran.stdout);
     std::fs::create_dir(project.path("days/2024-03-01.csv")).unwrap();
     let ran = project.exit(1, &["load", "2024-03-01", "--force"]);

@@ -18,6 +18,7 @@ on_both! {
     a_retry_leaves_a_loaded_day_as_it_is
     days_that_are_held_back_are_shown_with_the_day_that_holds_them
     a_running_day_shows_nothing_of_the_attempt_before
+    a_file_that_does_not_rest_yet_is_not_said_to_be_missing
 }
 
 fn a_derived_copy_of_the_key_does_not_hide_it(database: &dyn Database) {
@@ -279,6 +280,24 @@ fn a_running_day_shows_nothing_of_the_attempt_before(database: &dyn Database) {
         let expected = if day == loaded { vec![day, "running", "1", "0", "0", "1"] } else { vec![day, "running", "1"] };
         assert!(words == expected || day == refused && words == [day, "running", "2"], "{line}");
     }
+}
+
+fn a_file_that_does_not_rest_yet_is_not_said_to_be_missing(database: &dyn Database) {
+    let source = "url = \"days/{day}.csv\"\nsettle = \"1d\"".to_owned();
+    let project = Project::new(database, &Orders { source, ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    let file = std::fs::File::options().write(true).open(project.path("days/2024-03-01.csv")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    project.succeed(&["load", "2024-03-01"]);
+    file.set_modified(std::time::SystemTime::now()).unwrap();
+    let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
+    let said = "; settle is 86400 s; the day stays loaded as it was";
+    let attempt = database.line("select error, log from load_attempts where attempt = 1 and outcome = 'failed'");
+    for text in [&ran.stdout, &ran.stderr, &attempt] {
+        assert!(text.contains("changed ") && text.contains("settle is 86400 s"), "{text}");
+        assert!(!text.contains("not there") && !text.contains("no such file"), "{text}");
+    }
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
 }
 
 #[test]

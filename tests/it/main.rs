@@ -4,6 +4,7 @@
 mod accepted;
 mod api;
 mod architecture;
+mod ci;
 mod conformance;
 mod crash;
 mod cut_off;

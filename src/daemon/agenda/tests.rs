@@ -414,3 +414,23 @@ fn days_asked_for_that_did_not_begin_are_known_one_by_one() {
     assert!(!running.begin(day("2019-04-01"), &stop), "it stopped");
     assert_eq!(not_begun(&agenda), ["2019-04-01"]);
 }
+
+#[test]
+fn what_is_left_of_days_asked_for_is_wanted_again_and_no_other_day() {
+    let day = |day: &str| day.parse::<Day>().unwrap();
+    let days = vec![day("2019-04-01"), day("2019-04-02"), day("2019-04-03")];
+    let stop = Stop::default();
+    for ended in [Ended::Unreachable, Ended::Troubled(at("00:30:05")), Ended::CutShort] {
+        let mut agenda = agenda(HOURLY, "", "00:30:00");
+        agenda.ask(&orders(), days.clone(), Ask::Forced);
+        let [work @ Work::Asked(_, _, running)] = &begun(&mut agenda, "00:30:00")[..] else { panic!() };
+        assert!(running.begin(days[0], &stop) && running.begin(days[1], &stop));
+        running.take_back(days[1]);
+        agenda.end(&orders(), work, ended);
+        let [work @ Work::Asked(left, Ask::Forced, running)] = &begun(&mut agenda, "00:30:06")[..] else { panic!() };
+        assert_eq!(left[..], days[1..], "{ended:?}");
+        assert!(running.begin(days[1], &stop) && running.begin(days[2], &stop));
+        agenda.end(&orders(), work, ended);
+        assert!(begun(&mut agenda, "00:31:00").is_empty(), "{ended:?}: nothing is left");
+    }
+}

@@ -26,7 +26,7 @@ use crate::status::instant;
 use crate::web::summaries::Summaries;
 
 /// How far a listener may be behind; one that is further is told to begin anew.
-const BEHIND: usize = 1024;
+const BEHIND: usize = 256;
 
 /// How often it is looked how far loads are.
 const PROGRESS: Duration = Duration::from_millis(500);

@@ -29,7 +29,7 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 const UNCONNECTED: Duration = Duration::from_millis(200);
 
 /// How many changes a listener may be behind before it misses some.
-const BEHIND: usize = 1024;
+const BEHIND: usize = 256;
 
 /// A summary, and when it was read.
 #[derive(Debug, Clone)]

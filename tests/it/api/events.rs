@@ -69,7 +69,7 @@ fn a_reload_that_publishes_nothing_is_told_of_a_loaded_day(database: &dyn Databa
     let gone = reloaded();
     assert_eq!(
         (&gone["state"], &gone["error"]),
-        (&json!("loaded"), &json!("the file is not there: no such file; the day stays loaded as it was"))
+        (&json!("loaded"), &json!("no file to take: no such file; the day stays loaded as it was"))
     );
 }
 

@@ -19,6 +19,7 @@ const ABANDONING: &str = "abandoning the loads in flight";
 
 on_both! {
     sigterm_ends_an_idle_daemon
+    two_signals_at_once_end_an_idle_daemon_and_abandon_nothing
     sigterm_lets_the_load_in_flight_publish_and_begins_no_further_day
     a_load_that_outlasts_the_grace_is_abandoned
     a_source_that_never_answers_does_not_hold_up_the_end
@@ -60,6 +61,20 @@ fn sigterm_ends_an_idle_daemon(database: &dyn Database) {
     assert!(ran.stderr.ends_with("dayfill stopped\n"), "{}", ran.stderr);
     assert_eq!(troubles(&ran.stderr), [""; 0]);
     assert_eq!(database.line("select count(*) from workers"), "0", "it signs off");
+}
+
+fn two_signals_at_once_end_an_idle_daemon_and_abandon_nothing(database: &dyn Database) {
+    let project = project(database, &Settings::default(), &one_day());
+    let mut daemon = Process::start(&project, &["run", "--no-catch-up"]);
+    daemon.wait_for("starts: 1 dataset");
+    // It hears of both when it goes on.
+    daemon.stop();
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    daemon.signal(Signal::CONT);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(troubles(&ran.stderr), [""; 0]);
 }
 
 fn sigterm_lets_the_load_in_flight_publish_and_begins_no_further_day(database: &dyn Database) {

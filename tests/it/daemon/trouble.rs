@@ -3,7 +3,9 @@
 
 use diesel::connection::SimpleConnection;
 use rustix::process::Signal;
+use serde_json::json;
 
+use crate::support::api::Api;
 use crate::support::daemon::{
     Settings, amounts, attempts, days, from, one_day, project, rows_of, run, troubles, wait_for_day,
 };
@@ -21,6 +23,7 @@ on_both! {
     ends_that_could_not_be_written_are_written_later_and_cost_no_attempt
     ends_that_could_not_be_written_outlive_a_reload
     a_target_that_does_not_fit_is_told_with_its_datasets_name_once
+    of_days_asked_for_only_those_that_met_trouble_are_loaded_once_more
 }
 
 fn end(daemon: Process) -> String {
@@ -93,6 +96,29 @@ fn a_target_that_does_not_fit_is_told_with_its_datasets_name_once(database: &dyn
     daemon.wait_for("ERROR orders: rows.where: ");
     let log = end(daemon);
     assert!(!log.contains("orders: orders: "), "{log}");
+}
+
+fn of_days_asked_for_only_those_that_met_trouble_are_loaded_once_more(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = project(database, &Settings::default(), &from(&server, (FIRST, SECOND)));
+    for day in [FIRST, SECOND] {
+        server.day(day, "a,1,x\n");
+    }
+    project.succeed(&["load", &format!("{FIRST}..{SECOND}")]);
+    let api = Api::start(&project, database);
+    server.hold_next(SECOND);
+    api.done("orders", &json!({"action": "reload", "from": FIRST, "to": SECOND}));
+    server.wait_until_held(SECOND);
+    fill_the_disk(database, "update", "load_attempts");
+    server.release(SECOND);
+    let orders = "orders".parse().unwrap();
+    wait_until("it is in trouble", || api.board().shown().datasets[&orders].trouble.is_some());
+    make_room(database, "load_attempts");
+    let outcomes = |day: &str| {
+        database.lines(&format!("select outcome from load_attempts where day = '{day}' order by started_at"))
+    };
+    wait_until("it is loaded again", || outcomes(SECOND).iter().filter(|outcome| *outcome == "loaded").count() == 2);
+    assert_eq!(outcomes(FIRST), ["loaded", "loaded"]);
 }
 
 /// Ends all sessions on the database but the test's own and those that copy rows.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use dayfill::config::{self, Environment};
 use dayfill::daemon::{self, Board, Configuration, Connection, Start};
 use dayfill::load_day::Job;
-use dayfill::notify::Notify;
+use dayfill::service_manager::ServiceManager;
 use dayfill::source::Source;
 use dayfill::web::auth::{Role, users_file};
 use dayfill::web::{Site, api};
@@ -43,12 +43,12 @@ impl Api {
             let runtime = runtime.expect("a runtime");
             runtime.block_on(async {
                 let configuration = read().expect("the configuration is right");
-                let notify = Notify::new(|_| None);
+                let manager = ServiceManager::new(|_| None);
                 let start = Start {
                     configuration,
                     read: Arc::new(read),
                     catch_up: Some(false),
-                    notify,
+                    manager,
                     #[cfg(feature = "otel")]
                     traces: None,
                 };
