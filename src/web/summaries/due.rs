@@ -86,34 +86,32 @@ impl<J> Due<J> {
     }
 
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        if let Some(until) = self.not_before.filter(|until| now < *until) {
-            return Next::Rest(until - now);
+        let Some((at, name, in_turn)) = self.soonest(now) else { return Next::Rest(ROUND) };
+        let (at, name) = (self.not_before.map_or(at, |not_before| at.max(not_before)), name.clone());
+        if at > now {
+            return Next::Rest(at - now);
         }
+        if in_turn {
+            self.round = Some(now);
+        }
+        Next::Read(name)
+    }
+
+    /// Which is to be read next and when, and whether that is because its turn comes.
+    fn soonest(&self, now: Instant) -> Option<(Instant, &DatasetName, bool)> {
         if let Some((name, _)) = self.datasets.iter().find(|(_, entry)| entry.read.is_none()) {
-            return Next::Read(name.clone());
+            return Some((now, name, false));
         }
         let read = |name: &DatasetName| self.datasets.get(name).and_then(|entry| entry.read);
-        let asked = self.asked.iter().filter_map(|name| Some((read(name)? + GAP, name))).min();
-        if let Some((at, name)) = asked
-            && at <= now
-        {
-            return Next::Read(name.clone());
+        let asked = self.asked.iter().filter_map(|name| Some((read(name)? + GAP, name, false))).min();
+        if asked.is_some_and(|(at, ..)| at <= now) {
+            return asked;
         }
-        let oldest = self.datasets.iter().filter_map(|(name, entry)| Some((entry.read?, name))).min();
+        let (oldest, name) = self.datasets.iter().filter_map(|(name, entry)| Some((entry.read?, name))).min()?;
         let number = u32::try_from(self.datasets.len()).unwrap_or(u32::MAX).max(1);
         let pace = (ROUND / number).max(PACE);
-        let round = oldest.map(|(read, name)| (self.round.map_or(read, |round| round.max(read)) + pace, name.clone()));
-        let asked_at = asked.map(|(at, _)| at);
-        match round {
-            Some((at, name)) if at <= now => {
-                self.round = Some(now);
-                Next::Read(name)
-            }
-            round => {
-                let at = round.map(|(at, _)| at).into_iter().chain(asked_at).min();
-                Next::Rest(at.map_or(ROUND, |at| at.saturating_duration_since(now)))
-            }
-        }
+        let turn = (self.round.map_or(oldest, |round| round.max(oldest)) + pace, name, true);
+        asked.into_iter().chain([turn]).min()
     }
 
     /// It was read, which took so long.
@@ -204,6 +202,14 @@ mod tests {
         let hung = now + Duration::from_mins(1);
         due.was_read(&names[1].0, hung, Duration::from_secs(59));
         assert_eq!(due.next(hung), Next::Rest(LONGEST_BREATH));
+    }
+
+    #[test]
+    fn nobody_is_woken_when_a_rest_is_over_and_nothing_is_due() {
+        let (mut due, names, now) = (Due::default(), names(1), Instant::now());
+        know(&mut due, &names);
+        due.was_read(&names[0].0, now, Duration::from_millis(10));
+        assert_eq!(due.next(now), Next::Rest(ROUND));
     }
 
     #[test]
