@@ -12,6 +12,7 @@ use crate::column::{Column, Derived, Identifier, Sql, TableName};
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
 use crate::url_template::UrlTemplate;
+use crate::zone::Zone;
 
 /// A dataset's name: its file's stem; `@table` is appended for days loaded into another table than its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,7 +106,7 @@ pub struct Schedule {
     /// Five or six cron fields, or a nickname such as `@daily`.
     pub cron: String,
     /// The zone the cron fields are read in.
-    pub timezone: chrono_tz::Tz,
+    pub timezone: Zone,
     /// The first wanted day.
     pub start: Day,
     /// The last wanted day; `None` goes on for ever.

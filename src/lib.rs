@@ -10,7 +10,7 @@
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`] |
+//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`] |
 
 pub mod audit;
 pub mod cli;
@@ -43,3 +43,4 @@ pub mod url_template;
 pub mod validate;
 pub mod web;
 pub mod wording;
+pub mod zone;

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chrono_tz::{TZ_VARIANTS, Tz};
 use config::{Map, Value, ValueKind};
 
 use super::checks;
@@ -21,6 +20,7 @@ use crate::dataset::{
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
 use crate::scheduler;
+use crate::zone::Zone;
 
 /// The column of the day unless the dataset names another.
 const DAY_COLUMN: &str = "file_date";
@@ -132,7 +132,7 @@ fn schedule(mut section: Section) -> Option<Schedule> {
         let meant = did_you_mean(&cron, scheduler::NICKNAMES.into_iter().filter(|_| cron.starts_with('@')));
         scheduler::parse(&cron).map(|_| cron).map_err(|message| message + &meant)
     });
-    let timezone = section.read("timezone", timezone).unwrap_or(Tz::UTC);
+    let timezone = section.read("timezone", timezone).unwrap_or(Zone::UTC);
     let start = section.required("start", day);
     let end = section.read("end", day);
     if let (Some(start), Some(end)) = (start, end)
@@ -150,10 +150,12 @@ fn day(value: &Value) -> Result<Day, String> {
     text(value)?.parse().map_err(|_| "is not a day (YYYY-MM-DD)".to_owned())
 }
 
-fn timezone(value: &Value) -> Result<Tz, String> {
+fn timezone(value: &Value) -> Result<Zone, String> {
     let name = text(value)?;
-    let names = TZ_VARIANTS.iter().map(|zone| zone.name());
-    name.parse().map_err(|_| format!("is not a time zone{}", did_you_mean(&name, names)))
+    name.parse().map_err(|error| {
+        let names: Vec<String> = Zone::names().collect();
+        format!("{error}{}", did_you_mean(&name, names.iter().map(String::as_str)))
+    })
 }
 
 fn csv(mut section: Section) -> Option<CsvFormat> {

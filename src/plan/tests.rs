@@ -11,7 +11,7 @@ fn day(text: &str) -> Day {
 fn schedule(start: &str, end: Option<&str>, lag_days: u32, days: &str) -> Schedule {
     Schedule {
         cron: "0 2 * * *".to_owned(),
-        timezone: chrono_tz::UTC,
+        timezone: crate::zone::Zone::UTC,
         start: day(start),
         end: end.map(day),
         lag_days,

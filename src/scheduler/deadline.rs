@@ -1,11 +1,11 @@
 //! Deadlines: the time of day by which a day is to be loaded.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
 
 use super::next_tick;
 use crate::dataset::Schedule;
 use crate::day::Day;
+use crate::zone::Zone;
 
 /// When the day is late: at the first `time` of the zone's clock after the first tick that wants the day. `None` when
 /// no tick ever does.
@@ -19,14 +19,14 @@ pub(super) fn deadline(schedule: &Schedule, time: NaiveTime, day: Day) -> Option
 
 /// The first instant after another at which the zone's clock shows that time of day.
 #[must_use]
-pub fn first_time_after(timezone: Tz, time: NaiveTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub fn first_time_after(timezone: Zone, time: NaiveTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let date = after.with_timezone(&timezone).date_naive();
     [date, date.succ_opt()?].into_iter().filter_map(|date| instant(timezone, date, time)).find(|at| *at > after)
 }
 
 /// The instant of a local time: the first of two where the clock is set back, the end of the gap where it is set
 /// forward.
-fn instant(timezone: Tz, date: NaiveDate, time: NaiveTime) -> Option<DateTime<Utc>> {
+fn instant(timezone: Zone, date: NaiveDate, time: NaiveTime) -> Option<DateTime<Utc>> {
     let local = date.and_time(time);
     // No gap is longer than a day: the longest left out a whole one (Apia, 2011).
     let quarters = (0..=24 * 4).map(|quarter| local + TimeDelta::minutes(15 * quarter));

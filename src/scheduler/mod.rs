@@ -16,12 +16,12 @@ mod wanted;
 mod wrong;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
 use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Year};
 
 use crate::dataset::Schedule;
+use crate::zone::Zone;
 
 pub use clock::{ClockWatch, Clocks, Jump};
 pub use deadline::first_time_after;
@@ -55,20 +55,20 @@ fn read(cron: &str) -> Result<Cron, CronError> {
 impl CronExpression {
     /// The first tick after `after`, that instant excluded; `None` when there is none in the calendar.
     #[must_use]
-    pub fn next_tick(&self, timezone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn next_tick(&self, timezone: Zone, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = whole_second(after, timezone)?;
         self.0.find_next_occurrence(&after, false).ok().map(|tick| tick.to_utc())
     }
 
     /// The last tick at or before `now`, in the zone; `None` when there was none.
-    fn last_tick(&self, timezone: Tz, now: DateTime<Utc>) -> Option<DateTime<Tz>> {
+    fn last_tick(&self, timezone: Zone, now: DateTime<Utc>) -> Option<DateTime<Zone>> {
         let now = whole_second(now, timezone)?;
         self.0.find_previous_occurrence(&now, true).ok()
     }
 
     /// The date that a tick belongs to. It is the tick's own, but for a gap that ends at midnight (Nuuk's of 2024): a
     /// tick from within the gap comes on the next date, and belongs to the one on which the gap began.
-    fn date_of(&self, tick: &DateTime<Tz>) -> Option<NaiveDate> {
+    fn date_of(&self, tick: &DateTime<Zone>) -> Option<NaiveDate> {
         if self.0.is_time_matching(tick).ok()? {
             return Some(tick.date_naive());
         }
@@ -79,7 +79,7 @@ impl CronExpression {
 }
 
 /// Ticks fall on whole seconds, so that the rest of the second changes nothing.
-fn whole_second(instant: DateTime<Utc>, timezone: Tz) -> Option<DateTime<Tz>> {
+fn whole_second(instant: DateTime<Utc>, timezone: Zone) -> Option<DateTime<Zone>> {
     Some(instant.with_nanosecond(0)?.with_timezone(&timezone))
 }
 

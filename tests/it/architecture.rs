@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up. A module may use modules of lower floors, and its neighbours.
 const FLOORS: [(&str, &[&str]); 6] = [
-    ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording"]),
+    ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording", "zone"]),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Libraries, and the only modules that may name them.
-const ROOMS: [(&[&str], &str); 10] = [
+const ROOMS: [(&[&str], &str); 11] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
     (&["flate2"], "source"),
@@ -22,6 +22,7 @@ const ROOMS: [(&[&str], &str); 10] = [
     (&["sd_notify"], "service_manager"),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
     (&["csv_core"], "parse"),
+    (&["jiff"], "zone"),
     (&["utoipa"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),
     (&["clap", "clap_complete", "clap_mangen", "indicatif", "rustix"], "cli"),
