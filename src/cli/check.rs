@@ -20,6 +20,7 @@ use crate::exit_code::ExitCode;
 use crate::read_rows::{ReadError, RowReader, Taken};
 use crate::source::{self, Looked, Source};
 use crate::validate::Reject;
+use crate::web;
 use crate::wording::counted;
 
 /// How many rejected rows of a sample are printed.
@@ -53,6 +54,9 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     let mut findings = Findings(ExitCode::Success);
     let (file, number) = (app.config.file.display(), app.config.datasets.len());
     fine(&format!("configuration {file}, {}", counted(number, "dataset")))?;
+    if let Err(error) = web::look(&app.config.settings.web) {
+        findings.wrong(ExitCode::Configuration, &error.to_string())?;
+    }
     if let Some(mut conn) = database(app, &mut findings)? {
         for dataset in &datasets {
             sql(&mut conn, dataset, &mut findings)?;

@@ -141,9 +141,16 @@ impl Agenda {
         }
     }
 
-    /// Wants days of a dataset loaded that a person asked for.
-    pub(super) fn ask(&mut self, name: &DatasetName, days: Vec<Day>, ask: Ask) {
-        if let Some(entry) = self.entry(name) {
+    /// Wants days of a dataset loaded that a person asked for, but for those that wait to be loaded in that way already.
+    pub(super) fn ask(&mut self, name: &DatasetName, mut days: Vec<Day>, ask: Ask) {
+        let Some(entry) = self.entry(name) else { return };
+        let left = |work: &Work| match work {
+            Work::Asked(days, same, begun) if *same == ask => begun.left_of(days),
+            _ => Vec::new(),
+        };
+        let waiting: BTreeSet<Day> = entry.asked_for().flat_map(left).collect();
+        days.retain(|day| !waiting.contains(day));
+        if !days.is_empty() {
             entry.asked_next.push_back(Work::Asked(days, ask, Begun::default()));
         }
     }
@@ -272,8 +279,7 @@ impl Agenda {
             Work::Look(_) | Work::Due(_) | Work::Late => Vec::new(),
         };
         let of_entry = move |entry: &Entry| {
-            let all = entry.asked.working.iter().chain(&entry.asked.next).chain(&entry.asked_next);
-            all.flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
+            entry.asked_for().flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
         };
         let left = self.entries.iter().map(move |(name, entry)| (name, of_entry(entry)));
         left.filter(|(_, days)| !days.is_empty())
@@ -303,6 +309,11 @@ impl Entry {
             gone: false,
             not_before: None,
         }
+    }
+
+    /// What persons asked for and is not over, in its order.
+    fn asked_for(&self) -> impl Iterator<Item = &Work> {
+        self.asked.working.iter().chain(&self.asked.next).chain(&self.asked_next)
     }
 
     fn lanes(&self) -> [&Lane; 4] {

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::auth::{Auth, AuthError};
+use super::auth::{Auth, AuthError, users_file};
 use super::guard::{Guard, plain};
 use super::limits::Limits;
 use super::pages::Pages;
@@ -68,6 +68,18 @@ pub enum SetUpError {
 pub fn check(settings: &Settings) -> Result<(), SetUpError> {
     if settings.listen.is_some() {
         open(settings)?;
+    }
+    Ok(())
+}
+
+/// The same for who only looks: it makes no file.
+///
+/// # Errors
+/// A [`SetUpError`].
+pub fn look(settings: &Settings) -> Result<(), SetUpError> {
+    if settings.listen.is_some() {
+        settings.auth.as_deref().map(users_file::read).transpose()?;
+        settings.tls.clone().map(Tls::open).transpose()?;
     }
     Ok(())
 }

@@ -30,6 +30,6 @@ pub mod summaries;
 pub mod view;
 
 pub use limits::Limits;
-pub use listen::{SetUpError, check, run};
+pub use listen::{SetUpError, check, look, run};
 pub use settings::{Settings, TlsFiles, is_loopback};
 pub use site::Site;

@@ -200,6 +200,35 @@ fn every_warning_of_the_code_is_explained() {
     assert_eq!(unexplained, Vec::<&String>::new());
 }
 
+/// The anchors of a document's headings, as they are made of them where Markdown is shown.
+fn anchors(document: &Path) -> Vec<String> {
+    let text = fs::read_to_string(document).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let anchor = |heading: &str| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-");
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_to_another_place_here_leads_there() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+            let target = if file.is_empty() { document.clone() } else { document.parent().unwrap().join(file) };
+            let leads = target.exists() && anchor.is_none_or(|anchor| anchors(&target).contains(&anchor.to_owned()));
+            if !leads {
+                wrong.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 #[test]
 fn the_readme_begins_with_the_command_that_loads_the_sample() {
     let readme = blocks(&root().join("README.md"));

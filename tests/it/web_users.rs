@@ -9,7 +9,7 @@ use std::process::Stdio;
 use dayfill::web::auth::{Role, users_file};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::support::project::{Orders, Project, Ran};
+use crate::support::project::{FIRST, Orders, Project, Ran};
 use crate::support::sqlite::SqliteDatabase;
 
 const PASSWORD: &str = "s3cr3t pa55word";
@@ -111,6 +111,21 @@ fn the_first_user_gets_a_password_that_is_shown_once() {
     assert!(file.contains("admin") && !file.contains(password), "{file}");
     assert_eq!(project.succeed(&first).stdout, "", "there is one now");
     assert_eq!(std::fs::read_to_string(project.path("users.toml")).unwrap(), file);
+}
+
+#[test]
+fn check_reads_the_users_file_as_the_daemon_will_and_makes_none() {
+    let (_database, project) = project();
+    project.day(FIRST, "a,1,x\n");
+    let check = || Ran::of(project.command(&["check"]).env_remove("DAYFILL__WEB__LISTEN"));
+    let missing = check();
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(missing.stdout.contains("problem  web.auth: ") && missing.stdout.contains("users.toml: cannot be read"));
+    let before = fs::read_dir(project.path("")).unwrap().count();
+    project.succeed(&["web", "add-user", "ada", "--role", "reader", "--generate"]);
+    let right = check();
+    assert_eq!(right.code, 0, "{right:?}");
+    assert_eq!(fs::read_dir(project.path("")).unwrap().count(), before + 1, "the users file");
 }
 
 #[test]

@@ -395,6 +395,26 @@ fn what_persons_ask_for_is_done_one_after_another_and_not_lost() {
 }
 
 #[test]
+fn days_that_wait_to_be_loaded_are_not_asked_for_twice_unless_in_another_way() {
+    let day = |day: &str| day.parse::<Day>().unwrap();
+    let both = || vec![day("2019-04-01"), day("2019-04-02")];
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.ask(&orders(), both(), Ask::Forced);
+    let [Work::Asked(_, _, running)] = &begun(&mut agenda, "00:30:00")[..] else { panic!() };
+    assert!(running.begin(day("2019-04-01"), &Stop::default()));
+    agenda.ask(&orders(), both(), Ask::Forced);
+    agenda.ask(&orders(), both(), Ask::Forced);
+    agenda.ask(&orders(), vec![day("2019-04-02")], Ask::Named);
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "00:30:01"), [asked(&["2019-04-01"])], "it had begun, and is asked for anew");
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    let named = Work::Asked(vec![day("2019-04-02")], Ask::Named, Begun::default());
+    assert_eq!(begun(&mut agenda, "00:30:02"), [named]);
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    assert!(begun(&mut agenda, "00:30:03").is_empty());
+}
+
+#[test]
 fn days_asked_for_that_did_not_begin_are_known_one_by_one() {
     let not_begun = |agenda: &Agenda| agenda.not_begun().map(|(_, days)| listed(&days)).collect::<Vec<_>>();
     let day = |day: &str| day.parse::<Day>().unwrap();
