@@ -1,7 +1,7 @@
 //! A time zone, by its IANA name. Its rules come with the program: the machine may have none, or old ones.
 //!
 //! They are kept as the tz database's own compiled files and read when a zone is first asked for. As tables of pointers,
-//! which the dynamic loader writes at each start, those of all zones would take 1.4 MiB of an idle daemon's memory.
+//! which the dynamic loader writes at each start, those of all zones would take 1 MiB more of an idle daemon's memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
