@@ -46,6 +46,8 @@ pub struct Shown {
     /// The datasets, by name: the very same map until one of them is shown otherwise, so that whoever goes through
     /// all of them can tell that nothing changed.
     pub datasets: Arc<BTreeMap<DatasetName, DatasetShown>>,
+    /// How many lanes work now.
+    pub working: usize,
     /// It is ending: no further day begins.
     pub stopping: bool,
     /// The main file of the configuration.

@@ -325,6 +325,7 @@ impl Daemon {
             database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
             datasets: self.datasets_shown(),
+            working: self.agenda.working(),
             stopping: self.stopping.is_some(),
             file: self.configuration.file.clone(),
             in_force_since: self.reload.in_force_since(),

@@ -15,8 +15,8 @@ const PACE: Duration = Duration::from_millis(100);
 /// The least time between two readings of one dataset: of a catch-up of years, each day is news.
 const GAP: Duration = Duration::from_millis(500);
 
-/// After a reading it rests for so many times as long as that took: the first readings of a thousand datasets must not
-/// hold up their first looks.
+/// After a reading beside work it rests for so many times as long as that took: the first readings of a thousand
+/// datasets must not hold up their first looks.
 const RESTS: u32 = 3;
 
 /// The longest such rest: a reading that hung is not to hold up the others for longer than it did.
@@ -114,7 +114,7 @@ impl<J> Due<J> {
         asked.into_iter().chain([turn]).min()
     }
 
-    /// It was read, which took so long.
+    /// It was read, which took so long beside work; no time where nothing worked.
     pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant, took: Duration) {
         self.had_its_turn(name, now, took, false);
     }

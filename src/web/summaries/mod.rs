@@ -121,7 +121,8 @@ impl Summaries {
         let job = Arc::clone(&shown.datasets.get(&name)?.job);
         let began = Instant::now();
         let read = reader.read(context, job).await;
-        let (now, took) = (Instant::now(), began.elapsed());
+        let now = Instant::now();
+        let took = if shown.working > 0 { now - began } else { Duration::ZERO };
         match read {
             Ok(summary) => {
                 due.was_read(&name, now, took);
