@@ -49,6 +49,14 @@ impl<J> Default for Due<J> {
     }
 }
 
+/// How a summary was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) took: Duration,
+    /// Something was looked at or loaded meanwhile.
+    pub(super) beside_work: bool,
+}
+
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -114,19 +122,20 @@ impl<J> Due<J> {
         asked.into_iter().chain([turn]).min()
     }
 
-    /// It was read, which took so long beside work; no time where nothing worked.
-    pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant, took: Duration) {
-        self.had_its_turn(name, now, took, false);
+    /// It was read.
+    pub(super) fn was_read(&mut self, name: &DatasetName, now: Instant, reading: Reading) {
+        self.had_its_turn(name, now, reading, false);
     }
 
     /// It could not be read, and is tried again when the others have had their turn. True when it was not so before.
-    pub(super) fn failed(&mut self, name: &DatasetName, now: Instant, took: Duration) -> bool {
-        !self.had_its_turn(name, now, took, true)
+    pub(super) fn failed(&mut self, name: &DatasetName, now: Instant, reading: Reading) -> bool {
+        !self.had_its_turn(name, now, reading, true)
     }
 
     /// Notes how it went; true when it had failed the last time.
-    fn had_its_turn(&mut self, name: &DatasetName, now: Instant, took: Duration, failed: bool) -> bool {
-        self.not_before = Some(now + (took * RESTS).min(LONGEST_BREATH));
+    fn had_its_turn(&mut self, name: &DatasetName, now: Instant, reading: Reading, failed: bool) -> bool {
+        let rest = (reading.took * RESTS).min(LONGEST_BREATH);
+        self.not_before = reading.beside_work.then(|| now + rest);
         self.asked.remove(name);
         self.datasets.get_mut(name).is_some_and(|entry| {
             entry.read = Some(now);
@@ -144,7 +153,11 @@ impl<J> Due<J> {
 mod tests {
     use super::*;
 
-    const AT_ONCE: Duration = Duration::ZERO;
+    const AT_ONCE: Reading = Reading { took: Duration::ZERO, beside_work: false };
+
+    fn beside_work(took: Duration) -> Reading {
+        Reading { took, beside_work: true }
+    }
 
     fn names(number: usize) -> Vec<(DatasetName, Arc<()>)> {
         (0..number).map(|n| (format!("d{n:03}").parse().unwrap(), Arc::default())).collect()
@@ -190,25 +203,28 @@ mod tests {
     }
 
     #[test]
-    fn it_rests_for_longer_than_it_reads() {
+    fn beside_work_it_rests_for_longer_than_it_reads() {
         let (mut due, names, now) = (Due::default(), names(3), Instant::now());
         know(&mut due, &names);
         assert_eq!(due.next(now), Next::Read(names[0].0.clone()));
         let read = now + Duration::from_millis(10);
-        due.was_read(&names[0].0, read, Duration::from_millis(10));
+        due.was_read(&names[0].0, read, beside_work(Duration::from_millis(10)));
         let rest = Duration::from_millis(30);
         assert_eq!(due.next(read), Next::Rest(rest));
         assert_eq!(due.next(read + rest), Next::Read(names[1].0.clone()));
         let hung = now + Duration::from_mins(1);
-        due.was_read(&names[1].0, hung, Duration::from_secs(59));
+        due.was_read(&names[1].0, hung, beside_work(Duration::from_secs(59)));
         assert_eq!(due.next(hung), Next::Rest(LONGEST_BREATH));
+        let alone = Reading { took: Duration::from_secs(59), beside_work: false };
+        due.was_read(&names[1].0, hung, alone);
+        assert_eq!(due.next(hung), Next::Read(names[2].0.clone()), "nobody is held up");
     }
 
     #[test]
     fn nobody_is_woken_when_a_rest_is_over_and_nothing_is_due() {
         let (mut due, names, now) = (Due::default(), names(1), Instant::now());
         know(&mut due, &names);
-        due.was_read(&names[0].0, now, Duration::from_millis(10));
+        due.was_read(&names[0].0, now, beside_work(Duration::from_millis(10)));
         assert_eq!(due.next(now), Next::Rest(ROUND));
     }
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{self, Receiver};
 
-use self::due::{Due, Next};
+use self::due::{Due, Next, Reading};
 use crate::daemon::{Board, News, Shown};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
@@ -122,10 +122,10 @@ impl Summaries {
         let began = Instant::now();
         let read = reader.read(context, job).await;
         let now = Instant::now();
-        let took = if shown.working > 0 { now - began } else { Duration::ZERO };
+        let reading = Reading { took: now - began, beside_work: shown.working > 0 };
         match read {
             Ok(summary) => {
-                due.was_read(&name, now, took);
+                due.was_read(&name, now, reading);
                 self.put(name, summary);
             }
             // The loop says what is wrong with the database.
@@ -133,7 +133,7 @@ impl Summaries {
                 log::debug!("{name}: its days: {error}");
                 due.rest(now);
             }
-            Err(error) if due.failed(&name, now, took) => {
+            Err(error) if due.failed(&name, now, reading) => {
                 log::warn!("{name}: its days cannot be read: {error}; trying again");
             }
             Err(error) => log::debug!("{name}: its days still cannot be read: {error}"),
