@@ -278,6 +278,16 @@ impl Dataset {
         self
     }
 
+    /// True when both replace whole days of one table by one column: each would delete the other's rows.
+    #[must_use]
+    pub fn replaces_the_same_days(&self, other: &Self) -> bool {
+        let (one, other) = (&self.target, &other.target);
+        one.mode == Mode::ReplaceDay
+            && other.mode == Mode::ReplaceDay
+            && one.table.same(&other.table)
+            && one.day_column == other.day_column
+    }
+
     /// True when it is loaded into another table than its own. No schedule wants its days then.
     #[must_use]
     pub fn is_copy(&self) -> bool {

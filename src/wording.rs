@@ -38,6 +38,13 @@ pub fn load_again(days: impl Display, dataset: impl Display) -> String {
     format!("dayfill load --force {days} --dataset {dataset}")
 }
 
+/// What a panic said, as an error: a fault in this program.
+#[must_use]
+pub fn fault(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+    format!("a fault in dayfill: {}", said.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,7 @@ impl App {
         Ok(Self { config, environment, bars })
     }
 
-    /// The datasets of these names, or all.
+    /// The datasets of these names, or all that can be used.
     pub(super) fn datasets(&self, names: &[String]) -> Result<Vec<&Dataset>, Failure> {
         if names.is_empty() {
             return Ok(self.config.datasets.iter().collect());
@@ -49,11 +49,43 @@ impl App {
 
     /// The dataset of that name.
     pub(super) fn dataset(&self, name: &str) -> Result<&Dataset, Failure> {
+        if let Some(broken) = self.config.broken.iter().find(|broken| broken.name == name) {
+            return Err(broken.problems.clone().into());
+        }
         let found = self.config.datasets.iter().find(|dataset| dataset.name.as_str() == name);
         found.ok_or_else(|| {
-            let known: Vec<&str> = self.config.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
-            Failure::new(ExitCode::Usage, format!("there is no dataset {name:?}; there are: {}", known.join(", ")))
+            Failure::new(ExitCode::Usage, format!("there is no dataset {name:?}; there are: {}", self.names()))
         })
+    }
+
+    /// The names of all datasets, those that cannot be used among them.
+    fn names(&self) -> String {
+        let usable = self.config.datasets.iter().map(|dataset| dataset.name.as_str());
+        let mut names: Vec<&str> = usable.chain(self.config.broken.iter().map(|broken| broken.name.as_str())).collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+
+    /// Runs a command over all datasets or some of them. Over all of them, it says what is wrong with those that cannot be
+    /// used, and ends no better than with [`ExitCode::Configuration`].
+    pub(super) fn over(
+        &self,
+        names: &[String],
+        command: impl FnOnce() -> Result<ExitCode, Failure>,
+    ) -> Result<ExitCode, Failure> {
+        if !names.is_empty() || self.config.broken.is_empty() {
+            return command();
+        }
+        for broken in &self.config.broken {
+            for problem in &broken.problems.0 {
+                log::error!("wrong dataset file: {problem}");
+            }
+            log::error!("dataset {} is left out until this is fixed", broken.name);
+        }
+        match command()? {
+            ExitCode::Success | ExitCode::Waiting => Ok(ExitCode::Configuration),
+            worse => Ok(worse),
+        }
     }
 
     /// The datasets of these names, `NAME@TABLE` among them, or all of the configuration.
@@ -85,12 +117,12 @@ impl App {
 
     /// The dataset of that name, or the only one there is.
     pub(super) fn one_dataset(&self, name: Option<&str>) -> Result<Dataset, Failure> {
-        match (name, self.config.datasets.as_slice()) {
-            (Some(name), _) => self.dataset_or_copy(name),
-            (None, [only]) => Ok(only.clone()),
-            (None, several) => {
-                let known: Vec<&str> = several.iter().map(|dataset| dataset.name.as_str()).collect();
-                let message = format!("say which with --dataset; there are: {}", known.join(", "));
+        match (name, self.config.datasets.as_slice(), self.config.broken.as_slice()) {
+            (Some(name), _, _) => self.dataset_or_copy(name),
+            (None, [only], []) => Ok(only.clone()),
+            (None, [], [only]) => Err(only.problems.clone().into()),
+            (None, _, _) => {
+                let message = format!("say which with --dataset; there are: {}", self.names());
                 Err(Failure::new(ExitCode::Usage, message))
             }
         }

@@ -54,6 +54,9 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     let mut findings = Findings(ExitCode::Success);
     let (file, number) = (app.config.file.display(), app.config.datasets.len());
     fine(&format!("configuration {file}, {}", counted(number, "dataset")))?;
+    for problem in app.config.broken.iter().flat_map(|broken| &broken.problems.0) {
+        findings.wrong(ExitCode::Configuration, &problem.to_string())?;
+    }
     if let Err(error) = web::look(&app.config.settings.web) {
         findings.wrong(ExitCode::Configuration, &error.to_string())?;
     }

@@ -44,10 +44,19 @@ pub fn algolia_etl(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&App::open(global)?, global, &args),
-        Command::CatchUp(args) => catch_up::catch_up(&App::open(global)?, &args),
-        Command::Load(args) => catch_up::load(&App::open(global)?, &args),
+        Command::CatchUp(args) => {
+            let app = App::open(global)?;
+            app.over(&args.dataset, || catch_up::catch_up(&app, &args))
+        }
+        Command::Load(args) => {
+            let app = App::open(global)?;
+            app.over(&args.dataset, || catch_up::load(&app, &args))
+        }
         Command::RunEtl(args) => run_etl::run_etl(&App::open(global)?, &args),
-        Command::Status(args) => status::status(&App::open(global)?, &args),
+        Command::Status(args) => {
+            let app = App::open(global)?;
+            app.over(&args.dataset, || status::status(&app, &args))
+        }
         Command::Retry(args) => days::retry(&App::open(global)?, &args),
         Command::Skip(args) => days::skip(&App::open(global)?, &args),
         Command::Forget(args) => days::forget(&App::open(global)?, &args),

@@ -7,7 +7,7 @@ use crate::cli::app::{App, level};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
-use crate::daemon::{self, Configuration, Connection, Start, StartError};
+use crate::daemon::{self, BrokenDataset, Configuration, Connection, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
@@ -93,22 +93,24 @@ impl Files {
     /// What the daemon is told of it.
     fn told(&self, config: &Config) -> Result<Configuration, Vec<String>> {
         let settings = &config.settings;
-        let (mut jobs, mut problems) = (Vec::new(), Vec::new());
+        let mut jobs = Vec::new();
+        let mut broken: Vec<BrokenDataset> = config.broken.iter().map(Into::into).collect();
         for dataset in &config.datasets {
             match Source::new(&dataset.source, &self.environment.pairs()) {
                 Ok(source) => jobs.push(Arc::new(Job::new(dataset.clone(), source))),
-                Err(error) => problems.push(format!("{}: {error}", dataset.name)),
+                Err(error) => {
+                    let problems = vec![format!("{}: {error}", dataset.name)];
+                    broken.push(BrokenDataset { name: dataset.name.to_string(), problems, older_in_force: false });
+                }
             }
         }
-        problems.extend(web::check(&settings.web).err().map(|error| error.to_string()));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        web::check(&settings.web).map_err(|error| vec![error.to_string()])?;
         let (page, page_settings) = (Arc::clone(&self.page), settings.web.clone());
         let (level, format) = (level(settings.log.level, self.verbosity), self.format.unwrap_or(settings.log.format));
         Ok(Configuration {
             file: config.file.display().to_string(),
             jobs,
+            broken,
             connection: Connection {
                 database: settings.database.url.clone(),
                 lease: settings.claim.lease,

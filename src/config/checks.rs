@@ -1,7 +1,9 @@
 //! What must be right between the keys of a dataset, and between datasets.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::problem::Problem;
 use super::report::Report;
 use super::rows::Places;
 use super::section::Section;
@@ -88,8 +90,8 @@ fn key(section: &Section, target: &Target, rows: &Rows) {
 const OWN_TABLES: [&str; 5] =
     ["processed_days", "load_attempts", "rejected_rows", "workers", "__diesel_schema_migrations"];
 
-/// Reports a dataset that cannot be with an earlier one, or with the database.
-pub(super) fn between(dataset: &Dataset, earlier: &[Dataset], database: &DatabaseUrl, report: &Report) {
+/// Reports a dataset that cannot be with the database.
+pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &Report) {
     let target = &dataset.target;
     let shown = format!("{:?}", target.table.to_string());
     let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
@@ -107,12 +109,18 @@ pub(super) fn between(dataset: &Dataset, earlier: &[Dataset], database: &Databas
             report.key_as(&format!("target.key[{number}]"), &format!("{:?}", name.as_str()), message);
         }
     }
-    let rival = earlier.iter().map(|other| (&other.name, &other.target)).find(|(_, other)| {
-        other.mode == Mode::ReplaceDay && other.table.same(&target.table) && other.day_column == target.day_column
-    });
-    if let (Mode::ReplaceDay, Some((name, _))) = (target.mode, rival) {
-        let message =
-            format!("is also where {name} replaces days by {}: each would delete the other's rows", target.day_column);
-        report.key_as("target.table", &shown, message);
+}
+
+/// The problem of a dataset's file that replaces the days of the same table as another dataset.
+pub(super) fn rival(file: &Path, dataset: &Dataset, other: &Dataset) -> Problem {
+    let Target { table, day_column, .. } = &dataset.target;
+    Problem {
+        origin: file.display().to_string(),
+        key: "target.table".to_owned(),
+        value: Some(format!("{:?}", table.to_string())),
+        message: format!(
+            "is also where {} replaces days by {day_column}: each would delete the other's rows",
+            other.name
+        ),
     }
 }

@@ -1,8 +1,10 @@
-//! The configuration: a main file and one file per dataset, read whole. Either all of it is right, or every problem of
-//! every file is reported at once. What the values mean is left to the modules below.
+//! The configuration: a main file and one file per dataset. A main file that is wrong is an error; a dataset file that is
+//! wrong keeps its own dataset out and no other. Every problem of every file is reported at once. What the values mean is
+//! left to the modules below.
 
 use std::path::{Path, PathBuf, absolute};
 
+use crate::daemon::BrokenDataset;
 use crate::dataset::Dataset;
 
 mod checks;
@@ -31,17 +33,30 @@ pub use settings::{Claim, Database, Log, Reload, Settings, Shutdown};
 use report::Report;
 use section::Section;
 
-/// A configuration without a problem.
+/// A configuration whose main file has no problem.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The main file.
     pub file: PathBuf,
     /// What it says, with what the environment says instead.
     pub settings: Settings,
-    /// The datasets, by name.
+    /// The datasets whose files have no problem, by name.
     pub datasets: Vec<Dataset>,
-    /// Every key that was given, and the main file's others with their defaults.
+    /// The dataset files that have one, by name.
+    pub broken: Vec<BrokenFile>,
+    /// Every key that was given, and the main file's others with their defaults; without those of broken files.
     pub keys: Keys,
+}
+
+/// A dataset file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenFile {
+    /// The name that its dataset has or would have: the file's name without its ending.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Everything that is wrong with it.
+    pub problems: Problems,
 }
 
 impl Config {
@@ -53,10 +68,18 @@ impl Config {
     }
 }
 
+impl From<&BrokenFile> for BrokenDataset {
+    fn from(file: &BrokenFile) -> Self {
+        let problems = file.problems.0.iter().map(ToString::to_string).collect();
+        Self { name: file.name.clone(), problems, older_in_force: false }
+    }
+}
+
 /// Finds the main file (`flag` is the command line's `--config`) and reads it and all dataset files.
 ///
 /// # Errors
-/// All problems of all files.
+/// All problems of all files, when the main file has one, or the folder of the datasets cannot be read or holds none. The
+/// problems of dataset files alone are no error: [`Config::broken`] has them.
 pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Problems> {
     let file = locate::main_file(flag, environment).map_err(|problem| Problems(vec![problem]))?;
     let folder = locate::folder_of(&file);
@@ -73,19 +96,65 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
         Vec::new()
     });
     let mut problems = report.into_problems();
-    let mut datasets = Vec::new();
-    for path in &files {
-        let report = Report::new(path, environment);
-        datasets.extend(dataset(path, folder, &assumed, &datasets, &report, &mut keys));
-        problems.extend(report.into_problems());
+    let mut read: Vec<DatasetFile> =
+        files.into_iter().map(|path| DatasetFile::read(path, folder, &assumed, environment)).collect();
+    reject_rivals(&mut read);
+    let main_is_right = problems.is_empty();
+    let Some(settings) = settings.filter(|_| main_is_right) else {
+        problems.extend(read.into_iter().flat_map(|file| file.problems));
+        return Err(Problems(problems));
+    };
+    keys::defaults(&mut keys);
+    let (mut datasets, mut broken) = (Vec::new(), Vec::new());
+    for DatasetFile { path, dataset, problems, keys: own } in read {
+        match dataset {
+            Some(dataset) if problems.is_empty() => {
+                keys.extend(own);
+                datasets.push(dataset);
+            }
+            _ => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                broken.push(BrokenFile { name, file: path, problems: Problems(problems) });
+            }
+        }
     }
     datasets.sort_by(|left, right| left.name.cmp(&right.name));
-    match settings {
-        Some(settings) if problems.is_empty() => {
-            keys::defaults(&mut keys);
-            Ok(Config { file, settings, datasets, keys })
-        }
-        _ => Err(Problems(problems)),
+    Ok(Config { file, settings, datasets, broken, keys })
+}
+
+/// A dataset file that was read, with what it says as far as it can be told.
+struct DatasetFile {
+    path: PathBuf,
+    dataset: Option<Dataset>,
+    problems: Vec<Problem>,
+    keys: Keys,
+}
+
+impl DatasetFile {
+    fn read(path: PathBuf, folder: &Path, settings: &Settings, environment: &Environment) -> Self {
+        let report = Report::new(&path, environment);
+        let mut keys = Keys::new();
+        let dataset = dataset(&path, folder, settings, &report, &mut keys);
+        let problems = report.into_problems();
+        Self { path, dataset, problems, keys }
+    }
+}
+
+/// Reports datasets that would delete each other's rows, to both of their files: which of them is wrong cannot be told, and
+/// neither may be loaded beside the other. Where one is wrong already, it alone is kept out.
+fn reject_rivals(files: &mut [DatasetFile]) {
+    let rival = |file: &DatasetFile| {
+        let dataset = file.dataset.as_ref()?;
+        let clash = |other: &&DatasetFile| {
+            let both = other.path != file.path && (other.problems.is_empty() || !file.problems.is_empty());
+            both && other.dataset.as_ref().is_some_and(|other| other.replaces_the_same_days(dataset))
+        };
+        let other = files.iter().find(clash)?.dataset.as_ref()?;
+        Some(checks::rival(&file.path, dataset, other))
+    };
+    let found: Vec<Option<Problem>> = files.iter().map(rival).collect();
+    for (file, problem) in files.iter_mut().zip(found) {
+        file.problems.extend(problem);
     }
 }
 
@@ -122,20 +191,13 @@ fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &En
     }
 }
 
-fn dataset(
-    path: &Path,
-    folder: &Path,
-    settings: &Settings,
-    earlier: &[Dataset],
-    report: &Report,
-    keys: &mut Keys,
-) -> Option<Dataset> {
+fn dataset(path: &Path, folder: &Path, settings: &Settings, report: &Report, keys: &mut Keys) -> Option<Dataset> {
     let table = toml::dataset_file(path).map_err(|message| report.file(message)).ok()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     keys::gather(keys, &format!("datasets/{name} "), &table, &|key, value| report.origin(key, Some(value)));
     let folder = absolute(folder).map_err(|error| report.file(format!("has no folder ({error})"))).ok()?;
     let dataset = dataset_file::read(path, table, &folder, &settings.policy, report)?;
-    checks::between(&dataset, earlier, &settings.database.url, report);
+    checks::with_database(&dataset, &settings.database.url, report);
     Some(dataset)
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::configuration::Given;
+use super::configuration::{BrokenDataset, Given};
 use super::events::Event;
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -60,6 +60,8 @@ pub struct Shown {
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.
     pub refused: Option<String>,
+    /// The datasets that cannot be used as their files have them.
+    pub broken: Vec<BrokenDataset>,
 }
 
 /// A dataset as the daemon has it.
@@ -241,7 +243,15 @@ mod tests {
         let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
         let orders: DatasetName = "orders".parse().unwrap();
         let (process, now) = (Process::default(), Utc::now());
-        let seen = Seen { datasets: &[], workers: None, database_silent: false, process, now };
+        let seen = Seen {
+            datasets: &[],
+            workers: None,
+            database_silent: false,
+            configuration_refused: false,
+            broken_datasets: 0,
+            process,
+            now,
+        };
         let text = board.metrics().expose(Form::Prometheus, &seen);
         assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
         board.show(Shown::default());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dataset::{DatasetName, Target};
 use crate::db::url::DatabaseUrl;
 use crate::load_day::Job;
 
@@ -14,6 +15,8 @@ pub struct Configuration {
     pub file: String,
     /// The datasets.
     pub jobs: Vec<Arc<Job>>,
+    /// The datasets that cannot be used, in the order of their files.
+    pub broken: Vec<BrokenDataset>,
     /// How it works with the database.
     pub connection: Connection,
     /// How long loads in flight may go on after the stop.
@@ -25,6 +28,17 @@ pub struct Configuration {
     pub keys: Arc<BTreeMap<String, Given>>,
     /// What the shell does when this is in force.
     pub in_force: Box<dyn Fn() + Send + Sync>,
+}
+
+/// A dataset whose file is wrong, or does not fit the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenDataset {
+    /// Its name, or what stands for it where that is no name: the file's without its ending.
+    pub name: String,
+    /// Everything that is wrong, a line each, with file, key and value.
+    pub problems: Vec<String>,
+    /// An older definition of it is in force.
+    pub older_in_force: bool,
 }
 
 /// How the daemon works with the database. What was made for one serves all that equal it.
@@ -53,6 +67,46 @@ pub struct Given {
 pub type Read = dyn Fn() -> Result<Configuration, Vec<String>> + Send + Sync;
 
 impl Configuration {
+    /// Takes a dataset out, as one that cannot be used.
+    pub(super) fn take_out(&mut self, name: &DatasetName, problem: String) {
+        self.jobs.retain(|job| job.dataset.name != *name);
+        let problems = vec![problem];
+        self.broken.push(BrokenDataset { name: name.to_string(), problems, older_in_force: false });
+    }
+
+    /// Keeps the older definitions of datasets that cannot be used as their files have them now, with the keys that they
+    /// had. A dataset that would delete the rows of one of these cannot be used either.
+    pub(super) fn keep_older(&mut self, old: &[Arc<Job>], old_keys: &BTreeMap<String, Given>) {
+        let mut kept: Vec<Arc<Job>> = Vec::new();
+        let mut keys = (*self.keys).clone();
+        let mut number = 0;
+        // Keeping one may take out others, which come behind it.
+        while let Some(broken) = self.broken.get_mut(number) {
+            number += 1;
+            let Some(older) = old.iter().find(|job| job.dataset.name.as_str() == broken.name) else { continue };
+            broken.older_in_force = true;
+            let place = keys_of(&older.dataset.name);
+            keys.retain(|key, _| !key.starts_with(&place));
+            keys.extend(
+                old_keys.iter().filter(|(key, _)| key.starts_with(&place)).map(|(k, v)| (k.clone(), v.clone())),
+            );
+            let rivals = self.jobs.iter().filter(|job| job.dataset.replaces_the_same_days(&older.dataset));
+            for rival in rivals.map(|job| job.dataset.name.clone()).collect::<Vec<_>>() {
+                let Target { table, day_column, .. } = &older.dataset.target;
+                let name = &older.dataset.name;
+                let problem = format!(
+                    "{rival}: target.table = \"{table}\" is also where {name} replaces days by {day_column}, whose older \
+                     definition is in force since its file is wrong: each would delete the other's rows"
+                );
+                self.take_out(&rival, problem);
+            }
+            kept.push(Arc::clone(older));
+        }
+        self.jobs.extend(kept);
+        self.jobs.sort_by(|left, right| left.dataset.name.cmp(&right.dataset.name));
+        self.keys = Arc::new(keys);
+    }
+
     /// What is another here than in `old`, a line per key.
     pub(super) fn changes(&self, old: &Self) -> Vec<String> {
         let keys = self.keys.keys().chain(old.keys.keys().filter(|key| !self.keys.contains_key(*key)));
@@ -68,6 +122,11 @@ impl Configuration {
         changes.sort();
         changes
     }
+}
+
+/// What the keys of a dataset's file begin with.
+fn keys_of(name: &DatasetName) -> String {
+    format!("datasets/{name}.toml ")
 }
 
 fn difference(old: &str, new: &str) -> String {

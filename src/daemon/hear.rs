@@ -60,7 +60,7 @@ impl Daemon {
             Ok(Connected { context, paused }) => {
                 self.reached();
                 self.paused(paused);
-                context.worker.note_refused_config(self.reload.refused());
+                context.worker.note_refused_config(self.problems());
                 self.link.take(context);
             }
             Err(error) => self.lost(&error),

@@ -225,12 +225,12 @@ key = ["id"]
 columns = [{ name = "id", type = "text" }]
 "#;
 
-    /// The dataset `orders`, and what loading it from that folder into a file there needs.
-    fn ready(folder: &Path, runtime: &Runtime) -> (Context, Member) {
+    /// A dataset of that name, and what loading it from that folder into a file there needs.
+    fn ready(name: &str, folder: &Path, runtime: &Runtime) -> (Context, Member) {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         std::fs::create_dir(folder.join("datasets")).unwrap();
         write("dayfill.toml", &format!("[database]\nurl = \"sqlite:{}/days.db\"\n", folder.display()));
-        write("datasets/orders.toml", &ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())));
+        write(&format!("datasets/{name}.toml"), &ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())));
         let config = config::load(Some(&folder.join("dayfill.toml")), &Environment::default());
         let mut config = config.unwrap_or_else(|problems| panic!("{problems}"));
         let dataset = config.datasets.remove(0);
@@ -246,7 +246,7 @@ columns = [{ name = "id", type = "text" }]
     fn a_deadline_that_passes_during_a_look_makes_its_day_late() {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let (context, member) = ready(folder.path(), &runtime);
+        let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
         let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
         // The clock moves on when the first day has come to something.
@@ -255,5 +255,24 @@ columns = [{ name = "id", type = "text" }]
         let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
         assert_eq!(came.last.as_deref(), Some("orders: waiting for 2024-03-02"));
         assert_eq!(came.late, Some(vec!["2024-03-02".parse().unwrap()]));
+    }
+
+    /// `load_day` has a fault for a dataset of that name while this crate is tested.
+    #[test]
+    fn a_fault_while_a_day_is_loaded_is_a_failed_attempt_and_other_days_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (context, member) = ready("faulty", folder.path(), &runtime);
+        std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
+        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let now = || "2024-03-02T07:00:00Z".parse().unwrap();
+        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
+        assert_eq!(came.last.as_deref(), Some("faulty: waiting for 2024-03-02"));
+        let mut conn = context.database.conn().unwrap();
+        let day = "2024-03-01".parse().unwrap();
+        let (known, _) = days::known(&mut conn, &member.job.dataset.name, DayRange { from: day, to: day }).unwrap();
+        assert_eq!((known[&day].state, known[&day].attempts), (crate::state::State::Failed, 1));
+        let rows = days::list_of(&mut conn, "faulty", &[day]).unwrap();
+        assert_eq!(rows[0].error.as_deref(), Some("a fault in dayfill: a test asked for a fault"));
     }
 }

@@ -24,6 +24,7 @@ mod trouble;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::agenda::Agenda;
 pub use self::board::{Asked, Board, DatasetShown, News, Shown};
-pub use self::configuration::{Configuration, Connection, Given, Read};
+pub use self::configuration::{BrokenDataset, Configuration, Connection, Given, Read};
 use self::events::Event;
+use self::lane::Hindrance;
 use self::link::{Connect, Link};
 use self::member::Member;
 use self::pulse::Pulse;
@@ -47,6 +49,7 @@ use crate::db::paused::Paused;
 use crate::load_day::{Context, Stop};
 use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
 use crate::service_manager::ServiceManager;
+use crate::wording::fault;
 
 /// The longest nap: after it the loop looks at the clock whatever was or was not to wake it.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
@@ -107,6 +110,7 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
     let daemon = Daemon::new(start, send, waker);
     let version = env!("CARGO_PKG_VERSION");
     log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.connection.database);
+    daemon.say_broken(&[]);
     Ok(Ready { daemon, events })
 }
 
@@ -267,7 +271,10 @@ impl Daemon {
             let (context, board, generation) = (Arc::clone(context), Arc::clone(&self.board), self.link.generation());
             self.thread("lane", move || {
                 let began = Instant::now();
-                let came = lane::work(&context, &member, &work, &board, &Utc::now);
+                // A fault in one dataset's work holds up that dataset and no other.
+                let isolated = AssertUnwindSafe(|| lane::work(&context, &member, &work, &board, &Utc::now));
+                let came = std::panic::catch_unwind(isolated)
+                    .unwrap_or_else(|panic| Err(Hindrance::Other(fault(panic.as_ref()))));
                 Event::Worked { generation, name, work, began, came }
             });
         }
@@ -298,8 +305,8 @@ impl Daemon {
     fn thread(&self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
         let send = self.send.clone();
         let thread = move || {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            let event = done.unwrap_or_else(|panic| Event::Broke(what, panicked(panic.as_ref())));
+            let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+            let event = done.unwrap_or_else(|panic| Event::Broke(what, fault(panic.as_ref())));
             // Nobody listens only when the daemon is over.
             drop(send.send(event));
         };
@@ -332,6 +339,7 @@ impl Daemon {
             refused_at: self.reload.refused_at(),
             keys: Arc::clone(&self.configuration.keys),
             refused: self.reload.refused(),
+            broken: self.configuration.broken.clone(),
         });
     }
 
@@ -361,10 +369,4 @@ impl Daemon {
 fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch {
     let send = send.clone();
     Watch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
-}
-
-/// What a panic said.
-fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let said = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
-    format!("a fault in dayfill: {}", said.unwrap_or_default())
 }

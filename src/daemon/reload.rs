@@ -1,12 +1,14 @@
-//! Reading the configuration again: a valid one takes effect, a bad one is refused whole and the old one goes on.
+//! Reading the configuration again: a valid one takes effect. Where the main file is wrong, the old configuration goes on
+//! whole; where the file of a dataset is, or does not fit the database, that dataset's old definition goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 use super::board::News;
-use super::configuration::{Configuration, Connection, Read};
+use super::configuration::{BrokenDataset, Configuration, Connection, Given, Read};
 use super::events::Event;
 use super::link::{Connect, Connected, set_aside};
 use super::member::Member;
@@ -93,6 +95,7 @@ impl Daemon {
         let reading = Reading {
             read: Arc::clone(&self.reload.read),
             old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
+            old_keys: Arc::clone(&self.configuration.keys),
             context: self.link.context().cloned(),
             connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
@@ -108,6 +111,7 @@ impl Daemon {
             return read.ok().and_then(|new| new.context).into_iter().for_each(set_aside);
         }
         let asked = std::mem::take(&mut self.reload.asked);
+        let known = self.problems();
         let refused = match read {
             Ok(new) => {
                 self.obey(new, asked);
@@ -124,21 +128,48 @@ impl Daemon {
             }
         };
         self.board.tell(News::Daemon);
-        if self.reload.refused != refused {
-            self.reload.refused.clone_from(&refused);
-            if let Some(context) = self.link.context() {
-                context.worker.note_refused_config(refused.clone());
-            }
+        self.reload.refused.clone_from(&refused);
+        let problems = self.problems();
+        if problems != known
+            && let Some(context) = self.link.context()
+        {
+            context.worker.note_refused_config(problems);
         }
         let said = refused.map(|_| "the configuration was refused, see the log; the one before goes on".to_owned());
         self.manager.ready(&said.unwrap_or_else(|| self.status_text()));
     }
 
+    /// What is wrong with the files as they are, a line per problem; `None` when all of them are in force.
+    pub(super) fn problems(&self) -> Option<String> {
+        let broken = self.configuration.broken.iter().flat_map(|broken| &broken.problems).cloned();
+        let all: Vec<String> = self.reload.refused().into_iter().chain(broken).collect();
+        (!all.is_empty()).then(|| all.join("\n"))
+    }
+
+    /// Says which datasets cannot be used, but for those that were told before.
+    pub(super) fn say_broken(&self, told: &[BrokenDataset]) {
+        for broken in self.configuration.broken.iter().filter(|broken| !told.contains(broken)) {
+            for problem in &broken.problems {
+                log::error!("wrong dataset file: {problem}");
+            }
+            let what = if broken.older_in_force { "its older definition stays in force" } else { "it is left out" };
+            log::error!("dataset {}: {what} until this is fixed; the other datasets go on", broken.name);
+        }
+    }
+
     fn obey(&mut self, new: NewConfiguration, asked: bool) {
-        let NewConfiguration { configuration, context, paused } = new;
+        let NewConfiguration { mut configuration, context, paused } = new;
         let changes = configuration.changes(&self.configuration);
+        let told = std::mem::replace(&mut self.configuration.broken, std::mem::take(&mut configuration.broken));
+        self.say_broken(&told);
+        for fixed in told.iter().filter(|told| self.configuration.broken.iter().all(|now| now.name != told.name)) {
+            log::info!("dataset {}: its file is in order", fixed.name);
+        }
         if changes.is_empty() {
             context.into_iter().for_each(set_aside);
+            if told != self.configuration.broken {
+                return;
+            }
             let level = if asked || self.reload.refused.is_some() { log::Level::Info } else { log::Level::Debug };
             log::log!(level, "the configuration was read again: nothing changed");
             return;
@@ -154,6 +185,7 @@ impl Daemon {
         if configuration.watched != self.configuration.watched {
             self.watch = watch(&configuration, &self.send);
         }
+        configuration.broken = std::mem::take(&mut self.configuration.broken);
         self.configuration = configuration;
         self.reload.in_force_since = Utc::now();
         if let Some(paused) = paused {
@@ -208,6 +240,7 @@ impl Daemon {
 struct Reading {
     read: Arc<Read>,
     old: Vec<Arc<Job>>,
+    old_keys: Arc<BTreeMap<String, Given>>,
     context: Option<Arc<Context>>,
     connection: Connection,
     stop: Stop,
@@ -218,7 +251,7 @@ struct Reading {
 impl Reading {
     /// Reads the files, and holds what they say against the database.
     fn read(self) -> Result<NewConfiguration, Vec<String>> {
-        let configuration = (self.read)()?;
+        let mut configuration = (self.read)()?;
         let _inside = self.runtime.enter();
         let connected = if configuration.connection == self.connection || self.context.is_none() {
             None
@@ -228,28 +261,31 @@ impl Reading {
         };
         let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
         if let Some(context) = context.as_ref().or(self.context.as_ref()) {
-            self.check_targets(context, &configuration)?;
+            self.check_targets(context, &mut configuration);
         }
+        configuration.keep_older(&self.old, &self.old_keys);
         Ok(NewConfiguration { configuration, context, paused })
     }
 
-    /// Checks the datasets whose rows would be others than before. A database that is gone says nothing against them:
-    /// they are checked again before they are loaded.
-    fn check_targets(&self, context: &Context, configuration: &Configuration) -> Result<(), Vec<String>> {
+    /// Checks the datasets whose rows would be others than before, and takes out those that the database cannot load. A
+    /// database that is gone says nothing against them: they are checked again before they are loaded.
+    fn check_targets(&self, context: &Context, configuration: &mut Configuration) {
         let known = |job: &Job| {
             let same =
                 |old: &Arc<Job>| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash;
             // Another database may have other tables of the same names.
             self.connection.database == configuration.connection.database && self.old.iter().any(same)
         };
-        let new = configuration.jobs.iter().filter(|job| !known(job)).map(|job| &job.dataset);
-        let checked = context.database.conn().and_then(|mut conn| ready::targets(&mut conn, new));
-        match checked {
-            Ok(unfit) if unfit.is_empty() => Ok(()),
-            Ok(unfit) => Err(unfit),
-            Err(error) => {
-                log::debug!("the targets were not looked at: {error}");
-                Ok(())
+        let new: Vec<Arc<Job>> = configuration.jobs.iter().filter(|job| !known(job)).cloned().collect();
+        for job in new {
+            let checked = context.database.conn().and_then(|mut conn| ready::target(&mut conn, &job.dataset));
+            match checked {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    let name = &job.dataset.name;
+                    configuration.take_out(name, format!("{name}: {why}"));
+                }
+                Err(error) => return log::debug!("the targets were not looked at: {error}"),
             }
         }
     }

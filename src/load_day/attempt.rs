@@ -1,6 +1,7 @@
 //! One try at loading a day, from its claim to its end.
 
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
 use crate::source::{Looked, Opened, SourceFile};
 use crate::state::State;
-use crate::wording::{counted, with_first};
+use crate::wording::{counted, fault, with_first};
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
@@ -122,9 +123,17 @@ impl<'a> Load<'a> {
         let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt);
         self.flight = Some(flight);
         let mut staged = StagedDay::new(&self.job.dataset);
-        match self.attempt(&mut conn, &ours, &mut staged) {
+        // A fault while one day is loaded ends that attempt, and neither the daemon nor other days. The connection may be in
+        // the middle of a transaction then: dropped while unwinding, it does not go back to the pool.
+        let isolated = AssertUnwindSafe(|| {
+            let mut conn = conn;
+            self.attempt(&mut conn, &ours, &mut staged).map_err(|problem| (problem, Some(conn)))
+        });
+        let ended =
+            catch_unwind(isolated).unwrap_or_else(|panic| Err((NotPublished::Fault(fault(panic.as_ref())), None)));
+        match ended {
             Ok(()) => Ok(Outcome::Loaded),
-            Err(problem) => self.end(conn, ours, staged, problem),
+            Err((problem, conn)) => self.end(conn, ours, staged, problem),
         }
     }
 
@@ -264,6 +273,8 @@ impl<'a> Load<'a> {
         let progress = &context.progress;
         let mut reader = RowReader::new(&job.dataset);
         let mut buffer = vec![0; READ];
+        #[cfg(test)]
+        assert!(job.dataset.name.as_str() != "faulty", "a test asked for a fault");
         let stored = file.stored_bytes();
         let (mut rows, mut bytes) = (0, 0);
         loop {
@@ -316,7 +327,7 @@ impl<'a> Load<'a> {
     /// Writes how the attempt ended.
     fn end(
         &mut self,
-        conn: Conn,
+        conn: Option<Conn>,
         ours: Ours,
         mut staged: StagedDay<'_>,
         problem: NotPublished,
@@ -326,7 +337,7 @@ impl<'a> Load<'a> {
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
         self.source_failed = matches!(problem, NotPublished::Source(_));
         // After an error of the database the connection may be broken; a new one is waited for.
-        let conn = if matches!(problem, NotPublished::Db(_)) { None } else { Some(conn) };
+        let conn = conn.filter(|_| !matches!(problem, NotPublished::Db(_)));
         let Ours { claim, held } = ours;
         self.log.line(&problem);
         let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
@@ -363,7 +374,7 @@ impl<'a> Load<'a> {
                 Ending::Waiting { url, why: storable(&why), look_again: policy.waiting.poll },
                 Outcome::Waiting { why, still: false },
             ),
-            NotPublished::Source(error) => failed(error),
+            NotPublished::Source(error) | NotPublished::Fault(error) => failed(error),
             NotPublished::Refused { error, first } => {
                 let shown = with_first(&error, first.as_deref());
                 let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };

@@ -21,6 +21,8 @@ pub(super) enum NotPublished {
     Interrupted,
     /// The database failed, or refused what was written to it.
     Db(DbError),
+    /// This program has a fault.
+    Fault(String),
 }
 
 impl From<DbError> for NotPublished {
@@ -43,7 +45,7 @@ impl fmt::Display for NotPublished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotThere { why, .. } => write!(f, "no file to take: {why}"),
-            Self::Source(error) => write!(f, "failed: {error}"),
+            Self::Source(error) | Self::Fault(error) => write!(f, "failed: {error}"),
             Self::Refused { error, .. } => write!(f, "refused: {error}"),
             Self::Unchanged => f.write_str("the file's content is the one that was loaded"),
             Self::Lost => f.write_str("another process took the day over"),

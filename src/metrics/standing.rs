@@ -52,6 +52,10 @@ pub struct Seen<'a> {
     pub workers: Option<&'a [Duration]>,
     /// The database was asked for them and did not answer in time.
     pub database_silent: bool,
+    /// The main file of the configuration is wrong; the configuration from before is in force.
+    pub configuration_refused: bool,
+    /// How many datasets cannot be used as their files have them.
+    pub broken_datasets: usize,
     /// This process.
     pub process: Process,
     /// Now.

@@ -149,6 +149,11 @@ fn daemon(text: &mut Text, counted: &Inner, seen: &Seen<'_>) {
     if let Some(at) = counted.turned {
         turned.sample(&[], timestamp(at.min(seen.now)));
     }
+    let help = "1 where the configuration that was read last was refused and the one from before is in force.";
+    let refused = u8::from(seen.configuration_refused);
+    text.metric(Kind::Gauge, "dayfill_configuration_refused", help).sample(&[], refused);
+    let help = "Datasets that are left out, or kept as they were, since their files are wrong.";
+    text.metric(Kind::Gauge, "dayfill_broken_datasets", help).sample(&[], seen.broken_datasets);
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     text.metric(Kind::Info, "dayfill_build_info", "What was built.").sample(&version, 1);
 }

@@ -38,7 +38,9 @@ async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response 
     let database_silent = answer.is_none();
     let workers = answer.and_then(Result::ok);
     let (workers, process, now) = (workers.as_deref(), Process::read(), Utc::now());
-    let seen = Seen { datasets: &datasets, workers, database_silent, process, now };
+    let (configuration_refused, broken_datasets) = (shown.refused.is_some(), shown.broken.len());
+    let datasets = &datasets;
+    let seen = Seen { datasets, workers, database_silent, configuration_refused, broken_datasets, process, now };
     let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
     ([(CONTENT_TYPE, form.content_type())], site.board().metrics().expose(form, &seen)).into_response()
 }

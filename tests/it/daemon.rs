@@ -1,5 +1,6 @@
 //! `dayfill run`, as a process among others.
 
+mod broken;
 mod page;
 mod policy;
 mod process;

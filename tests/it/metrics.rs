@@ -138,7 +138,15 @@ fn exposed(metrics: &Metrics, form: Form) -> String {
         started: Some(now() - TimeDelta::hours(1)),
     };
     let ages = [Duration::from_millis(300), Duration::from_secs(19)];
-    let seen = Seen { datasets: &[orders, visits], workers: Some(&ages), database_silent: false, process, now: now() };
+    let seen = Seen {
+        datasets: &[orders, visits],
+        workers: Some(&ages),
+        database_silent: false,
+        configuration_refused: false,
+        broken_datasets: 0,
+        process,
+        now: now(),
+    };
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     metrics.expose(form, &seen).replace(&version, "version=\"VERSION\"")
 }
@@ -183,6 +191,8 @@ fn what_is_not_known_is_not_said() {
         datasets: &[standing("orders")],
         workers: None,
         database_silent: false,
+        configuration_refused: false,
+        broken_datasets: 0,
         process: Process::default(),
         now: now(),
     };
@@ -202,7 +212,15 @@ fn a_dataset_that_is_gone_is_forgotten_and_the_others_go_on() {
     let orders = name("orders");
     metrics.heard(&name("visits"), &whole(Outcome::Loaded));
     metrics.turned(now(), true, [&orders].into_iter());
-    let seen = Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
+    let seen = Seen {
+        datasets: &[],
+        workers: None,
+        database_silent: false,
+        configuration_refused: false,
+        broken_datasets: 0,
+        process: Process::default(),
+        now: now(),
+    };
     let text = metrics.expose(Form::Prometheus, &seen);
     assert!(!text.contains("visits"), "{text}");
     assert!(text.contains("dayfill_rows_loaded_total{dataset=\"orders\"} 1800\n"), "{text}");
@@ -248,7 +266,15 @@ fn loads_are_counted() {
     // No file for the 3rd; and what has the name of the 4th cannot be read.
     fs::create_dir(project.path("days/2024-03-04.csv")).unwrap();
     let metrics = load(database.url(), &project, &["2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"]);
-    let seen = Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
+    let seen = Seen {
+        datasets: &[],
+        workers: None,
+        database_silent: false,
+        configuration_refused: false,
+        broken_datasets: 0,
+        process: Process::default(),
+        now: now(),
+    };
     let text = metrics.expose(Form::Prometheus, &seen);
     let said = samples(&text);
     let bytes = (good.len() + "id,amount,note\na,nonsense,\n".len()).to_string();
@@ -278,8 +304,15 @@ fn a_day_taken_over_is_counted() {
     project.day("2024-03-01", "a,1,\n");
     let day = ["2024-03-01"];
     let taken_over = |metrics: &Metrics| {
-        let seen =
-            Seen { datasets: &[], workers: None, database_silent: false, process: Process::default(), now: now() };
+        let seen = Seen {
+            datasets: &[],
+            workers: None,
+            database_silent: false,
+            configuration_refused: false,
+            broken_datasets: 0,
+            process: Process::default(),
+            now: now(),
+        };
         let text = metrics.expose(Form::Prometheus, &seen);
         samples(&text).get("dayfill_takeovers_total{dataset=\"orders\"}").map(|count| (*count).to_owned())
     };

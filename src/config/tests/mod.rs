@@ -49,17 +49,57 @@ impl Folder {
 
     fn load<const N: usize>(&self, variables: [(&str, &str); N]) -> Result<Config, String> {
         load(Some(&self.0.path().join("dayfill.toml")), &Environment::from_pairs(variables))
-            .map_err(|problems| problems.to_string().replace(&format!("{}/", self.0.path().display()), ""))
+            .map_err(|problems| self.shown(&problems))
     }
 
+    /// Without the folder's own path.
+    fn shown(&self, problems: &Problems) -> String {
+        problems.to_string().replace(&format!("{}/", self.0.path().display()), "")
+    }
+
+    /// What is wrong with some file.
     fn problems<const N: usize>(&self, variables: [(&str, &str); N]) -> String {
-        self.load(variables).map(|config| config.settings).unwrap_err()
+        let config = match self.load(variables) {
+            Err(problems) => return problems,
+            Ok(config) => config,
+        };
+        assert!(!config.broken.is_empty(), "nothing is wrong");
+        self.shown(&Problems(config.broken.into_iter().flat_map(|broken| broken.problems.0).collect()))
     }
 }
 
 fn shipped() -> Config {
     let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dayfill.toml");
     load(Some(&main), &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn a_wrong_dataset_file_keeps_out_only_its_own_dataset() {
+    let folder = Folder::new("")
+        .write("datasets/good.toml", GOOD)
+        .write("datasets/typo.toml", &format!("{GOOD}tabel = 3"))
+        .write("datasets/bad name.toml", GOOD);
+    let config = folder.load([]).unwrap();
+    assert_eq!(config.datasets.iter().map(|dataset| dataset.name.as_str()).collect::<Vec<_>>(), ["good"]);
+    let broken: Vec<_> = config.broken.iter().map(|broken| (broken.name.as_str(), broken.problems.0.len())).collect();
+    assert_eq!(broken, [("bad name", 1), ("typo", 2)]);
+    assert!(config.keys.keys().any(|key| key.starts_with("datasets/good.toml ")));
+    assert!(!config.keys.keys().any(|key| key.contains("typo")), "{:?}", config.keys.keys());
+}
+
+/// Which of the two is wrong cannot be told, and either would delete the rows of the other.
+#[test]
+fn two_datasets_that_replace_the_same_days_are_both_kept_out() {
+    let folder = Folder::new("").write("datasets/a.toml", GOOD).write("datasets/b.toml", GOOD);
+    let config = folder.load([]).unwrap();
+    assert!(config.datasets.is_empty());
+    let names: Vec<_> = config.broken.iter().map(|broken| broken.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let expected = "datasets/a.toml: target.table = \"t\": is also where b replaces days by file_date: each would delete \
+                    the other's rows\n\
+                    datasets/b.toml: target.table = \"t\": is also where a replaces days by file_date: each would delete \
+                    the other's rows";
+    assert_eq!(folder.problems([]), expected);
 }
 
 #[test]

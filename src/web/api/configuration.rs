@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use crate::daemon::BrokenDataset;
 use crate::web::Site;
 
 /// The configuration in force, secrets masked.
@@ -22,6 +23,19 @@ pub(super) struct Configuration {
     /// What is wrong with the configuration that was refused last, a line per problem; null when the last one was
     /// taken.
     refused_config: Option<String>,
+    /// The datasets that cannot be used as their files have them. The others are in force.
+    broken_datasets: Vec<Broken>,
+}
+
+/// A dataset whose file is wrong, or does not fit the database.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Broken {
+    /// Its name; the file's, without its ending, where that is no name.
+    dataset: String,
+    /// Everything that is wrong, one text each.
+    problems: Vec<String>,
+    /// True where an older definition of it is in force; false where it is left out.
+    older_in_force: bool,
 }
 
 /// The configuration in force, and what is wrong with the one that was refused last.
@@ -39,5 +53,11 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
         keys: shown.keys.iter().map(|(key, given)| (key.clone(), given.shown.clone())).collect(),
         origins: shown.keys.iter().map(|(key, given)| (key.clone(), given.origin.clone())).collect(),
         refused_config: shown.refused.clone(),
+        broken_datasets: shown.broken.iter().map(broken).collect(),
     })
+}
+
+fn broken(broken: &BrokenDataset) -> Broken {
+    let BrokenDataset { name, problems, older_in_force } = broken.clone();
+    Broken { dataset: name, problems, older_in_force }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::web::Site;
 use crate::web::problem::Problem;
+use crate::wording::counted;
 
 /// The loop turns at least every 15 seconds; one that did not for so long hangs.
 const HANGS: Duration = Duration::from_mins(1);
@@ -18,6 +19,15 @@ const HANGS: Duration = Duration::from_mins(1);
 pub(super) struct Fine {
     /// `ok`.
     status: &'static str,
+    /// What is wrong but keeps the process from nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl Fine {
+    fn with(warnings: Vec<String>) -> Json<Self> {
+        Json(Self { status: "ok", warnings })
+    }
 }
 
 /// Whether the process turns. A database that is away does not matter: restarting the process would not bring it back.
@@ -35,11 +45,11 @@ pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>,
     if ago >= HANGS {
         return Err(Problem::unavailable("hangs", format!("the loop has not turned for {} s", ago.as_secs())));
     }
-    Ok(Json(Fine { status: "ok" }))
+    Ok(Fine::with(Vec::new()))
 }
 
-/// Whether the process can do its work: the database answers, and the configuration was taken. What is wrong is not
-/// told to everybody; `configuration` and the log tell it.
+/// Whether the process can do its work: the database answers, and the configuration was taken. A dataset whose own file is
+/// wrong is a warning: the others are loaded. What is wrong is not told to everybody; `configuration` and the log tell it.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -58,5 +68,7 @@ pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, 
     if shown.refused.is_some() {
         return Err(Problem::unavailable("configuration", "the configuration was refused; the one before is in force"));
     }
-    Ok(Json(Fine { status: "ok" }))
+    let broken = shown.broken.len();
+    let warning = format!("{} cannot be used: wrong files; see /api/v1/configuration", counted(broken, "dataset"));
+    Ok(Fine::with((broken > 0).then_some(warning).into_iter().collect()))
 }

@@ -116,6 +116,7 @@ fn attention(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>) -> (Ve
     let mut all = Vec::new();
     all.extend(shown.unreachable.iter().map(|(_, error)| about(Why::Database, error.clone())));
     all.extend(shown.refused.iter().map(|refused| about(Why::Configuration, refused.replace('\n', "; "))));
+    all.extend(shown.broken.iter().map(|broken| about(Why::BrokenDataset, broken.problems.join("; "))));
     for (name, dataset) in shown.datasets.iter() {
         let trouble = dataset
             .trouble

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
+use crate::web::view::model::{AuditEntry, AuditLog, Broken, Configuration, Daemon, Daemons, Frame, Refused};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::view::words::{ago, minute, range, second};
 
@@ -69,6 +69,7 @@ pub fn configuration(frame: &Frame, page: &Configuration) -> String {
     let content = html! {
         h1 { "Configuration" }
         @if let Some(refused) = &page.refused { (refusal(refused)) }
+        @if !page.broken.is_empty() { (broken(&page.broken)) }
         (panel("keys", "Keys in force", &html! {
             p.soft { code { (page.file) } ", in force since " (minute(page.since)) ". Secrets are shown as ***." }
             (scrolls("Keys in force, a table", &table))
@@ -86,6 +87,22 @@ fn refusal(refused: &Refused) -> Markup {
                 " was refused whole; what follows is in force. Mend this, and it is read again:"
             }
             ul.problems { @for problem in &refused.problems { li { (problem) } } }
+        }
+    }
+}
+
+fn broken(all: &[Broken]) -> Markup {
+    html! {
+        section.panel.attention aria-labelledby="broken" {
+            h2 #broken { "Broken datasets" }
+            p { "dayfill reads these files again when they change. The other datasets go on." }
+            @for dataset in all {
+                p {
+                    (marked("trouble", &dataset.dataset))
+                    @if dataset.older_in_force { ": its older definition stays in force." } @else { ": it is left out." }
+                }
+                ul.problems { @for problem in &dataset.problems { li { (problem) } } }
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ fn needs(links: &Links, item: &Attention) -> Markup {
     let (href, look) = match (item.why, &item.dataset, item.day) {
         (_, Some(dataset), Some(day)) => (links.day(dataset, day), "Look at the day"),
         (_, Some(dataset), None) => (links.dataset(dataset), "Look at the dataset"),
-        (Why::Configuration, None, _) => (links.configuration(), "Look at the configuration"),
+        (Why::Configuration | Why::BrokenDataset, None, _) => (links.configuration(), "Look at the configuration"),
         (_, None, _) => (links.daemons(), "Look at the daemons"),
     };
     let about =

@@ -116,6 +116,7 @@ impl Why {
             Self::Database => ("database", "trouble"),
             Self::Target => ("held up", "trouble"),
             Self::Configuration => ("configuration refused", "trouble"),
+            Self::BrokenDataset => ("broken dataset", "trouble"),
         }
     }
 }

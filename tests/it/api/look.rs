@@ -15,6 +15,7 @@ on_both! {
     a_day_comes_with_its_attempts_their_logs_and_its_rejected_rows
     an_attempt_names_its_process_also_when_that_has_ended
     attempts_are_numbered_over_all_series
+    a_broken_dataset_is_a_warning_for_readiness_and_is_shown_with_its_problems
     the_configuration_is_shown_without_secrets_and_with_what_was_refused
     late_days_and_pauses_are_told_of_a_dataset
 }
@@ -276,6 +277,31 @@ fn the_configuration_is_shown_without_secrets_and_with_what_was_refused(database
     project.replace("dayfill.toml", "[claim]\nlease = \"30s\"\n");
     wait_until("it is mended", || api.page().get("/readyz", &[]).status == 200);
     assert_eq!(api.get("/api/v1/configuration")["keys"]["claim.lease"], "\"30s\"");
+}
+
+fn a_broken_dataset_is_a_warning_for_readiness_and_is_shown_with_its_problems(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.write("dayfill.toml", "[claim]\nlease = \"60s\"\n");
+    let api = Api::start(&project, database);
+    assert_eq!(api.get("/api/v1/configuration")["broken_datasets"], json!([]));
+    assert!(!api.page().get("/readyz", &[]).body.contains("warnings"));
+
+    project.replace("datasets/returns.toml", "[source]\nurl = \"{day}.csv\"\n");
+    project.orders(&Orders { max_rejected: "1 percent", ..Orders::default() });
+    let broken = || api.get("/api/v1/configuration")["broken_datasets"].clone();
+    wait_until("both are seen", || broken().as_array().is_some_and(|all| all.len() == 2));
+    let all = broken();
+    let of = |at: usize| (all[at]["dataset"].as_str().unwrap(), all[at]["older_in_force"].as_bool().unwrap());
+    assert_eq!([of(0), of(1)], [("orders", true), ("returns", false)]);
+    assert!(all[0]["problems"][0].as_str().unwrap().contains("1 percent"), "{all}");
+    let answer = api.page().get("/readyz", &[]);
+    assert_eq!(answer.status, 200, "the others are loaded: {answer:?}");
+    assert!(answer.body.contains("2 datasets cannot be used"), "{answer:?}");
+    assert!(!answer.body.contains("orders") && !answer.body.contains("percent"), "everybody may ask: {answer:?}");
+    let datasets = api.get("/api/v1/datasets");
+    let names: Vec<&str> =
+        datasets["datasets"].as_array().unwrap().iter().map(|it| it["dataset"].as_str().unwrap()).collect();
+    assert_eq!(names, ["orders"], "its older definition is at work");
 }
 
 fn late_days_and_pauses_are_told_of_a_dataset(database: &dyn Database) {

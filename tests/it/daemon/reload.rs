@@ -1,5 +1,5 @@
-//! A configuration that changes under a daemon: a good one takes effect, a bad one is refused whole, and nothing in
-//! flight is lost.
+//! A configuration that changes under a daemon: a good one takes effect, a wrong main file is refused whole, and nothing
+//! in flight is lost. What becomes of a wrong dataset file is in `broken`.
 
 use std::path::Path;
 
@@ -16,7 +16,6 @@ use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
 const THIRD: &str = "2024-03-03";
-const REFUSED: &str = "the configuration was refused";
 
 on_both! {
     a_dataset_that_comes_is_loaded
@@ -26,8 +25,6 @@ on_both! {
     a_dataset_that_goes_during_its_catch_up_begins_no_further_day
     a_dataset_that_changes_during_its_catch_up_goes_on_as_the_new_one
     a_bad_configuration_is_refused_whole_until_a_good_one_comes
-    a_dataset_whose_sql_does_not_fit_is_refused
-    a_dataset_whose_target_does_not_fit_is_refused
 }
 
 /// The dataset `returns`, with days of its own.
@@ -152,31 +149,6 @@ fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Da
     assert!(problems.iter().any(|line| line.contains("schedule.cron")), "{log}");
 }
 
-/// Changes the dataset to one that the database cannot load, and sees it refused; then back.
-fn assert_refused(database: &dyn Database, bad: &Orders, why: &str) {
-    let (project, mut daemon) = loaded(database);
-    project.orders(bad);
-    daemon.signal(Signal::HUP);
-    daemon.wait_for("configuration refused: ");
-    daemon.wait_for(REFUSED);
-    wait_until("everybody can see it", || refused_config(database).contains(why));
-    project.orders(&one_day());
-    daemon.signal(Signal::HUP);
-    daemon.wait_for("nothing changed");
-    wait_until_taken(database);
-    log_of(daemon);
-}
-
-fn a_dataset_whose_sql_does_not_fit_is_refused(database: &dyn Database) {
-    let bad = Orders { derive: "no_such_function(note)", ..one_day() };
-    assert_refused(database, &bad, "no_such_function");
-}
-
-fn a_dataset_whose_target_does_not_fit_is_refused(database: &dyn Database) {
-    database.execute("create table other (id integer)");
-    assert_refused(database, &Orders { table: "other", ..one_day() }, "other");
-}
-
 #[test]
 fn a_dataset_that_goes_is_looked_at_no_more() {
     let database = SqliteDatabase::new();
@@ -267,7 +239,7 @@ fn a_folder_that_is_replaced_is_noticed() {
     project.write("datasets.new/returns.toml", std::fs::read(project.path("datasets/orders.toml")).unwrap());
     std::fs::rename(project.path("datasets"), project.path("datasets.old")).unwrap();
     std::fs::rename(project.path("datasets.new"), project.path("datasets")).unwrap();
-    daemon.wait_for("the configuration was refused");
+    daemon.wait_for("dataset orders: its older definition stays in force");
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));
     daemon.wait_for("returns 2024-03-01: loaded");
     log_of(daemon);
@@ -405,7 +377,7 @@ fn a_database_that_cannot_be_reached_is_not_moved_to() {
     let nowhere = "postgres://dayfill:SESAME@127.0.0.1:1/nowhere".to_owned();
     Settings { url: nowhere, ..Settings::default() }.write(&project);
     daemon.signal(Signal::HUP);
-    daemon.wait_for(REFUSED);
+    daemon.wait_for("the configuration was refused");
     wait_until("everybody can see it", || refused_config(&database).contains("cannot be reached"));
     assert!(!log_of(daemon).contains("SESAME"));
 }

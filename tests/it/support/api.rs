@@ -150,6 +150,7 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
     Ok(Configuration {
         file: "dayfill.toml".to_owned(),
         jobs: config.datasets.iter().map(job).collect(),
+        broken: config.broken.iter().map(Into::into).collect(),
         connection: Connection {
             database: config.settings.database.url.clone(),
             lease: config.settings.claim.lease,

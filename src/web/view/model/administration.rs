@@ -45,6 +45,19 @@ pub struct Configuration {
     pub keys: Vec<Key>,
     /// The configuration that was refused last, if none was taken since.
     pub refused: Option<Refused>,
+    /// The datasets that cannot be used as their files have them.
+    pub broken: Vec<Broken>,
+}
+
+/// A dataset whose file is wrong, or does not fit the database.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Its name.
+    pub dataset: String,
+    /// An older definition of it is in force.
+    pub older_in_force: bool,
+    /// What is wrong, one problem each.
+    pub problems: Vec<String>,
 }
 
 /// A key of the configuration.

@@ -55,6 +55,8 @@ pub enum Why {
     Target,
     /// A daemon refused the configuration.
     Configuration,
+    /// The file of a dataset is wrong, or does not fit the database.
+    BrokenDataset,
 }
 
 /// A dataset, as one row of the overview.
