@@ -11,6 +11,7 @@ use crate::audit::{Counts, audit};
 use crate::cli::app::{App, wanted};
 use crate::cli::args::Check;
 use crate::cli::failure::Failure;
+use crate::cli::warnings;
 use crate::dataset::Dataset;
 use crate::db::migrate;
 use crate::db::pool::Conn;
@@ -56,6 +57,9 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     fine(&format!("configuration {file}, {}", counted(number, "dataset")))?;
     for problem in app.config.broken.iter().flat_map(|broken| &broken.problems.0) {
         findings.wrong(ExitCode::Configuration, &problem.to_string())?;
+    }
+    for warning in warnings::of(app) {
+        super::print(&format!("warning  {warning}\n"))?;
     }
     if let Err(error) = web::look(&app.config.settings.web) {
         findings.wrong(ExitCode::Configuration, &error.to_string())?;

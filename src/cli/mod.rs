@@ -14,6 +14,7 @@ mod run;
 mod run_etl;
 mod status;
 mod table;
+mod warnings;
 mod web;
 
 use std::ffi::OsString;

@@ -32,19 +32,31 @@ pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Resul
     })
 }
 
-/// The dataset files of a folder, sorted; hidden files are not for us (editors and volume mounts leave them).
-pub(super) fn dataset_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// What a folder of datasets holds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The dataset files, sorted.
+    pub(super) files: Vec<PathBuf>,
+    /// What has the name of one and is no file: pipes, devices, sockets. Reading one could wait for ever.
+    pub(super) skipped: Vec<PathBuf>,
+}
+
+/// The dataset files of a folder; hidden files are not for us (editors and volume mounts leave them).
+pub(super) fn dataset_files(folder: &Path) -> Result<Found, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("cannot be read as a folder ({error})"))?;
-    let mut files = Vec::new();
+    let mut found = Found::default();
     for entry in entries {
         let path = entry.map_err(|error| format!("cannot be read as a folder ({error})"))?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if !hidden && path.extension().is_some_and(|extension| extension == "toml") && !path.is_dir() {
-            files.push(path);
+            // A link that leads nowhere is a file that cannot be read, and is told of as one.
+            let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+            if is_special { &mut found.skipped } else { &mut found.files }.push(path);
         }
     }
-    files.sort();
-    if files.is_empty() { Err("holds no dataset file (*.toml)".to_owned()) } else { Ok(files) }
+    found.files.sort();
+    found.skipped.sort();
+    if found.files.is_empty() { Err("holds no dataset file (*.toml)".to_owned()) } else { Ok(found) }
 }
 
 /// The whole path of what is not there: a relative one does not tell where it was looked for.

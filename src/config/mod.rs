@@ -44,6 +44,8 @@ pub struct Config {
     pub datasets: Vec<Dataset>,
     /// The dataset files that have one, by name.
     pub broken: Vec<BrokenFile>,
+    /// What lies among the dataset files and is no file (a pipe, a device): it is never opened.
+    pub skipped: Vec<PathBuf>,
     /// Every key that was given, and the main file's others with their defaults; without those of broken files.
     pub keys: Keys,
 }
@@ -89,12 +91,13 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
     // A main file that cannot be read at all should not hide what is wrong with the others: they are looked for where
     // they usually are.
     let assumed = settings.clone().unwrap_or_default();
-    let files = locate::dataset_files(&folder.join(&assumed.datasets)).unwrap_or_else(|message| {
+    let found = locate::dataset_files(&folder.join(&assumed.datasets)).unwrap_or_else(|message| {
         if settings.is_some() {
             report_folder(&assumed.datasets, folder, &message, environment, &report);
         }
-        Vec::new()
+        locate::Found::default()
     });
+    let locate::Found { files, skipped } = found;
     let mut problems = report.into_problems();
     let mut read: Vec<DatasetFile> =
         files.into_iter().map(|path| DatasetFile::read(path, folder, &assumed, environment)).collect();
@@ -119,7 +122,7 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
         }
     }
     datasets.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(Config { file, settings, datasets, broken, keys })
+    Ok(Config { file, settings, datasets, broken, skipped, keys })
 }
 
 /// A dataset file that was read, with what it says as far as it can be told.

@@ -1,5 +1,8 @@
 //! Connections: how they are made, what every session is told first, and transactions on them.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -115,6 +118,7 @@ impl Database {
                 Connections::Postgres(pool(&postgres.conninfo(), self.connections, self.postgres_session()))
             }
             DatabaseUrl::Sqlite(path) => {
+                create_private(path);
                 Connections::Sqlite(pool(&path.to_string_lossy(), self.connections, SqliteSession))
             }
         })
@@ -162,6 +166,7 @@ impl Database {
             }
             DatabaseUrl::Sqlite(path) => {
                 let named = |error: String| masked(format!("{}: {error}", path.display()));
+                create_private(path);
                 let mut conn =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
                 SqliteSession.on_acquire(&mut conn).map_err(|error| named(error.to_string()))?;
@@ -207,6 +212,13 @@ impl Database {
             Connections::Sqlite(pool) => Conn::Sqlite(Handle::Pooled(Box::new(pool.get().map_err(masked)?))),
         })
     }
+}
+
+/// Makes a SQLite file that is not there yet for its owner alone: targets and rejected rows hold what files held. The
+/// files beside it get the same rights from SQLite. A file that is there keeps its own.
+fn create_private(path: &Path) {
+    // What keeps it from being made is said by SQLite.
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
 fn pool<C, S>(url: &str, connections: u32, session: S) -> Pool<ConnectionManager<C>>

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -136,7 +137,16 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
     match settings.metrics {
         Some(address) => {
             let router = plain(health.clone().merge(metrics), limits);
-            served.push(listen(address, "health and metrics are", "metrics.listen", String::new(), router, None, over));
+            served.push(listen(
+                address,
+                "health and metrics are",
+                "metrics.listen",
+                String::new(),
+                router,
+                None,
+                Vec::new(),
+                over,
+            ));
         }
         None => closed = closed.merge(metrics),
     }
@@ -145,7 +155,16 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
         Ok((auth, tls)) => {
             let guard = Guard::new(settings.clone(), auth).with_page(move |refused| pages.refusal(refused));
             let router = guard.mount(everybody.merge(health), closed);
-            served.push(listen(address, "the page is", "web.listen", settings.base_path.clone(), router, tls, over));
+            served.push(listen(
+                address,
+                "the page is",
+                "web.listen",
+                settings.base_path.clone(),
+                router,
+                tls,
+                settings.trusted_proxies.clone(),
+                over,
+            ));
         }
         Err(error) => log::error!("{error}; there is no page until that is mended and read again"),
     }
@@ -159,6 +178,7 @@ fn listen(
     base_path: String,
     router: Router,
     tls: Option<Tls>,
+    proxies: Vec<IpNet>,
     over: &Arc<Notify>,
 ) -> JoinHandle<()> {
     // Made before the task begins, so that it misses nothing.
@@ -173,7 +193,7 @@ fn listen(
             let scheme = if tls.is_some() { "https" } else { "http" };
             log::info!("{what} at {scheme}://{address}{base_path}/");
         }
-        serve(listener, router, tls, Limits::default(), over).await;
+        serve(listener, router, tls, Limits::default(), proxies, over).await;
     })
 }
 

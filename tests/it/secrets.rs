@@ -1,6 +1,7 @@
 //! A password never leaves the program but to the server, and which of several URLs counts.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::postgres::{TestDatabase, TestPostgres};
 use crate::support::project::{Orders, Project, Ran};
@@ -229,4 +230,87 @@ fn the_first_of_several_urls_counts() {
     project.write("dayfill.toml", "[database]\nurl_file = \"none\"\n");
     assert_eq!(run(&project, &["status"], &[]).code, 3);
     assert_eq!(run(&project, &["status"], &[second]).code, 0, "the file is not needed then");
+}
+
+/// The lines of a check that warn.
+fn warnings(ran: &Ran) -> Vec<&str> {
+    ran.stdout.lines().filter_map(|line| line.strip_prefix("warning  ")).collect()
+}
+
+fn allow(project: &Project, file: &str, mode: u32) {
+    fs::set_permissions(project.path(file), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn check_warns_of_secrets_in_files_that_others_may_read() {
+    let (database, project) = project();
+    let _ = database;
+    project.write("dayfill.toml", "[database]\nurl = \"postgres://app:s3cr3t@127.0.0.1:1/db\"\n");
+    project
+        .orders(&Orders { source: "url = \"https://me:pa55@127.0.0.1:1/{day}.csv\"".to_owned(), ..Orders::default() });
+    for file in ["dayfill.toml", "datasets/orders.toml"] {
+        allow(&project, file, 0o644);
+    }
+    let ran = run(&project, &["check"], &[]);
+    let said = warnings(&ran);
+    assert_eq!(said.len(), 2, "{ran:#?}");
+    assert!(said[0].contains("dayfill.toml: database.url holds a secret") && said[0].contains("chmod o-r"), "{said:?}");
+    assert!(said[1].contains("datasets/orders.toml: source.url holds a secret"), "{said:?}");
+
+    // What it advises runs, and is enough.
+    for file in ["dayfill.toml", "datasets/orders.toml"] {
+        allow(&project, file, 0o640);
+    }
+    assert_eq!(warnings(&run(&project, &["check"], &[])), [""; 0]);
+
+    // A file of its own, too.
+    project.write("dayfill.toml", "[database]\nurl_file = \"database.url\"\n");
+    project.write("database.url", "postgres://app:s3cr3t@127.0.0.1:1/db\n");
+    allow(&project, "database.url", 0o644);
+    let ran = run(&project, &["check"], &[]);
+    assert!(warnings(&ran)[0].contains("database.url: database.url holds a secret"), "{ran:#?}");
+}
+
+#[test]
+fn check_warns_of_a_server_elsewhere_that_is_not_verified() {
+    let (_database, project) = project();
+    project.write("dayfill.toml", "");
+    let url = "postgres://app:s3cr3t@db.invalid/shop";
+    let ran = run(&project, &["check"], &[("DAYFILL__DATABASE__URL", url)]);
+    let [warning] = warnings(&ran)[..] else { panic!("{ran:#?}") };
+    assert!(warning.contains("the server's certificate is not checked"), "{warning}");
+    for better in [("DAYFILL__DATABASE__URL", format!("{url}?sslmode=verify-full&sslrootcert=system"))] {
+        assert_eq!(warnings(&run(&project, &["check"], &[(better.0, &better.1)])), [""; 0]);
+    }
+}
+
+#[test]
+fn a_pipe_among_the_dataset_files_is_told_of_and_never_opened() {
+    let (database, project) = project();
+    let variables = [("DAYFILL__DATABASE__URL", database.url())];
+    project.write("dayfill.toml", "");
+    let pipe = project.path("datasets/pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let ran = run(&project, &["check"], &variables);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let [warning] = warnings(&ran)[..] else { panic!("{ran:#?}") };
+    assert!(warning.contains("pipe.toml: is no file (a pipe, a device or a socket) and is never opened"), "{warning}");
+    let ran = run(&project, &["catch-up"], &variables);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[test]
+fn a_new_database_file_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/new.db", folder.path().display());
+    let (_database, project) = project();
+    let ran = run(&project, &["catch-up"], &[("DAYFILL__DATABASE__URL", &url)]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = files.iter().filter(|path| path.is_file()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
 }

@@ -96,6 +96,26 @@ impl DatabaseUrl {
         }
     }
 
+    /// True where a password is sent to a server on another machine whose name nobody checks: without `sslmode=verify-full`
+    /// or `verify-ca` libpq speaks to whoever answers. `fallback` is the `sslmode` that holds where the URL has none
+    /// (libpq's variable `PGSSLMODE`).
+    #[must_use]
+    pub fn trusts_any_server(&self, fallback: Option<&str>) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(url) => url.trusts_any_server(fallback),
+        }
+    }
+
+    /// True where it holds a password or another secret.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(url) => url.has_secret(),
+        }
+    }
+
     /// The message with every secret of this URL replaced by `***`; for messages of libpq and of the server.
     #[must_use]
     pub fn mask(&self, message: &str) -> String {
@@ -167,6 +187,26 @@ mod tests {
             assert_eq!(parsed, Ok(DatabaseUrl::Sqlite(path.into())), "{url}");
         }
         assert_eq!(DatabaseUrl::parse("sqlite:a.db", None).unwrap().to_string(), "sqlite:a.db");
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_to_be_verified() {
+        for (url, fallback, expected) in [
+            ("postgres://u:p@db.example.com/d", None, true),
+            ("postgres://u:p@db.example.com/d?sslmode=require", Some("verify-full"), true),
+            ("postgres://u:p@db.example.com/d", Some("verify-full"), false),
+            ("postgres://u:p@db.example.com/d?sslmode=verify-ca", None, false),
+            ("postgres://u:p@db.example.com/d?sslrootcert=system", None, false),
+            ("postgres://u:p@localhost,db.example.com/d", None, true),
+            ("postgres://u:p@localhost,127.0.0.1,[::1]/d", None, false),
+            ("postgres:///d?host=/run/postgresql", None, false),
+            ("postgres:///d?hostaddr=10.0.0.7", None, true),
+            ("sqlite:x.db", None, false),
+        ] {
+            let parsed = DatabaseUrl::parse(url, None).unwrap();
+            assert_eq!(parsed.trusts_any_server(fallback), expected, "{url} {fallback:?}");
+            assert_eq!(parsed.has_secret(), url.contains(":p@"), "{url}");
+        }
     }
 
     #[test]

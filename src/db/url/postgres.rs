@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -153,6 +154,18 @@ impl PostgresUrl {
             .fold(message.to_owned(), |message, secret| message.replace(&quoted(secret), "***").replace(secret, "***"))
     }
 
+    pub(super) fn has_secret(&self) -> bool {
+        self.secrets().next().is_some()
+    }
+
+    pub(super) fn trusts_any_server(&self, fallback: Option<&str>) -> bool {
+        let verifies = |mode: &str| matches!(mode, "verify-full" | "verify-ca");
+        let mode = self.get("sslmode").or(fallback).unwrap_or_default();
+        let checked = verifies(mode) || (mode.is_empty() && self.get("sslrootcert") == Some("system"));
+        let hosts = [self.get("host"), self.get("hostaddr")].into_iter().flatten().flat_map(|hosts| hosts.split(','));
+        !checked && hosts.into_iter().any(|host| !is_this_machine(host))
+    }
+
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |(key, value): &&(&str, String)| SECRETS.contains(key) && !value.is_empty();
         self.0.iter().filter(secret).map(|(_, value)| value.as_str())
@@ -230,6 +243,14 @@ impl PostgresUrl {
         let weak = self.get("sslmode").is_some_and(|mode| mode != "verify-full");
         if system && weak { Err(UrlError::WeakSslMode) } else { Ok(()) }
     }
+}
+
+/// A socket's folder (a path, or with `@` in front an abstract one), nothing at all, or a loopback address.
+fn is_this_machine(host: &str) -> bool {
+    host.is_empty()
+        || host.starts_with(['/', '@'])
+        || host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Parts a URL from its parameters. A password may hold a raw `?`: the first `?` that known parameters follow, else the

@@ -13,9 +13,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::error::AuthError;
 use super::session::HOURS;
 
-/// So many are remembered.
-const REMEMBERED: usize = 10_000;
-
 /// When the time of each ended session is over, by the session's id.
 type Until = HashMap<String, DateTime<Utc>>;
 
@@ -66,13 +63,10 @@ impl Ended {
     }
 }
 
-/// Forgets those whose time is over, and of too many those whose time is over first.
+/// Forgets those whose time is over, and no others: an ended session that were forgotten before would be good again. How
+/// many there can be is bounded by how often one may log in.
 fn forget(until: &mut Until, now: DateTime<Utc>) {
     until.retain(|_, until| *until > now);
-    while until.len() > REMEMBERED {
-        let first = until.iter().min_by_key(|(_, until)| **until).map(|(id, _)| id.clone());
-        first.map(|id| until.remove(&id));
-    }
 }
 
 /// A line each: the session's id, and until when in seconds.
@@ -111,18 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn ended_sessions_are_remembered_within_bounds() {
+    fn ended_sessions_are_remembered_until_their_time_is_over_however_many_there_are() {
         let ended = Ended::default();
         ended.add("first", noon());
-        let later = noon() + TimeDelta::seconds(1);
-        let until = later + TimeDelta::hours(HOURS);
-        ended.until().extend((1..REMEMBERED).map(|number| (number.to_string(), until)));
-        ended.add("last", later);
-        assert!(
-            ended.has("last") && ended.has("1") && ended.has("9999") && !ended.has("first"),
-            "the oldest made room"
-        );
-        assert_eq!(ended.until().len(), REMEMBERED);
+        let until = noon() + TimeDelta::hours(HOURS);
+        ended.until().extend((0..20_000).map(|number| (number.to_string(), until)));
+        ended.add("last", noon());
+        assert!(ended.has("last") && ended.has("first") && ended.has("0") && ended.has("19999"));
         ended.add("late", noon() + TimeDelta::hours(13));
         assert!(ended.has("late") && ended.until().len() == 1, "those whose time is over are forgotten");
     }

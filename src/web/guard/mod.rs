@@ -11,6 +11,9 @@ mod mount;
 mod origin;
 mod pass;
 mod refused;
+mod streams;
+
+use std::net::IpAddr;
 
 use axum::http::Method;
 use axum::response::Response;
@@ -21,8 +24,9 @@ pub use self::mount::plain;
 pub(in crate::web) use self::pass::NoUsers;
 pub use self::refused::Refused;
 pub(in crate::web) use self::refused::see_other;
+use self::streams::Streams;
 use super::auth::{Auth, Jar};
-use super::limits::Limits;
+use super::limits::{Limits, OnceAMinute, Shares};
 use super::settings::Settings;
 
 /// Makes the page that shows a refusal to a browser.
@@ -33,6 +37,10 @@ pub struct Guard {
     settings: Settings,
     auth: Auth,
     limits: Limits,
+    streams: Streams,
+    /// Requests whose bodies are still arriving.
+    bodies: Shares<IpAddr>,
+    said_bodies: OnceAMinute,
     page: Box<Page>,
 }
 
@@ -40,13 +48,24 @@ impl Guard {
     /// A guard with the usual limits, and plain pages for refusals.
     #[must_use]
     pub fn new(settings: Settings, auth: Auth) -> Self {
-        Self { settings, auth, limits: Limits::default(), page: Box::new(refused::plain_page) }
+        let limits = Limits::default();
+        Self {
+            settings,
+            auth,
+            limits,
+            streams: Streams::new(limits),
+            bodies: Shares::new(limits.bodies_per_address),
+            said_bodies: OnceAMinute::default(),
+            page: Box::new(refused::plain_page),
+        }
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self.streams = Streams::new(limits);
+        self.bodies = Shares::new(limits.bodies_per_address);
         self
     }
 

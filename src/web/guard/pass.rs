@@ -1,5 +1,6 @@
 //! The way of a request past the guard.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,13 +10,16 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use tokio::time::{Instant, timeout_at};
+use hyper::body::Body as _;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{Client, Peer};
 use super::csrf::Csrf;
 use super::refused::Asked;
+use super::streams::Listener;
 use super::{Guard, headers, mount, only_looks, origin};
 use crate::web::auth::{How, Role, Unknown, Who, bearer, no_users};
+use crate::web::limits::network;
 use crate::web::problem::Problem;
 
 /// What is known of who asks.
@@ -41,8 +45,10 @@ pub(super) async fn watch(State(guard): State<Arc<Guard>>, request: Request, nex
     let asked = Asked::of(&request);
     let (visit, answer) = match guard.visit(&request) {
         Ok(visit) => {
-            let answer = guard.pass(&visit, request, next).await.unwrap_or_else(IntoResponse::into_response);
-            (Some(visit), answer)
+            let listener = Listener::new(&visit.client, visit.who.as_ref(), request.headers());
+            let answer = guard.pass(&visit, request, next).await;
+            let answer = answer.and_then(|answer| guard.bound_stream(answer, listener));
+            (Some(visit), answer.unwrap_or_else(IntoResponse::into_response))
         }
         Err(problem) => (None, problem.into_response()),
     };
@@ -89,9 +95,7 @@ impl Guard {
     async fn pass(&self, visit: &Visit, request: Request, next: Next) -> Result<Response, Problem> {
         let until = Instant::now() + self.limits.request_time;
         let (mut parts, body) = request.into_parts();
-        let read = timeout_at(until, whole(body, self.limits.body)).await;
-        let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-request", "the request took too long to arrive");
-        let body = read.map_err(slow)??;
+        let body = self.body(visit.client.address, body).await?;
         let proven = by_token(visit.who.as_ref()) || visit.csrf.is_in(&self.auth, &parts.headers, &body);
         parts.extensions.insert(Proven(proven));
         parts.extensions.insert(visit.client.clone());
@@ -104,6 +108,26 @@ impl Guard {
         }
         let answer = next.run(Request::from_parts(parts, Body::from(body)));
         timeout_at(until, answer).await.map_err(|_| mount::too_slow())
+    }
+}
+
+impl Guard {
+    /// The whole body of a request, within its time and among so many of its address at once.
+    async fn body(&self, address: IpAddr, body: Body) -> Result<Vec<u8>, Problem> {
+        if body.is_end_stream() {
+            return Ok(Vec::new());
+        }
+        let Some(_share) = self.bodies.take(network(address)) else {
+            if self.said_bodies.is_due() {
+                let most = self.limits.bodies_per_address;
+                log::warn!("{address} has {most} unfinished requests, as many as one may: further ones are refused");
+            }
+            let detail = "there are too many unfinished requests of this address already";
+            return Err(Problem::too_many("too-many-requests", detail, self.limits.body_time)
+                .with_header(CONNECTION, HeaderValue::from_static("close")));
+        };
+        let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow-request", "the request took too long to arrive");
+        timeout(self.limits.body_time, whole(body, self.limits.body)).await.map_err(slow)?
     }
 }
 

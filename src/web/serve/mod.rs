@@ -3,52 +3,65 @@
 mod patience;
 mod tls;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::patience::Patience;
 pub use self::tls::{Tls, TlsError};
 use super::guard::Peer;
-use super::limits::Limits;
+use super::limits::{Limits, OnceAMinute, Share, Shares, network};
+use super::problem::Problem;
 
 /// How long nothing is accepted after the system could not; it has run out of something.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
+/// What answers while there is no room for anything else: whoever watches over the process asks for it.
+const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// Serves connections until the stop, and then until the last request is answered or the grace is over. Streams that
-/// never end are ended then.
+/// never end are ended then. The connections of `proxies` do not count as those of one client.
+///
+/// Where there is no room left, or an address has its share, a spare connection answers one request after health or
+/// metrics, and 503 to any other.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
     limits: Limits,
+    proxies: Vec<IpNet>,
     stop: impl Future<Output = ()>,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let mut room = Room::new(limits, proxies);
     let graceful = GracefulShutdown::new();
     let server = Arc::new(Server { router: TowerToHyperService::new(router), tls, limits });
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
-            // Who finds no room waits in the system's queue.
-            let place = Arc::clone(&room).acquire_owned().await;
+            // Who finds no room, and no spare either, waits in the system's queue.
+            let place = room.place().await;
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
@@ -57,9 +70,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, remote)) => {
+                // Without a place the connection is closed.
+                let Some(place) = room.share(place, remote.ip()) else { continue };
                 let (server, watcher) = (Arc::clone(&server), graceful.watcher());
                 connections.spawn(async move {
-                    server.connection(stream, remote, watcher).await;
+                    server.connection(stream, remote, place.is_spare(), watcher).await;
                     drop(place);
                 });
             }
@@ -83,6 +98,87 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
+/// A connection's place, until it is dropped.
+enum Place {
+    /// One of the usual ones, with the share of its address, where that is counted.
+    Usual { _permit: OwnedSemaphorePermit, _share: Option<Share<IpAddr>> },
+    /// One for a single request after health or metrics.
+    Spare { _permit: OwnedSemaphorePermit },
+}
+
+impl Place {
+    fn is_spare(&self) -> bool {
+        matches!(self, Self::Spare { .. })
+    }
+}
+
+/// The room for connections.
+struct Room {
+    usual: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+    addresses: Shares<IpAddr>,
+    limits: Limits,
+    proxies: Vec<IpNet>,
+    full: OnceAMinute,
+    one_has_much: OnceAMinute,
+}
+
+impl Room {
+    fn new(limits: Limits, proxies: Vec<IpNet>) -> Self {
+        Self {
+            usual: Arc::new(Semaphore::new(limits.connections)),
+            spare: Arc::new(Semaphore::new(limits.spare_connections)),
+            addresses: Shares::new(limits.connections_per_address),
+            limits,
+            proxies,
+            full: OnceAMinute::default(),
+            one_has_much: OnceAMinute::default(),
+        }
+    }
+
+    /// Waits for a place: a usual one where there is one, else a spare one. `None` only if there are none ever.
+    async fn place(&self) -> Option<Place> {
+        tokio::select! {
+            biased;
+            permit = Arc::clone(&self.usual).acquire_owned() => Some(Place::Usual { _permit: permit.ok()?, _share: None }),
+            permit = Arc::clone(&self.spare).acquire_owned() => Some(Place::Spare { _permit: permit.ok()? }),
+        }
+    }
+
+    /// The place as the client at that address gets it: a spare one in place of a usual one where it has its share. `None`
+    /// where there is none for it.
+    fn share(&mut self, place: Option<Place>, remote: IpAddr) -> Option<Place> {
+        let Limits { connections, connections_per_address, .. } = self.limits;
+        match place? {
+            Place::Usual { _permit, .. } if self.proxies.iter().any(|net| net.contains(&remote.to_canonical())) => {
+                Some(Place::Usual { _permit, _share: None })
+            }
+            Place::Usual { _permit, .. } => {
+                let share = self.addresses.take(network(remote));
+                if share.is_some() {
+                    return Some(Place::Usual { _permit, _share: share });
+                }
+                if self.one_has_much.is_due() {
+                    log::warn!(
+                        "{remote} has {connections_per_address} connections to the page, as many as one address may: \
+                         further ones are answered 503, but for health and metrics"
+                    );
+                }
+                Some(Place::Spare { _permit: Arc::clone(&self.spare).try_acquire_owned().ok()? })
+            }
+            spare @ Place::Spare { .. } => {
+                if self.full.is_due() {
+                    log::warn!(
+                        "the page has {connections} connections, as many as it may: further ones are answered 503, but \
+                         for health and metrics"
+                    );
+                }
+                Some(spare)
+            }
+        }
+    }
+}
+
 struct Server {
     router: TowerToHyperService<Router>,
     tls: Option<Tls>,
@@ -90,29 +186,41 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(&self, stream: TcpStream, remote: SocketAddr, watcher: Watcher) {
+    async fn connection(&self, stream: TcpStream, remote: SocketAddr, spare: bool, watcher: Watcher) {
         let Ok(local) = stream.local_addr() else { return };
         // Answers are written whole: nothing is gained by holding their last piece back.
         drop(stream.set_nodelay(true));
         let peer = Peer { remote, local, tls: self.tls.is_some() };
         match &self.tls {
-            None => self.http(stream, peer, watcher).await,
-            Some(tls) => match timeout(self.limits.head_time, tls.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream, peer, watcher).await,
+            None => self.http(stream, peer, spare, watcher).await,
+            Some(tls) => match timeout(self.head_time(spare), tls.acceptor().accept(stream)).await {
+                Ok(Ok(stream)) => self.http(stream, peer, spare, watcher).await,
                 Ok(Err(error)) => log::debug!("no TLS with {remote}: {error}"),
                 Err(_) => log::debug!("no TLS with {remote} within the time for it"),
             },
         }
     }
 
-    async fn http<S>(&self, stream: S, peer: Peer, watcher: Watcher)
+    fn head_time(&self, spare: bool) -> Duration {
+        if spare { self.limits.spare_head_time } else { self.limits.head_time }
+    }
+
+    async fn http<S>(&self, stream: S, peer: Peer, spare: bool, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Limits { head, headers, head_time, write_time, .. } = self.limits;
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let Limits { head, headers, write_time, .. } = self.limits;
+        let head_time = self.head_time(spare);
+        let service = service_fn(async |mut request: Request<Incoming>| {
+            if spare && !WATCHED.iter().any(|path| request.uri().path().ends_with(path)) {
+                return Ok(busy());
+            }
             request.extensions_mut().insert(peer);
-            self.router.call(request)
+            let mut answer = self.router.call(request).await?;
+            if spare {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(head).max_headers(headers);
@@ -121,4 +229,10 @@ impl Server {
             log::debug!("the connection with {} broke off: {error}", peer.remote);
         }
     }
+}
+
+/// There is no room for what was asked for.
+fn busy() -> Response {
+    let problem = Problem::unavailable("busy", "the page has as many connections as it may, or this address has");
+    problem.with_header(CONNECTION, HeaderValue::from_static("close")).into_response()
 }

@@ -103,6 +103,7 @@ impl Start {
             let next = &refused.next;
             axum::response::Html(format!("<p>{} {next}</p>", refused.problem.code)).into_response()
         };
+        let proxies = settings.trusted_proxies.clone();
         let guard = Guard::new(settings, auth).with_limits(limits).with_page(shown);
         let router = guard.mount(open().merge(more_open), closed().merge(more_closed));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -110,7 +111,7 @@ impl Start {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-                serve(listener, router, tls, limits, async { drop(stopped.await) }).await;
+                serve(listener, router, tls, limits, proxies, async { drop(stopped.await) }).await;
             });
         });
         let users = users.unwrap_or_default();

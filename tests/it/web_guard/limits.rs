@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::TcpStream;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use dayfill::web::Limits;
+use dayfill::web::auth::{Role, users_file};
 use futures_util::{StreamExt, stream};
 
 use crate::support::page::{Answer, Page, Start, to_the_end};
@@ -83,6 +84,11 @@ fn a_request_has_its_time() {
     let page = page(|limits| limits.request_time = SHORT, Router::new().route("/slow", slow));
     let answer = page.get("/slow", &[]);
     assert_eq!((answer.status, answer.code().as_str()), (503, "slow"));
+}
+
+#[test]
+fn a_body_has_its_time_which_is_short() {
+    let page = page(|limits| limits.body_time = SHORT, Router::new());
     // The body that is announced never comes.
     let mut begun = page.connect();
     begun.write_all(request(&page, "POST", "/days", "Content-Length: 10\r\n\r\nx").as_bytes()).unwrap();
@@ -177,30 +183,129 @@ fn what_is_being_answered_at_the_stop_is_answered() {
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
 }
 
-#[test]
-fn connections_are_so_many_and_the_others_wait_for_room() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = get(move || async move { asked.fetch_add(1, Ordering::SeqCst).to_string() });
-    let page = page(|limits| limits.connections = 1, Router::new().route("/count", count));
-    let mut first = page.connect();
-    let ask = request(&page, "GET", "/count", "\r\n");
-    let mut next = || {
-        first.write_all(ask.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        let mut byte = [0];
-        while !answer.ends_with(b"\r\n\r\n") {
-            first.read_exact(&mut byte).unwrap();
-            answer.push(byte[0]);
-        }
-        first.read_exact(&mut byte).unwrap();
-        char::from(byte[0])
-    };
-    assert_eq!(next(), '0');
-    let mut second = page.connect();
-    second.write_all(request(&page, "GET", "/count", "Connection: close\r\n\r\n").as_bytes()).unwrap();
-    for expected in ['1', '2', '3'] {
-        assert_eq!(next(), expected, "the second one is not heard before the first has gone");
+/// Asks for a path on a connection that stays, and waits for the answer's headers.
+fn ask_and_stay(page: &Page, path: &str, headers: &str) -> (TcpStream, String) {
+    let mut stream = page.connect();
+    stream.write_all(request(page, "GET", path, &format!("{headers}\r\n")).as_bytes()).unwrap();
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
     }
-    drop(first);
-    assert_eq!(Answer::parse(&to_the_end(&mut second)).body, "4");
+    (stream, String::from_utf8(head).unwrap())
+}
+
+fn healthz() -> Router {
+    Router::new().route("/healthz", get(async || "ok"))
+}
+
+/// Waits for the status of an answer: who hung up is seen to have gone a moment later.
+fn wait_for_status(page: &Page, path: &str, status: u16) {
+    crate::support::wait_until("a place is free", || page.get(path, &[]).status == status);
+}
+
+#[test]
+fn where_all_places_are_taken_health_is_answered_and_nothing_else() {
+    let page = page(|limits| limits.connections = 2, healthz());
+    let kept = [ask_and_stay(&page, "/form", ""), ask_and_stay(&page, "/form", "")];
+    assert!(kept.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "{kept:?}");
+    for _ in 0..40 {
+        assert_eq!(page.get("/healthz", &[]).body, "ok", "one request each, and its place is free again");
+    }
+    let answer = page.get("/form", &[]);
+    assert_eq!((answer.status, answer.code().as_str(), answer.header("connection")), (503, "busy", "close"));
+    drop(kept);
+    wait_for_status(&page, "/form", 200);
+}
+
+#[test]
+fn one_address_cannot_take_all_places() {
+    let page = page(|limits| (limits.connections, limits.connections_per_address) = (8, 2), healthz());
+    let kept = [ask_and_stay(&page, "/form", ""), ask_and_stay(&page, "/form", "")];
+    assert_eq!(page.get("/form", &[]).code(), "busy");
+    assert_eq!(page.get("/healthz", &[]).body, "ok");
+    // Another address has places of its own; on Linux all of 127.0.0.0/8 is this machine.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let other = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.connect(page.address()).await.unwrap().into_std().unwrap()
+    });
+    other.set_nonblocking(false).unwrap();
+    let mut other = other;
+    other.write_all(request(&page, "GET", "/form", "Connection: close\r\n\r\n").as_bytes()).unwrap();
+    assert_eq!(Answer::parse(&to_the_end(&mut other)).status, 200);
+    drop(kept);
+    wait_for_status(&page, "/form", 200);
+}
+
+#[test]
+fn a_trusted_proxys_connections_are_those_of_many_clients() {
+    let mut start = Start { open: healthz(), ..Start::default() };
+    start.limits.connections_per_address = 1;
+    start.settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let page = start.with_users();
+    let kept = [ask_and_stay(&page, "/form", ""), ask_and_stay(&page, "/form", "")];
+    assert!(kept.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "{kept:?}");
+}
+
+#[test]
+fn unfinished_requests_are_so_many_for_one_address() {
+    let page = page(|limits| limits.bodies_per_address = 2, healthz());
+    let unfinished = || {
+        let mut begun = page.connect();
+        begun.write_all(request(&page, "POST", "/days", "Content-Length: 10\r\n\r\nx").as_bytes()).unwrap();
+        begun
+    };
+    let _kept = [unfinished(), unfinished()];
+    crate::support::wait_until("both are seen", || {
+        let refused = Answer::parse(&to_the_end(&mut unfinished()));
+        refused.status == 429
+    });
+    assert_eq!(page.get("/days", &[]).status, 200, "what has no body is not one of them");
+}
+
+/// A stream that never says anything.
+fn silent() -> Router {
+    let stream = get(async || {
+        let never = stream::pending::<Result<Bytes, Infallible>>();
+        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(never))
+    });
+    Router::new().route("/events", stream)
+}
+
+#[test]
+fn streams_are_so_many_for_one_address_and_for_one_user() {
+    let page = page(|limits| limits.streams = 2, silent());
+    let mut kept = vec![ask_and_stay(&page, "/events", ""), ask_and_stay(&page, "/events", "")];
+    let answer = page.get("/events", &[]);
+    assert_eq!((answer.status, answer.code().as_str()), (429, "too-many-streams"));
+    assert_eq!(page.get("/days", &[]).status, 200, "the page is there all the same");
+    kept.pop();
+    crate::support::wait_until("a place is free", || ask_and_stay(&page, "/events", "").1.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn the_streams_of_who_may_not_listen_any_more_end() {
+    let mut start = Start { open: Router::new(), closed: silent(), ..Start::default() };
+    start.limits.stream_check = Duration::from_millis(50);
+    let page = start.with_users();
+    let stream = |cookie: &str| {
+        let (stream, head) = ask_and_stay(&page, "/events", &format!("Cookie: {cookie}\r\n"));
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        stream
+    };
+    let (ada, token) = page.session("ada");
+    let (bob, _) = page.session("bob");
+    let (mut of_bob, mut other_of_bob) = (stream(&bob), stream(&bob));
+    users_file::put_user(page.users(), "bob", Role::Operator, "another horse").unwrap();
+    to_the_end(&mut of_bob);
+    to_the_end(&mut other_of_bob);
+    // Logging out ends them too.
+    let mut of_ada = stream(&ada);
+    assert_eq!(page.post("/logout", &[("Cookie", &ada)], &[("csrf", &token)]).status, 303);
+    to_the_end(&mut of_ada);
+    let (ada, _) = page.session("ada");
+    let mut of_ada = stream(&ada);
+    users_file::remove_user(page.users(), "ada").unwrap();
+    to_the_end(&mut of_ada);
 }

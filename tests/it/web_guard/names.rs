@@ -124,7 +124,7 @@ fn health_and_metrics_are_told_to_everybody_under_any_name() {
                 drop(stop);
                 answer
             };
-            let serving = dayfill::web::serve::serve(listener, router.clone(), None, limits, async {
+            let serving = dayfill::web::serve::serve(listener, router.clone(), None, limits, Vec::new(), async {
                 drop(stopped.await);
             });
             tokio::join!(stopping, serving).0
