@@ -1,6 +1,6 @@
 # The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test test-browser browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
+.PHONY: help fmt lint test test-all test-browser browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
 
 # The folder of the built programs, for `install`. What is installed are release programs unless it says otherwise.
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
@@ -53,12 +53,15 @@ doc: ## builds the documentation into target/doc
 
 # cargo-nextest gives each test a process of its own and a clearer report, but building it takes minutes; plain `cargo
 # test` runs the same tests.
-test: install-test-tools browser-tools ## runs the whole suite, on SQLite and PostgreSQL, then the page in a browser
+test: install-test-tools ## runs the suite on SQLite and PostgreSQL
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  set -ex; cargo test $(LOCKED) --doc; cargo nextest run $(LOCKED); \
 	else \
 	  set -ex; cargo test $(LOCKED); \
 	fi
+
+# What takes another build, or a browser.
+test-all: test ## runs all tests: also traces, and the page in a browser
 	cargo test $(LOCKED) --features otel --lib traces::
 	@$(MAKE) test-browser
 
