@@ -23,11 +23,85 @@ pub fn with_first(error: &str, first: Option<&str>) -> String {
     first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
 }
 
+/// The longest text from outside that a message, the database or a page holds, in bytes.
+pub const MOST_BYTES: usize = 2 << 10;
+
+/// How many names a message lists.
+pub const MOST_NAMES: usize = 10;
+
+/// What stands for the rest of a text that was cut.
+const CUT: &str = "...";
+
+/// How many bytes of a name a list shows: ten of them stay below [`MOST_BYTES`].
+const NAME_BYTES: usize = 100;
+
+/// A text from outside (a file, a server, a person) as it can stand in a log line, a message or on a terminal: what
+/// would end the line, steer the terminal or turn the direction of the text is escaped, and what is longer than
+/// `max_bytes` is cut and ends in `...`. What is printable already stays as it is, so that doing it twice changes
+/// nothing.
+#[must_use]
+pub fn printable(text: &str, max_bytes: usize) -> String {
+    let mut shown = String::new();
+    // Where to cut if the text turns out not to fit.
+    let mut room = 0;
+    for char in text.chars() {
+        if is_harmful(char) {
+            shown.extend(char.escape_debug());
+        } else {
+            shown.push(char);
+        }
+        if shown.len() > max_bytes {
+            shown.truncate(room);
+            shown.push_str(CUT);
+            break;
+        }
+        if shown.len() <= max_bytes.saturating_sub(CUT.len()) {
+            room = shown.len();
+        }
+    }
+    shown
+}
+
+/// Whether a character does something else than stand in its line: control characters, line ends, what turns the
+/// direction of a text (Unicode Standard Annex 9, section 2), and marks that nobody sees.
+fn is_harmful(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // direction
+            | '\u{2028}' | '\u{2029}' // line and paragraph separators
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}' // byte order mark, tags
+        )
+}
+
+/// Names from outside in a row, each printable and cut, the first `most` of them: `a, b and 7,998 more`.
+#[must_use]
+pub fn named<N: AsRef<str>>(names: impl IntoIterator<Item = N>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(most).map(|name| printable(name.as_ref(), NAME_BYTES)).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), grouped(more)),
+    }
+}
+
+/// A number with its digits in groups of three: `7,998`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A text from outside, as a message shows it: in quotes, cut where it is long.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let cut: String = text.chars().take(100).collect();
-    let more = if cut.len() < text.len() { "..." } else { "" };
+    let more = if cut.len() < text.len() { CUT } else { "" };
     format!("{:?}", cut + more)
 }
 
@@ -69,5 +143,40 @@ mod tests {
         assert_eq!(quoted("a\n\"b\""), r#""a\n\"b\"""#);
         assert_eq!(quoted(&"é".repeat(100)), format!("\"{}\"", "é".repeat(100)));
         assert_eq!(quoted(&"é".repeat(101)), format!("\"{}...\"", "é".repeat(100)));
+    }
+
+    #[test]
+    fn what_steers_a_terminal_or_ends_a_line_is_escaped_and_long_texts_are_cut() {
+        let cases = [
+            ("", 10, ""),
+            ("Ann é 日本 \"x\" \\n", 100, "Ann é 日本 \"x\" \\n"),
+            ("a\nb\r\tc\0", 100, "a\\nb\\r\\tc\\0"),
+            ("\u{1b}[31mred\u{7f}\u{9b}", 100, "\\u{1b}[31mred\\u{7f}\\u{9b}"),
+            ("\u{202e}txt\u{2066}\u{200f}\u{61c}", 100, "\\u{202e}txt\\u{2066}\\u{200f}\\u{61c}"),
+            ("a\u{2028}b\u{feff}\u{e0041}", 100, "a\\u{2028}b\\u{feff}\\u{e0041}"),
+            // What joins letters and signs is a part of them.
+            ("\u{200d}", 100, "\u{200d}"),
+            ("0123456789", 10, "0123456789"),
+            ("01234567890", 10, "0123456..."),
+            ("ééééé", 9, "ééé..."),
+            // Never half of an escape.
+            ("abc\u{1b}\u{1b}", 10, "abc..."),
+        ];
+        for (text, most, shown) in cases {
+            assert_eq!(printable(text, most), shown, "{text:?}");
+            assert!(shown.len() <= most);
+            assert_eq!(printable(shown, most), shown, "a second time");
+        }
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let many = |number: usize| (1..=number).map(|at| format!("n{at}")).collect::<Vec<_>>();
+        assert_eq!(named(many(0), 10), "");
+        assert_eq!(named(many(2), 10), "n1, n2");
+        assert_eq!(named(many(10), 10), "n1, n2, n3, n4, n5, n6, n7, n8, n9, n10");
+        assert_eq!(named(many(8008), 10), "n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 7,998 more");
+        assert_eq!(named(many(1_234_568), 1), "n1 and 1,234,567 more");
+        assert_eq!(named(["a\nb", &"x".repeat(200)], 10), format!("a\\nb, {}...", "x".repeat(97)));
     }
 }
