@@ -63,7 +63,7 @@ fn all_steps_are_done_one_after_another() {
     let ran = steps.run();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     let said: Vec<&str> = ran.stdout.lines().filter(|line| !line.is_empty() && !line.starts_with("==")).collect();
-    assert_eq!(said, ["made lint", "made deny", "built", "the first command", "the package", "made test"]);
+    assert_eq!(said, ["made lint", "made deny", "built", "the first command", "the package", "made test-all"]);
 }
 
 #[test]
