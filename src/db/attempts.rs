@@ -77,6 +77,17 @@ pub struct Measured {
     pub rows_loaded: Option<i64>,
 }
 
+impl Measured {
+    /// How many rows the target took and how many passed the filter, where they are not the same number: a trigger or a
+    /// rule of the target keeps rows out without an error.
+    #[must_use]
+    pub fn kept_out(&self) -> Option<(i64, i64)> {
+        let passed = self.rows_read? - self.rows_rejected? - self.rows_filtered?;
+        let loaded = self.rows_loaded?;
+        (loaded < passed).then_some((loaded, passed))
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {

@@ -1,20 +1,35 @@
 //! What can go wrong with the database, and whose fault it is.
 
-use diesel::result::{DatabaseErrorKind, Error as Diesel};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
-/// A database error. Messages never hold a secret: those of libpq are masked where connections are made.
+/// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
+/// hold values of rows, so that they may be logged; [`DbError::in_full`] is for where values may be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// No connection could be made.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A statement failed.
-    #[error("{doing}: {}", one_line(&source.to_string()))]
+    #[error("{doing}: {}", without_values(doing, source))]
     Statement {
         /// What the statement was for.
         doing: &'static str,
         /// What the database said.
         source: Diesel,
+    },
+    /// A statement failed with a message in a language that dayfill does not read, and without a code.
+    #[error("{doing}: the server's message is in another language than English: \"dayfill check\" says what to grant")]
+    Unreadable {
+        /// What the statement was for.
+        doing: &'static str,
+        /// What the database said.
+        source: Diesel,
+    },
+    /// The target is partitioned by the day and has no partition for it.
+    #[error("table {table} has no partition for the day: create it, the next look loads the day")]
+    NoPartition {
+        /// The target.
+        table: String,
     },
     /// Rows could not be handed to a COPY under way.
     #[error("copying rows to the stage: {0}")]
@@ -35,8 +50,21 @@ pub enum DbError {
     Spool(std::io::Error),
 }
 
-/// Words of PostgreSQL's and SQLite's messages for troubles that are not the data's fault. diesel does not hand out
-/// SQLSTATE codes, so that the English messages must do; in another language such an error costs an attempt.
+pub(super) const COPYING: &str = "copying rows to the stage";
+pub(super) const STAGING: &str = "staging a row";
+pub(super) const DELETING: &str = "taking the day's old rows out of the target";
+pub(super) const WRITING: &str = "writing rows to the target";
+pub(super) const CONSTRAINTS: &str = "checking the target's deferred constraints";
+pub(super) const COUNTING: &str = "counting staged rows";
+pub(super) const COMPUTING: &str = "computing rows.where and rows.derive";
+pub(super) const DOUBLES: &str = "looking for doubled keys";
+
+/// What is done with a day's rows: an error of these may be a row's fault, and its message may hold a row's values.
+/// All other statements are about dayfill's own tables, where no row of a file can be wrong.
+const OF_ROWS: [&str; 8] = [COPYING, STAGING, DELETING, WRITING, CONSTRAINTS, COUNTING, COMPUTING, DOUBLES];
+
+/// Words of PostgreSQL's and SQLite's messages for troubles that are not the data's fault, for where no SQLSTATE is
+/// known: diesel does not hand it out.
 const NOT_THE_DATAS_FAULT: &[&str] = &[
     "No space left on device",
     "could not extend file",
@@ -64,6 +92,44 @@ const NOT_THE_DATAS_FAULT: &[&str] = &[
     "Connection reset",
 ];
 
+/// Classes of SQLSTATE, and whole codes, for the same (PostgreSQL's manual, appendix A): connections, rollbacks by
+/// conflict, resources, intervention by operators, the system, a lock that is not available, corrupted data.
+const STATES_OF_THE_DATABASE: [&str; 8] = ["08", "40", "53", "57", "58", "55P03", "25006", "XX00"];
+
+/// Classes that no row of a file can cause: features, transactions, authorization, names, syntax, prerequisites.
+const STATES_OF_THE_SETUP: [&str; 11] = ["0A", "25", "26", "28", "3D", "3F", "42", "55", "72", "F0", "HV"];
+
+/// What a statement that reports its SQLSTATE puts before its message.
+pub(super) const SQLSTATE: &str = "SQLSTATE ";
+
+/// The SQLSTATE, where it is known, and the message.
+fn parts(message: &str) -> (Option<&str>, &str) {
+    let coded = message.strip_prefix(SQLSTATE).and_then(|rest| rest.split_once(": "));
+    coded.map_or((None, message), |(code, message)| (Some(code), message))
+}
+
+fn is_one_of(code: &str, classes: &[&str]) -> bool {
+    classes.iter().any(|class| code.starts_with(class))
+}
+
+/// True when the database itself is in trouble.
+fn is_own(kind: DatabaseErrorKind, message: &str) -> bool {
+    let by_kind = matches!(
+        kind,
+        DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::SerializationFailure
+            | DatabaseErrorKind::ReadOnlyTransaction
+    );
+    by_kind
+        || match parts(message) {
+            // An internal error may come of a row, as an extension's that does not understand a value.
+            (Some("XX000"), _) => false,
+            (Some(code), _) => is_one_of(code, &STATES_OF_THE_DATABASE),
+            (None, message) => NOT_THE_DATAS_FAULT.iter().any(|words| message.contains(words)),
+        }
+}
+
 impl DbError {
     /// True when there is no connection to the database any more, so that other days need not be tried.
     #[must_use]
@@ -77,7 +143,11 @@ impl DbError {
                         .any(|words| information.message().contains(words))
             }
             Self::Statement { source, .. } => matches!(source, Diesel::BrokenTransactionManager),
-            Self::Migration(_) | Self::LockFile { .. } | Self::Spool(_) => false,
+            Self::Unreadable { .. }
+            | Self::NoPartition { .. }
+            | Self::Migration(_)
+            | Self::LockFile { .. }
+            | Self::Spool(_) => false,
         }
     }
 
@@ -87,15 +157,11 @@ impl DbError {
     pub fn is_the_databases_own(&self) -> bool {
         match self {
             // A temporary file that cannot be written says nothing about the rows either.
-            Self::Unreachable(_) | Self::Copy(_) | Self::Spool(_) => true,
+            Self::Unreachable(_) | Self::Copy(_) | Self::Spool(_) | Self::Unreadable { .. } => true,
+            // Only a person can change it, and no attempt before does any good.
+            Self::NoPartition { .. } => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
-                matches!(
-                    kind,
-                    DatabaseErrorKind::ClosedConnection
-                        | DatabaseErrorKind::UnableToSendCommand
-                        | DatabaseErrorKind::SerializationFailure
-                        | DatabaseErrorKind::ReadOnlyTransaction
-                ) || NOT_THE_DATAS_FAULT.iter().any(|words| information.message().contains(words))
+                is_own(*kind, information.message())
             }
             Self::Statement { source, .. } => {
                 matches!(source, Diesel::BrokenTransactionManager | Diesel::RollbackErrorOnCommit { .. })
@@ -103,6 +169,113 @@ impl DbError {
             Self::Migration(_) | Self::LockFile { .. } => false,
         }
     }
+
+    /// True when a load that ends with it counts against the day's attempts: the database is well, and the statement was
+    /// about the day's rows.
+    #[must_use]
+    pub fn costs_an_attempt(&self) -> bool {
+        matches!(self, Self::Statement { doing, .. } if OF_ROWS.contains(doing)) && !self.is_the_databases_own()
+    }
+
+    /// True when a row may be at fault, so that it is worth looking for it.
+    pub(super) fn may_be_a_rows(&self) -> bool {
+        let Self::Statement { source: Diesel::DatabaseError(_, information), .. } = self else { return false };
+        let of_setup = match parts(information.message()) {
+            // A policy of row-level security that a row breaks has the code of a missing right.
+            (Some("42501"), _) | (None, _) => false,
+            (Some(code), _) => is_one_of(code, &STATES_OF_THE_SETUP),
+        };
+        self.costs_an_attempt() && !of_setup
+    }
+
+    /// The error with everything that the database said, values of rows among it: for the attempt, the page and
+    /// `status`, never for a log.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Statement { doing, source } | Self::Unreadable { doing, source } => {
+                format!("{doing}: {}", words(source))
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// What the database said of the statement, in full.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Statement { source, .. } | Self::Unreadable { source, .. } => words(source),
+            other => other.to_string(),
+        }
+    }
+
+    /// What the database says beside its message.
+    pub(super) fn information(&self) -> Option<&dyn DatabaseErrorInformation> {
+        match self {
+            Self::Statement { source: Diesel::DatabaseError(_, information), .. } => Some(information.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// True for a row that no partition takes because there is none for the day, the table being partitioned by that
+    /// column alone. The violated constraint is nobody's: it has no name.
+    pub(super) fn is_of_a_missing_partition(&self, day_column: &str) -> bool {
+        let kind = DatabaseErrorKind::CheckViolation;
+        let Self::Statement { source: Diesel::DatabaseError(it, information), .. } = self else { return false };
+        let named = information.constraint_name().is_some_and(|name| !name.is_empty());
+        let by_day = |detail: &str| detail.contains(&format!("({day_column}) = ("));
+        *it == kind && !named && information.details().is_some_and(by_day)
+    }
+
+    /// True for a foreign key that is not met.
+    pub(super) fn is_of_a_foreign_key(&self) -> bool {
+        let kind = DatabaseErrorKind::ForeignKeyViolation;
+        matches!(self, Self::Statement { source: Diesel::DatabaseError(it, _), .. } if *it == kind)
+    }
+}
+
+/// The message, and DETAIL and HINT where the database gives them.
+fn words(source: &Diesel) -> String {
+    let Diesel::DatabaseError(_, information) = source else { return one_line(&source.to_string()) };
+    let mut words = one_line(parts(information.message()).1);
+    for (name, text) in [("detail", information.details()), ("hint", information.hint())] {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            words.push_str(&format!("; {name}: {}", one_line(text)));
+        }
+    }
+    for (name, text) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
+        if let Some(text) = text.filter(|text| !text.is_empty() && !words.contains(text)) {
+            words.push_str(&format!("; {name} {text}"));
+        }
+    }
+    words
+}
+
+/// The message, unless it may hold values of rows; then what is known of the error without them.
+fn without_values(doing: &str, source: &Diesel) -> String {
+    let Diesel::DatabaseError(kind, information) = source else { return one_line(&source.to_string()) };
+    let (code, message) = parts(information.message());
+    let of_setup = code.is_some_and(|code| code != "42501" && is_one_of(code, &STATES_OF_THE_SETUP));
+    // SQLite's are its own words and names of the schema; a trigger's text is of no kind.
+    let of_sqlite = information.table_name().is_none() && message.contains(" constraint failed");
+    if !OF_ROWS.contains(&doing) || is_own(*kind, information.message()) || of_setup || of_sqlite {
+        return one_line(message);
+    }
+    let what = match kind {
+        DatabaseErrorKind::UniqueViolation => "a row violates a unique constraint",
+        DatabaseErrorKind::ForeignKeyViolation => "a row violates a foreign key",
+        DatabaseErrorKind::NotNullViolation => "a row violates a not-null constraint",
+        DatabaseErrorKind::CheckViolation => "a row violates a check constraint",
+        DatabaseErrorKind::RestrictViolation | DatabaseErrorKind::ExclusionViolation => "a row violates a constraint",
+        _ => "the database refused the rows",
+    };
+    let mut text = what.to_owned();
+    for (name, value) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            text.push_str(&format!(", {name} {value}"));
+        }
+    }
+    code.iter().for_each(|code| text.push_str(&format!(" (SQLSTATE {code})")));
+    text + "; \"dayfill status\" and the day's page show the database's message"
 }
 
 /// A message of several lines, as libpq's are, as one.
@@ -119,5 +292,69 @@ pub(super) trait Doing<T> {
 impl<T> Doing<T> for Result<T, Diesel> {
     fn doing(self, doing: &'static str) -> Result<T, DbError> {
         self.map_err(|source| DbError::Statement { doing, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(doing: &'static str, kind: DatabaseErrorKind, message: &str) -> DbError {
+        DbError::Statement { doing, source: Diesel::DatabaseError(kind, Box::new(message.to_owned())) }
+    }
+
+    #[test]
+    fn a_code_tells_whose_fault_it_is_in_any_language() {
+        let (own, row, setup) = ((true, false, false), (false, true, true), (false, false, true));
+        for (message, expected) in [
+            ("SQLSTATE 40P01: Verklemmung (Deadlock) entdeckt", own),
+            ("SQLSTATE 57014: storniere Anfrage wegen Benutzeraufforderung", own),
+            ("SQLSTATE 53100: konnte Datei nicht erweitern: Auf dem Gerät ist kein Speicherplatz mehr", own),
+            ("SQLSTATE 55P03: konnte Sperre nicht setzen", own),
+            ("SQLSTATE XX001: ungültige Seite in Block 3", own),
+            ("SQLSTATE 22001: Wert zu lang für Typ character varying(3)", row),
+            ("SQLSTATE 23505: doppelter Schlüsselwert", row),
+            ("SQLSTATE P0001: the disk of Ann is full: No space left on device", row),
+            ("SQLSTATE XX000: parse error - invalid geometry", row),
+            ("SQLSTATE 42501: neue Zeile verletzt Policy für Sicherheit auf Zeilenebene", row),
+            ("SQLSTATE 42P01: Relation »x« existiert nicht", setup),
+            ("canceling statement due to user request", own),
+            ("deadlock detected", own),
+            ("value too long for type character varying(3)", row),
+        ] {
+            let error = error(WRITING, DatabaseErrorKind::Unknown, message);
+            let found = (error.is_the_databases_own(), error.may_be_a_rows(), error.costs_an_attempt());
+            assert_eq!(found, expected, "{message}");
+        }
+        assert!(!error("committing", DatabaseErrorKind::Unknown, "irgendwas").costs_an_attempt());
+    }
+
+    #[test]
+    fn what_may_be_logged_holds_no_value() {
+        let unknown = DatabaseErrorKind::Unknown;
+        let shown = "; \"dayfill status\" and the day's page show the database's message";
+        for (doing, kind, message, logged) in [
+            (WRITING, unknown, "invalid input syntax for type integer: \"secret\"", "the database refused the rows"),
+            (WRITING, unknown, "SQLSTATE P0001: secret is late", "the database refused the rows (SQLSTATE P0001)"),
+            (
+                COPYING,
+                DatabaseErrorKind::UniqueViolation,
+                "SQLSTATE 23505: secret",
+                "a row violates a unique constraint (SQLSTATE 23505)",
+            ),
+        ] {
+            let error = error(doing, kind, message);
+            assert_eq!(error.to_string(), format!("{doing}: {logged}{shown}"));
+            assert!(error.in_full().contains("secret") && !error.in_full().contains("SQLSTATE"), "{error:?}");
+        }
+        for (doing, kind, message) in [
+            (WRITING, DatabaseErrorKind::UniqueViolation, "UNIQUE constraint failed: orders.id"),
+            (WRITING, unknown, "deadlock detected"),
+            ("committing", unknown, "anything"),
+        ] {
+            assert_eq!(error(doing, kind, message).to_string(), format!("{doing}: {message}"));
+        }
+        let denied = error(DELETING, unknown, "SQLSTATE 42P01: relation \"x\" does not exist");
+        assert_eq!(denied.to_string(), format!("{DELETING}: relation \"x\" does not exist"));
     }
 }

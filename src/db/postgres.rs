@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::Write;
 
 use chrono::NaiveDateTime;
+use diesel::connection::SimpleConnection;
 use diesel::pg::CopyTarget;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
@@ -11,7 +12,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
 use diesel::{PgConnection, pg::Pg};
 
 use crate::column::{ColumnType, TableName};
-use crate::db::error::{DbError, Doing};
+use crate::db::error::{COPYING, DbError, Doing, SQLSTATE};
 use crate::db::stage::{Feed, RowSink};
 use crate::db::statements::Dialect;
 use crate::db::target::{Found, FoundColumn};
@@ -30,6 +31,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     cast: |sql, kind| format!("(\n{sql}\n)::{}", (DIALECT.kind)(kind)),
     day: |day| format!("date '{day}'"),
     now: "now()",
+    fence: "offset 0",
 };
 
 /// The advisory lock under which tables are created and altered: "dayfill" in ASCII.
@@ -138,7 +140,7 @@ pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'
         .execute(conn);
     match stopped.into_inner() {
         Some(error) => Err(error),
-        None => Ok(copied.doing("copying rows to the stage").map(drop)?),
+        None => Ok(copied.doing(COPYING).map(drop)?),
     }
 }
 
@@ -231,6 +233,113 @@ pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryRe
         key: column.key,
     });
     Ok(Some(Found { columns: columns.collect(), key_constraint, names_have_case: true }))
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// True when the session may run anonymous blocks, whose errors can tell their SQLSTATE.
+pub(super) fn can_report_codes(conn: &mut PgConnection) -> QueryResult<bool> {
+    let can: Flag = diesel::sql_query(
+        "select exists (select from pg_language where lanname = 'plpgsql' and has_language_privilege(oid, 'usage')) \
+         as flag",
+    )
+    .get_result(conn)?;
+    Ok(can.flag)
+}
+
+/// Runs a statement, and another after it, in a block that puts the SQLSTATE of an error before its message: diesel
+/// does not hand it out, and messages may be in any language. The number of rows that the first one touched.
+pub(super) fn run_coded(conn: &mut PgConnection, sql: &str, then: Option<&str>) -> QueryResult<i64> {
+    // Text of the dataset stands in the statement: it cannot end a quotation that it cannot guess.
+    let quote = format!("$q{}$", uuid::Uuid::new_v4().simple());
+    let then = then.map(|then| format!("{then};")).unwrap_or_default();
+    conn.batch_execute(&format!(
+        "do {quote} declare touched bigint; state text; words text; detailed text; hinted text; col text; con text; \
+         tab text; begin execute {inner}{sql}{inner}; get diagnostics touched = row_count; {then} \
+         perform set_config('dayfill.touched', touched::text, true); \
+         exception when query_canceled or assert_failure or others then get stacked diagnostics \
+         state = returned_sqlstate, words = message_text, detailed = pg_exception_detail, \
+         hinted = pg_exception_hint, col = column_name, con = constraint_name, tab = table_name; \
+         raise exception using errcode = state, message = '{SQLSTATE}' || state || ': ' || words, \
+         detail = coalesce(detailed, ''), hint = coalesce(hinted, ''), column = coalesce(col, ''), \
+         constraint = coalesce(con, ''), table = coalesce(tab, ''); end {quote}",
+        inner = quote.replace("$q", "$s"),
+    ))?;
+    let touched: Number =
+        diesel::sql_query("select current_setting('dayfill.touched')::bigint as number").get_result(conn)?;
+    Ok(touched.number)
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// The statement that holds the table's own deferred constraints against its rows; `None` when it has none. Those of
+/// other tables that refer to it stay deferred.
+pub(super) fn check_deferred(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<String>> {
+    let names: Vec<Name> = diesel::sql_query(
+        "select distinct format('%I.%I', n.nspname, k.conname) as name \
+         from pg_constraint k join pg_namespace n on n.oid = k.connamespace \
+         where k.conrelid = to_regclass($1) and k.condeferrable",
+    )
+    .bind::<Text, _>(table.quoted())
+    .load(conn)?;
+    let names: Vec<String> = names.into_iter().map(|found| found.name).collect();
+    Ok((!names.is_empty()).then(|| format!("set constraints {} immediate", names.join(", "))))
+}
+
+/// True when rows of the table refer to rows of the table.
+pub(super) fn refers_to_itself(conn: &mut PgConnection, table: &TableName) -> QueryResult<bool> {
+    let found: Flag = diesel::sql_query(
+        "select exists (select from pg_constraint where contype = 'f' and conrelid = to_regclass($1) \
+         and confrelid = conrelid) as flag",
+    )
+    .bind::<Text, _>(table.quoted())
+    .get_result(conn)?;
+    Ok(found.flag)
+}
+
+/// The columns of one of the table's constraints.
+pub(super) fn constrained_columns(
+    conn: &mut PgConnection,
+    table: &TableName,
+    constraint: &str,
+) -> QueryResult<Vec<String>> {
+    let names: Vec<Name> = diesel::sql_query(
+        "select a.attname::text as name from pg_constraint k \
+         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey) \
+         where k.conrelid = to_regclass($1) and k.conname = $2 order by array_position(k.conkey, a.attnum)",
+    )
+    .bind::<Text, _>(table.quoted())
+    .bind::<Text, _>(constraint)
+    .load(conn)?;
+    Ok(names.into_iter().map(|found| found.name).collect())
+}
+
+#[derive(QueryableByName)]
+struct Length {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    longest: i64,
+}
+
+/// How many characters those columns of the table hold whose type says so.
+pub(super) fn lengths(conn: &mut PgConnection, table: &TableName) -> QueryResult<Vec<(String, usize)>> {
+    let lengths: Vec<Length> = diesel::sql_query(
+        "select attname::text as name, (atttypmod - 4)::bigint as longest from pg_attribute \
+         where attrelid = to_regclass($1) and attnum > 0 and atttypmod > 4 \
+         and atttypid in ('character varying'::regtype, 'character'::regtype)",
+    )
+    .bind::<Text, _>(table.quoted())
+    .load(conn)?;
+    Ok(lengths.into_iter().map(|found| (found.name, usize::try_from(found.longest).unwrap_or(usize::MAX))).collect())
 }
 
 /// The dataset types whose every value a column of this type takes unchanged: the type itself and the narrower ones.

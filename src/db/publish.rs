@@ -6,13 +6,14 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::audit::{Passed, TooManyRejected, audit};
 use crate::column::Identifier;
-use crate::dataset::Mode;
+use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{self, Measured, Outcome};
+use crate::db::bad_rows;
 use crate::db::claim::Claim;
 use crate::db::days::{self, ProcessedDay};
-use crate::db::error::{DbError, Doing};
+use crate::db::error::{CONSTRAINTS, COUNTING, DELETING, DOUBLES, DbError, Doing, WRITING};
 use crate::db::pool::{Conn, on};
 use crate::db::rejects;
 use crate::db::stage::StagedDay;
@@ -81,14 +82,20 @@ pub fn publish(
         if held.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
             return Err(PublishError::Lost);
         }
-        let loaded = write_target(conn, claim, staged)?;
+        let Written { passed, loaded } = write_target(conn, Day::new(claim.row.day), staged, log)?;
         let now = conn.now()?;
         rejects::replace(conn, &claim.row.dataset, claim.row.day, &mut staged.rejects)?;
         measured.rows_read = Some(signed(staged.counts.read));
         measured.rows_rejected = Some(signed(staged.counts.rejected));
-        measured.rows_filtered = Some(signed(staged.counts.read - staged.counts.rejected) - loaded);
+        measured.rows_filtered = Some(signed(staged.counts.read - staged.counts.rejected) - passed);
         measured.rows_loaded = Some(loaded);
         measured.publish_ms = i64::try_from(began.elapsed().as_millis()).ok();
+        if loaded < passed {
+            let rows = counted(passed, "row");
+            log.line(format_args!(
+                "{loaded} of {rows} inserted: a trigger or a rule of the target kept out the others"
+            ));
+        }
         log.line(format_args!("{} written to the target; committing", counted(loaded, "row")));
         attempts::end(conn, &claim.token, Outcome::Loaded, measured, log.stored(), None, now)?;
         days::save(conn, &loaded_row(claim, origin, measured, now))?;
@@ -125,33 +132,90 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Writes the staged rows to the target; how many passed the filter. Doubled keys are looked for only when the database
-/// trips over them, since files hardly ever have any; an upsert need not trip over them, so that they are looked for
-/// first there.
-fn write_target(conn: &mut Conn, claim: &Claim, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
-    let day = Day::new(claim.row.day);
-    let mode = staged.dataset.target.mode;
-    if mode == Mode::Upsert {
-        reject_doubles(conn, day, staged)?;
-    }
-    let first_try = conn.savepoint(|conn| insert(conn, day, staged));
-    let Err(error) = first_try else { return Ok(first_try?) };
-    let doubles_possible = mode == Mode::ReplaceDay && !error.is_the_databases_own();
-    if !doubles_possible || reject_doubles(conn, day, staged)? == 0 {
-        return Err(error.into());
-    }
-    Ok(insert(conn, day, staged)?)
+/// What became of the staged rows.
+struct Written {
+    /// How many passed the filter.
+    passed: i64,
+    /// How many of them the target took.
+    loaded: i64,
 }
 
-fn insert(conn: &mut Conn, day: Day, staged: &StagedDay<'_>) -> Result<i64, DbError> {
+/// Writes the staged rows to the target. Doubled keys, and rows that the database does not take, are looked for only
+/// when it trips over one, since files hardly ever have any; an upsert need not trip over doubled keys, so that they are
+/// looked for first there.
+fn write_target(
+    conn: &mut Conn,
+    day: Day,
+    staged: &mut StagedDay<'_>,
+    log: &mut AttemptLog,
+) -> Result<Written, PublishError> {
+    let written = match write_whole(conn, day, staged) {
+        Err(PublishError::Db(error)) if error.may_be_a_rows() => {
+            log.line(format_args!("{error}; looking for the rows at fault"));
+            let before = staged.counts.rejected;
+            let written = bad_rows::write_others(conn, day, staged)?;
+            log.line(format_args!(
+                "{} rejected while writing to the target",
+                counted(staged.counts.rejected - before, "row")
+            ));
+            written
+        }
+        written => written?,
+    };
+    let accepted = signed(staged.counts.read - staged.counts.rejected);
     let statements = conn.statements(staged.dataset);
-    if staged.dataset.target.mode == Mode::ReplaceDay {
-        conn.execute(&statements.delete_day(day), "taking the day's old rows out of the target")?;
-        return conn.execute(&statements.insert(day), "writing rows to the target").map(signed);
+    let filters = staged.dataset.rows.filter.is_some();
+    let passed = if filters { count(conn, &statements.count(day))? } else { accepted };
+    // Rows that were there already count too in the other modes, and the insert does not tell of them.
+    let loaded = if staged.dataset.target.mode == Mode::ReplaceDay { written } else { passed };
+    Ok(Written { passed, loaded })
+}
+
+fn write_whole(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
+    if staged.dataset.target.mode == Mode::Upsert {
+        reject_doubles(conn, day, staged)?;
     }
-    conn.execute(&statements.insert(day), "writing rows to the target")?;
-    // Rows that were there already count too, and the insert does not tell of them.
-    count(conn, &statements.count(day))
+    Ok(conn.savepoint(|conn| insert(conn, day, staged.dataset))?)
+}
+
+/// Writes all staged rows at once, and holds what the database would check at the commit against them; how many were
+/// written.
+fn insert(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError> {
+    let statements = conn.statements(dataset);
+    if dataset.target.mode == Mode::ReplaceDay {
+        conn.execute(&statements.delete_day(day), DELETING)?;
+    }
+    let broken = broken_references(conn, dataset)?;
+    let written = conn.execute(&statements.insert(day), WRITING).map(signed)?;
+    if let Conn::Postgres(_) = conn {
+        conn.batch("set constraints all immediate", CONSTRAINTS)?;
+    }
+    no_more_broken_references(conn, dataset, broken)?;
+    Ok(written)
+}
+
+/// How many references of a SQLite target lead nowhere; `None` where the database itself tells in time.
+pub(super) fn broken_references(conn: &mut Conn, dataset: &Dataset) -> Result<Option<i64>, DbError> {
+    match conn {
+        Conn::Postgres(_) => Ok(None),
+        Conn::Sqlite(link) => super::sqlite::broken_references(link.get(), &dataset.target.table)
+            .doing("checking the target's references"),
+    }
+}
+
+/// Fails where more references lead nowhere than before, as SQLite's commit would.
+pub(super) fn no_more_broken_references(
+    conn: &mut Conn,
+    dataset: &Dataset,
+    before: Option<i64>,
+) -> Result<(), DbError> {
+    if before.is_some() && broken_references(conn, dataset)? > before {
+        let words = "FOREIGN KEY constraint failed".to_owned();
+        let kind = diesel::result::DatabaseErrorKind::ForeignKeyViolation;
+        let source = diesel::result::Error::DatabaseError(kind, Box::new(words));
+        return Err(DbError::Statement { doing: WRITING, source });
+    }
+    Ok(())
 }
 
 #[derive(QueryableByName)]
@@ -161,7 +225,7 @@ struct Count {
 }
 
 fn count(conn: &mut Conn, sql: &str) -> Result<i64, DbError> {
-    let counted: Count = on!(conn, c => diesel::sql_query(sql).get_result(c)).doing("counting staged rows")?;
+    let counted: Count = on!(conn, c => diesel::sql_query(sql).get_result(c)).doing(COUNTING)?;
     Ok(counted.count)
 }
 
@@ -175,15 +239,19 @@ struct Double {
     value: Option<String>,
 }
 
-/// Rejects each staged row whose key stands on an earlier line, and audits the day again; how many there were.
-fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<u64, PublishError> {
+/// Rejects each staged row whose key stands on an earlier line, and audits the day again.
+pub(super) fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<(), PublishError> {
     let statements = conn.statements(staged.dataset);
-    for sql in statements.gather_doubles(day) {
-        conn.batch(&sql, "looking for doubled keys")?;
-    }
-    let doubles = count(conn, &statements.count_doubles())?.unsigned_abs();
+    // The filter is computed here, and may fail on a row.
+    let doubles = conn.savepoint(|conn| {
+        for sql in statements.gather_doubles(day) {
+            conn.batch(&sql, DOUBLES)?;
+        }
+        count(conn, &statements.count_doubles())
+    });
+    let doubles = doubles?.unsigned_abs();
     if doubles == 0 {
-        return Ok(0);
+        return Ok(());
     }
     let first: Vec<Double> = on!(conn, c => diesel::sql_query(statements.first_doubles(rejects::KEPT)).load(c))
         .doing("reading the doubled keys")?;
@@ -197,5 +265,5 @@ fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Resu
     staged.counts.rejected += doubles - kept;
     audit(staged.counts, &staged.dataset.limits)?;
     conn.execute(&statements.remove_doubles(), "taking doubled keys out of the stage")?;
-    Ok(doubles)
+    Ok(())
 }

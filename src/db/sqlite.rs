@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 use crate::column::{ColumnType, TableName};
-use crate::db::error::{DbError, Doing};
+use crate::db::error::{DbError, Doing, STAGING};
 use crate::db::stage::{Feed, RowSink};
 use crate::db::statements::Dialect;
 use crate::db::target::{Found, FoundColumn};
@@ -36,6 +36,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     cast: |sql, _| format!("(\n{sql}\n)"),
     day: |day| format!("'{day}'"),
     now: "(strftime('%Y-%m-%d %H:%M:%f+00', 'now'))",
+    fence: "limit -1 offset 0",
 };
 
 #[derive(QueryableByName)]
@@ -83,7 +84,7 @@ impl RowSink for InsertSink<'_> {
     fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError> {
         let line = i64::try_from(line).unwrap_or(i64::MAX);
         let insert = Insert { cells: row.cells().collect(), line };
-        insert.execute(self.conn).doing("staging a row").map(drop)
+        insert.execute(self.conn).doing(STAGING).map(drop)
     }
 }
 
@@ -151,4 +152,46 @@ pub(super) fn find_target(conn: &mut SqliteConnection, table: &TableName) -> Que
         })
         .collect();
     Ok((!columns.is_empty()).then_some(Found { columns, key_constraint: None, names_have_case: false }))
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn main_or(table: &TableName) -> &str {
+    table.schema.as_ref().map_or("main", |schema| schema.as_str())
+}
+
+/// True when rows of the table refer to rows of the table.
+pub(super) fn refers_to_itself(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<bool> {
+    let found: Count = diesel::sql_query(
+        "select count(*) as count from pragma_foreign_key_list(?, ?) where \"table\" = ? collate nocase",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .bind::<Text, _>(main_or(table))
+    .bind::<Text, _>(table.name.as_str())
+    .get_result(conn)?;
+    Ok(found.count > 0)
+}
+
+/// How many of the table's references lead nowhere, where some may until the commit: SQLite checks deferred ones no
+/// sooner, and does not tell which of them are deferred but in the table's own text. `None` where there are none.
+pub(super) fn broken_references(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Option<i64>> {
+    let (schema, name) = (main_or(table), table.name.as_str());
+    let deferred: Count = diesel::sql_query(format!(
+        "select count(*) as count from \"{schema}\".sqlite_master where type = 'table' \
+         and name = ? collate nocase and sql like '%initially%deferred%'"
+    ))
+    .bind::<Text, _>(name)
+    .get_result(conn)?;
+    if deferred.count == 0 {
+        return Ok(None);
+    }
+    let broken: Count = diesel::sql_query("select count(*) as count from pragma_foreign_key_check(?, ?)")
+        .bind::<Text, _>(name)
+        .bind::<Text, _>(schema)
+        .get_result(conn)?;
+    Ok(Some(broken.count))
 }

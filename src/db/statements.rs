@@ -4,9 +4,10 @@
 
 use std::fmt::Write as _;
 
-use crate::column::{ColumnType, Identifier, Sql};
+use crate::column::{ColumnType, Derived, Identifier, Sql};
 use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
+use crate::db::halving::Lines;
 
 /// The stage's own column: the line of the file on which the row begins.
 pub(super) const LINE: &str = "dayfill_line";
@@ -27,6 +28,8 @@ pub(super) struct Dialect {
     pub(super) day: fn(Day) -> String,
     /// The instant of the transaction.
     pub(super) now: &'static str,
+    /// What at the end of a subquery keeps conditions outside of it from being tried on rows that it leaves out.
+    pub(super) fence: &'static str,
 }
 
 /// Makes the statements of one dataset in one dialect.
@@ -47,13 +50,16 @@ impl Statements<'_> {
         sql
     }
 
-    /// The staged rows that pass the filter, with the day beside them.
-    fn rows(&self, day: Day) -> String {
-        let Dialect { temp, .. } = self.dialect;
+    /// The staged rows that pass the filter, with the day beside them: all, or those of some lines. An expression of
+    /// the dataset may fail on a row; one of other lines is kept from it.
+    fn rows(&self, day: Day, lines: Option<Lines>) -> String {
+        let Dialect { temp, fence, .. } = self.dialect;
         let literal = (self.dialect.day)(day);
         let day_column = self.dataset.target.day_column.quoted();
+        let lines = lines.map(|Lines { from, to }| format!(" where s.{LINE} between {from} and {to} {fence}"));
         format!(
-            "from (select s.*, {literal} as {day_column} from {temp}.dayfill_stage as s) as stage where (\n{}\n)",
+            "from (select s.*, {literal} as {day_column} from {temp}.dayfill_stage as s{}) as stage where (\n{}\n)",
+            lines.unwrap_or_default(),
             self.filter()
         )
     }
@@ -64,7 +70,55 @@ impl Statements<'_> {
 
     /// Counts the staged rows that pass the filter.
     pub(super) fn count(&self, day: Day) -> String {
-        format!("select count(*) as count {}", self.rows(day))
+        format!("select count(*) as count {}", self.rows(day, None))
+    }
+
+    /// Computes the filter and all derived columns of some lines' rows, to no avail but that it fails where they do.
+    pub(super) fn compute(&self, day: Day, lines: Lines) -> String {
+        let each = self.dataset.rows.derive.iter().map(|derived| self.computed(derived));
+        let all: Vec<String> = std::iter::once("count(*)".to_owned()).chain(each).collect();
+        format!("select {} {}", all.join(", "), self.rows(day, Some(lines)))
+    }
+
+    /// The same for the filter, then for each derived column, beside what is computed.
+    pub(super) fn compute_each(&self, day: Day, lines: Lines) -> Vec<(Option<&Identifier>, String)> {
+        let rows = self.rows(day, Some(lines));
+        let filter = (None, format!("select count(*) {rows}"));
+        let derive = self.dataset.rows.derive.iter();
+        let each = derive.map(|derived| (Some(&derived.name), format!("select {} {rows}", self.computed(derived))));
+        std::iter::once(filter).chain(each).collect()
+    }
+
+    fn computed(&self, derived: &Derived) -> String {
+        format!("count({})", (self.dialect.cast)((self.dialect.sql)(&derived.sql), derived.kind))
+    }
+
+    /// Makes a stage quick to ask for some of its lines.
+    pub(super) fn index_stage(&self) -> String {
+        match self.dialect.temp {
+            // SQLite names the schema with the index, PostgreSQL with the table.
+            "temp" => format!("create index if not exists temp.dayfill_stage_line on dayfill_stage ({LINE})"),
+            temp => format!("create index if not exists dayfill_stage_line on {temp}.dayfill_stage ({LINE})"),
+        }
+    }
+
+    /// The first and the last line in the stage.
+    pub(super) fn staged_lines(&self) -> String {
+        format!(
+            "select coalesce(min({LINE}), 0) as \"from\", coalesce(max({LINE}), -1) as \"to\" from {}.dayfill_stage",
+            self.dialect.temp
+        )
+    }
+
+    /// A value of a staged row, as text.
+    pub(super) fn staged_value(&self, line: i64, column: &Identifier) -> String {
+        let (column, temp) = (column.quoted(), self.dialect.temp);
+        format!("select cast({column} as text) as value from {temp}.dayfill_stage where {LINE} = {line}")
+    }
+
+    /// Takes a row out of the stage.
+    pub(super) fn remove_line(&self, line: i64) -> String {
+        format!("delete from {}.dayfill_stage where {LINE} = {line}", self.dialect.temp)
     }
 
     /// One statement per expression of the dataset, to see whether the database takes it, beside the key it stands
@@ -103,6 +157,15 @@ impl Statements<'_> {
     /// Moves the staged rows that pass the filter into the target, in the order of its primary key: inserts that
     /// arrive sorted are far cheaper for the key's index than inserts in the file's order.
     pub(super) fn insert(&self, day: Day) -> String {
+        self.insert_of(day, None)
+    }
+
+    /// The same with the rows of some lines.
+    pub(super) fn insert_lines(&self, day: Day, lines: Lines) -> String {
+        self.insert_of(day, Some(lines))
+    }
+
+    fn insert_of(&self, day: Day, lines: Option<Lines>) -> String {
         let Dataset { target, rows, .. } = self.dataset;
         let mut names = Vec::new();
         let mut values = Vec::new();
@@ -125,7 +188,7 @@ impl Statements<'_> {
             target.table.quoted(),
             names.join(", "),
             values.join(", "),
-            self.rows(day),
+            self.rows(day, lines),
             self.order(),
             self.on_conflict(&names),
         )
@@ -176,7 +239,7 @@ impl Statements<'_> {
                  select {LINE} as line, min({LINE}) over (partition by {key}) as first_line, {} as value {}\
                  ) as keyed where line <> first_line",
                 value.join(" || ', ' || "),
-                self.rows(day)
+                self.rows(day, None)
             ),
         ]
     }

@@ -202,7 +202,14 @@ impl<'a> Load<'a> {
             PublishError::Lost => NotPublished::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
             PublishError::Db(error) => NotPublished::Db(error),
-        })
+        })?;
+        if let Some((loaded, passed)) = self.measured.kept_out() {
+            let (name, day, rows) = (&self.job.dataset.name, self.day, counted(passed, "row"));
+            log::warn!(
+                "{name} {day}: {loaded} of {rows} inserted: a trigger or a rule of the target kept out the others"
+            );
+        }
+        Ok(())
     }
 
     fn timed<T>(
@@ -347,7 +354,8 @@ impl<'a> Load<'a> {
             Ok(Ended::Published) => Ok(Outcome::Loaded),
             Ok(Ended::Lost) => Ok(Outcome::Lost),
             Err(error) => {
-                if error.is_the_databases_own() {
+                // Whatever the database has against writing the end: the day must not stay as if it were being loaded.
+                if !error.costs_an_attempt() {
                     held.keep();
                     let (dataset, measured, log) = (self.job.dataset.name.clone(), self.measured, self.log.clone());
                     self.context.untold().push(Untold { dataset, claim, ending, measured, log, _held: held });
@@ -382,10 +390,14 @@ impl<'a> Load<'a> {
             }
             NotPublished::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
             NotPublished::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
-            NotPublished::Db(error) if error.is_the_databases_own() => {
-                (Ending::Database { error: error.to_string() }, Outcome::Database(error))
+            NotPublished::Db(error) if !error.costs_an_attempt() => {
+                (Ending::Database { error: storable(&error.in_full()) }, Outcome::Database(error))
             }
-            NotPublished::Db(error) => failed(error.to_string()),
+            // The outcome is logged; the row of the day may hold what no log may.
+            NotPublished::Db(error) => {
+                let (_, outcome) = failed(error.to_string());
+                (failed(error.in_full()).0, outcome)
+            }
         })
     }
 

@@ -50,8 +50,8 @@ impl fmt::Display for NotPublished {
             Self::Unchanged => f.write_str("the file's content is the one that was loaded"),
             Self::Lost => f.write_str("another process took the day over"),
             Self::Interrupted => f.write_str("interrupted before publishing"),
-            Self::Db(error) if error.is_the_databases_own() => write!(f, "the database failed: {error}"),
-            Self::Db(_) => f.write_str("the database refused what was written to it"),
+            Self::Db(error) if !error.costs_an_attempt() => write!(f, "the database failed: {error}"),
+            Self::Db(error) => write!(f, "the database refused what was written to it: {error}"),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::wording::counted;
 
 pub use header::{HeaderError, MissingColumn};
 pub use reject::Reject;
+pub(crate) use reject::shown;
 pub use value::check_value;
 
 /// The most bytes a key may have: PostgreSQL's btree holds entries of up to 2,704 bytes, headers and padding included.

@@ -40,7 +40,7 @@ impl fmt::Display for Reject {
 }
 
 /// Bytes as text for people: what is no UTF-8, and NUL, which no database takes as text, are written `\xNN`.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut push = |piece: &str| {
         let fits = text.len() + piece.len() <= MAX_VALUE_BYTES;

@@ -4,6 +4,7 @@
 mod accepted;
 mod api;
 mod architecture;
+mod bad_rows;
 mod ci;
 mod conformance;
 mod crash;

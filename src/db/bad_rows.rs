@@ -1,0 +1,204 @@
+//! Writes a staged day of which the database does not take every row: finds the rows at fault under savepoints, rejects
+//! them against the dataset's limit, and writes the others. All of it inside the transaction that publishes; a day that
+//! the database takes whole never comes here.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::audit::audit;
+use crate::dataset::Mode;
+use crate::day::Day;
+use crate::db::error::{COMPUTING, CONSTRAINTS, DELETING, DbError, Doing, WRITING};
+use crate::db::halving::{Lines, Trial, take_or_reject};
+use crate::db::pool::{Conn, on};
+use crate::db::publish::{PublishError, reject_doubles};
+use crate::db::refusal;
+use crate::db::stage::StagedDay;
+use crate::validate::Reject;
+
+/// How many rows wait at most for rows that they refer to.
+const MOST_WAITING: usize = 10_000;
+
+/// What is tried with the staged rows.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Step {
+    /// The filter and the derived columns are computed.
+    Compute,
+    /// They are written to the target.
+    Write,
+}
+
+/// Writes all rows but those that the database does not take; how many were written.
+///
+/// # Errors
+/// [`PublishError::Refused`] as soon as too many are rejected; an error that is no row's fault as it is.
+pub(super) fn write_others(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
+    let statements = conn.statements(staged.dataset);
+    conn.batch(&statements.index_stage(), "indexing the stage")?;
+    let all = staged_lines(conn, &statements.staged_lines())?;
+    let rows = &staged.dataset.rows;
+    let computes = rows.filter.is_some() || !rows.derive.is_empty();
+    let mut search = Search::new(conn, day, staged)?;
+    if computes {
+        take_or_reject(&mut search, all)?;
+    }
+    search.written = 0;
+    search.step = Step::Write;
+    let mode = search.staged.dataset.target.mode;
+    if mode != Mode::InsertNew {
+        reject_doubles(search.conn, day, search.staged)?;
+    }
+    if mode == Mode::ReplaceDay {
+        let delete = search.conn.statements(search.staged.dataset).delete_day(day);
+        search.run(&delete, DELETING)?;
+    }
+    // What fails without any row is no row's fault.
+    let nothing = search.statement(Lines::NONE);
+    search.run(&nothing, WRITING)?;
+    take_or_reject(&mut search, all)?;
+    search.settle()?;
+    let Search { written, .. } = search;
+    if let Conn::Postgres(_) = conn {
+        // Those of other tables that refer to the day's rows are met only when all of them are there.
+        conn.batch("set constraints all immediate", CONSTRAINTS)?;
+    }
+    audit(staged.counts, &staged.dataset.limits)?;
+    Ok(written)
+}
+
+#[derive(QueryableByName)]
+struct StagedLines {
+    #[diesel(sql_type = BigInt)]
+    from: i64,
+    #[diesel(sql_type = BigInt)]
+    to: i64,
+}
+
+fn staged_lines(conn: &mut Conn, sql: &str) -> Result<Lines, DbError> {
+    let StagedLines { from, to } =
+        on!(conn, c => diesel::sql_query(sql).get_result(c)).doing("reading the stage's lines")?;
+    Ok(Lines { from, to })
+}
+
+struct Search<'s, 'd> {
+    conn: &'s mut Conn,
+    staged: &'s mut StagedDay<'d>,
+    day: Day,
+    step: Step,
+    written: i64,
+    /// Statements can report their errors' SQLSTATE.
+    coded: bool,
+    /// Holds the target's own deferred constraints against what was written.
+    check_deferred: Option<String>,
+    /// The target's rows may refer to each other, so that a row may have to wait for another.
+    refers_to_itself: bool,
+    /// Rows that refer to a row that is not there (yet).
+    waiting: Vec<(i64, Reject)>,
+}
+
+impl<'s, 'd> Search<'s, 'd> {
+    fn new(conn: &'s mut Conn, day: Day, staged: &'s mut StagedDay<'d>) -> Result<Self, DbError> {
+        let table = &staged.dataset.target.table;
+        let doing = "reading the target's constraints";
+        let (coded, check_deferred, refers_to_itself) = match conn {
+            Conn::Postgres(link) => (
+                super::postgres::can_report_codes(link.get()).doing(doing)?,
+                super::postgres::check_deferred(link.get(), table).doing(doing)?,
+                super::postgres::refers_to_itself(link.get(), table).doing(doing)?,
+            ),
+            Conn::Sqlite(link) => (false, None, super::sqlite::refers_to_itself(link.get(), table).doing(doing)?),
+        };
+        let (step, waiting) = (Step::Compute, Vec::new());
+        Ok(Self { conn, staged, day, step, written: 0, coded, check_deferred, refers_to_itself, waiting })
+    }
+
+    fn statement(&self, lines: Lines) -> String {
+        let statements = self.conn.statements(self.staged.dataset);
+        match self.step {
+            Step::Compute => statements.compute(self.day, lines),
+            Step::Write => statements.insert_lines(self.day, lines),
+        }
+    }
+
+    /// Runs a statement under a savepoint; the number of rows it touched.
+    fn run(&mut self, sql: &str, doing: &'static str) -> Result<i64, DbError> {
+        let Self { conn, check_deferred, staged, coded, step, .. } = self;
+        conn.savepoint(|conn| {
+            let deferred = check_deferred.as_deref().filter(|_| *step == Step::Write);
+            if let (true, Conn::Postgres(link)) = (*coded, &mut *conn) {
+                return super::postgres::run_coded(link.get(), sql, deferred).doing(doing);
+            }
+            let before = super::publish::broken_references(conn, staged.dataset)?;
+            let touched = conn.execute(sql, doing)?;
+            if let Some(deferred) = deferred {
+                conn.batch(deferred, CONSTRAINTS)?;
+            }
+            super::publish::no_more_broken_references(conn, staged.dataset, before)?;
+            Ok(i64::try_from(touched).unwrap_or(i64::MAX))
+        })
+    }
+
+    fn reject_now(&mut self, line: i64, reject: Reject) -> Result<(), PublishError> {
+        self.staged.keep(1, reject)?;
+        let remove = self.conn.statements(self.staged.dataset).remove_line(line);
+        self.conn.execute(&remove, "taking a rejected row out of the stage")?;
+        audit(self.staged.counts, &self.staged.dataset.limits)?;
+        Ok(())
+    }
+
+    /// Tries the rows that wait for as long as one of them finds what it refers to, and rejects the others.
+    fn settle(&mut self) -> Result<(), PublishError> {
+        loop {
+            let waiting = std::mem::take(&mut self.waiting);
+            let before = waiting.len();
+            for (line, reject) in waiting {
+                if self.take(Lines { from: line, to: line })?.is_some() {
+                    self.waiting.push((line, reject));
+                }
+            }
+            if self.waiting.len() == before || self.waiting.is_empty() {
+                break;
+            }
+        }
+        for (line, reject) in std::mem::take(&mut self.waiting) {
+            self.reject_now(line, reject)?;
+        }
+        Ok(())
+    }
+}
+
+impl Trial for Search<'_, '_> {
+    type Fault = DbError;
+    type Error = PublishError;
+
+    fn take(&mut self, lines: Lines) -> Result<Option<DbError>, PublishError> {
+        let doing = if self.step == Step::Compute { COMPUTING } else { WRITING };
+        let statement = self.statement(lines);
+        match self.run(&statement, doing) {
+            Ok(rows) => {
+                self.written += rows;
+                Ok(None)
+            }
+            Err(error) => {
+                let day_column = &self.staged.dataset.target.day_column;
+                if error.is_of_a_missing_partition(day_column.as_str()) {
+                    return Err(DbError::NoPartition { table: self.staged.dataset.target.table.to_string() }.into());
+                }
+                if error.may_be_a_rows() { Ok(Some(error)) } else { Err(error.into()) }
+            }
+        }
+    }
+
+    fn reject(&mut self, line: i64, error: DbError) -> Result<(), PublishError> {
+        let reject = match self.step {
+            Step::Compute => refusal::of_expressions(self.conn, self.staged.dataset, self.day, line, &error)?,
+            Step::Write => refusal::of_write(self.conn, self.staged.dataset, line, &error)?,
+        };
+        if !(self.refers_to_itself && error.is_of_a_foreign_key()) {
+            return self.reject_now(line, reject);
+        }
+        self.waiting.push((line, reject));
+        // They count against the limit when nothing has come that they refer to: many may wait for one.
+        if self.waiting.len() < MOST_WAITING { Ok(()) } else { self.settle() }
+    }
+}
