@@ -128,6 +128,18 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
     }
 }
 
+/// An address to listen on, and what is there.
+struct Endpoint {
+    address: SocketAddr,
+    /// What is at the address, as a log line begins.
+    what: &'static str,
+    /// The key that names the address.
+    key: &'static str,
+    base_path: String,
+    tls: Option<Tls>,
+    proxies: Vec<IpNet>,
+}
+
 /// Starts listening where these settings say, until it is over.
 fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
     let Routers { open: everybody, closed, health, metrics, pages } = routers;
@@ -137,14 +149,10 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
     match settings.metrics {
         Some(address) => {
             let router = plain(health.clone().merge(metrics), limits);
+            let (what, key, proxies) = ("health and metrics are", "metrics.listen", Vec::new());
             served.push(listen(
-                address,
-                "health and metrics are",
-                "metrics.listen",
-                String::new(),
+                Endpoint { address, what, key, base_path: String::new(), tls: None, proxies },
                 router,
-                None,
-                Vec::new(),
                 over,
             ));
         }
@@ -155,32 +163,17 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
         Ok((auth, tls)) => {
             let guard = Guard::new(settings.clone(), auth).with_page(move |refused| pages.refusal(refused));
             let router = guard.mount(everybody.merge(health), closed);
-            served.push(listen(
-                address,
-                "the page is",
-                "web.listen",
-                settings.base_path.clone(),
-                router,
-                tls,
-                settings.trusted_proxies.clone(),
-                over,
-            ));
+            let (base_path, proxies) = (settings.base_path.clone(), settings.trusted_proxies.clone());
+            let endpoint = Endpoint { address, what: "the page is", key: "web.listen", base_path, tls, proxies };
+            served.push(listen(endpoint, router, over));
         }
         Err(error) => log::error!("{error}; there is no page until that is mended and read again"),
     }
     served
 }
 
-fn listen(
-    address: SocketAddr,
-    what: &'static str,
-    key: &'static str,
-    base_path: String,
-    router: Router,
-    tls: Option<Tls>,
-    proxies: Vec<IpNet>,
-    over: &Arc<Notify>,
-) -> JoinHandle<()> {
+fn listen(endpoint: Endpoint, router: Router, over: &Arc<Notify>) -> JoinHandle<()> {
+    let Endpoint { address, what, key, base_path, tls, proxies } = endpoint;
     // Made before the task begins, so that it misses nothing.
     let over = Arc::clone(over).notified_owned();
     tokio::spawn(async move {

@@ -279,9 +279,8 @@ fn check_warns_of_a_server_elsewhere_that_is_not_verified() {
     let ran = run(&project, &["check"], &[("DAYFILL__DATABASE__URL", url)]);
     let [warning] = warnings(&ran)[..] else { panic!("{ran:#?}") };
     assert!(warning.contains("the server's certificate is not checked"), "{warning}");
-    for better in [("DAYFILL__DATABASE__URL", format!("{url}?sslmode=verify-full&sslrootcert=system"))] {
-        assert_eq!(warnings(&run(&project, &["check"], &[(better.0, &better.1)])), [""; 0]);
-    }
+    let verified = format!("{url}?sslmode=verify-full&sslrootcert=system");
+    assert_eq!(warnings(&run(&project, &["check"], &[("DAYFILL__DATABASE__URL", &verified)])), [""; 0]);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! HTTP/1.1 on a listener, with or without TLS: connections within limits, and an end in which requests are answered.
 
 mod patience;
+mod room;
 mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +25,14 @@ use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::patience::Patience;
+use self::room::Room;
 pub use self::tls::{Tls, TlsError};
 use super::guard::Peer;
-use super::limits::{Limits, OnceAMinute, Share, Shares, network};
+use super::limits::Limits;
 use super::problem::Problem;
 
 /// How long nothing is accepted after the system could not; it has run out of something.
@@ -53,7 +54,7 @@ pub async fn serve(
     proxies: Vec<IpNet>,
     stop: impl Future<Output = ()>,
 ) {
-    let mut room = Room::new(limits, proxies);
+    let room = Room::new(limits, proxies);
     let graceful = GracefulShutdown::new();
     let server = Arc::new(Server { router: TowerToHyperService::new(router), tls, limits });
     let mut connections = JoinSet::new();
@@ -71,10 +72,10 @@ pub async fn serve(
         match accepted {
             Ok((stream, remote)) => {
                 // Without a place the connection is closed.
-                let Some(place) = room.share(place, remote.ip()) else { continue };
+                let Some(place) = room.of(place, remote.ip()) else { continue };
                 let (server, watcher) = (Arc::clone(&server), graceful.watcher());
                 connections.spawn(async move {
-                    server.connection(stream, remote, place.is_spare(), watcher).await;
+                    server.connection(stream, remote, place.spare, watcher).await;
                     drop(place);
                 });
             }
@@ -96,87 +97,6 @@ pub async fn serve(
 /// The client went away before it was accepted.
 fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
-}
-
-/// A connection's place, until it is dropped.
-enum Place {
-    /// One of the usual ones, with the share of its address, where that is counted.
-    Usual { _permit: OwnedSemaphorePermit, _share: Option<Share<IpAddr>> },
-    /// One for a single request after health or metrics.
-    Spare { _permit: OwnedSemaphorePermit },
-}
-
-impl Place {
-    fn is_spare(&self) -> bool {
-        matches!(self, Self::Spare { .. })
-    }
-}
-
-/// The room for connections.
-struct Room {
-    usual: Arc<Semaphore>,
-    spare: Arc<Semaphore>,
-    addresses: Shares<IpAddr>,
-    limits: Limits,
-    proxies: Vec<IpNet>,
-    full: OnceAMinute,
-    one_has_much: OnceAMinute,
-}
-
-impl Room {
-    fn new(limits: Limits, proxies: Vec<IpNet>) -> Self {
-        Self {
-            usual: Arc::new(Semaphore::new(limits.connections)),
-            spare: Arc::new(Semaphore::new(limits.spare_connections)),
-            addresses: Shares::new(limits.connections_per_address),
-            limits,
-            proxies,
-            full: OnceAMinute::default(),
-            one_has_much: OnceAMinute::default(),
-        }
-    }
-
-    /// Waits for a place: a usual one where there is one, else a spare one. `None` only if there are none ever.
-    async fn place(&self) -> Option<Place> {
-        tokio::select! {
-            biased;
-            permit = Arc::clone(&self.usual).acquire_owned() => Some(Place::Usual { _permit: permit.ok()?, _share: None }),
-            permit = Arc::clone(&self.spare).acquire_owned() => Some(Place::Spare { _permit: permit.ok()? }),
-        }
-    }
-
-    /// The place as the client at that address gets it: a spare one in place of a usual one where it has its share. `None`
-    /// where there is none for it.
-    fn share(&mut self, place: Option<Place>, remote: IpAddr) -> Option<Place> {
-        let Limits { connections, connections_per_address, .. } = self.limits;
-        match place? {
-            Place::Usual { _permit, .. } if self.proxies.iter().any(|net| net.contains(&remote.to_canonical())) => {
-                Some(Place::Usual { _permit, _share: None })
-            }
-            Place::Usual { _permit, .. } => {
-                let share = self.addresses.take(network(remote));
-                if share.is_some() {
-                    return Some(Place::Usual { _permit, _share: share });
-                }
-                if self.one_has_much.is_due() {
-                    log::warn!(
-                        "{remote} has {connections_per_address} connections to the page, as many as one address may: \
-                         further ones are answered 503, but for health and metrics"
-                    );
-                }
-                Some(Place::Spare { _permit: Arc::clone(&self.spare).try_acquire_owned().ok()? })
-            }
-            spare @ Place::Spare { .. } => {
-                if self.full.is_due() {
-                    log::warn!(
-                        "the page has {connections} connections, as many as it may: further ones are answered 503, but \
-                         for health and metrics"
-                    );
-                }
-                Some(spare)
-            }
-        }
-    }
 }
 
 struct Server {

@@ -1,0 +1,83 @@
+//! Room for connections: so many in all, so many of one address, and some kept for whoever watches over the process.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::web::limits::{Limits, OnceAMinute, Share, Shares, network};
+
+/// A connection's place, until it is dropped.
+pub(super) struct Admission {
+    permit: Option<OwnedSemaphorePermit>,
+    /// That of its address, where it is counted.
+    share: Option<Share<IpAddr>>,
+    /// It is for a single request after health or metrics.
+    pub(super) spare: bool,
+}
+
+/// The room for connections.
+pub(super) struct Room {
+    usual: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+    addresses: Shares<IpAddr>,
+    limits: Limits,
+    proxies: Vec<IpNet>,
+    full: OnceAMinute,
+    one_has_much: OnceAMinute,
+}
+
+impl Room {
+    pub(super) fn new(limits: Limits, proxies: Vec<IpNet>) -> Self {
+        Self {
+            usual: Arc::new(Semaphore::new(limits.connections)),
+            spare: Arc::new(Semaphore::new(limits.spare_connections)),
+            addresses: Shares::new(limits.connections_per_address),
+            limits,
+            proxies,
+            full: OnceAMinute::default(),
+            one_has_much: OnceAMinute::default(),
+        }
+    }
+
+    /// Waits for a place: a usual one where there is one, else a spare one.
+    pub(super) async fn place(&self) -> Admission {
+        let (permit, spare) = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.usual).acquire_owned() => (permit, false),
+            permit = Arc::clone(&self.spare).acquire_owned() => (permit, true),
+        };
+        // The semaphores are never closed.
+        Admission { permit: permit.ok(), share: None, spare }
+    }
+
+    /// The place as the client at that address gets it: a spare one in place of a usual one where the address has its
+    /// share. `None` where there is none for it.
+    pub(super) fn of(&self, mut place: Admission, remote: IpAddr) -> Option<Admission> {
+        if place.spare {
+            if self.full.is_due() {
+                let connections = self.limits.connections;
+                log::warn!(
+                    "the page has {connections} connections, as many as it may: further ones are answered 503, but for health and metrics"
+                );
+            }
+            return Some(place);
+        }
+        if self.proxies.iter().any(|net| net.contains(&remote.to_canonical())) {
+            return Some(place);
+        }
+        place.share = self.addresses.take(network(remote));
+        if place.share.is_none() {
+            if self.one_has_much.is_due() {
+                let most = self.limits.connections_per_address;
+                log::warn!(
+                    "{remote} has {most} connections to the page, as many as one address may: further ones are answered 503, but for health and metrics"
+                );
+            }
+            place.permit = Some(Arc::clone(&self.spare).try_acquire_owned().ok()?);
+            place.spare = true;
+        }
+        Some(place)
+    }
+}
