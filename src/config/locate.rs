@@ -34,7 +34,7 @@ pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Resul
 
 /// What a folder of datasets holds.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct DatasetFiles {
     /// The dataset files, sorted.
     pub(super) files: Vec<PathBuf>,
     /// What has the name of one and is no file: pipes, devices, sockets. Reading one could wait for ever.
@@ -42,9 +42,9 @@ pub(super) struct Found {
 }
 
 /// The dataset files of a folder; hidden files are not for us (editors and volume mounts leave them).
-pub(super) fn dataset_files(folder: &Path) -> Result<Found, String> {
+pub(super) fn dataset_files(folder: &Path) -> Result<DatasetFiles, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("cannot be read as a folder ({error})"))?;
-    let mut found = Found::default();
+    let mut found = DatasetFiles::default();
     for entry in entries {
         let path = entry.map_err(|error| format!("cannot be read as a folder ({error})"))?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));

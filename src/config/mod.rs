@@ -43,7 +43,7 @@ pub struct Config {
     /// The datasets whose files have no problem, by name.
     pub datasets: Vec<Dataset>,
     /// The dataset files that have one, by name.
-    pub broken: Vec<BrokenFile>,
+    pub broken: Vec<BrokenDatasetFile>,
     /// What lies among the dataset files and is no file (a pipe, a device): it is never opened.
     pub skipped: Vec<PathBuf>,
     /// Every key that was given, and the main file's others with their defaults; without those of broken files.
@@ -52,7 +52,7 @@ pub struct Config {
 
 /// A dataset file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokenFile {
+pub struct BrokenDatasetFile {
     /// The name that its dataset has or would have: the file's name without its ending.
     pub name: String,
     /// The file.
@@ -70,8 +70,8 @@ impl Config {
     }
 }
 
-impl From<&BrokenFile> for BrokenDataset {
-    fn from(file: &BrokenFile) -> Self {
+impl From<&BrokenDatasetFile> for BrokenDataset {
+    fn from(file: &BrokenDatasetFile) -> Self {
         let problems = file.problems.0.iter().map(ToString::to_string).collect();
         Self { name: file.name.clone(), problems, older_in_force: false }
     }
@@ -95,9 +95,9 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
         if settings.is_some() {
             report_folder(&assumed.datasets, folder, &message, environment, &report);
         }
-        locate::Found::default()
+        locate::DatasetFiles::default()
     });
-    let locate::Found { files, skipped } = found;
+    let locate::DatasetFiles { files, skipped } = found;
     let mut problems = report.into_problems();
     let mut read: Vec<DatasetFile> =
         files.into_iter().map(|path| DatasetFile::read(path, folder, &assumed, environment)).collect();
@@ -117,7 +117,7 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
             }
             _ => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                broken.push(BrokenFile { name, file: path, problems: Problems(problems) });
+                broken.push(BrokenDatasetFile { name, file: path, problems: Problems(problems) });
             }
         }
     }

@@ -24,12 +24,12 @@ pub(super) struct Configuration {
     /// taken.
     refused_config: Option<String>,
     /// The datasets that cannot be used as their files have them. The others are in force.
-    broken_datasets: Vec<Broken>,
+    broken_datasets: Vec<BrokenDatasetBody>,
 }
 
 /// A dataset whose file is wrong, or does not fit the database.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Broken {
+struct BrokenDatasetBody {
     /// Its name; the file's, without its ending, where that is no name.
     dataset: String,
     /// Everything that is wrong, one text each.
@@ -57,7 +57,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
     })
 }
 
-fn broken(broken: &BrokenDataset) -> Broken {
+fn broken(broken: &BrokenDataset) -> BrokenDatasetBody {
     let BrokenDataset { name, problems, older_in_force } = broken.clone();
-    Broken { dataset: name, problems, older_in_force }
+    BrokenDatasetBody { dataset: name, problems, older_in_force }
 }

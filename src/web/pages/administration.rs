@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::paging::{Paged, Place};
 use super::parts::instant;
 use super::{Asking, PagesState};
-use crate::daemon::BrokenDataset;
 use crate::day::{Day, DayRange};
 use crate::db::audit_log;
 use crate::db::days;
@@ -24,7 +23,7 @@ use crate::web::guard::NoUsers;
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{AuditEntry, AuditLog, Broken, Configuration, Daemon, Daemons, Key, Login, Refused};
+use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 
 /// Entries of the audit log on one page.
 const ENTRIES: u32 = 50;
@@ -112,14 +111,9 @@ pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> H
         since: shown.in_force_since,
         keys: shown.keys.iter().map(key).collect(),
         refused,
-        broken: shown.broken.iter().map(broken).collect(),
+        broken: shown.broken.clone(),
     };
     Html(view::configuration(&pages.frame(&asking), &model))
-}
-
-fn broken(broken: &BrokenDataset) -> Broken {
-    let BrokenDataset { name, problems, older_in_force } = broken.clone();
-    Broken { dataset: name, older_in_force, problems }
 }
 
 #[derive(Deserialize)]

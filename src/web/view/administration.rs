@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
+use crate::daemon::BrokenDataset;
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{AuditEntry, AuditLog, Broken, Configuration, Daemon, Daemons, Frame, Refused};
+use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::view::words::{ago, minute, range, second};
 
@@ -91,14 +92,14 @@ fn refusal(refused: &Refused) -> Markup {
     }
 }
 
-fn broken(all: &[Broken]) -> Markup {
+fn broken(all: &[BrokenDataset]) -> Markup {
     html! {
         section.panel.attention aria-labelledby="broken" {
             h2 #broken { "Broken datasets" }
             p { "dayfill reads these files again when they change. The other datasets go on." }
             @for dataset in all {
                 p {
-                    (marked("trouble", &dataset.dataset))
+                    (marked("trouble", &dataset.name))
                     @if dataset.older_in_force { ": its older definition stays in force." } @else { ": it is left out." }
                 }
                 ul.problems { @for problem in &dataset.problems { li { (problem) } } }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::daemon::BrokenDataset;
 use crate::day::DayRange;
 
 /// The processes at work.
@@ -46,18 +47,7 @@ pub struct Configuration {
     /// The configuration that was refused last, if none was taken since.
     pub refused: Option<Refused>,
     /// The datasets that cannot be used as their files have them.
-    pub broken: Vec<Broken>,
-}
-
-/// A dataset whose file is wrong, or does not fit the database.
-#[derive(Debug, Clone)]
-pub struct Broken {
-    /// Its name.
-    pub dataset: String,
-    /// An older definition of it is in force.
-    pub older_in_force: bool,
-    /// What is wrong, one problem each.
-    pub problems: Vec<String>,
+    pub broken: Vec<BrokenDataset>,
 }
 
 /// A key of the configuration.

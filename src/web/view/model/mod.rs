@@ -7,7 +7,7 @@ mod day;
 mod overview;
 
 pub use administration::{
-    AuditEntry, AuditLog, Broken, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
 pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
 pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};

@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 
 use super::{Texts, at, day, range};
+use crate::daemon::BrokenDataset;
 use crate::web::view::model::{
-    AuditEntry, AuditLog, Broken, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
 
 pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
@@ -64,8 +65,8 @@ pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
             at: at("2026-11-20T06:58:21Z"),
             problems: problems.map(|problem| t.text(problem)).into(),
         }),
-        broken: vec![Broken {
-            dataset: t.text("orders"),
+        broken: vec![BrokenDataset {
+            name: t.text("orders"),
             older_in_force: true,
             problems: vec![t.text("datasets/orders.toml: limits.max_rejected = \"1 percent\": is not a percentage")],
         }],
