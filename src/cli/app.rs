@@ -105,8 +105,11 @@ impl App {
         self.copy(self.dataset(dataset)?.clone(), table)
     }
 
-    /// A dataset with another table as its target, which must not be that of another dataset.
+    /// A dataset with another table as its target, which must be neither dayfill's own nor that of another dataset.
     pub(super) fn copy(&self, dataset: Dataset, table: TableName) -> Result<Dataset, Failure> {
+        if let Some(why) = config::no_target(&table, &self.config.settings.database.url) {
+            return Err(Failure::new(ExitCode::Usage, format!("{table} {why}")));
+        }
         let taken = |other: &&Dataset| other.name != dataset.name && other.target.table.same(&table);
         if let Some(other) = self.config.datasets.iter().find(taken) {
             let message = format!("{table} is the table of the dataset {}: the two would mix", other.name);

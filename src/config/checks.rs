@@ -7,12 +7,16 @@ use super::problem::Problem;
 use super::report::Report;
 use super::rows::Places;
 use super::section::Section;
-use crate::column::{Column, ColumnType, Identifier};
+use crate::column::{Column, ColumnType, Identifier, TableName};
 use crate::dataset::{Dataset, Mode, Rows, Target};
+use crate::db::state_tables;
 use crate::db::url::DatabaseUrl;
 
 /// The stage's own column: the line a row was read from.
 const STAGE_COLUMN: &str = "dayfill_line";
+
+/// What the names begin with that it needs for columns of its own.
+const STAGED_COLUMNS: &str = "dayfill_staged_";
 
 /// Every name once, every header once, and a key that the file has.
 pub(super) fn names(section: &Section, target: Option<&Target>, (rows, places): &(Rows, Places)) {
@@ -21,7 +25,7 @@ pub(super) fn names(section: &Section, target: Option<&Target>, (rows, places): 
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut take = |section: &Section, key: &str, name: &Identifier| {
         let lower = name.as_str().to_ascii_lowercase();
-        if lower == STAGE_COLUMN {
+        if lower == STAGE_COLUMN || lower.starts_with(STAGED_COLUMNS) {
             section.wrong(key, "is a name that the stage needs for itself");
         } else if let Some(other) = taken.get(&lower) {
             section.wrong(key, format!("is taken by {other}"));
@@ -86,9 +90,22 @@ fn key(section: &Section, target: &Target, rows: &Rows) {
     }
 }
 
-/// The state tables.
-const OWN_TABLES: [&str; 5] =
-    ["processed_days", "load_attempts", "rejected_rows", "workers", "__diesel_schema_migrations"];
+/// Why no dataset may be loaded into that table, whatever is in it.
+#[must_use]
+pub fn no_target(table: &TableName, database: &DatabaseUrl) -> Option<&'static str> {
+    let name = table.name.as_str().to_ascii_lowercase();
+    let schema = table.schema.as_ref().map(|schema| schema.as_str().to_ascii_lowercase());
+    let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
+    if state_tables::is_own(&name) {
+        Some("is a table of dayfill's own: load into a table of another name")
+    } else if sqlite && name.starts_with("sqlite_") {
+        Some("is a name that SQLite keeps for itself: load into a table of another name")
+    } else if schema.is_some_and(|schema| schema.starts_with("pg_") || schema == "information_schema") {
+        Some("is in a schema that PostgreSQL keeps for itself: load into a table of your own")
+    } else {
+        None
+    }
+}
 
 /// Reports a dataset that cannot be with the database.
 pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &Report) {
@@ -98,9 +115,8 @@ pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &
     if sqlite && target.table.schema.as_ref().is_some_and(|schema| schema.as_str() != "main") {
         report.key_as("target.table", &shown, "has a schema, which SQLite does not know");
     }
-    let own = target.table.name.as_str().to_ascii_lowercase();
-    if own.starts_with("dayfill_") || OWN_TABLES.contains(&own.as_str()) {
-        report.key_as("target.table", &shown, "is a name that dayfill's own tables have");
+    if let Some(why) = no_target(&target.table, database) {
+        report.key_as("target.table", &shown, why);
     }
     for (number, name) in target.key.iter().enumerate().filter(|_| sqlite) {
         let numeric = |column: &&Column| column.name == *name && column.kind == ColumnType::Numeric;

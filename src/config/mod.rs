@@ -25,6 +25,7 @@ mod source_url;
 mod toml;
 mod web;
 
+pub use checks::no_target;
 pub use environment::Environment;
 pub use keys::Keys;
 pub use problem::{Problem, Problems};

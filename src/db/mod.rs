@@ -24,6 +24,7 @@ pub mod rejects;
 mod schema;
 mod sqlite;
 pub mod stage;
+pub mod state_tables;
 mod statements;
 pub mod summary;
 pub mod target;

@@ -241,7 +241,9 @@ where
 }
 
 /// What every PostgreSQL session is told first. The time limits that a role or database may set would end a worker's
-/// session, which idles for life, or a long publish; compiling the insert takes longer than it saves.
+/// session, which idles for life, or a long publish; compiling the insert takes longer than it saves. With
+/// `row_security` off a policy that would hide rows from a statement makes it fail: a day's old rows that the delete
+/// does not see would stay beside the new ones.
 ///
 /// Each session shares in the worker's lock: while any of them is there, the process is.
 #[derive(Debug)]
@@ -252,11 +254,14 @@ struct PostgresSession {
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        // A pooler's session that another client used may have temporary tables behind it, and keeps its buffers then.
+        // Whatever else is wrong with the session, the next statement says.
+        drop(conn.batch_execute(&format!("set temp_buffers = '{STAGE_BUFFERS}'")));
         conn.batch_execute(&format!(
             "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set standard_conforming_strings = on; \
              set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
              set idle_in_transaction_session_timeout = {}; set client_min_messages = warning; \
-             set temp_buffers = '{STAGE_BUFFERS}'; set jit = off; \
+             set jit = off; set row_security = off; \
              select set_config(name, '0', false) from pg_settings \
              where name in ('idle_session_timeout', 'transaction_timeout'); \
              select pg_advisory_lock_shared({})",

@@ -1,4 +1,4 @@
-//! What only PostgreSQL says: COPY into the stage, advisory locks, its catalog.
+//! What only PostgreSQL says: COPY into the stage, advisory locks; its catalog is read in `catalog`.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -8,15 +8,18 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::CopyTarget;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamp};
 use diesel::{PgConnection, pg::Pg};
 
 use crate::column::{ColumnType, TableName};
 use crate::db::error::{COPYING, DbError, Doing, SQLSTATE};
 use crate::db::stage::{Feed, RowSink};
 use crate::db::statements::Dialect;
-use crate::db::target::{Found, FoundColumn};
 use crate::validate::Row;
+
+mod catalog;
+
+pub(super) use catalog::{comparing_as_target, find_target};
 
 /// How PostgreSQL says what both databases can.
 pub(super) const DIALECT: Dialect = Dialect {
@@ -26,9 +29,11 @@ pub(super) const DIALECT: Dialect = Dialect {
         ColumnType::Json => "jsonb",
         other => other.name(),
     },
+    // `jsonb` would lose the order of keys, and doubled ones, which a target of `json` or `text` can hold.
+    stage_kind: |kind| if kind == ColumnType::Json { "json" } else { (DIALECT.kind)(kind) },
     line_kind: "bigint",
     sql: |sql| &sql.postgres,
-    cast: |sql, kind| format!("(\n{sql}\n)::{}", (DIALECT.kind)(kind)),
+    cast: |sql, kind| format!("(\n{sql}\n)::{}", (DIALECT.stage_kind)(kind)),
     day: |day| format!("date '{day}'"),
     now: "now()",
     fence: "offset 0",
@@ -190,52 +195,6 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 }
 
 #[derive(QueryableByName)]
-struct CatalogColumn {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    kind: String,
-    #[diesel(sql_type = Bool)]
-    not_null: bool,
-    #[diesel(sql_type = Bool)]
-    filled: bool,
-    #[diesel(sql_type = Bool)]
-    key: bool,
-    #[diesel(sql_type = Text)]
-    base: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    key_constraint: Option<String>,
-}
-
-/// The target as the catalog shows it; `None` when there is no such table.
-pub(super) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<Found>> {
-    let columns: Vec<CatalogColumn> = diesel::sql_query(
-        "select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as kind, a.attnotnull as not_null, \
-         (a.atthasdef or a.attidentity <> '') as filled, \
-         coalesce(a.attnum = any(k.conkey), false) as key, format_type(a.atttypid, null) as base, \
-         k.conname::text as key_constraint \
-         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
-         left join pg_constraint k on k.conrelid = c.oid and k.contype = 'p' \
-         where c.oid = to_regclass($1) order by a.attnum",
-    )
-    .bind::<Text, _>(table.quoted())
-    .load(conn)?;
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    let key_constraint = columns.iter().find_map(|column| column.key_constraint.clone());
-    let columns = columns.into_iter().map(|column| FoundColumn {
-        takes: taken_types(&column.base, &column.kind),
-        name: column.name,
-        kind: column.kind,
-        not_null: column.not_null,
-        filled: column.filled,
-        key: column.key,
-    });
-    Ok(Some(Found { columns: columns.collect(), key_constraint, names_have_case: true }))
-}
-
-#[derive(QueryableByName)]
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
@@ -340,27 +299,6 @@ pub(super) fn lengths(conn: &mut PgConnection, table: &TableName) -> QueryResult
     .bind::<Text, _>(table.quoted())
     .load(conn)?;
     Ok(lengths.into_iter().map(|found| (found.name, usize::try_from(found.longest).unwrap_or(usize::MAX))).collect())
-}
-
-/// The dataset types whose every value a column of this type takes unchanged: the type itself and the narrower ones.
-/// `base` is the type without its length or precision. A `varchar(n)` refuses what is too long and is let pass; a
-/// `numeric(p, s)` would round silently and is not.
-fn taken_types(base: &str, full: &str) -> Vec<ColumnType> {
-    use ColumnType as T;
-    match base {
-        "text" | "character varying" | "citext" => T::ALL.to_vec(),
-        "boolean" => vec![T::Boolean],
-        "integer" => vec![T::Integer],
-        "bigint" => vec![T::Integer, T::Bigint],
-        "double precision" => vec![T::Integer, T::Double],
-        "numeric" if full == base => vec![T::Integer, T::Bigint, T::Numeric],
-        "date" => vec![T::Date],
-        "timestamp without time zone" => vec![T::Date, T::Timestamp],
-        "timestamp with time zone" => vec![T::Date, T::Timestamp, T::Timestamptz],
-        "uuid" => vec![T::Uuid],
-        "jsonb" | "json" => vec![T::Json],
-        _ => Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -229,6 +229,15 @@ fn count(conn: &mut Conn, sql: &str) -> Result<i64, DbError> {
     Ok(counted.count)
 }
 
+fn comparing_as_target(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, DbError> {
+    let (table, key) = (&dataset.target.table, &dataset.target.key);
+    match conn {
+        Conn::Postgres(link) => super::postgres::comparing_as_target(link.get(), table, key),
+        Conn::Sqlite(link) => super::sqlite::comparing_as_target(link.get(), table, key),
+    }
+    .doing("reading how the target compares keys")
+}
+
 #[derive(QueryableByName)]
 struct Double {
     #[diesel(sql_type = BigInt)]
@@ -242,9 +251,10 @@ struct Double {
 /// Rejects each staged row whose key stands on an earlier line, and audits the day again.
 pub(super) fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<(), PublishError> {
     let statements = conn.statements(staged.dataset);
+    let key = comparing_as_target(conn, staged.dataset)?;
     // The filter is computed here, and may fail on a row.
     let doubles = conn.savepoint(|conn| {
-        for sql in statements.gather_doubles(day) {
+        for sql in statements.gather_doubles(day, &key) {
             conn.batch(&sql, DOUBLES)?;
         }
         count(conn, &statements.count_doubles())

@@ -5,15 +5,18 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 use crate::column::{ColumnType, TableName};
 use crate::db::error::{DbError, Doing, STAGING};
 use crate::db::stage::{Feed, RowSink};
 use crate::db::statements::Dialect;
-use crate::db::target::{Found, FoundColumn};
 use crate::validate::Row;
+
+mod catalog;
+
+pub(super) use catalog::{comparing_as_target, find_target};
 
 /// How SQLite says what both databases can. The types are chosen for their affinity: values arrive as text, and the
 /// affinity turns them into what the column holds. UUIDs, dates, times and JSON stay text.
@@ -31,6 +34,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         | ColumnType::Uuid
         | ColumnType::Json => "text",
     },
+    stage_kind: |kind| (DIALECT.kind)(kind),
     line_kind: "integer",
     sql: |sql| &sql.sqlite,
     cast: |sql, _| format!("(\n{sql}\n)"),
@@ -113,46 +117,6 @@ impl QueryFragment<Sqlite> for Insert<'_> {
 }
 
 impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
-
-#[derive(QueryableByName)]
-struct TableColumn {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    kind: String,
-    #[diesel(sql_type = Bool)]
-    not_null: bool,
-    #[diesel(sql_type = Bool)]
-    filled: bool,
-    #[diesel(sql_type = Integer)]
-    pk: i32,
-}
-
-/// The target as the catalog shows it; `None` when there is no such table.
-pub(super) fn find_target(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Option<Found>> {
-    let schema = table.schema.as_ref().map_or("main", |schema| schema.as_str());
-    let columns: Vec<TableColumn> = diesel::sql_query(
-        "select name, type as kind, \"notnull\" as not_null, dflt_value is not null as filled, pk \
-         from pragma_table_info(?, ?)",
-    )
-    .bind::<Text, _>(table.name.as_str())
-    .bind::<Text, _>(schema)
-    .load(conn)?;
-    let columns: Vec<FoundColumn> = columns
-        .into_iter()
-        .map(|column| FoundColumn {
-            // SQLite takes any value in any column.
-            takes: ColumnType::ALL.to_vec(),
-            // The one integer key of a table fills itself.
-            filled: column.filled || (column.pk == 1 && column.kind.eq_ignore_ascii_case("integer")),
-            name: column.name,
-            kind: column.kind,
-            not_null: column.not_null,
-            key: column.pk > 0,
-        })
-        .collect();
-    Ok((!columns.is_empty()).then_some(Found { columns, key_constraint: None, names_have_case: false }))
-}
 
 #[derive(QueryableByName)]
 struct Count {

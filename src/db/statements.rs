@@ -12,12 +12,17 @@ use crate::db::halving::Lines;
 /// The stage's own column: the line of the file on which the row begins.
 pub(super) const LINE: &str = "dayfill_line";
 
+/// What the names begin with under which the target takes columns that expressions see in another type.
+pub(super) const STAGED: &str = "dayfill_staged_";
+
 /// The words in which the two databases differ.
 pub(super) struct Dialect {
     /// The schema of temporary tables: named always, so that no table of the user's is ever meant.
     pub(super) temp: &'static str,
     /// A column type.
     pub(super) kind: fn(ColumnType) -> &'static str,
+    /// The type in which a column is staged: it keeps every value as the file has it.
+    pub(super) stage_kind: fn(ColumnType) -> &'static str,
     /// The type of the line's column.
     pub(super) line_kind: &'static str,
     /// An expression of the dataset.
@@ -41,7 +46,7 @@ pub(super) struct Statements<'a> {
 impl Statements<'_> {
     /// Creates the empty stage, in place of one that the session may still have.
     pub(super) fn create_stage(&self) -> String {
-        let Dialect { temp, line_kind, kind, .. } = self.dialect;
+        let Dialect { temp, line_kind, stage_kind: kind, .. } = self.dialect;
         let mut sql = format!("drop table if exists {temp}.dayfill_stage; create temp table dayfill_stage (");
         for column in &self.dataset.rows.columns {
             let _ = write!(sql, "{} {}, ", column.name.quoted(), kind(column.kind));
@@ -50,18 +55,33 @@ impl Statements<'_> {
         sql
     }
 
-    /// The staged rows that pass the filter, with the day beside them: all, or those of some lines. An expression of
-    /// the dataset may fail on a row; one of other lines is kept from it.
-    fn rows(&self, day: Day, lines: Option<Lines>) -> String {
-        let Dialect { temp, fence, .. } = self.dialect;
-        let literal = (self.dialect.day)(day);
-        let day_column = self.dataset.target.day_column.quoted();
+    /// The staged rows with the day beside them, as expressions see them. A column that is staged in another type than
+    /// its own stands there in both: expressions read it by its name, the target takes it as it was staged.
+    fn staged(&self, day: Day, lines: Option<Lines>) -> String {
+        let Dialect { temp, kind, stage_kind, fence, .. } = self.dialect;
+        let mut columns = String::new();
+        for (number, column) in self.dataset.rows.columns.iter().enumerate() {
+            let name = column.name.quoted();
+            let (staged, own) = (stage_kind(column.kind), kind(column.kind));
+            if staged == own {
+                let _ = write!(columns, "s.{name}, ");
+            } else {
+                let _ = write!(columns, "s.{name}::{own} as {name}, s.{name} as {STAGED}{number}, ");
+            }
+        }
         let lines = lines.map(|Lines { from, to }| format!(" where s.{LINE} between {from} and {to} {fence}"));
         format!(
-            "from (select s.*, {literal} as {day_column} from {temp}.dayfill_stage as s{}) as stage where (\n{}\n)",
+            "from (select {columns}s.{LINE}, {} as {} from {temp}.dayfill_stage as s{}) as stage",
+            (self.dialect.day)(day),
+            self.dataset.target.day_column.quoted(),
             lines.unwrap_or_default(),
-            self.filter()
         )
+    }
+
+    /// The staged rows of these lines, or all, that pass the filter. An expression of the dataset may fail on a row; one
+    /// of other lines is kept from it.
+    fn rows(&self, day: Day, lines: Option<Lines>) -> String {
+        format!("{} where (\n{}\n)", self.staged(day, lines), self.filter())
     }
 
     fn filter(&self) -> &str {
@@ -124,12 +144,7 @@ impl Statements<'_> {
     /// One statement per expression of the dataset, to see whether the database takes it, beside the key it stands
     /// under in the dataset's file.
     pub(super) fn probes(&self, day: Day) -> Vec<(String, String)> {
-        let Dialect { temp, .. } = self.dialect;
-        let from = format!(
-            "from (select s.*, {} as {} from {temp}.dayfill_stage as s) as stage",
-            (self.dialect.day)(day),
-            self.dataset.target.day_column.quoted()
-        );
+        let from = self.staged(day, None);
         let filter = self
             .dataset
             .rows
@@ -169,9 +184,12 @@ impl Statements<'_> {
         let Dataset { target, rows, .. } = self.dataset;
         let mut names = Vec::new();
         let mut values = Vec::new();
-        for column in &rows.columns {
-            names.push(column.name.quoted());
-            values.push(column.name.quoted());
+        let Dialect { kind, stage_kind, .. } = self.dialect;
+        for (number, column) in rows.columns.iter().enumerate() {
+            let name = column.name.quoted();
+            let as_is = stage_kind(column.kind) == kind(column.kind);
+            values.push(if as_is { name.clone() } else { format!("{STAGED}{number}") });
+            names.push(name);
         }
         for derived in &rows.derive {
             names.push(derived.name.quoted());
@@ -226,10 +244,11 @@ impl Statements<'_> {
         }
     }
 
-    /// Gathers the staged rows whose key stands on an earlier line already, in a temporary table.
-    pub(super) fn gather_doubles(&self, day: Day) -> [String; 2] {
+    /// Gathers the staged rows whose key stands on an earlier line already, in a temporary table. `key` are expressions
+    /// for the key's columns that compare as the target does.
+    pub(super) fn gather_doubles(&self, day: Day, key: &[String]) -> [String; 2] {
         let Dialect { temp, .. } = self.dialect;
-        let key = quoted(&self.dataset.target.key);
+        let key = key.join(", ");
         let value: Vec<String> =
             self.dataset.target.key.iter().map(|key| format!("cast({} as text)", key.quoted())).collect();
         [

@@ -4,36 +4,16 @@ use std::fmt;
 
 use diesel::RunQueryDsl;
 
-use crate::column::{ColumnType, Identifier};
-use crate::dataset::{Dataset, Mode};
+use crate::dataset::Dataset;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::stage;
-use crate::db::statements::{Statements, TargetColumn};
 
-/// A table as the database's catalog shows it.
-pub(super) struct Found {
-    /// Its columns, in order.
-    pub(super) columns: Vec<FoundColumn>,
-    /// The name of the constraint behind its primary key.
-    pub(super) key_constraint: Option<String>,
-    /// `a` and `A` are two columns.
-    pub(super) names_have_case: bool,
-}
+pub(super) mod found;
+mod unfit;
 
-/// A column as the database's catalog shows it.
-pub(super) struct FoundColumn {
-    pub(super) name: String,
-    /// Its type, in the database's words.
-    pub(super) kind: String,
-    /// The dataset types whose every value it takes.
-    pub(super) takes: Vec<ColumnType>,
-    pub(super) not_null: bool,
-    /// It fills itself when a row brings no value.
-    pub(super) filled: bool,
-    /// It is part of the primary key.
-    pub(super) key: bool,
-}
+use found::Seen;
+use unfit::Fitting;
 
 /// What a dataset's target needs before it can take rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +47,19 @@ pub enum TargetError {
 #[derive(Debug)]
 pub struct Unfit {
     table: String,
+    cannot: &'static str,
+    /// Who owns the table, where the session's role may not alter it.
+    owner: Option<String>,
     reasons: Vec<String>,
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "table {} cannot take the rows:", self.table)?;
+        write!(f, "table {} cannot {}", self.table, self.cannot)?;
+        if let Some(owner) = &self.owner {
+            write!(f, "; its owner, {owner}, can change that")?;
+        }
+        f.write_str(":")?;
         self.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
     }
 }
@@ -112,99 +99,31 @@ pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
 }
 
 fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetError> {
-    let table = &dataset.target.table;
-    let found = match conn {
-        Conn::Postgres(link) => super::postgres::find_target(link.get(), table),
-        Conn::Sqlite(link) => super::sqlite::find_target(link.get(), table),
+    let target = &dataset.target;
+    let seen = match conn {
+        Conn::Postgres(link) => super::postgres::find_target(link.get(), &target.table),
+        Conn::Sqlite(link) => super::sqlite::find_target(link.get(), target),
     }
     .doing("reading the target's columns")?;
     let statements = conn.statements(dataset);
-    let Some(found) = found else { return Ok(Readiness::Needs(vec![statements.create_target()])) };
+    let unfit =
+        |cannot, owner, reasons| TargetError::Unfit(Unfit { table: target.table.to_string(), cannot, owner, reasons });
+    let found = match seen {
+        Seen::Found(found) => found,
+        Seen::Nothing { hindrances } if hindrances.is_empty() => {
+            return Ok(Readiness::Needs(vec![statements.create_target()]));
+        }
+        Seen::Nothing { hindrances } => return Err(unfit("be created", None, hindrances)),
+    };
     let wanted = statements.target_columns();
-    let mut reasons = found.unfit_columns(dataset, &statements, &wanted);
-    reasons.extend(found.unfit_key(dataset, matches!(conn, Conn::Sqlite(_))));
+    let reasons = Fitting { dataset, statements: &statements, wanted: &wanted, found: &found }.reasons();
     if !reasons.is_empty() {
-        return Err(TargetError::Unfit(Unfit { table: table.to_string(), reasons }));
+        let owner = found.server.as_ref().filter(|server| !server.is_owner).map(|server| server.owner.clone());
+        return Err(unfit("take the rows", owner, reasons));
     }
     let missing = wanted.iter().filter(|column| found.column(column.name).is_none());
     let needs: Vec<String> = missing.map(|column| statements.add_column(column)).collect();
     Ok(if needs.is_empty() { Readiness::Ready } else { Readiness::Needs(needs) })
-}
-
-impl Found {
-    /// SQLite knows no case in names; PostgreSQL does in quoted ones, which ours are.
-    fn same(&self, one: &str, other: &str) -> bool {
-        if self.names_have_case { one == other } else { one.eq_ignore_ascii_case(other) }
-    }
-
-    fn column(&self, name: &Identifier) -> Option<&FoundColumn> {
-        self.columns.iter().find(|column| self.same(&column.name, name.as_str()))
-    }
-
-    fn unfit_columns(
-        &self,
-        dataset: &Dataset,
-        statements: &Statements<'_>,
-        wanted: &[TargetColumn<'_>],
-    ) -> Vec<String> {
-        let table = dataset.target.table.quoted();
-        let mut reasons = Vec::new();
-        for column in wanted {
-            let Some(found) = self.column(column.name) else { continue };
-            let name = column.name.quoted();
-            if !found.takes.contains(&column.kind) {
-                let kind = (statements.dialect.kind)(column.kind);
-                reasons.push(format!(
-                    "column {} is {}, the dataset has {}: alter table {table} alter column {name} type {kind};",
-                    column.name,
-                    found.kind,
-                    column.kind.name()
-                ));
-            }
-            // A derived column's nulls are not known before the insert, which then names the column.
-            let derived = dataset.rows.derive.iter().any(|derived| derived.name == *column.name);
-            if found.not_null && !column.not_null && !derived {
-                reasons.push(format!(
-                    "column {} is not null, the dataset may bring nulls: set required = true for it, or \
-                     alter table {table} alter column {name} drop not null;",
-                    column.name
-                ));
-            }
-        }
-        let written = |name: &str| wanted.iter().any(|column| self.same(column.name.as_str(), name));
-        for found in self.columns.iter().filter(|found| found.not_null && !found.filled && !written(&found.name)) {
-            reasons.push(format!(
-                "column {} is not null and has no default, the dataset has no such column: \
-                 alter table {table} alter column \"{}\" drop not null;",
-                found.name, found.name
-            ));
-        }
-        reasons
-    }
-
-    fn unfit_key(&self, dataset: &Dataset, sqlite: bool) -> Option<String> {
-        let target = &dataset.target;
-        let key = target.primary_key();
-        let has: Vec<&str> = self.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()).collect();
-        if has.len() == key.len() && key.iter().all(|name| has.iter().any(|has| self.same(has, name.as_str()))) {
-            return None;
-        }
-        let table = target.table.quoted();
-        let names = key.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let quoted = key.iter().map(|name| name.quoted()).collect::<Vec<_>>().join(", ");
-        let mode = Mode::ALL.iter().find(|(_, mode)| *mode == target.mode).map_or("", |(name, _)| name);
-        let is = if has.is_empty() { "there is none".to_owned() } else { format!("it is ({})", has.join(", ")) };
-        let change = match &self.key_constraint {
-            _ if sqlite => {
-                "SQLite cannot change a primary key: rename the table, and the next start creates it anew".to_owned()
-            }
-            Some(name) => {
-                format!("alter table {table} drop constraint \"{name}\", add primary key ({quoted});")
-            }
-            None => format!("alter table {table} add primary key ({quoted});"),
-        };
-        Some(format!("its primary key must be ({names}) for mode {mode}, {is}: {change}"))
-    }
 }
 
 /// Has the database plan what publishing would run. If it does not take the whole, its parts tell which key is wrong.

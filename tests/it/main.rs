@@ -27,5 +27,6 @@ mod source;
 mod sqlite_busy;
 mod support;
 mod support_works;
+mod targets;
 mod web_guard;
 mod web_users;

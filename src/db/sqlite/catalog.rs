@@ -1,0 +1,159 @@
+//! SQLite's catalog: a target as it is there.
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+
+use crate::column::{ColumnType, Identifier, TableName};
+use crate::dataset::Target;
+use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique};
+
+#[derive(QueryableByName)]
+struct Object {
+    #[diesel(sql_type = Text)]
+    kind: String,
+}
+
+#[derive(QueryableByName)]
+struct TableColumn {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Bool)]
+    not_null: bool,
+    #[diesel(sql_type = Bool)]
+    has_default: bool,
+    #[diesel(sql_type = Integer)]
+    pk: i32,
+    #[diesel(sql_type = Integer)]
+    hidden: i32,
+}
+
+/// What the catalog has of a target's name. SQLite knows no case in names.
+pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Seen> {
+    let table = &target.table;
+    let object: Option<Object> =
+        diesel::sql_query("select type as kind from sqlite_master where type <> 'trigger' and lower(name) = lower(?)")
+            .bind::<Text, _>(table.name.as_str())
+            .get_result(conn)
+            .optional()?;
+    let Some(object) = object else { return Ok(Seen::Nothing { hindrances: Vec::new() }) };
+    let no_target = match object.kind.as_str() {
+        "table" => None,
+        "view" => Some("it is a view: name the table behind it in target.table".to_owned()),
+        other => Some(format!("it is an {other}: name a table in target.table")),
+    };
+    let all: Vec<TableColumn> = diesel::sql_query(
+        "select name, type as kind, \"notnull\" as not_null, dflt_value is not null as has_default, pk, hidden \
+         from pragma_table_xinfo(?)",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .load(conn)?;
+    let mut uniques = uniques(conn, table)?;
+    let primary: Vec<String> = all.iter().filter(|column| column.pk > 0).map(|column| column.name.clone()).collect();
+    if !primary.is_empty() {
+        uniques.insert(0, unique(primary, true));
+    }
+    let numbered = |column: &TableColumn| {
+        // The one integer key of a table fills itself.
+        column.pk == 1 && column.kind.eq_ignore_ascii_case("integer") && all.iter().filter(|c| c.pk > 0).count() == 1
+    };
+    let columns: Vec<FoundColumn> = all
+        .iter()
+        .map(|column| FoundColumn {
+            // SQLite takes any value in any column.
+            takes: ColumnType::ALL.to_vec(),
+            takes_days: true,
+            has_default: column.has_default,
+            is_identity: numbered(column),
+            // 2 and 3 are columns that are computed when they are read, and when they are written.
+            computed: (column.hidden > 1).then_some(Computed::Expression),
+            name: column.name.clone(),
+            kind: column.kind.clone(),
+            not_null: column.not_null,
+            may: May { select: true, insert: true, update: true },
+        })
+        .collect();
+    let has_day = columns.iter().any(|column| column.name.eq_ignore_ascii_case(target.day_column.as_str()));
+    let odd_day = if no_target.is_none() && has_day { odd_day(conn, target)? } else { None };
+    Ok(Seen::Found(Box::new(Found { no_target, columns, uniques, names_have_case: false, odd_day, server: None })))
+}
+
+fn unique(columns: Vec<String>, primary: bool) -> Unique {
+    Unique { columns, primary, constraint: None, deferrable: false, referenced_by: Vec::new() }
+}
+
+#[derive(QueryableByName)]
+struct IndexColumn {
+    #[diesel(sql_type = Text)]
+    index_name: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+}
+
+/// The unique indexes that hold for all rows, but for the primary key's.
+fn uniques(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Vec<Unique>> {
+    let columns: Vec<IndexColumn> = diesel::sql_query(
+        "select l.name as index_name, i.name from pragma_index_list(?) as l, pragma_index_info(l.name) as i \
+         where l.\"unique\" and not l.partial and l.origin <> 'pk' order by l.seq, i.seqno",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .load(conn)?;
+    let indexes = columns.chunk_by(|one, other| one.index_name == other.index_name);
+    // An expression has no name.
+    let named = indexes.filter_map(|index| index.iter().map(|column| column.name.clone()).collect::<Option<Vec<_>>>());
+    Ok(named.map(|columns| unique(columns, false)).collect())
+}
+
+#[derive(QueryableByName)]
+struct Value {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+/// A value among the table's first rows that is not written as dayfill writes and compares days, whatever the column's
+/// type is called.
+fn odd_day(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Option<String>> {
+    let day = target.day_column.quoted();
+    let odd: Option<Value> = diesel::sql_query(format!(
+        "select quote(day) as value from (select {day} as day from {} limit 1000) \
+         where day is not null and (typeof(day) <> 'text' or day not glob '{}') limit 1",
+        target.table.quoted(),
+        "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+    ))
+    .get_result(conn)
+    .optional()?;
+    Ok(odd.map(|odd| odd.value))
+}
+
+#[derive(QueryableByName)]
+struct KeyColumn {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    collation: String,
+}
+
+/// Expressions for columns of the stage that compare as the target's columns of these names do: by the collations of
+/// its primary key and its other unique indexes.
+pub(in crate::db) fn comparing_as_target(
+    conn: &mut SqliteConnection,
+    table: &TableName,
+    key: &[Identifier],
+) -> QueryResult<Vec<String>> {
+    let columns: Vec<KeyColumn> = diesel::sql_query(
+        "select x.name, x.coll as collation from pragma_index_list(?) as l, pragma_index_xinfo(l.name) as x \
+         where l.\"unique\" and x.key and x.name is not null order by l.origin <> 'pk'",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .load(conn)?;
+    let as_target = |name: &Identifier| {
+        let quoted = name.quoted();
+        match columns.iter().find(|column| column.name.eq_ignore_ascii_case(name.as_str())) {
+            None => quoted,
+            Some(column) => format!("{quoted} collate \"{}\"", column.collation),
+        }
+    };
+    Ok(key.iter().map(as_target).collect())
+}
