@@ -13,6 +13,9 @@ use crate::db::target::{self, TargetError};
 pub fn connect(database: &Database) -> Result<Conn, DbError> {
     let mut conn = database.connect()?;
     database.warm_up();
+    if let Some(advice) = conn.language_advice()? {
+        log::warn!("errors may be taken for others: {advice}");
+    }
     let fresh = !migrate::has_state_tables(&mut conn)?;
     let applied = migrate::migrate(&mut conn)?;
     if !fresh && !applied.is_empty() {

@@ -95,6 +95,9 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
                 format!("the first load applies {}", pending.join(", "))
             };
             fine(&format!("database {url}: {tables}"))?;
+            if let Some(advice) = conn.language_advice()? {
+                super::print(&format!("warning  database {url}: {advice}\n"))?;
+            }
             Ok(Some(conn))
         }
         Err(error) => {

@@ -7,6 +7,7 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::claim::Ended;
 use crate::db::days::ProcessedDay;
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::load_attempts;
@@ -156,6 +157,9 @@ pub(super) fn end(
     now: NaiveDateTime,
 ) -> Result<(), DbError> {
     use load_attempts as la;
+    let mut texts = Texts::default();
+    let log = log.map(|log| texts.storable(conn, log.to_owned())).transpose()?;
+    let error = error.map(|error| texts.storable(conn, error.to_owned())).transpose()?;
     let ended = (
         la::finished_at.eq(now),
         la::outcome.eq(outcome.name()),

@@ -11,6 +11,7 @@ use diesel::sql_types::Text;
 
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::processed_days;
@@ -318,8 +319,18 @@ pub(super) fn exists(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<b
     on!(conn, c => diesel::select(diesel::dsl::exists(row)).get_result(c)).doing("looking for the day's row")
 }
 
+/// The row with its texts as the database can store them: files, servers and persons may use characters that it lacks.
+fn storable(conn: &mut Conn, row: &ProcessedDay) -> Result<ProcessedDay, DbError> {
+    let (mut row, mut texts) = (row.clone(), Texts::default());
+    for text in [&mut row.source_url, &mut row.source_etag, &mut row.error, &mut row.note, &mut row.newer_etag] {
+        *text = text.take().map(|text| texts.storable(conn, text)).transpose()?;
+    }
+    Ok(row)
+}
+
 /// Writes a new row; false when the day has one by now.
 pub(super) fn insert(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbError> {
+    let row = &storable(conn, row)?;
     let inserted = on!(conn, c => diesel::insert_into(processed_days::table)
         .values(row)
         .on_conflict_do_nothing()
@@ -329,6 +340,7 @@ pub(super) fn insert(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbErro
 
 /// Writes every column of a row that is there.
 pub(super) fn save(conn: &mut Conn, row: &ProcessedDay) -> Result<(), DbError> {
+    let row = &storable(conn, row)?;
     let same = processed_days::table.find((&row.dataset, row.day));
     on!(conn, c => diesel::update(same).set(row).execute(c)).doing("writing the day's row").map(drop)
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, and whose fault it is.
 
+use std::fmt::Write as _;
+
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
 /// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
@@ -156,10 +158,13 @@ impl DbError {
     #[must_use]
     pub fn is_the_databases_own(&self) -> bool {
         match self {
-            // A temporary file that cannot be written says nothing about the rows either.
-            Self::Unreachable(_) | Self::Copy(_) | Self::Spool(_) | Self::Unreadable { .. } => true,
-            // Only a person can change it, and no attempt before does any good.
-            Self::NoPartition { .. } => true,
+            // A temporary file that cannot be written says nothing about the rows either, and a partition only a person
+            // can make.
+            Self::Unreachable(_)
+            | Self::Copy(_)
+            | Self::Spool(_)
+            | Self::Unreadable { .. }
+            | Self::NoPartition { .. } => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
                 is_own(*kind, information.message())
             }
@@ -182,7 +187,7 @@ impl DbError {
         let Self::Statement { source: Diesel::DatabaseError(_, information), .. } = self else { return false };
         let of_setup = match parts(information.message()) {
             // A policy of row-level security that a row breaks has the code of a missing right.
-            (Some("42501"), _) | (None, _) => false,
+            (Some("42501") | None, _) => false,
             (Some(code), _) => is_one_of(code, &STATES_OF_THE_SETUP),
         };
         self.costs_an_attempt() && !of_setup
@@ -239,12 +244,12 @@ fn words(source: &Diesel) -> String {
     let mut words = one_line(parts(information.message()).1);
     for (name, text) in [("detail", information.details()), ("hint", information.hint())] {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            words.push_str(&format!("; {name}: {}", one_line(text)));
+            let _ = write!(words, "; {name}: {}", one_line(text));
         }
     }
     for (name, text) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
         if let Some(text) = text.filter(|text| !text.is_empty() && !words.contains(text)) {
-            words.push_str(&format!("; {name} {text}"));
+            let _ = write!(words, "; {name} {text}");
         }
     }
     words
@@ -271,10 +276,12 @@ fn without_values(doing: &str, source: &Diesel) -> String {
     let mut text = what.to_owned();
     for (name, value) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(&format!(", {name} {value}"));
+            let _ = write!(text, ", {name} {value}");
         }
     }
-    code.iter().for_each(|code| text.push_str(&format!(" (SQLSTATE {code})")));
+    if let Some(code) = code {
+        let _ = write!(text, " (SQLSTATE {code})");
+    }
     text + "; \"dayfill status\" and the day's page show the database's message"
 }
 

@@ -98,11 +98,7 @@ mod tests {
         let mut values = BTreeSet::new();
         rows.iter().map(|(line, value)| (*line, value)).fold((Vec::new(), Vec::new()), |mut found, (line, value)| {
             let fits = value.is_some_and(|value| values.insert(value));
-            if fits {
-                found.0.push(line)
-            } else {
-                found.1.push(line)
-            }
+            if fits { &mut found.0 } else { &mut found.1 }.push(line);
             found
         })
     }

@@ -11,6 +11,7 @@ mod bad_rows;
 pub mod claim;
 pub mod day_action;
 pub mod days;
+mod encoding;
 pub mod error;
 mod halving;
 pub mod loaded_files;

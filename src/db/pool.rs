@@ -254,6 +254,7 @@ struct PostgresSession {
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        super::postgres::speak_english(conn);
         // A pooler's session that another client used may have temporary tables behind it, and keeps its buffers then.
         // Whatever else is wrong with the session, the next statement says.
         drop(conn.batch_execute(&format!("set temp_buffers = '{STAGE_BUFFERS}'")));
@@ -342,6 +343,23 @@ impl Conn {
                 Err(error)
             }
         }
+    }
+
+    /// What to grant where PostgreSQL's messages are in another language than English and the role may not choose one;
+    /// `None` where all is well.
+    ///
+    /// # Errors
+    /// A [`DbError`] when the database does not answer.
+    pub fn language_advice(&mut self) -> Result<Option<String>, DbError> {
+        let Self::Postgres(link) = self else { return Ok(None) };
+        let found = super::postgres::foreign_language(link.get()).doing("reading lc_messages")?;
+        Ok(found.map(|(language, role)| {
+            let language = if language.is_empty() { "the server's own language" } else { &language };
+            format!(
+                "lc_messages is {language}, and {role} may not set it: dayfill reads English messages, and takes some \
+                 errors of rows for trouble of the database; as a superuser: alter role {role} set lc_messages = 'C';"
+            )
+        }))
     }
 
     /// The database's clock, UTC. SQLite's is this machine's.

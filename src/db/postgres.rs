@@ -12,10 +12,10 @@ use diesel::sql_types::{BigInt, Bool, Text, Timestamp};
 use diesel::{PgConnection, pg::Pg};
 
 use crate::column::{ColumnType, TableName};
-use crate::db::error::{COPYING, DbError, Doing, SQLSTATE};
-use crate::db::stage::{Feed, RowSink};
+use crate::db::error::{COPYING, DbError, SQLSTATE};
+use crate::db::stage::{Characters, Feed, RowSink};
 use crate::db::statements::Dialect;
-use crate::validate::Row;
+use crate::validate::{Reject, Row};
 
 mod catalog;
 
@@ -129,13 +129,22 @@ impl CopyTarget for Stage {
 }
 
 /// Fills the stage with all rows that `feed` hands over.
-pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'_, E>) -> Result<(), E> {
+pub(super) fn fill_stage<E: From<DbError>>(
+    conn: &mut PgConnection,
+    characters: Option<Characters<'_>>,
+    feed: Feed<'_, E>,
+) -> Result<(), E> {
     let feed = RefCell::new(feed);
     // COPY is given diesel's own error to end with; the feeder's waits here.
     let stopped = RefCell::new(None);
+    let characters = RefCell::new(characters);
     let copied = diesel::copy_from(stage_table::stage::table)
         .from_raw_data(Stage, |copy: &mut dyn Write| {
-            let mut sink = CopySink { copy, buffer: Vec::with_capacity(2 * COPY_WRITE) };
+            let mut sink = CopySink {
+                copy,
+                buffer: Vec::with_capacity(2 * COPY_WRITE),
+                characters: characters.borrow_mut().take(),
+            };
             let ended = (feed.borrow_mut())(&mut sink).and_then(|()| Ok(sink.flush()?));
             ended.map_err(|error| {
                 *stopped.borrow_mut() = Some(error);
@@ -145,7 +154,12 @@ pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'
         .execute(conn);
     match stopped.into_inner() {
         Some(error) => Err(error),
-        None => Ok(copied.doing(COPYING).map(drop)?),
+        None => match copied {
+            Ok(_) => Ok(()),
+            // The rows were validated: what cannot be read is rather about the database than about them.
+            Err(source) if !speaks_english(conn) => Err(DbError::Unreadable { doing: COPYING, source }.into()),
+            Err(source) => Err(DbError::Statement { doing: COPYING, source }.into()),
+        },
     }
 }
 
@@ -153,6 +167,8 @@ pub(super) fn fill_stage<E: From<DbError>>(conn: &mut PgConnection, feed: Feed<'
 struct CopySink<'a> {
     copy: &'a mut dyn Write,
     buffer: Vec<u8>,
+    /// Those of a database that does not have them all.
+    characters: Option<Characters<'a>>,
 }
 
 impl CopySink<'_> {
@@ -164,7 +180,12 @@ impl CopySink<'_> {
 }
 
 impl RowSink for CopySink<'_> {
-    fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError> {
+    fn row(&mut self, line: u64, row: &Row) -> Result<Option<Reject>, DbError> {
+        if let Some(characters) = &mut self.characters
+            && let Some(reject) = characters.lacking(line, row)?
+        {
+            return Ok(Some(reject));
+        }
         for cell in row.cells() {
             match cell {
                 Some(text) => escape(text.as_bytes(), &mut self.buffer),
@@ -174,7 +195,10 @@ impl RowSink for CopySink<'_> {
         }
         // Writing to a vector cannot fail.
         drop(writeln!(self.buffer, "{line}"));
-        if self.buffer.len() >= COPY_WRITE { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= COPY_WRITE {
+            self.flush()?;
+        }
+        Ok(None)
     }
 }
 
@@ -198,6 +222,41 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+/// What `lc_messages` begins with where messages are English.
+const ENGLISH: &str = "^(c|posix|en|english)($|[._@])";
+
+/// Has the server speak English in this session, where the role may choose: dayfill reads its messages.
+pub(super) fn speak_english(conn: &mut PgConnection) {
+    // Where it may not, errors are told apart by their SQLSTATE as far as it can be had; see `foreign_language`.
+    drop(conn.batch_execute(&format!(
+        "select set_config('lc_messages', 'C', false) where current_setting('lc_messages') !~* '{ENGLISH}'"
+    )));
+}
+
+fn speaks_english(conn: &mut PgConnection) -> bool {
+    let asked = format!("select current_setting('lc_messages') ~* '{ENGLISH}' as flag");
+    // Who does not answer is gone, which the error says in any language.
+    diesel::sql_query(asked).get_result(conn).map_or(true, |it: Flag| it.flag)
+}
+
+/// The language of the server's messages and the session's role, where that is not English.
+pub(super) fn foreign_language(conn: &mut PgConnection) -> QueryResult<Option<(String, String)>> {
+    let found: Vec<Language> = diesel::sql_query(format!(
+        "select current_setting('lc_messages') as language, quote_ident(current_user) as role \
+         where current_setting('lc_messages') !~* '{ENGLISH}'"
+    ))
+    .load(conn)?;
+    Ok(found.into_iter().next().map(|found| (found.language, found.role)))
+}
+
+#[derive(QueryableByName)]
+struct Language {
+    #[diesel(sql_type = Text)]
+    language: String,
+    #[diesel(sql_type = Text)]
+    role: String,
 }
 
 /// True when the session may run anonymous blocks, whose errors can tell their SQLSTATE.

@@ -110,14 +110,14 @@ fn named_columns(error: &DbError) -> Vec<String> {
 /// The column of a check constraint that has one, or the one whose value is longer than its type allows: PostgreSQL's
 /// error names neither.
 fn columns_by_catalog(conn: &mut Conn, dataset: &Dataset, line: i64, error: &DbError) -> Result<Vec<String>, DbError> {
-    let Conn::Postgres(link) = conn else { return Ok(Vec::new()) };
+    let Conn::Postgres(postgres) = conn else { return Ok(Vec::new()) };
     let table = &dataset.target.table;
     let doing = "reading the target's constraints";
     let constraint = error.information().and_then(|information| information.constraint_name());
     if let Some(constraint) = constraint.filter(|name| !name.is_empty()) {
-        return super::postgres::constrained_columns(link.get(), table, constraint).doing(doing);
+        return super::postgres::constrained_columns(postgres.get(), table, constraint).doing(doing);
     }
-    for (name, longest) in super::postgres::lengths(link.get(), table).doing(doing)? {
+    for (name, longest) in super::postgres::lengths(postgres.get(), table).doing(doing)? {
         let Some(column) = dataset.rows.columns.iter().find(|column| column.name.as_str() == name) else { continue };
         let value = staged_value(conn, dataset, line, &column.name)?;
         // Blanks beyond the length are cut off, as the standard has it.

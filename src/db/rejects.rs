@@ -8,6 +8,7 @@ use tempfile::SpooledTempFile;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::rejected_rows;
@@ -88,18 +89,14 @@ impl Rejects {
 pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &mut Rejects) -> Result<(), DbError> {
     let old = rejected_rows::table.filter(rejected_rows::dataset.eq(dataset)).filter(rejected_rows::day.eq(day));
     on!(conn, c => diesel::delete(old).execute(c)).doing("replacing the rejected rows")?;
+    let mut texts = Texts::default();
     rejects.each_batch(&mut |batch| {
-        let rows: Vec<NewRow<'_>> = batch
-            .into_iter()
-            .map(|Spooled { line, column, value, reason }| NewRow {
-                dataset,
-                day,
-                line: i64::try_from(line).unwrap_or(i64::MAX),
-                column_name: column,
-                value,
-                reason,
-            })
-            .collect();
+        let mut rows = Vec::new();
+        for Spooled { line, column, value, reason } in batch {
+            let value = value.map(|value| texts.storable(conn, value)).transpose()?;
+            let (line, reason) = (i64::try_from(line).unwrap_or(i64::MAX), texts.storable(conn, reason)?);
+            rows.push(NewRow { dataset, day, line, column_name: column, value, reason });
+        }
         on!(conn, c => diesel::insert_into(rejected_rows::table).values(&rows).execute(c))
             .doing("writing the rejected rows")
             .map(drop)

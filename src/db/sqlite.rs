@@ -12,7 +12,7 @@ use crate::column::{ColumnType, TableName};
 use crate::db::error::{DbError, Doing, STAGING};
 use crate::db::stage::{Feed, RowSink};
 use crate::db::statements::Dialect;
-use crate::validate::Row;
+use crate::validate::{Reject, Row};
 
 mod catalog;
 
@@ -85,10 +85,10 @@ struct InsertSink<'a> {
 }
 
 impl RowSink for InsertSink<'_> {
-    fn row(&mut self, line: u64, row: &Row) -> Result<(), DbError> {
+    fn row(&mut self, line: u64, row: &Row) -> Result<Option<Reject>, DbError> {
         let line = i64::try_from(line).unwrap_or(i64::MAX);
         let insert = Insert { cells: row.cells().collect(), line };
-        insert.execute(self.conn).doing(STAGING).map(drop)
+        insert.execute(self.conn).doing(STAGING).map(|_| None)
     }
 }
 

@@ -255,7 +255,7 @@ impl<'a> Load<'a> {
         let Self { context, job, .. } = *self;
         context.stop.breaks_off(file.download());
         let stored = file.stored_bytes();
-        let filled = stage::fill(conn, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
+        let filled = stage::fill(conn, &context.database, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
         let hash = filled.and_then(|()| file.finish().map_err(|error| NotPublished::Source(error.to_string())));
         self.bytes = stored.load(Ordering::Relaxed);
@@ -322,10 +322,10 @@ impl<'a> Load<'a> {
                 log::warn!("{name} {day}: ignoring columns that the dataset does not name: {columns}");
                 self.log.line(format_args!("columns that the dataset does not name are ignored: {columns}"));
             }
-            Taken::Accepted { line, row } => {
-                sink.row(line, row)?;
-                staged.accepted();
-            }
+            Taken::Accepted { line, row } => match sink.row(line, row)? {
+                None => staged.accepted(),
+                Some(reject) => staged.rejected(1, reject)?,
+            },
             Taken::Rejected { lines, reject } => staged.rejected(lines, reject)?,
         }
         Ok(())

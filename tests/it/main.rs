@@ -12,6 +12,7 @@ mod cut_off;
 mod daemon;
 mod definition;
 mod documentation;
+mod encodings;
 mod exit_codes;
 mod found;
 mod goldens;

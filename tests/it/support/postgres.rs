@@ -42,6 +42,19 @@ impl TestPostgres {
         TestDatabase::create(&SHARED.get_or_init(Shared::find_or_start).server, AtTheEnd::Drop)
     }
 
+    /// The same in another encoding than UTF-8.
+    pub(crate) fn database_in(encoding: &str) -> TestDatabase {
+        let database = Self::database();
+        let again = format!(
+            "drop database {name}; create database {name} template template0 encoding '{encoding}' locale 'C'",
+            name = database.name
+        );
+        for statement in again.split("; ") {
+            connect(database.server.as_str()).batch_execute(statement).expect("create");
+        }
+        database
+    }
+
     /// A cluster of the test's own, to be stopped, started and killed.
     pub(crate) fn dedicated() -> DedicatedPostgres {
         DedicatedPostgres::start_new(&[], None)
