@@ -1,8 +1,11 @@
-//! PostgreSQL databases in another encoding than UTF-8: characters that they lack cost a row, never a day.
+//! PostgreSQL databases in another encoding or language than dayfill's: a character that the encoding lacks costs a
+//! row, never a day, and `check` says what to grant where messages cannot be read.
 
-use crate::support::Database;
+use crate::support::daemon::rows_of;
 use crate::support::postgres::TestPostgres;
-use crate::support::project::{Orders, Project, states};
+use crate::support::project::{Orders, Project, Ran, states};
+use crate::support::slow_http::SlowHttp;
+use crate::support::{Database, wait_until};
 
 /// The columns of `orders`, and one of JSON.
 const JSON: &str = "{ name = \"info\", type = \"json\", optional = true },";
@@ -55,4 +58,46 @@ fn a_refused_day_whose_first_reject_holds_such_a_character_is_refused() {
     assert!(errors[0].contains("\\u{20ac} 5") && errors[1].contains("\\u{1f600}"), "{errors:?}");
     project.succeed(&["skip", "2024-03-03", "--reason", "\u{20AC}"]);
     assert_eq!(database.line("select note from processed_days where state = 'skipped'"), "\\u{20ac}");
+}
+
+#[test]
+fn messages_in_another_language_are_told_of_with_a_grant_that_helps() {
+    let server = TestPostgres::dedicated();
+    server.restart_in_german();
+    let database = server.database();
+    database.execute("create role etl login; grant all on schema public to etl");
+    let as_etl = database.url().replace("user=postgres", "user=etl");
+    let project = Project::new(&database, &Orders::default());
+    let check = || Ran::of(project.command(&["check"]).env("DAYFILL__DATABASE__URL", &as_etl));
+    let advice = "alter role etl set lc_messages = 'C';";
+    let ran = check();
+    assert!(ran.code == 0 && ran.stdout.contains(&format!("as a superuser: {advice}\n")), "{ran:#?}");
+    let mut load = project.command(&["load", "2024-03-01"]);
+    let ran = Ran::of(load.env("DAYFILL__DATABASE__URL", &as_etl));
+    assert!(ran.stderr.contains("WARN  errors may be taken for others: lc_messages is de_DE.UTF-8"), "{ran:#?}");
+    // A role that may choose chooses.
+    assert!(!project.succeed(&["check"]).stdout.contains("lc_messages"));
+
+    a_copy_that_is_cancelled_costs_no_attempt(&database, &as_etl);
+    database.execute(advice);
+    let ran = check();
+    assert!(ran.code == 0 && !ran.stdout.contains("lc_messages"), "{ran:#?}");
+}
+
+fn a_copy_that_is_cancelled_costs_no_attempt(database: &dyn Database, as_etl: &str) {
+    let source = SlowHttp::start();
+    let project = Project::new(database, &Orders { source: source.source(), ..Orders::default() });
+    source.day("2024-03-02", &rows_of(20_000, 1));
+    source.hold_next("2024-03-02");
+    let mut load = project.command(&["load", "2024-03-02"]);
+    let load = load.env("DAYFILL__DATABASE__URL", as_etl).spawn().unwrap();
+    source.wait_until_held("2024-03-02");
+    let cancel = "select pg_cancel_backend(pid) from pg_stat_activity where usename = 'etl' and query like 'COPY%' \
+                  and state = 'active'";
+    wait_until("it is cancelled", || !database.lines(cancel).is_empty());
+    source.release("2024-03-02");
+    let ran = load.wait_with_output().unwrap();
+    assert_eq!(ran.status.code(), Some(6), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(database.lines("select outcome from load_attempts"), ["database"]);
+    assert_eq!(states(database), ["2024-03-01|waiting"], "the day is missing as before");
 }

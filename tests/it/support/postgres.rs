@@ -183,6 +183,21 @@ impl DedicatedPostgres {
         self.start();
     }
 
+    /// Stops it and starts it again as a server whose messages are German, where its catalogs are installed. Its locale
+    /// is C's by that name: machines for tests have no other.
+    pub(crate) fn restart_in_german(&self) {
+        let (root, c) = (&self.cluster.root, Path::new("/usr/lib/locale/C.utf8"));
+        assert!(c.exists(), "this test needs the locale C.UTF-8 in {}", c.display());
+        let locales = root.join("locales");
+        fs::create_dir(&locales).expect("a folder");
+        std::os::unix::fs::symlink(c, locales.join("de_DE.utf8")).expect("a link");
+        let conf = self.data().join("postgresql.conf");
+        let conf_text = fs::read_to_string(&conf).expect("it can be read");
+        fs::write(&conf, format!("{conf_text}\nlc_messages = 'de_DE.UTF-8'\n")).expect("it can be written");
+        self.stop();
+        self.cluster.pg_ctl_with(&[("LOCPATH", locales.as_os_str())], &["-l", "log", "-w", "start"]);
+    }
+
     /// Sends a signal to one of its sessions, or to the server itself ([`Self::pid`]).
     pub(crate) fn signal(pid: i32, signal: Signal) {
         let pid = Pid::from_raw(pid).expect("a process id");
@@ -288,9 +303,15 @@ impl Cluster {
     }
 
     fn pg_ctl(&self, arguments: &[&str]) {
+        self.pg_ctl_with(&[], arguments);
+    }
+
+    /// The same with variables of the environment.
+    fn pg_ctl_with(&self, variables: &[(&str, &OsStr)], arguments: &[&str]) {
         let status = as_owner(self.programs.join("pg_ctl"), &self.root)
             .args(["-D", "data"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
