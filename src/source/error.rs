@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
+use object_store::client::{HttpError, HttpErrorKind};
+
 use super::s3::NoCredentials;
 use crate::wording::counted;
 
@@ -62,6 +64,8 @@ pub enum SourceError {
         url: String,
         /// The server's words.
         why: String,
+        /// The credentials have expired: new ones may be there soon.
+        temporary: bool,
     },
     /// There are no credentials to ask with.
     #[error("{url}: {why}")]
@@ -86,6 +90,8 @@ pub enum SourceError {
         url: String,
         /// What happened.
         why: String,
+        /// It may pass by itself, as an outage does.
+        temporary: bool,
     },
     /// The connection or the disk failed while the file was read, and retries did not help.
     #[error("{url}: reading failed after {got} of {}: {why}", counted(*announced, "byte"))]
@@ -98,6 +104,8 @@ pub enum SourceError {
         announced: u64,
         /// What happened.
         why: String,
+        /// The server is gone; a body that is cut off again and again is no outage.
+        temporary: bool,
     },
     /// The file ended before its announced size, or went on after it.
     #[error(
@@ -137,6 +145,20 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// True of trouble that passes by itself and says nothing of the file: nobody answers, a name that cannot be looked
+    /// up, a time-out, 408, 429 and 5xx, a TLS handshake that broke off, expired credentials, a network share that is
+    /// gone. A file that is cut off, a refusal and a certificate that is not trusted do not pass by themselves.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Request { temporary, .. }
+            | Self::Unauthenticated { temporary, .. }
+            | Self::Broken { temporary, .. } => *temporary,
+            Self::Unreadable { source, .. } => is_outage(source.kind()),
+            _ => false,
+        }
+    }
+
     /// The error as a [`Read`](io::Read) hands it out; [`io::Error::downcast`] brings it back.
     pub(super) fn into_io(self) -> io::Error {
         let kind = match &self {
@@ -153,6 +175,63 @@ impl SourceError {
     }
 }
 
+/// True of what a network share says when its server is not there.
+fn is_outage(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    let outages = [
+        Kind::TimedOut,
+        Kind::StaleNetworkFileHandle,
+        Kind::HostUnreachable,
+        Kind::NetworkUnreachable,
+        Kind::NetworkDown,
+        Kind::NotConnected,
+        Kind::ConnectionReset,
+        Kind::ConnectionAborted,
+        Kind::ConnectionRefused,
+    ];
+    outages.contains(&kind)
+}
+
+/// True of an error of the store, or of what it comes from, that passes by itself.
+fn passes_by_itself(layer: &(dyn StdError + 'static)) -> bool {
+    // The store's own type is not public; its words begin with the status.
+    let said = layer.to_string();
+    let status = said.strip_prefix(STATUS).and_then(|rest| rest.get(..3)).and_then(|status| status.parse().ok());
+    status.is_some_and(is_trouble) || layer.downcast_ref::<HttpError>().is_some_and(is_no_answer)
+}
+
+/// Statuses of servers in trouble: a time-out, too many requests, and 5xx but for what the server will never do.
+fn is_trouble(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 506..=599)
+}
+
+/// No answer came. One that was refused by us, such as a certificate that is not trusted, will be refused again.
+fn is_no_answer(error: &HttpError) -> bool {
+    let no_answer =
+        [HttpErrorKind::Connect, HttpErrorKind::Request, HttpErrorKind::Timeout, HttpErrorKind::Interrupted];
+    let mut layer = error.source();
+    while let Some(inner) = layer {
+        if is_of_tls(inner) || is_cut_off(inner) {
+            return false;
+        }
+        layer = inner.source();
+    }
+    no_answer.contains(&error.kind())
+}
+
+/// True of a body that broke off, which is no silence of the server.
+fn is_cut_off(layer: &(dyn StdError + 'static)) -> bool {
+    let of_body = |error: &reqwest::Error| (error.is_body() || error.is_decode()) && !error.is_timeout();
+    layer.downcast_ref::<reqwest::Error>().is_some_and(of_body)
+}
+
+/// True of what TLS itself says, as opposed to a connection that broke under it. It comes wrapped in I/O errors, which
+/// do not tell it as their source.
+fn is_of_tls(layer: &(dyn StdError + 'static)) -> bool {
+    layer.is::<rustls::Error>()
+        || layer.downcast_ref::<io::Error>().and_then(io::Error::get_ref).is_some_and(|inner| is_of_tls(inner))
+}
+
 /// What a server answered, taken apart.
 pub(super) struct Answer {
     /// The error code of the XML body that S3, Google and Azure send with an error.
@@ -161,7 +240,15 @@ pub(super) struct Answer {
     pub(super) why: String,
     /// The credentials were missing, so nothing was asked.
     pub(super) no_credentials: bool,
+    /// It may pass by itself.
+    pub(super) temporary: bool,
 }
+
+/// Codes of credentials that have expired.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
+
+/// How the store begins to tell of an answer that is no success.
+const STATUS: &str = "Server returned non-2xx status code: ";
 
 /// Longer answers are cut: some servers send a page.
 const LONGEST_ANSWER: usize = 300;
@@ -176,7 +263,7 @@ impl Answer {
             layer = inner;
         }
         if let Some(missing) = layers.iter().find_map(|e| e.downcast_ref::<NoCredentials>()) {
-            return Self { code: None, why: missing.to_string(), no_credentials: true };
+            return Self { code: None, why: missing.to_string(), no_credentials: true, temporary: false };
         }
         let outer = layers.iter().rposition(|e| e.to_string().contains("Error performing ")).unwrap_or(0) + 1;
         let mut why = String::new();
@@ -193,13 +280,15 @@ impl Answer {
             // A page for people says no more than the status before it.
             why.truncate(page);
         }
-        let why = why.strip_prefix("Server returned non-2xx status code: ").unwrap_or(&why);
+        let why = why.strip_prefix(STATUS).unwrap_or(&why);
         let why = why.trim_end_matches(|c: char| c == ':' || c.is_whitespace());
         let why = match why.char_indices().nth(LONGEST_ANSWER) {
             Some((end, _)) => format!("{}...", &why[..end]),
             None => why.to_owned(),
         };
-        Self { code, why: why.replace(['\n', '\r'], " "), no_credentials: false }
+        let temporary = layers.iter().any(|layer| passes_by_itself(*layer))
+            || code.as_deref().is_some_and(|code| EXPIRED.contains(&code));
+        Self { code, why: why.replace(['\n', '\r'], " "), no_credentials: false, temporary }
     }
 }
 

@@ -184,25 +184,27 @@ impl Objects {
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
             SourceError::NoBucket { url, bucket: location.bucket().to_owned() }
         } else {
-            SourceError::Request { url, why: answer.why }
+            SourceError::Request { url, why: answer.why, temporary: answer.temporary }
         }
     }
 
     /// Why the file counts as not there yet; any other answer is an error.
     fn not_there(&self, location: &Location, error: &object_store::Error) -> Result<String, SourceError> {
         let url = location.shown();
-        let Answer { code, why, no_credentials } = Answer::of(error);
+        let Answer { code, why, no_credentials, temporary } = Answer::of(error);
         let code = code.as_deref().unwrap_or_default();
         match error {
             object_store::Error::NotFound { .. } if ["NoSuchBucket", "ContainerNotFound"].contains(&code) => {
                 Err(SourceError::NoBucket { url, bucket: location.bucket().to_owned() })
             }
             // The store takes a method that is not allowed for a missing file.
-            object_store::Error::NotFound { .. } if why.starts_with("405") => Err(SourceError::Request { url, why }),
+            object_store::Error::NotFound { .. } if why.starts_with("405") => {
+                Err(SourceError::Request { url, why, temporary: false })
+            }
             object_store::Error::NotFound { .. } => Ok(why),
             // A wrong key is no missing file, whatever a 403 means elsewhere.
             object_store::Error::PermissionDenied { .. } if WRONG_CREDENTIALS.contains(&code) => {
-                Err(SourceError::Unauthenticated { url, why })
+                Err(SourceError::Unauthenticated { url, why, temporary })
             }
             object_store::Error::PermissionDenied { .. } if self.spec.forbidden == Forbidden::Waiting => {
                 Ok(format!("{why}; taken for a missing file, since forbidden = \"waiting\""))
@@ -210,14 +212,14 @@ impl Objects {
             object_store::Error::PermissionDenied { .. } => {
                 Err(SourceError::Forbidden { url, why, grant: grant(location) })
             }
-            object_store::Error::Unauthenticated { .. } => Err(SourceError::Unauthenticated { url, why }),
+            object_store::Error::Unauthenticated { .. } => Err(SourceError::Unauthenticated { url, why, temporary }),
             _ if no_credentials => Err(SourceError::NoCredentials { url, why }),
             _ if why.starts_with("Content-Length Header missing") => {
                 let why =
                     "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
-                Err(SourceError::Request { url, why })
+                Err(SourceError::Request { url, why, temporary: false })
             }
-            _ => Err(SourceError::Request { url, why }),
+            _ => Err(SourceError::Request { url, why, temporary }),
         }
     }
 }
@@ -365,5 +367,6 @@ async fn broken(
     {
         return SourceError::Changed { url };
     }
-    SourceError::Broken { url, got, announced: info.bytes, why: Answer::of(error).why }
+    let Answer { why, temporary, .. } = Answer::of(error);
+    SourceError::Broken { url, got, announced: info.bytes, why, temporary }
 }

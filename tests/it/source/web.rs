@@ -208,3 +208,49 @@ fn an_unsigned_request_reads_a_public_bucket() {
     assert_eq!(Asked::new(&spec).read().unwrap().text, b"id\n");
     assert_eq!(server.seen()[0].authorization, None);
 }
+
+/// The error of a source that nobody serves any more.
+fn error_of(answer: fn() -> Response<Body>) -> SourceError {
+    asked(&serve(&[answer])).read().unwrap_err()
+}
+
+#[test]
+fn trouble_that_passes_by_itself_is_told_from_what_does_not() {
+    let temporary: [fn() -> Response<Body>; 5] =
+        [|| status(408, ""), || status(429, ""), || status(500, ""), || status(502, ""), || status(503, "")];
+    for answer in temporary {
+        let error = error_of(answer);
+        assert!(error.is_temporary(), "{error}");
+    }
+    let lasting: [fn() -> Response<Body>; 7] = [
+        || status(400, ""),
+        || status(401, ""),
+        || status(403, ""),
+        || status(405, ""),
+        || status(501, ""),
+        || status(505, ""),
+        || cut_off("id\n1\n2\n", 5),
+    ];
+    for answer in lasting {
+        let error = error_of(answer);
+        assert!(!error.is_temporary(), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_trouble_that_passes() {
+    // A port that nobody listens on any more, a name that no name server knows (RFC 6761), and a handshake cut off.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let resetting = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = resetting.local_addr().unwrap();
+    let thread = std::thread::spawn(move || resetting.incoming().take(3).map(|stream| drop(stream.unwrap())).count());
+    for host in [format!("http://{closed}"), "http://nowhere.invalid".to_owned(), format!("https://{address}")] {
+        let error = Asked::new(&spec(&format!("{host}/{{day}}.csv"))).read().unwrap_err();
+        assert!(error.is_temporary(), "{error}");
+    }
+    assert_eq!(thread.join().unwrap(), 3);
+    // What answers is no TLS: it will not be the next time either.
+    let plain = serve(&[|| whole("id\n")]);
+    let error = Asked::new(&spec(&format!("{}/{{day}}.csv", plain.url().replace("http", "https")))).read().unwrap_err();
+    assert!(!error.is_temporary(), "{error}");
+}
