@@ -1,20 +1,22 @@
 //! Reconciling: wanted days minus done days, oldest first. It decides which days to load; `load_day` loads them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use log::Level;
 
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange, runs};
+use crate::day::{Day, DayRange, listed, runs};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop, load_day};
 use crate::plan::{Ask, Decision, Leave, Reason, plan};
-use crate::wording::{DIED, counted};
+use crate::state::State;
+use crate::wording::{DIED, counted, loaded_rows};
 
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
@@ -68,6 +70,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
+    let no_file = NoFile::new(todo.len());
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
@@ -83,7 +86,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
                 while let Some((slot, day)) = take() {
                     let loaded = load_day(context, job, day, task.ask, task.trigger);
                     // Said while the load is still in flight: who stops the process waits for those.
-                    log_report(job, task.ask, &loaded);
+                    log_report(job, task.ask, &loaded, &no_file);
                     drop(slot);
                     if matches!(loaded.outcome, Outcome::Database(_)) {
                         task.begun.take_back(day);
@@ -107,6 +110,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
             report(loaded);
         }
     });
+    no_file.log(job);
     Ok(())
 }
 
@@ -164,16 +168,54 @@ fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
     })
 }
 
-fn log_report(job: &Job, ask: Ask, report: &Report) {
+/// How many days may have a line each that says that there is no file.
+const MOST_LINES: usize = 20;
+
+/// Days whose files were not there, by state and why, where there are so many days that a line each would bury all
+/// other lines; they get a line per run in the end.
+struct NoFile(Option<Mutex<BTreeMap<(Level, String), Vec<Day>>>>);
+
+impl NoFile {
+    /// Of a task with that many days.
+    fn new(days: usize) -> Self {
+        Self((days > MOST_LINES).then(Mutex::default))
+    }
+
+    /// Takes a day's line, if it is one of these: true when it is to be said in the end.
+    fn takes(&self, report: &Report, level: Level) -> bool {
+        let (Some(days), Outcome::Waiting { why, .. } | Outcome::Absent { why, .. }) = (&self.0, &report.outcome)
+        else {
+            return false;
+        };
+        let state = if matches!(report.outcome, Outcome::Absent { .. }) { State::Absent } else { State::Waiting };
+        let mut days = days.lock().unwrap_or_else(PoisonError::into_inner);
+        days.entry((level, format!("{state}: {why}"))).or_default().push(report.day);
+        true
+    }
+
+    fn log(self, job: &Job) {
+        let Some(days) = self.0 else { return };
+        for ((level, said), mut days) in days.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            days.sort_unstable();
+            let (dataset, number) = (job.dataset.name.as_str(), days.len());
+            log::log!(level, dataset, days = number; "{dataset}: {} {said} ({})", counted(number, "day"), listed(&days));
+        }
+    }
+}
+
+fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
     let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
     let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
     // Rows of a publish that failed were counted too.
-    let rows = report.measured.rows_loaded.filter(|_| matches!(outcome, Outcome::Loaded));
+    let of_loaded = |rows: Option<i64>| rows.filter(|_| matches!(outcome, Outcome::Loaded));
+    let rows = of_loaded(report.measured.rows_loaded);
+    let rejected = of_loaded(report.measured.rows_rejected);
     // What was known before is no news, unless a person asks for it.
     let known = if ask.is_named() { Level::Info } else { Level::Debug };
     let (level, message) = match outcome {
         Outcome::Loaded => {
-            (Level::Info, format!("loaded {} in {elapsed_ms} ms", counted(rows.unwrap_or_default(), "row")))
+            let loaded = loaded_rows(rows.unwrap_or_default(), rejected.unwrap_or_default());
+            (Level::Info, format!("loaded {loaded} in {elapsed_ms} ms"))
         }
         Outcome::Waiting { why, still: false } => (Level::Info, format!("waiting: {why}")),
         Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
@@ -195,7 +237,8 @@ fn log_report(job: &Job, ask: Ask, report: &Report) {
         Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
         Outcome::Database(error) => (Level::Debug, error.to_string()),
     };
-    log::log!(level, dataset, day = day.as_str(), attempt, rows, elapsed_ms; "{dataset} {day}: {message}");
+    let level = if no_file.takes(report, level) { Level::Debug } else { level };
+    log::log!(level, dataset, day = day.as_str(), attempt, rows, rejected, elapsed_ms; "{dataset} {day}: {message}");
 }
 
 /// How many days are held back, and by which.
@@ -212,7 +255,6 @@ fn held_back(decided: &[(Day, Decision)]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
 
     /// The plan for days of March 2024.
     fn plan_of(days: &[(u32, Decision)]) -> Vec<(Day, Decision)> {

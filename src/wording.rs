@@ -14,6 +14,13 @@ pub fn plural<N: Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     if number == N::from(1) { noun.to_owned() } else { format!("{noun}s") }
 }
 
+/// The rows of a loaded day, and how many of its file were rejected where some were: `150 rows, 1 rejected`.
+#[must_use]
+pub fn loaded_rows(loaded: i64, rejected: i64) -> String {
+    let rows = counted(loaded, "row");
+    if rejected == 0 { rows } else { format!("{rows}, {rejected} rejected") }
+}
+
 /// Why a day that was left running is not running any more.
 pub const DIED: &str = "its process died or stalled";
 
@@ -130,6 +137,15 @@ mod tests {
         }
         assert_eq!(counted(-1i64, "wanted day"), "-1 wanted days");
         assert_eq!(plural(1u64, "attempt"), "attempt");
+    }
+
+    #[test]
+    fn rejected_rows_of_a_loaded_day_are_named_where_there_are_any() {
+        for (loaded, rejected, text) in
+            [(150, 0, "150 rows"), (150, 1, "150 rows, 1 rejected"), (1, 2, "1 row, 2 rejected")]
+        {
+            assert_eq!(loaded_rows(loaded, rejected), text);
+        }
     }
 
     #[test]

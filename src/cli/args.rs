@@ -81,7 +81,10 @@ pub enum Command {
     /// Days already loaded are loaded again, as the original would. Days loaded into another table than the dataset's
     /// own are kept apart in the state table, as dataset NAME@TABLE.
     RunEtl(RunEtl),
-    /// Show what is loaded, waiting, failed, refused or missing
+    /// Show what is not loaded, and the last 14 days
+    ///
+    /// Consecutive days of which the same is to be said share a line. With --from or --to it shows every day of that
+    /// range, with --all every day there is, each on its own line. --json has every day always.
     Status(Status),
     /// Give days a new series of attempts and load them now
     ///
@@ -190,6 +193,9 @@ pub struct RunEtl {
 /// `status`
 #[derive(Debug, Args)]
 pub struct Status {
+    /// Every day on a line of its own
+    #[arg(long)]
+    pub all: bool,
     /// Only this dataset; may be given several times; NAME@TABLE for days loaded into another table
     #[arg(long, value_name = "NAME")]
     pub dataset: Vec<String>,

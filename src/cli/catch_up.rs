@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
 use crate::cli::failure::Failure;
-use crate::cli::loads::{self, DatasetDays, How, Loads};
+use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::table::Table;
 use crate::dataset::DatasetName;
-use crate::day::Day;
+use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Leave, Reason};
@@ -87,15 +87,24 @@ fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)
 }
 
 fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
-    let mut table = Table::new(&["DATASET", "DAY", "WOULD BE", "BECAUSE"]);
+    let mut rows = Vec::new();
     for (dataset, day, decision) in decided(app, args)? {
         let (would, because) = match decision {
-            Decision::Load(reason) => ("loaded".to_owned(), reason.to_string()),
+            Decision::Load(reason) => ("tried".to_owned(), reason.to_string()),
             Decision::Settle(state) => (state.to_string(), DIED.to_owned()),
             Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
             Decision::Leave(_) => continue,
         };
-        table.row(vec![dataset.to_string(), day.to_string(), would, because]);
+        rows.push((dataset, day, would, because));
+    }
+    let mut table = Table::new(&["DATASET", "DAY", "WOULD BE", "BECAUSE"]);
+    let same = |one: &(DatasetName, Day, String, String), next: &(DatasetName, Day, String, String)| {
+        one.0 == next.0 && one.1.next() == next.1 && (&one.2, &one.3) == (&next.2, &next.3)
+    };
+    for run in rows.chunk_by(same) {
+        let ([(dataset, from, would, because), ..], [.., (_, to, ..)]) = (run, run) else { continue };
+        let range = DayRange { from: *from, to: *to };
+        table.row(vec![dataset.to_string(), range.to_string(), would.clone(), of_run(run.len(), because.clone())]);
     }
     let text = if table.is_empty() { "nothing to do\n".to_owned() } else { table.render() };
     super::print(&super::coloured(&text))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::runtime::Runtime;
@@ -11,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::table::{Table, count, milliseconds};
 use crate::dataset::{Dataset, DatasetName};
-use crate::day::{self, Day};
+use crate::day::{self, Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
@@ -134,22 +135,44 @@ impl Loads {
     pub(super) fn table(&self) -> String {
         let headings = ["DATASET", "DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPT>", "TIME>", "DETAIL"];
         let mut table = Table::new(&headings);
-        for (dataset, report) in &self.reports {
+        let same = |one: &(DatasetName, Report), next: &(DatasetName, Report)| {
+            let is_idle = |report: &Report| report.counted_attempt().is_none() && report.measured.rows_read.is_none();
+            one.0 == next.0
+                && one.1.day.next() == next.1.day
+                && is_idle(&one.1)
+                && is_idle(&next.1)
+                && told(&one.0, &one.1) == told(&next.0, &next.1)
+        };
+        // Years of days without a file are a line, not a thousand.
+        for run in self.reports.chunk_by(same) {
+            let ([(dataset, report), ..], [.., (_, last)]) = (run, run) else { continue };
             let (state, detail) = told(dataset, report);
             let measured = &report.measured;
+            let elapsed: Duration = run.iter().map(|(_, report)| report.elapsed).sum();
             table.row(vec![
                 dataset.to_string(),
-                report.day.to_string(),
+                DayRange { from: report.day, to: last.day }.to_string(),
                 state.to_owned(),
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
                 count(report.counted_attempt().map(i64::from)),
-                milliseconds(report.elapsed.as_millis()),
-                detail,
+                milliseconds(elapsed.as_millis()),
+                of_run(run.len(), detail),
             ]);
         }
         table.render()
+    }
+
+    /// How many of the loaded days have rejected rows, as it stands behind their number; nothing where none has.
+    fn with_rejects(&self) -> String {
+        let has_rejects = |report: &Report| {
+            matches!(report.outcome, Outcome::Loaded) && report.measured.rows_rejected.is_some_and(|rows| rows > 0)
+        };
+        match self.reports.iter().filter(|(_, report)| has_rejects(report)).count() {
+            0 => String::new(),
+            days => format!(" ({days} with rejected rows)"),
+        }
     }
 
     /// One line that counts the states; days that wait for their file are listed, dataset by dataset.
@@ -159,8 +182,9 @@ impl Loads {
             let in_state =
                 |(dataset, report): &&(DatasetName, Report)| told(dataset, report).0 == state && !is_left(report);
             let number = self.reports.iter().filter(in_state).count();
+            let with_rejects = if state == "loaded" { self.with_rejects() } else { String::new() };
             if number > 0 {
-                parts.push(format!("{number} {state}"));
+                parts.push(format!("{number} {state}{with_rejects}"));
             }
         }
         let left = self.reports.iter().filter(|(_, report)| is_left(report)).count();
@@ -180,6 +204,15 @@ impl Loads {
             parts.push(format!("{number} waiting for a file: {}", named.join("; ")));
         }
         parts.join(", ")
+    }
+}
+
+/// What there is to say of each day of a run, and how many those are where they are several.
+pub(super) fn of_run(days: usize, detail: String) -> String {
+    match (days, detail.is_empty()) {
+        (1, _) => detail,
+        (days, true) => counted(days, "day"),
+        (days, false) => format!("{}: {detail}", counted(days, "day")),
     }
 }
 

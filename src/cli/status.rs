@@ -7,14 +7,14 @@ use chrono::Utc;
 use crate::cli::app::App;
 use crate::cli::args::Status;
 use crate::cli::failure::Failure;
-use crate::cli::loads::span;
+use crate::cli::loads::{of_run, span};
 use crate::cli::table::{Table, count};
 use crate::day::{self, Day, DayRange};
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::scheduler;
 use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus};
-use crate::wording::load_again;
+use crate::wording::{counted, load_again};
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
@@ -35,15 +35,34 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     if conn.is_none() {
         let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url.whole());
     }
+    let shown = match (args.all, args.from.is_some() || args.to.is_some()) {
+        (true, _) => Shown::EachDay,
+        (false, true) => Shown::Runs,
+        (false, false) => Shown::OpenAndRecent,
+    };
     for status in &all {
-        text.push_str(&render(status, !workers.is_empty()));
+        text.push_str(&render(status, shown, !workers.is_empty()));
     }
     text.push_str(&render_workers(&workers));
     super::print(&super::coloured(&text))
 }
 
-fn render(status: &DatasetStatus, at_work: bool) -> String {
-    let counts: Vec<String> = status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+/// Which days are shown, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// Those that are not loaded and the newest [`RECENT`], days of which the same is to be said on one line.
+    OpenAndRecent,
+    /// All of a range, days of which the same is to be said on one line.
+    Runs,
+    /// All, a line each.
+    EachDay,
+}
+
+/// How many of the newest days are shown whether they are loaded or not.
+const RECENT: usize = 14;
+
+fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
+    let counts: Vec<String> = status.counts.iter().map(|(state, count)| counted_state(status, state, *count)).collect();
     let last = status.days.iter().rev().find(|day| day.state == "loaded");
     let last = last.map_or_else(String::new, |last| format!("; last loaded {}", last.day));
     let counts = if counts.is_empty() { "no days wanted yet".to_owned() } else { counts.join(", ") };
@@ -55,22 +74,7 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
         let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let _ = writeln!(text, "paused since {at} by {who}{why}");
     }
-    let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
-    for day in &status.days {
-        table.row(vec![
-            day.day.to_string(),
-            day.state.to_owned(),
-            count(day.rows_loaded),
-            count(day.rows_filtered),
-            count(day.rows_rejected),
-            if day.state == "missing" { String::new() } else { day.attempts.to_string() },
-            span(day.span.0, day.span.1),
-            detail(day),
-        ]);
-    }
-    if !table.is_empty() {
-        text.push_str(&table.render());
-    }
+    text.push_str(&render_days(&status.days, shown));
     let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
     if !older.is_empty() {
         let _ = writeln!(text, "loaded by an older definition of the dataset: {}", day::listed(&older));
@@ -78,6 +82,50 @@ fn render(status: &DatasetStatus, at_work: bool) -> String {
     }
     text.push('\n');
     text
+}
+
+/// How many days are in a state, and how many of the loaded ones have rejected rows.
+fn counted_state(status: &DatasetStatus, state: &str, count: u64) -> String {
+    let has_rejects = |day: &&DayStatus| day.state == "loaded" && day.rows_rejected.is_some_and(|rows| rows > 0);
+    match status.days.iter().filter(has_rejects).count() {
+        with_rejects @ 1.. if state == "loaded" => format!("{count} loaded ({with_rejects} with rejected rows)"),
+        _ => format!("{count} {state}"),
+    }
+}
+
+fn render_days(all: &[DayStatus], shown: Shown) -> String {
+    let recent = all.len().saturating_sub(RECENT);
+    let is_shown = |(place, day): &(usize, &DayStatus)| {
+        shown != Shown::OpenAndRecent || *place >= recent || day.state != "loaded" || day.newer_file
+    };
+    let days: Vec<&DayStatus> = all.iter().enumerate().filter(is_shown).map(|(_, day)| day).collect();
+    let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
+    for run in days.chunk_by(|day, next| shown != Shown::EachDay && is_same(day, next)) {
+        let ([day, ..], [.., last]) = (run, run) else { continue };
+        let alone = run.len() == 1;
+        table.row(vec![
+            DayRange { from: day.day, to: last.day }.to_string(),
+            day.state.to_owned(),
+            count(day.rows_loaded),
+            count(day.rows_filtered),
+            count(day.rows_rejected),
+            if day.state == "missing" { String::new() } else { day.attempts.to_string() },
+            if alone { span(day.span.0, day.span.1) } else { String::new() },
+            detail(run),
+        ]);
+    }
+    let mut text = if table.is_empty() { String::new() } else { table.render() };
+    let hidden = all.len() - days.len();
+    if hidden > 0 {
+        let _ = writeln!(text, "and {}, with --all", counted(hidden, "older loaded day"));
+    }
+    text
+}
+
+/// True when one line can stand for a day and the next: no rows are told of either, and all else is the same.
+fn is_same(day: &DayStatus, next: &DayStatus) -> bool {
+    let said = |day: &DayStatus| (day.state, day.attempts, day.rows_read, day.rows_rejected, said(day));
+    day.day.next() == next.day && day.state != "loaded" && day.state != "running" && said(day) == said(next)
 }
 
 /// How days are loaded again: all of them, or the first where there are too many to name.
@@ -88,12 +136,23 @@ fn reload_of(days: &[Day], dataset: &str) -> String {
     format!("`{}` loads {which} again", load_again(named.join(" "), dataset))
 }
 
-fn detail(day: &DayStatus) -> String {
+/// What there is to say of the days on a line.
+fn detail(run: &[&DayStatus]) -> String {
+    let Some(day) = run.first() else { return String::new() };
+    // Times are written so that they sort.
+    let next = run.iter().filter_map(|day| day.next_attempt_at.as_deref()).min();
+    let next = next.map(|next| format!("next look {next}"));
+    of_run(run.len(), said(day).into_iter().chain(next).collect::<Vec<_>>().join("; "))
+}
+
+/// What there is to say of a day, but for when it is looked at next.
+fn said(day: &DayStatus) -> Vec<String> {
     let late = day.late.then(|| "late".to_owned());
     let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
-    let next = day.next_attempt_at.as_ref().map(|next| format!("next look {next}"));
-    [late, held, day.error.clone(), day.note.clone(), newer, next].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == "loaded");
+    let rejected = rejected.map(|rows| format!("{} rejected", counted(rows, "row")));
+    [rejected, late, held, day.error.clone(), day.note.clone(), newer].into_iter().flatten().collect()
 }
 
 fn render_workers(workers: &[WorkerStatus]) -> String {

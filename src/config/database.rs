@@ -23,10 +23,13 @@ pub(super) fn read(
     environment: &Environment,
     folder: &Path,
 ) -> (DatabaseUrl, String) {
-    let state = environment.path("STATE_DIRECTORY");
-    let parse = |text: &str| DatabaseUrl::parse(text, state).map_err(|error| error.to_string());
+    let state = environment.path("STATE_DIRECTORY").map(first_of);
+    // What a file of the configuration says belongs to that file's folder, wherever a command is run; what stands in a
+    // variable, to the folder in which that was typed.
+    let beside = state.or(Some(folder).filter(|folder| *folder != Path::new(".")));
+    let parse = |text: &str, folder| DatabaseUrl::parse(text, folder).map_err(|error| error.to_string());
     // A problem's value is never shown: what could not be read as a URL may be a password all the more.
-    let elsewhere = |origin: String, text: &str| match parse(text) {
+    let elsewhere = |origin: String, text: &str, folder| match parse(text, folder) {
         Ok(url) => Some((url, origin)),
         Err(message) => {
             report.elsewhere(&origin, "database.url", Some("***"), message);
@@ -39,13 +42,14 @@ pub(super) fn read(
     });
     // The variable's value stands in the section instead of the file's where both are set.
     let in_variable = environment.get(&environment.name_of("database.url")).is_some();
-    let in_section =
-        section.read("url", |value| Ok((parse(&some_text(value)?)?, report.origin("database.url", Some(value)))));
+    let of_section = if in_variable { state } else { beside };
+    let in_section = section
+        .read("url", |value| Ok((parse(&some_text(value)?, of_section)?, report.origin("database.url", Some(value)))));
     let url = match (environment.get(ORIGINAL_VARIABLE), url_file) {
         _ if in_variable => in_section,
-        (Some(text), _) => elsewhere(ORIGINAL_VARIABLE.to_owned(), text),
+        (Some(text), _) => elsewhere(ORIGINAL_VARIABLE.to_owned(), text, state),
         (None, Some(name)) => match read_file(&name, folder, environment.path("CREDENTIALS_DIRECTORY")) {
-            Ok((path, text)) => elsewhere(path.display().to_string(), &text),
+            Ok((path, text)) => elsewhere(path.display().to_string(), &text, beside),
             Err(message) => {
                 section.wrong("url_file", message);
                 None
@@ -54,7 +58,13 @@ pub(super) fn read(
         (None, None) => in_section,
     };
     section.finish();
-    url.unwrap_or_else(|| (parse(DEFAULT).unwrap_or(Settings::default().database.url), keys::DEFAULT.to_owned()))
+    let default = || parse(DEFAULT, beside).unwrap_or(Settings::default().database.url);
+    url.unwrap_or_else(|| (default(), keys::DEFAULT.to_owned()))
+}
+
+/// The first of the folders that a service manager names with colons between them.
+fn first_of(folders: &Path) -> &Path {
+    folders.to_str().and_then(|text| text.split(':').next()).map_or(folders, Path::new)
 }
 
 /// The file's text, without the line end that editors add, from the main file's folder or the service manager's.

@@ -101,6 +101,8 @@ pub enum News {
         state: State,
         /// The rows that were loaded, where they were.
         rows_loaded: Option<i64>,
+        /// The rows of its file that could not be taken, where it was loaded.
+        rows_rejected: Option<i64>,
         /// What went wrong, for a person; it may hold a value of the file.
         error: Option<String>,
     },
@@ -218,7 +220,8 @@ impl Board {
         };
         let state = if report.stays_loaded { State::Loaded } else { state };
         let rows_loaded = report.measured.rows_loaded.filter(|_| !report.stays_loaded);
-        self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, error });
+        let rows_rejected = report.measured.rows_rejected.filter(|_| matches!(report.outcome, Outcome::Loaded));
+        self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, rows_rejected, error });
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Days {
     pub all: Vec<Day>,
     /// Those that are not loaded, oldest first.
     pub not_loaded: Vec<NotLoaded>,
+    /// Loaded ones of which rows were rejected, oldest first.
+    pub with_rejects: Vec<Day>,
 }
 
 /// A day that has a row and is not loaded.
@@ -53,7 +55,16 @@ pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<Days, DbError> {
         .select(NotLoaded::as_select())
         .load(c))
     .doing("reading which days are not loaded")?;
-    Ok(Days { all: all.into_iter().map(Day::new).collect(), not_loaded })
+    let has_rejects = diesel::dsl::sql::<diesel::sql_types::Bool>("rows_rejected > 0");
+    let with_rejects: Vec<NaiveDate> = on!(conn, c => of_dataset()
+        .filter(has_rejects)
+        .filter(processed_days::state.eq("loaded"))
+        .order(processed_days::day)
+        .select(processed_days::day)
+        .load(c))
+    .doing("reading which days have rejected rows")?;
+    let days = |days: Vec<NaiveDate>| days.into_iter().map(Day::new).collect();
+    Ok(Days { all: days(all), not_loaded, with_rejects: days(with_rejects) })
 }
 
 /// What is told of a day in short.
@@ -66,6 +77,8 @@ pub struct Told {
     pub state: Stored,
     /// Rows that were loaded.
     pub rows_loaded: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
     /// What went wrong.
     pub error: Option<String>,
 }

@@ -21,6 +21,8 @@ const MOST_ATTENTION: usize = 20;
 pub struct Summary {
     /// How many days are in each state; `missing` counts wanted days without a row. A state without days is not in it.
     pub counts: BTreeMap<&'static str, u64>,
+    /// How many loaded days have rejected rows. They are among the loaded ones.
+    pub with_rejects: u64,
     /// How many failed days have no attempts left. They are among the failed ones.
     pub failed_for_good: u64,
     /// How many wanted days are past their deadline and neither in the target nor left out.
@@ -52,6 +54,8 @@ pub struct RecentDay {
     pub late: bool,
     /// Rows that were loaded.
     pub rows_loaded: Option<i64>,
+    /// Rows that could not be taken.
+    pub rows_rejected: Option<i64>,
     /// What went wrong, or what was found in place of the file.
     pub error: Option<String>,
 }
@@ -88,6 +92,7 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
         for recent in summary.recent.iter_mut().filter(|recent| recent.day == day) {
             recent.state = told.state.0.name();
             recent.rows_loaded = told.rows_loaded;
+            recent.rows_rejected = told.rows_rejected;
             recent.error.clone_from(&told.error);
         }
     }
@@ -165,7 +170,8 @@ impl Summary {
     /// What can be told of the days without reading their rows.
     fn of(days: &Days, wanted: &Wanted, max_attempts: u32) -> Self {
         let briefs = briefs(days, wanted);
-        let mut summary = Self::default();
+        let mut summary =
+            Self { with_rejects: days.with_rejects.len().try_into().unwrap_or(u64::MAX), ..Self::default() };
         for brief in &briefs {
             *summary.counts.entry(brief.name()).or_default() += 1;
             summary.late += u64::from(brief.late);
@@ -187,6 +193,7 @@ impl Summary {
             state: brief.name(),
             late: brief.late,
             rows_loaded: None,
+            rows_rejected: None,
             error: None,
         });
         summary.recent = recent.collect();
@@ -221,7 +228,7 @@ mod tests {
     /// Of wanted days 1 to `newest`, those with a row, and the ones among them that are not loaded.
     fn summary(newest: u32, late_to: Option<u32>, all: &[u32], not_loaded: Vec<NotLoaded>) -> Summary {
         let wanted = Wanted { days: (1..=newest).map(day).collect(), next_tick: None, late_to: late_to.map(day) };
-        let days = Days { all: all.iter().map(|number| day(*number)).collect(), not_loaded };
+        let days = Days { all: all.iter().map(|number| day(*number)).collect(), not_loaded, ..Days::default() };
         Summary::of(&days, &wanted, ATTEMPTS)
     }
 
@@ -283,7 +290,8 @@ mod tests {
     fn a_summary_stays_short() {
         let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
         let refused = |day: &Day| NotLoaded { day: day.date(), ..row(1, State::Refused, 1, false) };
-        let days = Days { all: wanted.days.clone(), not_loaded: wanted.days.iter().map(refused).collect() };
+        let days =
+            Days { all: wanted.days.clone(), not_loaded: wanted.days.iter().map(refused).collect(), ..Days::default() };
         let summary = Summary::of(&days, &wanted, ATTEMPTS);
         assert_eq!((summary.recent.len(), summary.attention.len()), (RECENT, MOST_ATTENTION));
         assert_eq!((summary.attention_total, summary.attention[0].day), (4000, day(1)));

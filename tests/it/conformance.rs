@@ -65,8 +65,7 @@ fn a_dry_run_touches_nothing(database: &dyn Database) {
     let ran = project.succeed(&["catch-up", "--dry-run", "--to", "2024-03-02"]);
     assert_eq!(
         ran.stdout,
-        "DATASET  DAY         WOULD BE  BECAUSE\norders   2024-03-01  loaded    missing\n\
-         orders   2024-03-02  loaded    missing\n"
+        "DATASET  DAY                     WOULD BE  BECAUSE\norders   2024-03-01..2024-03-02  tried     2 days: missing\n"
     );
     let tables = if database.url().starts_with("postgres") {
         database.line("select count(*) from pg_tables where schemaname = 'public'")
@@ -77,7 +76,7 @@ fn a_dry_run_touches_nothing(database: &dyn Database) {
     assert_eq!(tables, "0");
     project.succeed(&["catch-up", "--to", "2024-03-02"]);
     let ran = project.succeed(&["catch-up", "--dry-run", "--to", "2024-03-02"]);
-    assert!(ran.stdout.contains("2024-03-02  loaded    its file was not there; look again"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2024-03-02  tried     its file was not there; look again"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("2024-03-01"), "{}", ran.stdout);
 }
 

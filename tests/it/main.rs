@@ -17,6 +17,7 @@ mod exit_codes;
 mod found;
 mod goldens;
 mod logging;
+mod many_days;
 mod metrics;
 mod packaging;
 mod postgres_tls;

@@ -9,19 +9,19 @@ use crate::support::Database;
 use crate::support::project::Ran;
 use crate::support::sqlite::SqliteDatabase;
 
-/// A copy of `sample/` in a folder of its own, where the database is made too.
+/// A copy of `sample/` in a folder of its own; the database is made beside its configuration.
 struct Sample(SqliteDatabase);
 
 impl Sample {
     fn new() -> Self {
-        let database = SqliteDatabase::new();
+        let database = SqliteDatabase::named("sample/dayfill.db");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sample"), &database.folder().join("sample"));
         Self(database)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Ran {
         let mut command = Command::new(program);
-        // No variable says where the database is: the default is the working folder's dayfill.db.
+        // No variable says where the database is: the default is dayfill.db beside the configuration.
         command.env_clear().current_dir(self.0.folder()).args(["--config", "sample/dayfill.toml"]).args(arguments);
         Ran::of(command.stdin(Stdio::null()))
     }
@@ -90,4 +90,29 @@ fn the_originals_program_prints_the_originals_lines() {
     );
     // It has that one command and no other.
     assert_eq!(sample.run(ALGOLIA_ETL, &["catch-up"]).code, 2);
+}
+
+/// Whoever tries the sample and then loads days of their own from the same folder has two databases.
+#[test]
+fn two_configurations_do_not_share_the_default_database() {
+    let sample = Sample::new();
+    let folder = sample.0.folder();
+    assert_eq!(sample.run(DAYFILL, &["catch-up"]).code, 0);
+    std::fs::create_dir_all(folder.join("config")).unwrap();
+    let own = |name: &str| std::fs::copy(folder.join("sample").join(name), folder.join("config").join(name)).unwrap();
+    std::fs::create_dir(folder.join("config/datasets")).unwrap();
+    for name in ["dayfill.toml", "datasets/shopify_config.toml", "2019-04-01.csv"] {
+        own(name);
+    }
+    let mut command = Command::new(ALGOLIA_ETL);
+    command.env_clear().current_dir(folder).stdin(Stdio::null());
+    let ran = Ran::of(command.args(["run-etl", "--start-date", "2019-04-01", "--end-date", "2019-04-01"]));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(folder.join("config/dayfill.db").exists() && !folder.join("dayfill.db").exists());
+    assert_eq!(sample.0.line("select count(*) from load_attempts where trigger = 'run-etl'"), "0");
+    // From another folder it is the same database.
+    let mut command = Command::new(DAYFILL);
+    command.env_clear().current_dir(folder.join("sample")).stdin(Stdio::null());
+    let ran = Ran::of(command.args(["--config", "dayfill.toml", "status"]));
+    assert!(ran.stdout.starts_with("shopify_config into algolia_output: 6 loaded, 1 waiting;"), "{ran:#?}");
 }

@@ -17,6 +17,17 @@ fn the_url_comes_from_the_first_place_that_has_one() {
     assert_eq!(url(&folder, [(ours, ""), (theirs, ""), (state, "/s")]), sqlite("/s/main.db"));
     let folder = Folder::new("").write("datasets/a.toml", GOOD);
     assert_eq!(url(&folder, [(ours, ""), (theirs, ""), (state, "/s")]), sqlite("/s/dayfill.db"));
+    // Without a state directory what a file says, and the default, lie beside the main file.
+    let beside = |folder: &Folder, name: &str| DatabaseUrl::Sqlite(folder.0.path().join(name));
+    let nothing = [(ours, ""), (theirs, ""), (state, "")];
+    assert_eq!(url(&folder, nothing), beside(&folder, "dayfill.db"));
+    assert_eq!(url(&folder, [(ours, ""), (theirs, "sqlite:2.db"), (state, "")]), sqlite("2.db"));
+    for (main, name) in
+        [("[database]\nurl = \"sqlite:main.db\"", "main.db"), ("[database]\nurl_file = \"url\"", "file.db")]
+    {
+        let folder = Folder::new(main).write("url", "sqlite:file.db\n").write("datasets/a.toml", GOOD);
+        assert_eq!(url(&folder, nothing), beside(&folder, name));
+    }
     let shown = folder.load([(theirs, "postgresql+psycopg2://u:secret@h/d")]).unwrap().settings;
     assert_eq!(shown.database.url.to_string(), "postgres://u:***@h/d");
     assert!(!format!("{shown:?}").contains("secret"));
@@ -29,10 +40,11 @@ fn the_databases_url_tells_where_it_was_set() {
     let elsewhere =
         Folder::new(&format!("{main}\nurl_file = \"url\"")).write("url", "sqlite:a.db").write("datasets/a.toml", GOOD);
     let (ours, theirs) = ("DAYFILL__DATABASE__URL", "ALGOLIA_DB_URI");
+    let beside = format!("sqlite:{}", elsewhere.0.path().join("a.db").display());
     for (folder, variables, shown, origin) in [
         (&in_file, [(ours, ""), (theirs, "")], "postgres://u:***@h/d", "dayfill.toml"),
         (&in_file, [(ours, ""), (theirs, "sqlite:b.db")], "sqlite:b.db", theirs),
-        (&elsewhere, [(ours, ""), (theirs, "")], "sqlite:a.db", "url"),
+        (&elsewhere, [(ours, ""), (theirs, "")], &beside, "url"),
         (&elsewhere, [(ours, "sqlite:c.db"), (theirs, "sqlite:b.db")], "sqlite:c.db", ours),
     ] {
         let keys = folder.load(variables).unwrap().keys;

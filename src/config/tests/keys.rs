@@ -9,7 +9,8 @@ fn every_key_tells_where_it_was_set() {
     let keys = folder.load(variables).unwrap().keys;
     let told = |key: &str| {
         let given = keys.get(key).unwrap_or_else(|| panic!("{key}: {keys:?}"));
-        (given.shown.clone(), given.origin.replace(&format!("{}/", folder.0.path().display()), ""))
+        let shown = given.shown.replace(&format!("{}/", folder.0.path().display()), "");
+        (shown, given.origin.replace(&format!("{}/", folder.0.path().display()), ""))
     };
     for (key, shown, origin) in [
         ("claim.lease", "\"6s\"", "DAYFILL__CLAIM__LEASE"),

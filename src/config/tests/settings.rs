@@ -5,13 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Folder, GOOD, shipped};
-use crate::config::Settings;
+use crate::config::{Database, Settings};
+use crate::db::url::DatabaseUrl;
 
 #[test]
 fn the_shipped_main_file_is_the_defaults() {
-    assert_eq!(shipped().settings, Settings::default());
-    let empty = Folder::new("").write("datasets/a.toml", GOOD).load([]).unwrap();
-    assert_eq!(empty.settings, Settings::default());
+    // The default database lies beside the main file.
+    let beside = |folder: &Path| {
+        let url = DatabaseUrl::Sqlite(folder.join("dayfill.db"));
+        Settings { database: Database { url }, ..Settings::default() }
+    };
+    assert_eq!(shipped().settings, beside(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config")));
+    let folder = Folder::new("").write("datasets/a.toml", GOOD);
+    assert_eq!(folder.load([]).unwrap().settings, beside(folder.0.path()));
 }
 
 #[test]

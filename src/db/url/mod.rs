@@ -69,13 +69,12 @@ pub enum UrlError {
 }
 
 impl DatabaseUrl {
-    /// Reads a URL. A relative path of `sqlite:` lies in the state directory where there is one (the first, where a
-    /// service manager names several with colons between them), else in the working folder.
-    pub fn parse(text: &str, state_directory: Option<&Path>) -> Result<Self, UrlError> {
+    /// Reads a URL. A relative path of `sqlite:` lies in that folder where there is one, else in the working folder.
+    pub fn parse(text: &str, folder: Option<&Path>) -> Result<Self, UrlError> {
         let text = text.trim();
         let (scheme, rest) = text.split_once(':').ok_or(UrlError::NoScheme)?;
         match (scheme, rest.strip_prefix("//")) {
-            ("sqlite", _) => sqlite_path(rest, state_directory).map(Self::Sqlite),
+            ("sqlite", _) => sqlite_path(rest, folder).map(Self::Sqlite),
             ("postgres" | "postgresql" | "postgresql+psycopg2" | "postgres+psycopg2", Some(rest)) => {
                 PostgresUrl::parse(rest).map(Self::Postgres)
             }
@@ -132,7 +131,7 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-fn sqlite_path(rest: &str, state_directory: Option<&Path>) -> Result<PathBuf, UrlError> {
+fn sqlite_path(rest: &str, folder: Option<&Path>) -> Result<PathBuf, UrlError> {
     let path = match rest.strip_prefix("//") {
         None => rest,
         Some(path) if path.is_empty() || path.starts_with('/') => path,
@@ -147,10 +146,6 @@ fn sqlite_path(rest: &str, state_directory: Option<&Path>) -> Result<PathBuf, Ur
         _ if path.contains('\0') => return Err(UrlError::NotText("path")),
         _ => {}
     }
-    let folder = state_directory.map(|folders| {
-        let first = folders.to_str().and_then(|text| text.split(':').next());
-        first.map_or(folders, Path::new)
-    });
     Ok(folder.unwrap_or(Path::new("")).join(path))
 }
 
@@ -178,7 +173,7 @@ mod tests {
         for (url, state, path) in [
             ("sqlite:dayfill.db", None, "dayfill.db"),
             ("sqlite:dayfill.db", Some("/var/lib/dayfill"), "/var/lib/dayfill/dayfill.db"),
-            ("sqlite:dayfill.db", Some("/var/lib/a:/var/lib/b"), "/var/lib/a/dayfill.db"),
+            ("sqlite:dayfill.db", Some("shop/etl:2"), "shop/etl:2/dayfill.db"),
             ("sqlite:/tmp/x.db", Some("/var/lib/dayfill"), "/tmp/x.db"),
             ("sqlite:///tmp/x.db", None, "/tmp/x.db"),
             (" sqlite:a b.db\n", None, "a b.db"),

@@ -251,7 +251,7 @@ fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
     if action == Action::Skip && moved().count() <= MOST_NEWS {
         for effect in moved() {
             let (dataset, day, state) = (dataset.name.clone(), effect.day, State::Skipped);
-            board.tell(News::Day { dataset, day, state, rows_loaded: None, error: None });
+            board.tell(News::Day { dataset, day, state, rows_loaded: None, rows_rejected: None, error: None });
         }
     }
     if moved().next().is_some() {

@@ -22,7 +22,8 @@ impl Seen {
             let before = self.0.iter().find(|(seen, _)| Arc::ptr_eq(seen, flight)).map(|(_, before)| before);
             if before.is_none() {
                 let (dataset, state) = (flight.dataset.as_str(), State::Running.name());
-                let event = DayEvent { dataset, day: flight.day, state, rows_loaded: None, error: None };
+                let event =
+                    DayEvent { dataset, day: flight.day, state, rows_loaded: None, rows_rejected: None, error: None };
                 frames.push(frame("day", &event));
             }
             if before != Some(&progress) {

@@ -29,6 +29,8 @@ pub struct DayEvent<'a> {
     pub state: &'static str,
     /// The rows that were loaded.
     pub rows_loaded: Option<i64>,
+    /// The rows of its file that could not be taken, where it was loaded.
+    pub rows_rejected: Option<i64>,
     /// What went wrong.
     pub error: Option<&'a str>,
 }
@@ -90,6 +92,7 @@ mod tests {
             day: "2024-03-01".parse().unwrap(),
             state: "failed",
             rows_loaded: None,
+            rows_rejected: None,
             error: Some("two\nlines\r\nand \"quotes\""),
         };
         let frame = frame("day", &event);
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(
             text,
             "event: day\ndata: {\"dataset\":\"orders\",\"day\":\"2024-03-01\",\"state\":\"failed\",\
-             \"rows_loaded\":null,\"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
+             \"rows_loaded\":null,\"rows_rejected\":null,\"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
         );
         assert_eq!(frame_of_daemon(), "event: daemon\ndata: {}\n\n");
     }

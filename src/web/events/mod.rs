@@ -147,9 +147,10 @@ impl Events {
             self.told.fetch_add(1, Ordering::SeqCst);
         }
         match news {
-            News::Day { dataset, day, state, rows_loaded, error } if self.listeners() > 0 => {
+            News::Day { dataset, day, state, rows_loaded, rows_rejected, error } if self.listeners() > 0 => {
                 let (dataset, state, error) = (dataset.as_str(), state.name(), error.as_deref());
-                self.send(frame("day", &DayEvent { dataset, day: *day, state, rows_loaded: *rows_loaded, error }));
+                let (day, rows_loaded, rows_rejected) = (*day, *rows_loaded, *rows_rejected);
+                self.send(frame("day", &DayEvent { dataset, day, state, rows_loaded, rows_rejected, error }));
             }
             News::Day { .. } => {}
             News::Dataset(name) => gathered.dataset(name.clone()),

@@ -1,12 +1,12 @@
 //! The page of a dataset: its facts, its calendar, its charts, and the days that are not loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::response::Html;
 use chrono::Utc;
 
-use super::parts::{cell_state, counts, instant, loading, pause, rows, state_of};
+use super::parts::{cell_state, counts, instant, loading, pause, rows, state_of, state_with_rejects};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -23,13 +23,16 @@ use crate::status::{self, DayStatus, Selection, Summary, Wanted};
 use crate::web::parameters::InPath;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, Cell, DatasetPage, Measure, OpenDay};
+use crate::web::view::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay};
 
 /// How many days the charts show.
 const HISTORY: usize = 90;
 
 /// How many of the days that are not loaded are listed.
 const LISTED: usize = 200;
+
+/// A loaded day, as a cell shows it.
+const LOADED: CellState = CellState::Stored(DayState::Loaded);
 
 /// What is read of a dataset.
 struct Read {
@@ -64,6 +67,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
     let mut states: BTreeMap<Day, Option<DayState>> = wanted.days.iter().map(|day| (*day, None)).collect();
     states.extend(read.all.iter().map(|day| (*day, Some(DayState::Loaded))));
     states.extend(read.not_loaded.iter().map(|row| (Day::new(row.day), Some(row.state.0))));
+    let with_rejects: BTreeSet<Day> = read.with_rejects.into_iter().collect();
     let newest = states.keys().next_back().copied();
     let history = match newest {
         None => Vec::new(),
@@ -86,7 +90,10 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
         }
     };
     let told: BTreeMap<Day, &DayStatus> = history.iter().chain(&open).map(|day| (day.day, day)).collect();
-    let cells = states.iter().map(|(day, state)| cell(*day, *state, told.get(day).copied(), &wanted)).collect();
+    let mut cells: Vec<Cell> =
+        states.iter().map(|(day, state)| cell(*day, *state, told.get(day).copied(), &wanted)).collect();
+    let is_marked = |cell: &&mut Cell| cell.state == LOADED && with_rejects.contains(&cell.day);
+    cells.iter_mut().filter(is_marked).for_each(|cell| cell.state = CellState::WithRejects);
     Ok(Read { wanted, summary, paused, cells, history, open, open_total })
 }
 
@@ -95,6 +102,7 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
         day,
         state: cell_state(state),
         rows: told.and_then(|day| day.rows_loaded).map(i64::unsigned_abs),
+        rejected: told.and_then(|day| day.rows_rejected).map(i64::unsigned_abs),
         detail: told.and_then(|day| day.error.clone().or_else(|| day.note.clone())),
         late: told.map_or_else(|| wanted.is_late(day, state, state == Some(DayState::Loaded)), |day| day.late),
     }
@@ -118,6 +126,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         pause: paused.as_ref().map(pause),
         trouble: shown.trouble.clone(),
         late: summary.late,
+        with_rejects: summary.with_rejects,
         counts: counts(&summary),
         last_loaded: summary.last_loaded,
         actions: if may_change { actions(paused.is_some()) } else { Vec::new() },
@@ -139,7 +148,7 @@ fn actions(paused: bool) -> Vec<Action> {
 fn measure(day: &DayStatus) -> Measure {
     Measure {
         day: day.day,
-        state: state_of(day.state),
+        state: state_with_rejects(day.state, day.rows_rejected),
         rows: rows(day),
         duration_ms: day.duration_ms.map(i64::unsigned_abs),
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::paging::{Paged, Place};
-use super::parts::{instant, one_loading, rows, state_of};
+use super::parts::{instant, one_loading, rows, state_with_rejects};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -114,7 +114,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
         day: day.day,
-        state: state_of(day.state),
+        state: state_with_rejects(day.state, day.rows_rejected),
         wanted: day.wanted,
         late: day.late,
         older_definition: day.older_definition,
@@ -127,7 +127,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         steps: attempts.first().map(|attempt| steps(attempt, &day)).unwrap_or_default(),
         rows: rows(&day),
         file: file(&day),
-        rejects: shown_rejects(rejects, rejects_total),
+        rejects: shown_rejects(rejects, rejects_total, day.rows_rejected),
         attempts: attempts.iter().enumerate().map(|(place, it)| told(it, series_end(place, it, &day, most))).collect(),
         previous: neighbours.0,
         next: neighbours.1,
@@ -157,11 +157,13 @@ fn file(day: &DayStatus) -> File {
     }
 }
 
-fn shown_rejects(rejects: Paged<RejectedRowStatus>, total: u64) -> Rejects {
+fn shown_rejects(rejects: Paged<RejectedRowStatus>, total: u64, counted: Option<i64>) -> Rejects {
     let Paged { items, before, behind } = rejects;
     let rows: Vec<Reject> = items.into_iter().map(reject).collect();
     Rejects {
         total,
+        // Where not all rows are kept, it is not known how many lines those span that are.
+        lines: counted.map(i64::unsigned_abs).filter(|lines| (1..rejects::KEPT).contains(&total) && *lines > total),
         before: rows.first().map(|row| row.line).filter(|_| before),
         behind: rows.last().map(|row| row.line).filter(|_| behind),
         rows,
@@ -180,7 +182,7 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     let all = [
         (Step::Source, attempt.source_ms, bytes.unwrap_or_default()),
         (Step::Stage, attempt.stage_ms, counted_rows(attempt.rows_read)),
-        (Step::Audit, attempt.audit_ms, counted_rows(attempt.rows_rejected).replace("row", "rejected row")),
+        (Step::Audit, attempt.audit_ms, counted_rows(attempt.rows_rejected).replace("row", "rejected line")),
         (Step::Publish, attempt.publish_ms, counted_rows(attempt.rows_loaded)),
     ];
     let mut at: Option<DateTime<Utc>> = instant(&attempt.started_at);

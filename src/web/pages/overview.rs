@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Html;
 use serde::Deserialize;
 
-use super::parts::{counts, loading, pause, state_of};
+use super::parts::{counts, loading, pause, state_with_rejects};
 use super::{Asking, PagesState};
 use crate::daemon::{DatasetShown, Shown};
 use crate::dataset::DatasetName;
@@ -97,14 +97,16 @@ fn days(summary: &Summary) -> DaysInShort {
         counts: counts(summary),
         last_loaded: summary.last_loaded,
         late: summary.late,
+        with_rejects: summary.with_rejects,
     }
 }
 
 fn cell(recent: &RecentDay) -> Cell {
     Cell {
         day: recent.day,
-        state: state_of(recent.state),
+        state: state_with_rejects(recent.state, recent.rows_rejected),
         rows: recent.rows_loaded.map(i64::unsigned_abs),
+        rejected: recent.rows_rejected.map(i64::unsigned_abs),
         detail: recent.error.clone(),
         late: recent.late,
     }

@@ -21,6 +21,14 @@ pub(super) fn cell_state(state: Option<DayState>) -> CellState {
     state.map_or(CellState::Missing, CellState::Stored)
 }
 
+/// A day's state by its name and its rejected rows, as a cell shows it.
+pub(super) fn state_with_rejects(name: &str, rejected: Option<i64>) -> CellState {
+    match state_of(name) {
+        CellState::Stored(DayState::Loaded) if rejected > Some(0) => CellState::WithRejects,
+        state => state,
+    }
+}
+
 /// A pause, as a page shows it.
 pub(super) fn pause(paused: &Paused) -> Pause {
     Pause { since: paused.at.and_utc(), by: paused.who.clone(), reason: paused.reason.clone() }

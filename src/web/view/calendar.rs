@@ -189,7 +189,14 @@ mod tests {
 
     #[test]
     fn a_month_shows_its_most_urgent_day() {
-        let cell = |day: &str, state| Cell { day: day.parse().unwrap(), state, rows: None, detail: None, late: false };
+        let cell = |day: &str, state| Cell {
+            day: day.parse().unwrap(),
+            state,
+            rows: None,
+            rejected: None,
+            detail: None,
+            late: false,
+        };
         let loaded = CellState::Stored(State::Loaded);
         let cells = [
             cell("2026-03-30", loaded),
@@ -214,6 +221,7 @@ mod tests {
             day: day.parse().unwrap(),
             state: CellState::Missing,
             rows: None,
+            rejected: None,
             detail: None,
             late: false,
         });

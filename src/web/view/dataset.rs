@@ -44,7 +44,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
         nav.crumbs aria-label="Where this is" { a href=(frame.links.overview()) { "Datasets" } }
         div.head data-dataset=(page.name) data-marks={ (page.late > 0) (page.pause.is_some()) } {
-            h1 { (page.name) " " (badges(page.late, page.pause.as_ref())) }
+            h1 { (page.name) " " (badges(page.late, page.with_rejects, page.pause.as_ref())) }
             (actions(frame, page))
         }
         @if let Some(trouble) = &page.trouble {

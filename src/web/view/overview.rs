@@ -98,11 +98,11 @@ fn filter(links: &Links, page: &Overview) -> Markup {
 
 fn row(links: &Links, dataset: &DatasetRow) -> Markup {
     let DatasetRow { name, days, pause, .. } = dataset;
-    let late = days.as_ref().map_or(0, |days| days.late);
+    let (late, with_rejects) = days.as_ref().map_or((0, 0), |days| (days.late, days.with_rejects));
     html! {
         li.row data-dataset=(name) data-marks={ (late > 0) (pause.is_some()) } {
             div.name {
-                h3 { a href=(links.dataset(name)) { (name) } (badges(late, pause.as_ref())) }
+                h3 { a href=(links.dataset(name)) { (name) } (badges(late, with_rejects, pause.as_ref())) }
                 code title=(dataset.source) { (dataset.source) }
             }
             div.now {

@@ -33,10 +33,13 @@ pub(super) fn counts(counts: Option<&[StateCount]>) -> Markup {
     }
 }
 
-/// The badges of a dataset that is late or on pause.
-pub(super) fn badges(late: u64, pause: Option<&Pause>) -> Markup {
+/// The badges of a dataset that is late, has loaded days with rejected rows, or is on pause.
+pub(super) fn badges(late: u64, with_rejects: u64, pause: Option<&Pause>) -> Markup {
     html! {
         @if late > 0 { span.badge.urgent { i.m.late {} (number(late)) " late" } }
+        @if with_rejects > 0 {
+            span.badge title="Loaded days of which rows were rejected" { i.m.rejects {} (number(with_rejects)) " with rejects" }
+        }
         @if let Some(pause) = pause { span.badge title=(why_paused(pause)) { i.m.paused {} "paused" } }
     }
 }

@@ -9,8 +9,9 @@ use crate::web::view::model::{Action, Cell, CellState, Pause, Why};
 
 impl CellState {
     /// All of them, in the order a legend names them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Stored(State::Loaded),
+        Self::WithRejects,
         Self::Stored(State::Running),
         Self::Stored(State::Waiting),
         Self::Missing,
@@ -27,6 +28,7 @@ impl CellState {
     pub fn word(self) -> &'static str {
         match self {
             Self::Stored(state) => state.name(),
+            Self::WithRejects => "loaded with rejects",
             Self::Missing => "missing",
             Self::NotWanted => "not wanted",
             Self::Future => "to come",
@@ -36,6 +38,7 @@ impl CellState {
     /// Its class in the style sheet, which draws its mark; the script makes it from the state's name.
     pub(super) fn class(self) -> &'static str {
         match self {
+            Self::WithRejects => "rejects",
             Self::NotWanted => "unwanted",
             Self::Future => "future",
             other => other.word(),
@@ -46,6 +49,7 @@ impl CellState {
     pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::Stored(State::Loaded) => "The target holds its rows.",
+            Self::WithRejects => "The target holds its rows, but for those that were rejected.",
             Self::Stored(State::Running) => "A process is loading it.",
             Self::Stored(State::Waiting) => "Its file is not there yet. It is looked for again.",
             Self::Stored(State::Failed) => "An attempt went wrong. It is tried again while attempts are left.",
@@ -67,12 +71,13 @@ impl CellState {
             Self::NotWanted => 1,
             Self::Stored(State::Loaded) => 2,
             Self::Stored(State::Skipped) => 3,
-            Self::Stored(State::Absent) => 4,
-            Self::Stored(State::Running) => 5,
-            Self::Stored(State::Waiting) => 6,
-            Self::Missing => 7,
-            Self::Stored(State::Failed) => 8,
-            Self::Stored(State::Refused) => 9,
+            Self::WithRejects => 4,
+            Self::Stored(State::Absent) => 5,
+            Self::Stored(State::Running) => 6,
+            Self::Stored(State::Waiting) => 7,
+            Self::Missing => 8,
+            Self::Stored(State::Failed) => 9,
+            Self::Stored(State::Refused) => 10,
         }
     }
 }
@@ -130,6 +135,9 @@ pub(super) fn cell(cell: &Cell) -> String {
     }
     if let Some(rows) = cell.rows {
         let _ = write!(text, ", {}", of(rows, "row"));
+    }
+    if let (CellState::WithRejects, Some(rejected)) = (cell.state, cell.rejected) {
+        let _ = write!(text, ", {} rejected", number(rejected));
     }
     if let Some(detail) = &cell.detail {
         let _ = write!(text, ". {detail}");

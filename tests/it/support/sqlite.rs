@@ -21,8 +21,13 @@ pub(crate) struct SqliteDatabase {
 impl SqliteDatabase {
     /// A file that is not there yet: the program under test makes it.
     pub(crate) fn new() -> Self {
+        Self::named("dayfill.db")
+    }
+
+    /// The same with that name below its folder.
+    pub(crate) fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("dayfill.db");
+        let path = folder.path().join(name);
         Self { url: format!("sqlite:{}", path.display()), path, folder }
     }
 

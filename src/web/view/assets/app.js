@@ -143,12 +143,15 @@
   const loadOf = (box, day) => box.querySelector(`[data-day="${day}"]`);
   const pageDay = () => document.querySelector("[data-page-day]")?.dataset.pageDay;
 
-  function onDay({ dataset, day, state, rows_loaded: rows, error }) {
+  function onDay({ dataset, day, state, rows_loaded: rows, rows_rejected: bad, error }) {
     for (const box of boxesOf(dataset)) {
       for (const cell of all(`.days a:empty[href$="${day}"]`, box)) {
         if (/failed|refused/.test(cell.className + state)) refresh(QUICK);
-        cell.className = state + (cell.classList.contains("chosen") ? " chosen" : "");
-        cell.title = `${day}: ${state}${rows == null ? "" : ", " + of(rows, "row")}${error ? ". " + error : ""}`;
+        cell.className = (bad ? "rejects" : state) + (cell.classList.contains("chosen") ? " chosen" : "");
+        const words = [day + ": " + state + (bad ? " with rejects" : "")];
+        if (rows != null) words.push(of(rows, "row"));
+        if (bad) words.push(number(bad) + " rejected");
+        cell.title = words.join(", ") + (error ? ". " + error : "");
       }
       if (state !== "running") loadOf(box, day)?.remove();
       refresh(day === pageDay() ? QUICK : SLOW);

@@ -60,7 +60,7 @@ fn said(frame: &Frame, page: &DayPage) -> Markup {
 fn buttons(frame: &Frame, page: &DayPage) -> Markup {
     let may = |action: &Action| page.actions.contains(action);
     // One button stands out where something is to be done; a loaded day wants nothing.
-    let wants = !matches!(page.state, CellState::Stored(State::Loaded | State::Skipped));
+    let wants = !matches!(page.state, CellState::Stored(State::Loaded | State::Skipped) | CellState::WithRejects);
     html! {
         div.actions {
             @for (place, action) in OPEN.into_iter().filter(may).enumerate() {

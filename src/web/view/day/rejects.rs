@@ -32,6 +32,9 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
             "rejects",
             "Rejected rows",
             &html! {
+                @if let Some(lines) = rejects.lines {
+                    p.soft { (of(rejects.total, "row")) ", " (of(lines, "line")) " of the file: a rejected row counts as the lines that it spans." }
+                }
                 @if before.is_some() || behind.is_some() { p.soft { (of(rejects.total, "row")) " are kept." } }
                 (scrolls("Rejected rows, a table", &table))
                 (beside(before, behind, ("previous", "next")))

@@ -32,15 +32,24 @@ fn step(done: &StepDone) -> Markup {
 /// The counts as a bar and as words.
 pub(super) fn counted(_: &Frame, page: &DayPage) -> Option<Markup> {
     let rows = page.rows?;
-    let parts = [("loaded", rows.loaded), ("filtered", rows.filtered), ("rejected", rows.rejected)];
+    let known = rows.loaded + rows.filtered + rows.rejected;
+    // What a refused file has beside its rejects is neither loaded nor filtered.
+    let parts = [
+        ("loaded", "row", "loaded", rows.loaded),
+        ("filtered", "row", "filtered", rows.filtered),
+        ("rejected", "line", "rejected", rows.rejected),
+        ("rest", "row", "not loaded", rows.read.saturating_sub(known)),
+    ];
+    let parts: Vec<_> = parts.into_iter().filter(|(class, .., count)| *class != "rest" || *count > 0).collect();
+    let drawn: Vec<_> = parts.iter().map(|(class, .., count)| (*class, *count)).collect();
     Some(panel(
         "rows",
         "Rows",
         &html! {
-            (bar(rows, &parts))
+            (bar(rows, &drawn))
             p.keys {
-                b { (of(rows.read, "row")) " read" }
-                @for (word, count) in parts { span { i.key.(word) {} (number(count)) " " (word) } }
+                b { (number(rows.read)) " read" }
+                @for (class, what, word, count) in &parts { span { i.key.(class) {} (of(*count, what)) " " (word) } }
             }
         },
     ))

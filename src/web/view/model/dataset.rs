@@ -32,6 +32,8 @@ pub struct DatasetPage {
     pub trouble: Option<String>,
     /// How many days are late.
     pub late: u64,
+    /// How many loaded days have rejected rows.
+    pub with_rejects: u64,
     /// Its days by state.
     pub counts: Vec<StateCount>,
     /// The newest loaded day.

@@ -116,6 +116,8 @@ pub struct Rejects {
     pub rows: Vec<Reject>,
     /// How many are kept.
     pub total: u64,
+    /// How many lines of the file they span, where that is more than there are rows.
+    pub lines: Option<u64>,
     /// The first line of this page, where there are rows before it.
     pub before: Option<u64>,
     /// The last line of this page, where there are rows behind it.

@@ -65,6 +65,8 @@ pub struct Notice {
 pub enum CellState {
     /// It has a row in the state table.
     Stored(State),
+    /// It is loaded, but for rows that could not be taken.
+    WithRejects,
     /// It is wanted and has none.
     Missing,
     /// The schedule does not want it.
@@ -82,6 +84,8 @@ pub struct Cell {
     pub state: CellState,
     /// The rows that were loaded.
     pub rows: Option<u64>,
+    /// The rows of its file that could not be taken.
+    pub rejected: Option<u64>,
     /// What is said of it: an error, a note.
     pub detail: Option<String>,
     /// It is past its deadline.

@@ -87,4 +87,6 @@ pub struct DaysInShort {
     pub last_loaded: Option<Day>,
     /// How many are late.
     pub late: u64,
+    /// How many loaded days have rejected rows.
+    pub with_rejects: u64,
 }

@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 
-use super::{Texts, at, cells, counts, day, loading, noise, range};
+use super::{Texts, at, cells, counts, day, length, loading, noise, range};
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
@@ -14,7 +14,7 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
     let open: Vec<OpenDay> = cells
         .iter()
         .rev()
-        .filter(|cell| cell.state != CellState::Stored(State::Loaded))
+        .filter(|cell| !matches!(cell.state, CellState::Stored(State::Loaded) | CellState::WithRejects))
         .take(12)
         .map(|cell| OpenDay {
             day: cell.day,
@@ -39,6 +39,7 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
         pause: None,
         trouble: None,
         late: 1,
+        with_rejects: length(&cells, CellState::WithRejects),
         counts: counts(&cells),
         last_loaded: Some(day("2026-11-18")),
         actions: Action::ALL.into_iter().filter(|action| *action != Action::Resume).collect(),
@@ -52,11 +53,11 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
 
 fn measure(day: Day, state: CellState) -> Measure {
     let number = u64::from(day.date().num_days_from_ce().unsigned_abs());
-    let loaded = state == CellState::Stored(State::Loaded);
-    let rejected = if noise(number).is_multiple_of(4) { noise(number + 1) % 9 } else { 0 };
+    let loaded = matches!(state, CellState::Stored(State::Loaded) | CellState::WithRejects);
+    let rejected = if state == CellState::WithRejects { 1 + noise(number + 1) % 9 } else { 0 };
     let (filtered, good) = (50 + noise(number + 2) % 20, 1_120 + noise(number + 3) % 60);
     let rows = match state {
-        CellState::Stored(State::Loaded) => {
+        CellState::Stored(State::Loaded) | CellState::WithRejects => {
             Some(RowCounts { read: filtered + rejected + good, filtered, rejected, loaded: good })
         }
         CellState::Stored(State::Refused) => Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0 }),

@@ -102,6 +102,7 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
                 ),
             ],
             total: 190,
+            lines: None,
             before: None,
             behind: Some(1_101),
         },
@@ -117,7 +118,7 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
 pub(in crate::web::view::tests) fn loaded(t: &Texts) -> DayPage {
     DayPage {
         day: day("2026-11-12"),
-        state: CellState::Stored(State::Loaded),
+        state: CellState::WithRejects,
         late: false,
         older_definition: true,
         newer_file: true,
@@ -149,7 +150,7 @@ pub(in crate::web::view::tests) fn running(t: &Texts) -> DayPage {
         loading: Some(loading(true)),
         steps,
         rows: None,
-        rejects: Rejects { rows: Vec::new(), total: 0, before: None, behind: None },
+        rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: vec![attempt(t, 3, 3, None, None)],
         next: None,
         ..refused(&Texts::plain())
@@ -167,7 +168,7 @@ pub(in crate::web::view::tests) fn missing(t: &Texts) -> DayPage {
         steps: Vec::new(),
         rows: None,
         file: File::default(),
-        rejects: Rejects { rows: Vec::new(), total: 0, before: None, behind: None },
+        rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: Vec::new(),
         ..refused(&Texts::plain())
     }

@@ -103,13 +103,15 @@ pub(super) fn cells(t: &Texts, from: &str, to: &str, seed: u64) -> Vec<Cell> {
             (_, 4..7) => CellState::Stored(State::Absent),
             (_, 7..10) => CellState::Stored(State::Skipped),
             (_, 10..12) => CellState::Missing,
+            (_, 12..15) => CellState::WithRejects,
             _ => CellState::Stored(State::Loaded),
         };
-        let loaded = state == CellState::Stored(State::Loaded);
+        let loaded = matches!(state, CellState::Stored(State::Loaded) | CellState::WithRejects);
         Cell {
             day: today,
             state,
             rows: loaded.then_some(1_100 + chance % 90),
+            rejected: (state == CellState::WithRejects).then_some(3),
             detail: (!loaded && left < 9).then(|| t.text(if left == 7 { PROBLEM } else { "no such file" })),
             late: left == 1,
         }
@@ -117,11 +119,13 @@ pub(super) fn cells(t: &Texts, from: &str, to: &str, seed: u64) -> Vec<Cell> {
     DayRange { from: day(from), to }.days().map(cell).collect()
 }
 
+/// How many of these days are in that state.
+fn length(cells: &[Cell], state: CellState) -> u64 {
+    cells.iter().filter(|cell| cell.state == state).count() as u64
+}
+
 fn counts(cells: &[Cell]) -> Vec<StateCount> {
-    CellState::ALL
-        .into_iter()
-        .map(|state| StateCount { state, days: cells.iter().filter(|cell| cell.state == state).count() as u64 })
-        .collect()
+    CellState::ALL.into_iter().map(|state| StateCount { state, days: length(cells, state) }).collect()
 }
 
 fn loading(total: bool) -> Loading {

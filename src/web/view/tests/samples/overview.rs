@@ -1,7 +1,7 @@
 //! Overviews: with much to do, calm, empty.
 
 use super::dataset::pause;
-use super::{PROBLEM, Texts, at, cells, counts, day, loading};
+use super::{PROBLEM, Texts, at, cells, counts, day, length, loading};
 use crate::state::State;
 use crate::web::view::model::{Attention, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
 
@@ -12,6 +12,7 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
         *cell = Cell {
             state: CellState::Stored(State::Loaded),
             rows: Some(1_180),
+            rejected: None,
             detail: None,
             late: false,
             ..cell.clone()
@@ -28,6 +29,7 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
         source: t.text(&format!("s3://shop-exports/{name}/{{day}}.csv.gz")),
         days: Some(DaysInShort {
             counts: counts(&cells),
+            with_rejects: length(&cells, CellState::WithRejects),
             cells,
             last_loaded: Some(day("2026-11-19")),
             late: u64::from(busy),

@@ -1,0 +1,100 @@
+//! What is said of many days, and of loaded days with rejected rows: by `catch-up`, `status` and the log.
+
+use std::fmt::Write as _;
+
+use crate::support::project::{Orders, Project, nightly};
+use crate::support::{Database, on_both};
+
+on_both! {
+    loaded_days_with_rejected_rows_are_told_of
+    days_without_files_share_a_line
+    status_shows_what_is_not_loaded_and_the_last_days
+}
+
+/// A thousand wanted days.
+fn years() -> Orders {
+    Orders { schedule: nightly("2021-06-06", "2024-03-01"), ..Orders::default() }
+}
+
+fn loaded_days_with_rejected_rows_are_told_of(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "50%", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\nb,abc,\n");
+    project.day("2024-03-02", "a,1,x\n");
+    let ran = project.succeed(&["catch-up", "--to", "2024-03-02"]);
+    assert!(ran.stderr.contains("orders 2024-03-01: loaded 1 row, 1 rejected in "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("orders 2024-03-02: loaded 1 row in "), "{}", ran.stderr);
+    assert!(ran.stdout.ends_with("\n2 loaded (1 with rejected rows)\n"), "{}", ran.stdout);
+    let status = project.succeed(&["status", "--to", "2024-03-02"]).stdout;
+    assert!(status.starts_with("orders into orders: 2 loaded (1 with rejected rows); "), "{status}");
+    assert!(
+        status.lines().any(|line| line.starts_with("2024-03-01") && line.ends_with("  1 row rejected")),
+        "{status}"
+    );
+    let log = ["load", "2024-03-01", "--force", "--log-format", "json"];
+    let log = project.succeed(&log).stderr;
+    let line = log.lines().find(|line| line.contains("loaded 1 row, 1 rejected")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["rows"], &line["rejected"]), (&1.into(), &1.into()));
+}
+
+fn days_without_files_share_a_line(database: &dyn Database) {
+    let project = Project::new(database, &years());
+    project.day("2023-01-01", "a,1,x\n");
+    let plan = project.succeed(&["catch-up", "--dry-run"]).stdout;
+    assert_eq!(plan.lines().count(), 2, "{plan}");
+    assert!(plan.contains("orders   2021-06-06..2024-03-01  tried     1000 days: missing\n"), "{plan}");
+    let ran = project.succeed(&["catch-up"]);
+    let days: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("orders")).collect();
+    assert_eq!(days.len(), 3, "{}", ran.stdout);
+    assert!(days[0].starts_with("orders   2021-06-06..2022-12-31  waiting"), "{}", days[0]);
+    assert!(days[0].ends_with("  574 days: no such file"), "{}", days[0]);
+    assert!(days[1].starts_with("orders   2023-01-01              loaded"), "{}", days[1]);
+    assert!(
+        ran.stdout
+            .ends_with("1 loaded, 999 waiting for a file: orders 2021-06-06..2022-12-31, 2023-01-02..2024-03-01\n"),
+        "{}",
+        ran.stdout
+    );
+    let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("no such file")).collect();
+    assert_eq!(said.len(), 1, "{}", ran.stderr);
+    let runs = "orders: 999 days waiting: no such file (2021-06-06..2022-12-31, 2023-01-02..2024-03-01)";
+    assert!(said[0].ends_with(runs), "{}", said[0]);
+    let status = project.succeed(&["status"]).stdout;
+    let days: Vec<&str> = status.lines().filter(|line| line.starts_with("202")).collect();
+    assert_eq!(days.len(), 2, "{status}");
+    assert!(days[0].starts_with("2021-06-06..2022-12-31  waiting"), "{status}");
+    assert!(days[0].contains("  574 days: no such file; next look "), "{status}");
+}
+
+fn status_shows_what_is_not_loaded_and_the_last_days(database: &dyn Database) {
+    let project = Project::new(database, &Orders { schedule: nightly("2024-01-01", "2024-03-01"), ..years() });
+    project.exit(0, &["migrate"]);
+    let mut rows = String::new();
+    for day in 1..=29 {
+        for month in [1, 2] {
+            let state = if (month, day) == (1, 9) { "refused" } else { "loaded" };
+            let _ = write!(
+                rows,
+                "{}('orders', '2024-0{month}-{day:02}', '{state}', 1, '2024-03-01 00:00:00', 7)",
+                if rows.is_empty() { "" } else { ", " }
+            );
+        }
+    }
+    database.execute(&format!(
+        "insert into processed_days (dataset, day, state, attempts, loaded_at, rows_loaded) values {rows}"
+    ));
+    let days = |arguments: &[&str]| {
+        let said = project.succeed(&[&["status"], arguments].concat()).stdout;
+        said.lines()
+            .filter(|line| line.starts_with("2024"))
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let newest = days(&[]);
+    assert_eq!(newest[..2], ["2024-01-09", "2024-01-30..2024-01-31"], "{newest:?}");
+    assert_eq!(newest.len(), 2 + 14, "{newest:?}");
+    let said = project.succeed(&["status"]).stdout;
+    assert!(said.contains("\nand 44 older loaded days, with --all\n"), "{said}");
+    assert_eq!(days(&["--all"]).len(), 61);
+    assert_eq!(days(&["--from", "2024-01-01", "--to", "2024-01-31"]).len(), 30);
+}
