@@ -29,7 +29,8 @@ fn a_load_is_told_from_beginning_to_end(database: &dyn Database) {
     for events in &mut streams {
         let day = events.wait_for("day", |_| true);
         let running = json!({
-            "dataset": "orders", "day": "2024-03-01", "state": "running", "rows_loaded": null, "error": null,
+            "dataset": "orders", "day": "2024-03-01", "state": "running", "rows_loaded": null, "rows_rejected": null,
+            "error": null,
         });
         assert_eq!(day, running);
         let progress = events.wait_for("progress", |progress| progress["step"] == "stage");
@@ -43,6 +44,7 @@ fn a_load_is_told_from_beginning_to_end(database: &dyn Database) {
     for events in &mut streams {
         let day = events.wait_for("day", |_| true);
         assert_eq!((&day["state"], &day["rows_loaded"]), (&json!("loaded"), &json!(2)));
+        assert_eq!(day["rows_rejected"], 0);
         let dataset = events.wait_for("dataset", |dataset| dataset["counts"]["loaded"] == 1);
         assert_eq!(
             (&dataset["dataset"], &dataset["paused"], &dataset["late"]),
