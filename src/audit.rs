@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn passes(rejected: u64, read: u64, limit: &str) -> bool {
-        audit(Counts { read, rejected }, &Limits { max_rejected: limit.parse().unwrap() }).is_ok()
+        audit(Counts { read, rejected }, &Limits { max_rejected: limit.parse().unwrap(), ..Limits::default() }).is_ok()
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
             (1, 2, "1 of 2 rows rejected (50.0%), the limit is 1%"),
             (1, 1, "1 of 1 row rejected (100.0%), the limit is 1%"),
         ] {
-            let limits = Limits { max_rejected: MaxRejected::Percent(1.0) };
+            let limits = Limits { max_rejected: MaxRejected::Percent(1.0), ..Limits::default() };
             assert_eq!(audit(Counts { read, rejected }, &limits).unwrap_err().to_string(), text);
         }
     }

@@ -83,6 +83,8 @@ pub struct SourceSpec {
     pub path_style: bool,
     /// Local files: a file must rest that long after its last change before it is taken.
     pub settle: Duration,
+    /// The largest window of a zstd file, as the power of two of its bytes; the window is kept in memory.
+    pub zstd_window_log: u32,
     /// What a 403 means.
     pub forbidden: Forbidden,
     /// The files of loaded days among that many newest ones are looked at again at each tick.
@@ -227,11 +229,21 @@ pub struct Rows {
     pub derive: Vec<Derived>,
 }
 
-/// How much may be wrong with a day before it is refused.
+/// How much may be wrong with a day, and how much it may be, before it is refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// How many rows may be rejected.
     pub max_rejected: MaxRejected,
+    /// How many bytes its file may hold, decompressed.
+    pub max_bytes: u64,
+    /// How many times its stored size a compressed file may grow to.
+    pub max_ratio: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_rejected: MaxRejected::Count(0), max_bytes: 64 << 30, max_ratio: 500 }
+    }
 }
 
 /// A bound on rejected rows.

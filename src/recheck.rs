@@ -104,5 +104,5 @@ fn hash(context: &Context, job: &Job, day: Day) -> Result<Option<String>, Source
         return Ok(None);
     };
     context.stop.breaks_off(file.download());
-    file.finish().map(|hash| Some(hash.to_string()))
+    file.within(job.dataset.limits).finish().map(|hash| Some(hash.to_string()))
 }

@@ -19,7 +19,7 @@ use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::read_rows::{ReadError, RowReader, Taken};
-use crate::source::{self, Looked, Source};
+use crate::source::{self, Looked, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
 use crate::wording::counted;
@@ -180,7 +180,9 @@ fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
 
 /// Reads a file as a load would; the inner error says why the day would be refused.
 fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>, Failure> {
-    let mut opened = source::open_file(file).map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;
+    let failed = |error: SourceError| Failure::new(ExitCode::Failed, error.to_string());
+    let opened = source::open_file(file, dataset.source.zstd_window_log).map_err(failed)?;
+    let mut opened = opened.within(dataset.limits);
     let mut sample = Sample::default();
     let mut take = |taken: Taken<'_>| -> Result<(), Infallible> {
         match taken {
@@ -194,7 +196,11 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
     let mut reader = RowReader::new(dataset);
     let mut buffer = vec![0; 64 * 1024];
     let parsed = loop {
-        let length = opened.read(&mut buffer)?;
+        let length = match opened.read(&mut buffer).map_err(|error| SourceError::from_io(error, &opened.info().url)) {
+            Ok(length) => length,
+            Err(error) if error.refuses() => return Ok(Err(error.to_string())),
+            Err(error) => return Err(failed(error)),
+        };
         let step = if length == 0 { reader.finish(&mut take) } else { reader.push(&buffer[..length], &mut take) };
         if length == 0 || step.is_err() {
             break step;

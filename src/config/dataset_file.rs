@@ -11,11 +11,11 @@ use super::nearest::did_you_mean;
 use super::policy;
 use super::report::Report;
 use super::rows;
-use super::section::{Section, boolean, choice, duration, integer, parsed, some_text, text, texts};
+use super::section::{Section, boolean, bytes, choice, duration, integer, parsed, some_text, text, texts};
 use super::source_url;
 use crate::column::Identifier;
 use crate::dataset::{
-    CsvFormat, Dataset, DatasetName, Forbidden, Limits, MaxRejected, Mode, Schedule, SourceSpec, Target, Weekdays,
+    CsvFormat, Dataset, DatasetName, Forbidden, Limits, Mode, Schedule, SourceSpec, Target, Weekdays,
 };
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
@@ -27,6 +27,9 @@ const DAY_COLUMN: &str = "file_date";
 
 /// How many days back the files of loaded days are looked at again unless the dataset says.
 const RECHECK_DAYS: u32 = 7;
+
+/// 8 MiB: what RFC 8878 has every decoder take, and what the levels up to 19 of `zstd` need.
+const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Reads a dataset. `folder` is the main file's, made absolute: plain paths are relative to it; `policy` is the main
 /// file's. `None` when something is wrong; the report says what.
@@ -107,6 +110,7 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
     let path_style = section.read("path_style", boolean).unwrap_or(false);
     let settle = section.read("settle", duration("0s", "30d")).unwrap_or(Duration::ZERO);
     let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
+    let zstd_window_log = section.read("zstd_window_log", integer(10, 31)).unwrap_or(ZSTD_WINDOW_LOG);
     let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
     let recheck_days = section.read("recheck_days", integer(0, 3650)).unwrap_or(RECHECK_DAYS);
     let on_change = [("warn", OnChange::Warn), ("reload", OnChange::Reload), ("ignore", OnChange::Ignore)];
@@ -120,6 +124,7 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
         allow_http,
         path_style,
         settle,
+        zstd_window_log,
         forbidden,
         recheck_days,
         on_change,
@@ -201,6 +206,9 @@ fn limits(mut section: Section) -> Limits {
         ValueKind::I64(count) => count.to_string().parse(),
         _ => "".parse(),
     });
+    let Limits { max_rejected: none, max_bytes, max_ratio } = Limits::default();
+    let max_bytes = section.read("max_bytes", bytes).unwrap_or(max_bytes);
+    let max_ratio = section.read("max_ratio", integer(1, 1_000_000)).unwrap_or(max_ratio);
     section.finish();
-    Limits { max_rejected: max_rejected.unwrap_or(MaxRejected::Count(0)) }
+    Limits { max_rejected: max_rejected.unwrap_or(none), max_bytes, max_ratio }
 }

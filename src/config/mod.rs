@@ -21,6 +21,7 @@ mod report;
 mod rows;
 mod section;
 mod settings;
+mod size;
 mod source_url;
 mod toml;
 mod web;

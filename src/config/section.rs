@@ -11,6 +11,7 @@ use config::{Map, Value, ValueKind};
 use super::duration;
 use super::nearest::did_you_mean;
 use super::report::{Report, from_environment, shown_text};
+use super::size;
 
 /// The keys of a section that were not read yet. A wrong value is reported and then read as if it were not there: the
 /// configuration is refused anyway, and the rest can still be looked at.
@@ -194,6 +195,19 @@ pub(super) fn duration(low: &'static str, high: &'static str) -> impl FnOnce(&Va
         let within = duration::parse(low)? <= found && found <= duration::parse(high)?;
         if within { Ok(found) } else { Err(format!("is not within {low} to {high}")) }
     }
+}
+
+/// A size in bytes: a whole number, or a text with a unit.
+pub(super) fn bytes(value: &Value) -> Result<u64, String> {
+    match &value.kind {
+        ValueKind::I64(number) => u64::try_from(*number).ok(),
+        ValueKind::String(text) => size::parse(text),
+        _ => None,
+    }
+    .filter(|bytes| *bytes > 0)
+    .ok_or_else(|| {
+        "is not a size such as \"64GiB\" (a whole number and B, KB, MB, GB, TB, KiB, MiB, GiB or TiB)".to_owned()
+    })
 }
 
 /// A text that a type reads.

@@ -23,7 +23,7 @@ use crate::db::stage::{self, RowSink, StagedDay};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
-use crate::source::{Looked, Opened, SourceFile};
+use crate::source::{Looked, Opened, SourceError, SourceFile};
 use crate::state::State;
 use crate::wording::{counted, fault, with_first};
 
@@ -235,12 +235,12 @@ impl<'a> Load<'a> {
                 self.tag = Some(file.info().tag());
                 let (url, bytes) = (&file.info().url, counted(file.info().bytes, "byte"));
                 self.log.line(format_args!("opened {url}, {bytes} as stored"));
-                Ok(file)
+                Ok(file.within(self.job.dataset.limits))
             }
             Ok(Opened::NotThere { url, why }) => Err(NotPublished::NotThere { url, why }),
             Err(error) => {
                 self.may_go_on()?;
-                Err(NotPublished::Source(error.to_string()))
+                Err(error.into())
             }
         }
     }
@@ -257,7 +257,7 @@ impl<'a> Load<'a> {
         let stored = file.stored_bytes();
         let filled = stage::fill(conn, &context.database, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
-        let hash = filled.and_then(|()| file.finish().map_err(|error| NotPublished::Source(error.to_string())));
+        let hash = filled.and_then(|()| file.finish().map_err(NotPublished::from));
         self.bytes = stored.load(Ordering::Relaxed);
         let hash = hash?;
         Ok(Origin {
@@ -292,7 +292,7 @@ impl<'a> Load<'a> {
                 Err(error) => {
                     // The stop breaks a download off; that is no failure.
                     self.may_go_on()?;
-                    return Err(NotPublished::Source(error.to_string()));
+                    return Err(SourceError::from_io(error, &file.info().url).into());
                 }
             };
             self.may_go_on()?;

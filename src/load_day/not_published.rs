@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::db::error::DbError;
 use crate::read_rows::ReadError;
+use crate::source::SourceError;
 
 /// Why an attempt did not publish.
 pub(super) enum NotPublished {
@@ -28,6 +29,16 @@ pub(super) enum NotPublished {
 impl From<DbError> for NotPublished {
     fn from(error: DbError) -> Self {
         Self::Db(error)
+    }
+}
+
+impl From<SourceError> for NotPublished {
+    fn from(error: SourceError) -> Self {
+        if error.refuses() {
+            Self::Refused { error: error.to_string(), first: None }
+        } else {
+            Self::Source(error.to_string())
+        }
     }
 }
 

@@ -26,8 +26,9 @@ const GZIP: &[u8] = &[0x1f, 0x8b, 0x08];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 impl<R: BufRead> Decoder<R> {
-    /// Looks at the first bytes of a file of that name.
-    pub(super) fn new(mut stored: R, name: &str) -> io::Result<Self> {
+    /// Looks at the first bytes of a file of that name. A zstd file with a window of more than two to the power of
+    /// `zstd_window_log` bytes is an error: the window is kept in memory.
+    pub(super) fn new(mut stored: R, name: &str, zstd_window_log: u32) -> io::Result<Self> {
         let mut head = Vec::with_capacity(ZSTD.len());
         (&mut stored).take(ZSTD.len() as u64).read_to_end(&mut head)?;
         let cut_off = |extension, magic: &[u8]| {
@@ -47,7 +48,9 @@ impl<R: BufRead> Decoder<R> {
         Ok(if gzip {
             Self::Gzip(Gzip { member: Some(GzDecoder::new(input)), ended: false })
         } else if zstd {
-            Self::Zstd(zstd::stream::read::Decoder::with_buffer(input)?)
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+            decoder.window_log_max(zstd_window_log)?;
+            Self::Zstd(decoder)
         } else {
             Self::Plain(input)
         })
@@ -152,9 +155,9 @@ mod tests {
     /// Reads through a buffer of one byte, so that nothing is found in one piece.
     fn text(stored: &[u8], name: &str) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        Decoder::new(io::BufReader::with_capacity(1, stored), name)?.read_to_end(&mut text)?;
+        Decoder::new(io::BufReader::with_capacity(1, stored), name, 23)?.read_to_end(&mut text)?;
         let mut at_once = Vec::new();
-        Decoder::new(stored, name)?.read_to_end(&mut at_once)?;
+        Decoder::new(stored, name, 23)?.read_to_end(&mut at_once)?;
         assert_eq!(text, at_once);
         Ok(text)
     }

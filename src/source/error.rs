@@ -136,6 +136,37 @@ pub enum SourceError {
         /// What the decompressor says.
         source: io::Error,
     },
+    /// The file is larger than it may be.
+    #[error("{url}: holds more than {}, the limit; raise limits.max_bytes if it is right", counted(*max_bytes, "byte"))]
+    TooLarge {
+        /// The file.
+        url: String,
+        /// How many bytes of text it may hold.
+        max_bytes: u64,
+    },
+    /// The file grows further than it may when it is decompressed.
+    #[error(
+        "{url}: grows to more than {max_ratio} times its stored size when it is decompressed, as files do that are made to \
+         fill a disk; raise limits.max_ratio if it is right"
+    )]
+    Inflated {
+        /// The file.
+        url: String,
+        /// How many times its stored size it may grow to.
+        max_ratio: u64,
+    },
+    /// A zstd file wants more memory for its window than it may have.
+    #[error(
+        "{url}: its zstd window is larger than {}; set source.zstd_window_log above {log} if the memory is there (27 is \
+         what `zstd --long` and `zstd --ultra -22` need), or compress it with a lower level",
+        counted(1u64 << log, "byte")
+    )]
+    Window {
+        /// The file.
+        url: String,
+        /// The largest window there may be, as the power of two of its bytes.
+        log: u32,
+    },
     /// A file whose reading failed was read on.
     #[error("{url}: reading failed before")]
     FailedBefore {
@@ -159,6 +190,12 @@ impl SourceError {
         }
     }
 
+    /// True where the file is not fit to be loaded as it is: another try would end in the same way.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Inflated { .. } | Self::Window { .. })
+    }
+
     /// The error as a [`Read`](io::Read) hands it out; [`io::Error::downcast`] brings it back.
     pub(super) fn into_io(self) -> io::Error {
         let kind = match &self {
@@ -170,7 +207,7 @@ impl SourceError {
     }
 
     /// The error that a read failed with; `url` names the file where the reader did not.
-    pub(super) fn from_io(error: io::Error, url: &str) -> Self {
+    pub(crate) fn from_io(error: io::Error, url: &str) -> Self {
         error.downcast().unwrap_or_else(|source| Self::Unreadable { url: url.to_owned(), source })
     }
 }

@@ -11,7 +11,7 @@ use super::reader::Stored;
 use super::{FileInfo, Looked, Opened, SourceError, SourceFile};
 
 /// Opens a file that has rested for `settle`.
-pub(super) fn open(path: &Path, url: String, settle: Duration) -> Result<Opened, SourceError> {
+pub(super) fn open(path: &Path, url: String, settle: Duration, zstd_window_log: u32) -> Result<Opened, SourceError> {
     // Looked at by name before it is opened: opening a pipe would wait for its writer.
     if let Looked::NotThere { url, why } = look(path, url.clone(), settle)? {
         return Ok(Opened::NotThere { url, why });
@@ -25,7 +25,7 @@ pub(super) fn open(path: &Path, url: String, settle: Duration) -> Result<Opened,
     // The name may have gone to another file meanwhile; what counts is what was opened.
     let info = info(&file.metadata().map_err(unreadable)?, &url).map_err(unreadable)?;
     let file = LocalFile { file, info: info.clone() };
-    Ok(Opened::File(SourceFile::new(Stored::Local(file), info)?))
+    Ok(Opened::File(SourceFile::new(Stored::Local(file), info, zstd_window_log)?))
 }
 
 /// Looks at a file.

@@ -169,7 +169,7 @@ impl Source {
     /// The same, but no answer is waited for any more when `end` comes.
     pub fn open_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
-            Location::File(path, url) => local::open(&path, url, self.spec.settle),
+            Location::File(path, url) => local::open(&path, url, self.spec.settle, self.spec.zstd_window_log),
             location => self.objects.open(&location, runtime, end),
         }
     }
@@ -218,10 +218,11 @@ pub fn shown(spec: &SourceSpec) -> String {
     location::template_shown(&spec.url.to_string())
 }
 
-/// Opens a file that belongs to no day, such as a sample to be checked.
-pub fn open_file(path: &Path) -> Result<SourceFile, SourceError> {
+/// Opens a file that belongs to no day, such as a sample to be checked. The window of a zstd file may have two to the power
+/// of `zstd_window_log` bytes.
+pub fn open_file(path: &Path, zstd_window_log: u32) -> Result<SourceFile, SourceError> {
     let url = path.display().to_string();
-    match local::open(path, url, Duration::ZERO)? {
+    match local::open(path, url, Duration::ZERO, zstd_window_log)? {
         Opened::File(file) => Ok(file),
         Opened::NotThere { url, why } => Err(SourceError::NotThere { url, why }),
     }

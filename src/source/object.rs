@@ -72,7 +72,7 @@ impl Objects {
         };
         let info = file_info(url, &got.meta);
         let download = Download::start(place, got, info.clone(), runtime);
-        Ok(Opened::File(SourceFile::new(Stored::Remote(download), info)?))
+        Ok(Opened::File(SourceFile::new(Stored::Remote(download), info, self.spec.zstd_window_log)?))
     }
 
     /// Looks at a file. Where HEAD finds nothing, GET is asked: only its answer has a body that says why.

@@ -12,6 +12,10 @@ use super::decompress::Decoder;
 use super::local::LocalFile;
 use super::object::Download;
 use super::{ContentHash, FileInfo, SourceError};
+use crate::dataset::Limits;
+
+/// Up to so much text nothing is made of how far a file was compressed: small files of equal rows shrink to nearly nothing.
+const RATIO_COUNTS_FROM: u64 = 64 << 20;
 
 /// Stored bytes are taken in pieces of this size.
 const PIECE: usize = 128 * 1024;
@@ -32,6 +36,10 @@ pub struct SourceFile {
     info: FileInfo,
     stored_bytes: Arc<AtomicU64>,
     download: Option<AbortHandle>,
+    /// Bytes of its text so far, and how many there may be.
+    text_bytes: u64,
+    limits: Limits,
+    zstd_window_log: u32,
     // None once reading has failed: some decompressors report the end of the file after an error.
     decoder: Option<Box<Decoder<BufReader<Hashing>>>>,
 }
@@ -44,7 +52,7 @@ impl fmt::Debug for SourceFile {
 
 impl SourceFile {
     /// Reads the first bytes, which tell how the file is compressed.
-    pub(super) fn new(stored: Stored, info: FileInfo) -> Result<Self, SourceError> {
+    pub(super) fn new(stored: Stored, info: FileInfo, zstd_window_log: u32) -> Result<Self, SourceError> {
         let stored_bytes = Arc::new(AtomicU64::new(0));
         let download = match &stored {
             Stored::Local(_) => None,
@@ -58,7 +66,7 @@ impl SourceFile {
             url: info.url.clone(),
             progress: Arc::clone(&stored_bytes),
         };
-        let decoder = match Decoder::new(BufReader::with_capacity(PIECE, hashing), &info.url) {
+        let decoder = match Decoder::new(BufReader::with_capacity(PIECE, hashing), &info.url, zstd_window_log) {
             Ok(decoder) => decoder,
             // All that is said of stored bytes is a SourceError; the rest is said by the one decoder that can refuse so
             // early.
@@ -70,7 +78,31 @@ impl SourceFile {
                 }));
             }
         };
-        Ok(Self { info, stored_bytes, download, decoder: Some(Box::new(decoder)) })
+        let decoder = Some(Box::new(decoder));
+        Ok(Self { info, stored_bytes, download, text_bytes: 0, limits: Limits::default(), zstd_window_log, decoder })
+    }
+
+    /// The file, which may hold no more than these limits allow. A [`SourceError`] past them refuses it
+    /// ([`SourceError::refuses`]); they are the default ones otherwise.
+    #[must_use]
+    pub fn within(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Counts text that was read, and holds it against the limits.
+    fn count(&mut self, read: usize) -> Result<(), SourceError> {
+        self.text_bytes += read as u64;
+        let Limits { max_bytes, max_ratio, .. } = self.limits;
+        let url = || self.info.url.clone();
+        if self.text_bytes > max_bytes {
+            return Err(SourceError::TooLarge { url: url(), max_bytes });
+        }
+        let stored = self.stored_bytes.load(Ordering::Relaxed).max(1);
+        if self.text_bytes > RATIO_COUNTS_FROM && self.text_bytes / stored > max_ratio {
+            return Err(SourceError::Inflated { url: url(), max_ratio });
+        }
+        Ok(())
     }
 
     /// What is known of the file.
@@ -107,7 +139,12 @@ impl Read for SourceFile {
         let failed = || SourceError::FailedBefore { url: self.info.url.clone() }.into_io();
         let decoder = self.decoder.as_mut().ok_or_else(failed)?;
         let error = match decoder.read(buffer) {
-            Ok(n) => return Ok(n),
+            Ok(n) => {
+                return self.count(n).map(|()| n).map_err(|error| {
+                    self.decoder = None;
+                    error.into_io()
+                });
+            }
             Err(error) => error,
         };
         let format = self.decoder.take().and_then(|decoder| decoder.format());
@@ -115,6 +152,10 @@ impl Read for SourceFile {
         // What is not ours was said by the decompressor.
         Err(match (error.downcast::<SourceError>(), format) {
             (Ok(error), _) => error,
+            // libzstd's own words for a window that is larger than it may be.
+            (Err(source), _) if source.to_string().contains("requires too much memory") => {
+                SourceError::Window { url, log: self.zstd_window_log }
+            }
             (Err(source), Some(format)) => SourceError::Compressed { url, format, source },
             (Err(source), None) => SourceError::Unreadable { url, source },
         }

@@ -189,6 +189,7 @@ mod tests {
                 allow_http: false,
                 path_style,
                 settle: Duration::ZERO,
+                zstd_window_log: 23,
                 forbidden: Forbidden::Failed,
                 recheck_days: 0,
                 on_change: crate::policy::OnChange::Ignore,

@@ -1,4 +1,4 @@
-//! What is kept of rejected rows: the first 10,000 of them, each cut to 2 KB, as text whatever it was.
+//! What days are refused for, and what is kept of rejected rows: the first 10,000 of them, each cut to 2 KB, as text whatever it was.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use crate::support::project::{Orders, Project};
 use crate::support::{Database, on_both};
 
 on_both! {
+    a_file_that_holds_more_than_it_may_is_refused_and_not_tried_again
     of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted
     values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb
 }
@@ -65,4 +66,17 @@ fn values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb(database: &dyn Data
         "1\t\\x41\n2|is not a bigint".to_owned(),
     ];
     assert_eq!(kept, expected);
+}
+
+fn a_file_that_holds_more_than_it_may_is_refused_and_not_tried_again(database: &dyn Database) {
+    let project = Project::new(database, &Orders { sections: "max_bytes = 24\n", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.day("2024-03-02", "a,1,x\nb,2,y\n");
+    let ran = project.exit(4, &["load", "2024-03-01..2024-03-02"]);
+    let why = "days/2024-03-02.csv: holds more than 24 bytes, the limit; raise limits.max_bytes if it is right";
+    assert!(ran.stdout.contains(why), "{ran:#?}");
+    let states = "select cast(day as text) as d, state, rows_loaded from processed_days order by day";
+    assert_eq!(database.lines(states), ["2024-03-01|loaded|1", "2024-03-02|refused|null"]);
+    let sample = project.exit(4, &["check", "--sample", "days/2024-03-02.csv"]);
+    assert!(sample.stdout.contains(&format!("would be refused: {why}")), "{sample:#?}");
 }

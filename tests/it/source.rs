@@ -28,6 +28,7 @@ fn spec(url: &str) -> SourceSpec {
         allow_http: false,
         path_style: false,
         settle: Duration::ZERO,
+        zstd_window_log: 23,
         forbidden: Forbidden::Failed,
         recheck_days: 0,
         on_change: dayfill::policy::OnChange::Ignore,

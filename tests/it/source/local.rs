@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::time::SystemTime;
 
-use dayfill::source::open_file;
+use dayfill::dataset::Limits;
+use dayfill::source::{SourceError, open_file};
 use tempfile::TempDir;
 
 use super::*;
@@ -64,7 +65,7 @@ fn a_missing_file_is_waited_for_and_a_missing_folder_is_named() {
     assert_eq!(Asked::new(&at(&folder, "{day}.csv")).not_there(), "no such file");
     let why = Asked::new(&at(&folder, "inbox/{day}.csv")).not_there();
     assert_has(&why, &["the folder", "inbox does not exist"]);
-    let error = open_file(&folder.path().join("sample.csv")).unwrap_err().to_string();
+    let error = open_file(&folder.path().join("sample.csv"), 23).unwrap_err().to_string();
     assert_has(&error, &["sample.csv", "no such file"]);
 }
 
@@ -75,7 +76,7 @@ fn what_is_no_file_is_an_error() {
     let asked = Asked::new(&at(&folder, "{day}"));
     assert_has(&asked.error(), &[DAY, "is a folder, not a file"]);
     assert_has(&asked.look().unwrap_err().to_string(), &["is a folder"]);
-    assert_has(&open_file(Path::new("/dev/null")).unwrap_err().to_string(), &["/dev/null is a device or pipe"]);
+    assert_has(&open_file(Path::new("/dev/null"), 23).unwrap_err().to_string(), &["/dev/null is a device or pipe"]);
 }
 
 #[cfg(unix)]
@@ -174,7 +175,7 @@ fn compressed_files_are_recognised_by_name_or_content() {
             let read = Asked::new(&spec).read().unwrap();
             assert_eq!(read.text, text, "{name}");
             assert_eq!(read.hash.as_str(), sha256(stored), "{name}");
-            assert_eq!(self::read(open_file(Path::new(&path)).unwrap()).unwrap(), read);
+            assert_eq!(self::read(open_file(Path::new(&path), 23).unwrap()).unwrap(), read);
         }
     }
 }
@@ -187,8 +188,79 @@ fn a_compressed_file_cut_off_at_any_byte_is_an_error() {
         let path = path.with_extension(extension);
         for end in 0..stored.len() {
             fs::write(&path, &stored[..end]).unwrap();
-            let error = open_file(&path).and_then(read).unwrap_err().to_string();
+            let error = open_file(&path, 23).and_then(read).unwrap_err().to_string();
             assert_has(&error, &["2019-04-01.", "broken or cut-off"]);
         }
     }
+}
+
+/// So many members or frames, each a mebibyte of one letter.
+fn packed(mebibytes: usize, pack: impl Fn(&mut dyn std::io::Read) -> Vec<u8>) -> Vec<u8> {
+    pack(&mut std::io::repeat(b'a').take(1 << 20)).repeat(mebibytes)
+}
+
+fn zstd_of(text: &mut dyn std::io::Read) -> Vec<u8> {
+    zstd::encode_all(text, 1).unwrap()
+}
+
+fn gzip_of(text: &mut dyn std::io::Read) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::copy(text, &mut encoder).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What reading a file within limits ends with.
+fn refused(folder: &TempDir, name: &str, limits: Limits) -> Option<SourceError> {
+    let mut file = Asked::new(&at(folder, name)).file().within(limits);
+    let error = std::io::copy(&mut file, &mut std::io::sink()).err()?;
+    let error = error.downcast::<SourceError>().unwrap();
+    assert!(error.refuses(), "{error}");
+    Some(error)
+}
+
+#[test]
+fn a_small_file_that_becomes_a_huge_one_is_refused() {
+    let folder = TempDir::new().unwrap();
+    for (name, content) in [("z", packed(70, zstd_of)), ("g", packed(70, gzip_of))] {
+        assert!(content.len() < 1_000_000);
+        write(&folder, &format!("{name}/2019-04-01.csv"), &content);
+        let error = refused(&folder, &format!("{name}/{{day}}.csv"), Limits::default()).unwrap().to_string();
+        assert_has(&error, &["grows to more than 500 times its stored size", "raise limits.max_ratio"]);
+        // What it advises is enough; one of the two will do.
+        if name == "g" {
+            continue;
+        }
+        let raised = Limits { max_ratio: 100_000, ..Limits::default() };
+        assert!(refused(&folder, &format!("{name}/{{day}}.csv"), raised).is_none());
+    }
+    // Small files of equal rows shrink as far and are in order.
+    write(&folder, "2019-04-01.csv", &packed(64, zstd_of));
+    assert!(refused(&folder, "{day}.csv", Limits::default()).is_none());
+}
+
+#[test]
+fn a_file_that_holds_more_than_it_may_is_refused_compressed_or_not() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { max_bytes: 1000, ..Limits::default() };
+    for content in [vec![b'a'; 1001], gzip(&[b'a'; 1001]), zstd_of(&mut &[b'a'; 1001][..])] {
+        write(&folder, "2019-04-01.csv", &content);
+        let error = refused(&folder, "{day}.csv", limits).unwrap().to_string();
+        assert_has(&error, &["holds more than 1000 bytes, the limit", "raise limits.max_bytes"]);
+        let raised = Limits { max_bytes: 1001, ..limits };
+        assert!(refused(&folder, "{day}.csv", raised).is_none());
+    }
+}
+
+#[test]
+fn a_zstd_window_has_a_bound_that_can_be_raised() {
+    let folder = TempDir::new().unwrap();
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(27).unwrap();
+    // Without a known size the frame names its window.
+    std::io::copy(&mut &csv(10_000)[..], &mut encoder).unwrap();
+    write(&folder, "2019-04-01.csv", &encoder.finish().unwrap());
+    let error = refused(&folder, "{day}.csv", Limits::default()).unwrap().to_string();
+    assert_has(&error, &["its zstd window is larger than 8388608 bytes", "set source.zstd_window_log above 23"]);
+    let raised = SourceSpec { zstd_window_log: 27, ..at(&folder, "{day}.csv") };
+    assert_eq!(Asked::new(&raised).read().unwrap().text, csv(10_000));
 }
