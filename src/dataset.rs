@@ -81,16 +81,60 @@ pub struct SourceSpec {
     pub allow_http: bool,
     /// S3: the bucket is named in the path, not in the host.
     pub path_style: bool,
-    /// Local files: a file must rest that long after its last change before it is taken.
+    /// A file must rest that long after its last change before it is taken.
     pub settle: Duration,
     /// The largest window of a zstd file, as the power of two of its bytes; the window is kept in memory.
     pub zstd_window_log: u32,
+    /// How long a server is waited for until it answers, and then for each further piece of its answer.
+    pub timeout: Duration,
+    /// Where a server may send on to.
+    pub redirects: Redirects,
     /// What a 403 means.
     pub forbidden: Forbidden,
     /// The files of loaded days among that many newest ones are looked at again at each tick.
     pub recheck_days: u32,
     /// What to do when such a file is another than the one that was loaded.
     pub on_change: OnChange,
+}
+
+impl SourceSpec {
+    /// How long a server is waited for unless the dataset says.
+    pub const TIMEOUT: Duration = Duration::from_mins(1);
+
+    /// 8 MiB, unless the dataset says: what RFC 8878 has every decoder take, and what the levels up to 19 of `zstd`
+    /// need.
+    pub const ZSTD_WINDOW_LOG: u32 = 23;
+
+    /// Files that are there, and everything else as it is where the dataset says nothing; but they are not looked at
+    /// again after they were loaded.
+    #[must_use]
+    pub fn new(url: UrlTemplate) -> Self {
+        Self {
+            url,
+            anonymous: false,
+            region: None,
+            endpoint: None,
+            allow_http: false,
+            path_style: false,
+            settle: Duration::ZERO,
+            zstd_window_log: Self::ZSTD_WINDOW_LOG,
+            timeout: Self::TIMEOUT,
+            redirects: Redirects::default(),
+            forbidden: Forbidden::Failed,
+            recheck_days: 0,
+            on_change: OnChange::Ignore,
+        }
+    }
+}
+
+/// Where a server may send on to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// To the same host only: no other one learns what is asked for.
+    #[default]
+    SameHost,
+    /// To every host. User, password and headers stay behind all the same.
+    Any,
 }
 
 /// What a 403 means: some buckets answer it for a key that does not exist (S3 without `s3:ListBucket`).

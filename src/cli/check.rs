@@ -134,7 +134,7 @@ fn reach(
     let looked = Source::new(&dataset.source, &app.environment.pairs())
         .and_then(|source| Ok((source.look(day, runtime)?, source.missing_folder())));
     match looked {
-        Ok((Looked::File(info), _)) => fine(&format!("{name}: {} ({})", info.url, counted(info.bytes, "byte"))),
+        Ok((Looked::File(info), _)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
         Ok((Looked::NotThere { .. }, Some(folder))) => {
             let folder = folder.display();
             let what = format!("{name}: the folder {folder} does not exist; check source.url, or mount it");

@@ -15,7 +15,7 @@ use super::section::{Section, boolean, bytes, choice, duration, integer, parsed,
 use super::source_url;
 use crate::column::Identifier;
 use crate::dataset::{
-    CsvFormat, Dataset, DatasetName, Forbidden, Limits, Mode, Schedule, SourceSpec, Target, Weekdays,
+    CsvFormat, Dataset, DatasetName, Forbidden, Limits, Mode, Redirects, Schedule, SourceSpec, Target, Weekdays,
 };
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
@@ -27,9 +27,6 @@ const DAY_COLUMN: &str = "file_date";
 
 /// How many days back the files of loaded days are looked at again unless the dataset says.
 const RECHECK_DAYS: u32 = 7;
-
-/// 8 MiB: what RFC 8878 has every decoder take, and what the levels up to 19 of `zstd` need.
-const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Reads a dataset. `folder` is the main file's, made absolute: plain paths are relative to it; `policy` is the main
 /// file's. `None` when something is wrong; the report says what.
@@ -71,13 +68,14 @@ pub(super) fn read(
 }
 
 /// The keys that mean something for some kinds of source only.
-const ONLY_FOR: [(&str, &[&str]); 6] = [
+const ONLY_FOR: [(&str, &[&str]); 7] = [
     ("anonymous", &["s3", "gs", "az"]),
     ("region", &["s3"]),
     ("endpoint", &["s3"]),
     ("allow_http", &["s3"]),
     ("path_style", &["s3"]),
-    ("settle", &["file"]),
+    ("timeout", &["s3", "gs", "az", "http", "https"]),
+    ("redirects", &["gs", "az", "http", "https"]),
 ];
 
 fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
@@ -109,8 +107,11 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
     }
     let path_style = section.read("path_style", boolean).unwrap_or(false);
     let settle = section.read("settle", duration("0s", "30d")).unwrap_or(Duration::ZERO);
+    let timeout = section.read("timeout", duration("1s", "1d")).unwrap_or(SourceSpec::TIMEOUT);
+    let redirects = [("same-host", Redirects::SameHost), ("any", Redirects::Any)];
+    let redirects = section.read("redirects", choice(&redirects)).unwrap_or_default();
     let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
-    let zstd_window_log = section.read("zstd_window_log", integer(10, 31)).unwrap_or(ZSTD_WINDOW_LOG);
+    let zstd_window_log = section.read("zstd_window_log", integer(10, 31)).unwrap_or(SourceSpec::ZSTD_WINDOW_LOG);
     let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
     let recheck_days = section.read("recheck_days", integer(0, 3650)).unwrap_or(RECHECK_DAYS);
     let on_change = [("warn", OnChange::Warn), ("reload", OnChange::Reload), ("ignore", OnChange::Ignore)];
@@ -125,6 +126,8 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
         path_style,
         settle,
         zstd_window_log,
+        timeout,
+        redirects,
         forbidden,
         recheck_days,
         on_change,

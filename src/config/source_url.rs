@@ -15,6 +15,13 @@ pub(super) fn scheme(url: &str) -> Option<&str> {
 /// The template of a URL or path. A plain relative path lies in `folder`, which is absolute.
 pub(super) fn template(url: &str, folder: &Path) -> Result<UrlTemplate, String> {
     let template = UrlTemplate::parse(url)?;
+    if let Some(sign) = pattern(url) {
+        return Err(format!(
+            "has a {sign:?}, and patterns are not understood: name one file per day. A file whose name has a {sign:?} in \
+             it can be written as a URL of file:// or http://, with {} for it",
+            format_args!("%{:02X}", u32::from(sign))
+        ));
+    }
     match url.split_once("://") {
         None if url.starts_with('/') => Ok(template),
         None => Ok(template.within(folder.to_str().ok_or("is relative to a folder whose name is not UTF-8")?)),
@@ -32,9 +39,50 @@ pub(super) fn template(url: &str, folder: &Path) -> Result<UrlTemplate, String> 
     }
 }
 
+/// The sign of a pattern such as `orders_{day}_*.csv`: nothing would ever be found under it. What stands in a query or
+/// around an IPv6 address is none.
+fn pattern(url: &str) -> Option<char> {
+    let is_web = matches!(scheme(url), Some("http" | "https"));
+    let Some((_, rest)) = url.split_once("://").filter(|_| is_web) else {
+        return url.chars().find(|c| "*?[".contains(*c));
+    };
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    // `part-?.csv`: a query begins with a name.
+    let names_nothing = query.starts_with(['.', '-', '_', '?', '*']);
+    path.chars().find(|c| "*[".contains(*c)).or_else(|| names_nothing.then_some('?'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_refused() {
+        for (url, sign) in [
+            ("s3://b/orders_{day:%Y%m%d}_*.csv", Some('*')),
+            ("gs://b/part-?/{day}.csv", Some('?')),
+            ("az://c/[ab]/{day}.csv", Some('[')),
+            ("{day}/part-?.csv", Some('?')),
+            ("/data/{day}/[ab].csv", Some('[')),
+            ("file:///data/{day}*.csv", Some('*')),
+            ("https://h/{day}/*.csv?x=1", Some('*')),
+            ("https://h/{day}/part-?.csv", Some('?')),
+            ("https://h/{day}/part-??.csv", Some('?')),
+            ("https://h/{day}/[ab].csv", Some('[')),
+            ("http://[::1]:80/{day}.csv", None),
+            ("https://h/x.csv?day={day}&columns=*&a[]=1", None),
+            ("https://h/x.csv?{day}", None),
+            ("https://h?day={day}", None),
+            ("file:///data/%5Ba%5D/{day}.csv", None),
+            ("s3://b/100%/{day}#].csv", None),
+        ] {
+            assert_eq!(pattern(url), sign, "{url}");
+            assert_eq!(template(url, Path::new("/etc")).is_err(), sign.is_some(), "{url}");
+        }
+        let error = template("s3://b/{day}_*.csv", Path::new("/etc")).unwrap_err();
+        assert!(error.starts_with("has a '*', and patterns are not understood") && error.contains("%2A"), "{error}");
+    }
 
     #[test]
     fn urls_and_paths() {

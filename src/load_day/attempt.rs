@@ -230,10 +230,11 @@ impl<'a> Load<'a> {
     fn open(&mut self) -> Result<SourceFile, NotPublished> {
         match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
-                self.context.progress.bytes_known.fetch_add(file.info().bytes, Ordering::Relaxed);
-                self.flight.iter().for_each(|flight| flight.opened(file.info().bytes));
+                let known = file.info().bytes.unwrap_or_default();
+                self.context.progress.bytes_known.fetch_add(known, Ordering::Relaxed);
+                self.flight.iter().for_each(|flight| flight.opened(known));
                 self.tag = Some(file.info().tag());
-                let (url, bytes) = (&file.info().url, counted(file.info().bytes, "byte"));
+                let (url, bytes) = (&file.info().url, file.info().size());
                 self.log.line(format_args!("opened {url}, {bytes} as stored"));
                 Ok(file.within(self.job.dataset.limits))
             }
@@ -263,7 +264,7 @@ impl<'a> Load<'a> {
         Ok(Origin {
             url: info.url,
             etag: info.etag,
-            bytes: info.bytes,
+            bytes: self.bytes,
             modified: info.modified.naive_utc(),
             hash: hash.to_string(),
             definition_hash: job.definition_hash.clone(),

@@ -5,6 +5,7 @@ use std::io;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::client::Busy;
 use super::s3::NoCredentials;
 use crate::wording::counted;
 
@@ -94,14 +95,14 @@ pub enum SourceError {
         temporary: bool,
     },
     /// The connection or the disk failed while the file was read, and retries did not help.
-    #[error("{url}: reading failed after {got} of {}: {why}", counted(*announced, "byte"))]
+    #[error("{url}: reading failed after {}: {why}", so_far(*got, *announced))]
     Broken {
         /// The file.
         url: String,
         /// How much of it had come.
         got: u64,
-        /// How much there was to come.
-        announced: u64,
+        /// How much there was to come, where that is known.
+        announced: Option<u64>,
         /// What happened.
         why: String,
         /// The server is gone; a body that is cut off again and again is no outage.
@@ -212,6 +213,14 @@ impl SourceError {
     }
 }
 
+/// How much of a file came.
+fn so_far(got: u64, announced: Option<u64>) -> String {
+    match announced {
+        Some(announced) => format!("{got} of {}", counted(announced, "byte")),
+        None => counted(got, "byte"),
+    }
+}
+
 /// True of what a network share says when its server is not there.
 fn is_outage(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as Kind;
@@ -234,7 +243,7 @@ fn passes_by_itself(layer: &(dyn StdError + 'static)) -> bool {
     // The store's own type is not public; its words begin with the status.
     let said = layer.to_string();
     let status = said.strip_prefix(STATUS).and_then(|rest| rest.get(..3)).and_then(|status| status.parse().ok());
-    status.is_some_and(is_trouble) || layer.downcast_ref::<HttpError>().is_some_and(is_no_answer)
+    status.is_some_and(is_trouble) || layer.is::<Busy>() || layer.downcast_ref::<HttpError>().is_some_and(is_no_answer)
 }
 
 /// Statuses of servers in trouble: a time-out, too many requests, and 5xx but for what the server will never do.

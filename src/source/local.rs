@@ -3,12 +3,12 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::reader::Stored;
-use super::{FileInfo, Looked, Opened, SourceError, SourceFile};
+use super::{FileInfo, Looked, Opened, SourceError, SourceFile, unsettled};
 
 /// Opens a file that has rested for `settle`.
 pub(super) fn open(path: &Path, url: String, settle: Duration, zstd_window_log: u32) -> Result<Opened, SourceError> {
@@ -40,23 +40,10 @@ pub(super) fn look(path: &Path, url: String, settle: Duration) -> Result<Looked,
         return Err(SourceError::NotAFile { url, what });
     }
     let info = info(&metadata, &url).map_err(|source| SourceError::Unreadable { url: url.clone(), source })?;
-    Ok(match unsettled(info.modified.into(), settle) {
+    Ok(match unsettled(info.modified, Utc::now(), settle) {
         Some(why) => Looked::NotThere { url, why },
         None => Looked::File(info),
     })
-}
-
-/// Why a file that was changed then is not to be taken yet.
-fn unsettled(modified: SystemTime, settle: Duration) -> Option<String> {
-    if settle.is_zero() {
-        return None;
-    }
-    let rests = match SystemTime::now().duration_since(modified) {
-        Ok(age) if age >= settle => return None,
-        Ok(age) => format!("changed {} s ago", age.as_secs()),
-        Err(ahead) => format!("changed {} s in the future by this machine's clock", ahead.duration().as_secs()),
-    };
-    Some(format!("{rests}; settle is {} s", settle.as_secs_f64()))
 }
 
 fn gone(error: &io::Error) -> bool {
@@ -79,7 +66,7 @@ fn missing(path: &Path) -> String {
 fn info(metadata: &Metadata, url: &str) -> io::Result<FileInfo> {
     let modified: DateTime<Utc> = metadata.modified()?.into();
     let etag = format!("\"{:x}-{:x}-{:x}\"", inode(metadata), modified.timestamp_micros(), metadata.len());
-    Ok(FileInfo { url: url.to_owned(), etag: Some(etag), bytes: metadata.len(), modified })
+    Ok(FileInfo { url: url.to_owned(), etag: Some(etag), bytes: Some(metadata.len()), modified })
 }
 
 #[cfg(unix)]

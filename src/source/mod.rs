@@ -4,10 +4,12 @@
 //! as it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
 //! file, so that no day is loaded from part of its file. What the text means is left to `parse`.
 
+mod client;
 mod decompress;
 mod error;
 mod local;
 mod location;
+mod mask;
 mod object;
 mod reader;
 mod s3;
@@ -26,6 +28,7 @@ use self::object::Objects;
 pub use self::reader::SourceFile;
 use crate::dataset::SourceSpec;
 use crate::day::Day;
+use crate::wording::counted;
 
 /// Has this process's clients speak TLS by ring. Must be called before one is made.
 pub(crate) fn use_ring_for_tls() {
@@ -78,8 +81,8 @@ pub struct FileInfo {
     pub url: String,
     /// The server's word for this version of the file; for a local file made of inode, time and size.
     pub etag: Option<String>,
-    /// Its size as stored.
-    pub bytes: u64,
+    /// Its size as stored; `None` where a web server shows the end of a file but does not tell its size before.
+    pub bytes: Option<u64>,
     /// When it was last changed; 1970 where a web server does not say.
     pub modified: DateTime<Utc>,
 }
@@ -88,7 +91,16 @@ impl FileInfo {
     /// What tells this version of the file from others: its `ETag`, or its size and time where the server gives none.
     #[must_use]
     pub fn tag(&self) -> String {
-        self.etag.clone().unwrap_or_else(|| tag_without_etag(self.bytes, self.modified))
+        self.etag.clone().unwrap_or_else(|| match self.bytes {
+            Some(bytes) => tag_without_etag(bytes, self.modified),
+            None => format!("-{}", self.modified.timestamp_micros()),
+        })
+    }
+
+    /// Its size in words.
+    #[must_use]
+    pub fn size(&self) -> String {
+        self.bytes.map_or_else(|| "of unknown size".to_owned(), |bytes| counted(bytes, "byte"))
     }
 }
 
@@ -121,13 +133,14 @@ impl fmt::Display for ContentHash {
 pub struct Patience {
     /// To connect; 10 s.
     pub connect: Duration,
-    /// For an answer, and then for each further piece of it; 60 s. Time in which the reader asks for nothing does not
-    /// count.
+    /// For an answer, and then for each further piece of it; 60 s, or the dataset's `source.timeout`. Time in which the
+    /// reader asks for nothing does not count.
     pub idle: Duration,
-    /// How often a request, or the rest of a body that broke off, is asked for again; 8, which is about 25 s of trying
-    /// where the server answers at once.
+    /// How often a request is made again, and how often in a row the rest of a body that broke off is asked for without
+    /// more of it coming; 8. With `backoff` that is at most 26 s of pauses, and 3 s in the mean.
     pub retries: usize,
-    /// The wait before the first retry; 100 ms. It doubles each time, up to 15 s, with some chance in it.
+    /// The wait before the first retry; 100 ms. Each further one is drawn between this and twice the one before, up to
+    /// 15 s.
     pub backoff: Duration,
 }
 
@@ -135,7 +148,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            idle: Duration::from_mins(1),
+            idle: SourceSpec::TIMEOUT,
             retries: 8,
             backoff: Duration::from_millis(100),
         }
@@ -146,7 +159,7 @@ impl Source {
     /// The source a dataset describes. `environment` holds the variables Google's and Azure's settings are taken from
     /// (`GOOGLE_...`, `AZURE_...`); others are ignored. Amazon's are found by the AWS SDK itself.
     pub fn new(spec: &SourceSpec, environment: &[(String, String)]) -> Result<Self, SourceError> {
-        Self::with_patience(spec, environment, Patience::default())
+        Self::with_patience(spec, environment, Patience { idle: spec.timeout, ..Patience::default() })
     }
 
     /// The same, with other waiting times than the usual.
@@ -199,6 +212,22 @@ impl Source {
             location => runtime.block_on(until(end, self.objects.look(&location))),
         }
     }
+}
+
+/// Why a file that was changed then is not to be taken yet; `now` is by the clock that dated the change, where that is
+/// known.
+fn unsettled(modified: DateTime<Utc>, now: DateTime<Utc>, settle: Duration) -> Option<String> {
+    let rested = now - modified;
+    if settle.is_zero() || rested.to_std().is_ok_and(|rested| rested >= settle) {
+        return None;
+    }
+    let seconds = rested.num_seconds();
+    let rests = if rested < chrono::TimeDelta::zero() {
+        format!("changed {} s in the future", -seconds)
+    } else {
+        format!("changed {seconds} s ago")
+    };
+    Some(format!("{rests}; settle is {} s", settle.as_secs_f64()))
 }
 
 /// The work's result, or that `end` came before.

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use bytes::{Buf as _, Bytes};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 use url::Url;
 
+use super::client::{Connector, ServerTime, UNKNOWN_SIZE};
 use super::error::Answer;
 use super::location::{Cloud, Location};
 use super::reader::Stored;
@@ -39,7 +40,7 @@ pub(super) struct Objects {
     patience: Patience,
     /// By bucket: its name may hold the day, though it hardly ever does.
     buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
-    web: SharedClient,
+    connector: OnceLock<Connector>,
 }
 
 /// A file's store and its path there.
@@ -50,7 +51,7 @@ impl Objects {
     pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], patience: Patience) -> Self {
         let clouds = |(name, _): &&(String, String)| name.starts_with("AZURE_") || name.starts_with("GOOGLE_");
         let environment = environment.iter().filter(clouds).cloned().collect();
-        Self { spec, environment, patience, buckets: Mutex::default(), web: SharedClient::default() }
+        Self { spec, environment, patience, buckets: Mutex::default(), connector: OnceLock::new() }
     }
 
     /// Opens a file, unless `end` comes first; a task on `runtime` receives it until the file is dropped.
@@ -70,6 +71,9 @@ impl Objects {
             Ok(got) => got,
             Err(error) => return self.not_there(location, &error).map(|why| Opened::NotThere { url, why }),
         };
+        if let Some(why) = self.unsettled(location, &got)? {
+            return Ok(Opened::NotThere { url, why });
+        }
         let info = file_info(url, &got.meta);
         let download = Download::start(place, got, info.clone(), runtime);
         Ok(Opened::File(SourceFile::new(Stored::Remote(download), info, self.spec.zstd_window_log)?))
@@ -80,12 +84,41 @@ impl Objects {
         let url = location.shown();
         let (store, path) = self.place(location).await?;
         if let Ok(head) = store.get_opts(&path, GetOptions::new().with_head(true)).await {
-            return Ok(Looked::File(file_info(url, &head.meta)));
+            return self.looked(location, &head);
         }
         match store.get_opts(&path, GetOptions::default()).await {
-            Ok(got) => Ok(Looked::File(file_info(url, &got.meta))),
+            Ok(got) => self.looked(location, &got),
             Err(error) => self.not_there(location, &error).map(|why| Looked::NotThere { url, why }),
         }
+    }
+
+    fn looked(&self, location: &Location, got: &GetResult) -> Result<Looked, SourceError> {
+        let url = location.shown();
+        Ok(match self.unsettled(location, got)? {
+            Some(why) => Looked::NotThere { url, why },
+            None => Looked::File(file_info(url, &got.meta)),
+        })
+    }
+
+    /// Why a file is not to be taken yet, by the clock of its server.
+    fn unsettled(&self, location: &Location, got: &GetResult) -> Result<Option<String>, SourceError> {
+        let settle = self.spec.settle;
+        if !settle.is_zero() && got.meta.last_modified == DateTime::UNIX_EPOCH {
+            let why = "the server does not say when the file was last changed (Last-Modified), so settle cannot hold: \
+                       leave source.settle out, or have the server say it";
+            return Err(SourceError::Request { url: location.shown(), why: why.to_owned(), temporary: false });
+        }
+        let now = got.extensions.get::<ServerTime>().map_or_else(Utc::now, |time| time.0);
+        Ok(super::unsettled(got.meta.last_modified, now, settle))
+    }
+
+    /// The client of this source; made once, since each has connections and trusted roots of its own.
+    fn connector(&self, allow_http: bool) -> Result<Connector, reqwest::Error> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector.clone());
+        }
+        let connector = Connector::new(self.patience, allow_http, self.spec.redirects)?;
+        Ok(self.connector.get_or_init(|| connector).clone())
     }
 
     async fn place(&self, location: &Location) -> Result<Place, SourceError> {
@@ -113,6 +146,9 @@ impl Objects {
 
     async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
         let (client, retry) = (self.client(self.spec.allow_http), self.retry());
+        let connector = self
+            .connector(self.spec.allow_http)
+            .map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
         Ok(match cloud {
             Cloud::S3 => Arc::new(
                 s3::builder(&self.spec, bucket, &client)
@@ -122,7 +158,8 @@ impl Objects {
                     .build()?,
             ),
             Cloud::Google => {
-                let mut builder = GoogleCloudStorageBuilder::new().with_client_options(client);
+                let mut builder =
+                    GoogleCloudStorageBuilder::new().with_client_options(client).with_http_connector(connector);
                 for (name, value) in &self.environment {
                     if let Ok(key) = name.to_ascii_lowercase().parse() {
                         builder = builder.with_config(key, value);
@@ -134,7 +171,8 @@ impl Objects {
                 Arc::new(builder.with_bucket_name(bucket).with_retry(retry).build()?)
             }
             Cloud::Azure => {
-                let mut builder = MicrosoftAzureBuilder::new().with_client_options(client);
+                let mut builder =
+                    MicrosoftAzureBuilder::new().with_client_options(client).with_http_connector(connector);
                 for (name, value) in &self.environment {
                     if let Ok(key) = name.to_ascii_lowercase().parse() {
                         builder = builder.with_config(key, value);
@@ -150,13 +188,14 @@ impl Objects {
 
     /// A store of its own for each URL, since only so is the query kept; the connections behind it are shared.
     fn web(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
-        let mut url = url.clone();
-        let mut client = self.client(url.scheme() == "http");
+        let (mut url, allow_http) = (url.clone(), url.scheme() == "http");
+        let mut headers = HeaderMap::new();
         if let Some(header) = basic_auth(&mut url) {
-            client = client.with_default_headers(HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, header)]));
+            headers.insert(reqwest::header::AUTHORIZATION, header);
         }
-        let builder = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(self.retry());
-        let store = builder.with_http_connector(self.web.clone()).build();
+        let connector = self.connector(allow_http).map_err(|error| error.to_string())?.for_web(headers);
+        let builder = HttpBuilder::new().with_url(url).with_client_options(self.client(allow_http));
+        let store = builder.with_retry(self.retry()).with_http_connector(connector).build();
         store.map(|store| Arc::new(store) as _).map_err(|error| Answer::of(&error).why)
     }
 
@@ -253,7 +292,8 @@ fn grant(location: &Location) -> String {
 }
 
 fn file_info(url: String, meta: &ObjectMeta) -> FileInfo {
-    FileInfo { url, etag: meta.e_tag.clone(), bytes: meta.size, modified: meta.last_modified }
+    let bytes = (meta.size != UNKNOWN_SIZE).then_some(meta.size);
+    FileInfo { url, etag: meta.e_tag.clone(), bytes, modified: meta.last_modified }
 }
 
 /// Takes user and password out of a URL and makes the header of them.
@@ -270,20 +310,6 @@ fn basic_auth(url: &mut Url) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// Gives every store the same client, and with it the same connections and trusted roots.
-#[derive(Debug, Clone, Default)]
-struct SharedClient(Arc<OnceLock<HttpClient>>);
-
-impl HttpConnector for SharedClient {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        if let Some(client) = self.0.get() {
-            return Ok(client.clone());
-        }
-        let client = ReqwestConnector::default().connect(options)?;
-        Ok(self.0.get_or_init(|| client).clone())
-    }
 }
 
 /// A body on its way: a task receives it, a blocking thread reads it. Dropping it ends the task.
@@ -329,27 +355,48 @@ impl Read for Download {
 }
 
 /// Hands a body on, piece by piece. The store resumes one that breaks off, if the server names its version by an
-/// `ETag`.
+/// `ETag`, and gives up after so many times; here it begins anew as long as something more has come.
 async fn receive(
     (store, path): Place,
     mut body: BoxStream<'static, object_store::Result<Bytes>>,
     info: FileInfo,
     pieces: mpsc::Sender<Result<Bytes, SourceError>>,
 ) {
-    let mut got = 0;
+    let (mut got, mut got_before) = (0, 0);
     while let Some(piece) = body.next().await {
         let piece = match piece {
             Ok(piece) => {
                 got += piece.len() as u64;
                 Ok(piece)
             }
-            Err(error) => Err(broken(&*store, &path, &info, got, &error).await),
+            Err(error) => {
+                if got > got_before
+                    && let Some(rest) = rest_of(&*store, &path, &info, got).await
+                {
+                    (body, got_before) = (rest, got);
+                    continue;
+                }
+                Err(broken(&*store, &path, &info, got, &error).await)
+            }
         };
         let failed = piece.is_err();
         if pieces.send(piece).await.is_err() || failed {
             return;
         }
     }
+}
+
+/// What is missing of a body, if it is still of the same version.
+async fn rest_of(
+    store: &dyn ObjectStore,
+    path: &Path,
+    info: &FileInfo,
+    got: u64,
+) -> Option<BoxStream<'static, object_store::Result<Bytes>>> {
+    let (Some(etag), Some(bytes)) = (&info.etag, info.bytes) else { return None };
+    let range = (got < bytes).then(|| GetOptions::new().with_range(Some(got..bytes)))?;
+    let rest = store.get_opts(path, range).await.ok()?;
+    (rest.meta.e_tag.as_ref() == Some(etag) && rest.meta.size == bytes).then(|| rest.into_stream())
 }
 
 /// Why a body broke off for good. The store gives up on a changed `ETag` too, without saying so.

@@ -168,7 +168,7 @@ struct Hashing {
     stored: Stored,
     sha256: Sha256,
     bytes: u64,
-    announced: u64,
+    announced: Option<u64>,
     url: String,
     progress: Arc<AtomicU64>,
 }
@@ -202,9 +202,11 @@ impl Read for Hashing {
         self.bytes += n as u64;
         self.progress.store(self.bytes, Ordering::Relaxed);
         let ended = n == 0 && !buffer.is_empty();
-        if self.bytes > self.announced || (ended && self.bytes < self.announced) {
+        if let Some(announced) = self.announced
+            && (self.bytes > announced || (ended && self.bytes < announced))
+        {
             let url = self.url.clone();
-            return Err(SourceError::WrongSize { url, got: self.bytes, announced: self.announced }.into_io());
+            return Err(SourceError::WrongSize { url, got: self.bytes, announced }.into_io());
         }
         Ok(n)
     }

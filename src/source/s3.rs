@@ -164,7 +164,6 @@ mod tests {
     use aws_credential_types::provider::{ProvideCredentials, future};
 
     use super::*;
-    use crate::dataset::Forbidden;
     use crate::url_template::UrlTemplate;
 
     #[test]
@@ -182,17 +181,9 @@ mod tests {
             ("b", Some("http://127.0.0.1:9000"), false, other("http://127.0.0.1:9000", false)),
         ] {
             let spec = SourceSpec {
-                url: UrlTemplate::parse("s3://b/{day}").unwrap(),
-                anonymous: false,
-                region: None,
                 endpoint: endpoint.map(str::to_owned),
-                allow_http: false,
                 path_style,
-                settle: Duration::ZERO,
-                zstd_window_log: 23,
-                forbidden: Forbidden::Failed,
-                recheck_days: 0,
-                on_change: crate::policy::OnChange::Ignore,
+                ..SourceSpec::new(UrlTemplate::parse("s3://b/{day}").unwrap())
             };
             assert_eq!(address(&spec, bucket), expected, "{bucket} {endpoint:?} {path_style}");
         }

@@ -20,8 +20,8 @@ fn each_thing_that_contradicts_another() {
         ("[schedule]", "path_style = true\n[schedule]", ""),
         (
             "[schedule]",
-            "settle = \"30s\"\n[schedule]",
-            "source.settle = \"30s\": means nothing here: only file sources have it",
+            "redirects = \"any\"\n[schedule]",
+            "source.redirects = \"any\": means nothing here: only gs, az, http, https sources have it",
         ),
         ("[schedule]", "allow_http = 1\n[schedule]", "source.allow_http = 1: is not true or false"),
         (

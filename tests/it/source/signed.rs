@@ -206,11 +206,8 @@ mod keys {
     fn a_body_that_never_completes_is_an_error() {
         let content = csv(50_000);
         let (server, asked) = serve(content.clone());
-        server.fail_always(Some(Fault::CutOff(1000)));
-        let error = asked.error();
-        assert_has(&error, &["s3://days/2019-04-01.csv", "reading failed after 3000 of"]);
         server.fail_always(Some(Fault::CutOff(0)));
-        assert_has(&asked.error(), &["reading failed after 0 of"]);
+        assert_has(&asked.error(), &["s3://days/2019-04-01.csv", "reading failed after 0 of"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_RANGE, ETAG, HeaderValue, LOCATION};
 use hyper::{Method, Response};
 
 use super::*;
-use crate::support::http::{Body, Server, cut_off, stalled, status, unmeasured, whole};
+use crate::support::http::{Body, Server, cut_off, stalled, status, unmeasured, unmeasured_and_cut_off, whole};
 
 /// A server that gives one answer after another, and the last one for ever.
 fn serve(answers: &[fn() -> Response<Body>]) -> Server {
@@ -37,7 +37,7 @@ fn a_file_is_read_with_its_query_and_its_user() {
     let url = server.url().replace("http://", "http://me:p%40ss@");
     let asked = Asked::new(&spec(&format!("{url}/a%20b/{{day:%d.%m}}.csv?from={{day}}&token=hush")));
     let read = asked.read().unwrap();
-    assert_eq!((read.text.as_slice(), read.info.bytes, read.info.etag), (&b"id\n1\n"[..], 5, None));
+    assert_eq!((read.text.as_slice(), read.info.bytes, read.info.etag), (&b"id\n1\n"[..], Some(5), None));
     assert_eq!(read.info.url, format!("{}/a%20b/01.04.csv?from=***&token=***", url.replace("me:p%40ss", "***")));
     let seen = server.seen();
     assert_eq!(seen[0].target, "/a%20b/01.04.csv?from=2019-04-01&token=hush");
@@ -111,9 +111,45 @@ fn a_body_that_breaks_off_is_resumed_by_its_etag() {
 }
 
 #[test]
-fn a_body_of_unknown_length_is_refused() {
-    let error = asked(&serve(&[|| unmeasured("id\n1\n")])).error();
+fn a_body_of_unknown_length_is_whole_by_its_end_mark() {
+    let text = csv(50_000);
+    let body = Bytes::from(text.clone());
+    let server = Server::start(move |_| {
+        let body = body.clone();
+        async { unmeasured(body) }
+    });
+    let read = asked(&server).read().unwrap();
+    assert_eq!((read.info.bytes, read.hash.as_str()), (None, sha256(&text).as_str()));
+    assert_eq!(read.text, text);
+}
+
+#[test]
+fn a_body_of_unknown_length_that_is_cut_off_is_an_error() {
+    let error = asked(&serve(&[|| unmeasured_and_cut_off("id\n1\n")])).read().unwrap_err();
+    assert_has(&error.to_string(), &["reading failed after 5 bytes"]);
+    assert!(!error.is_temporary(), "{error}");
+}
+
+/// A server that answers everything with these bytes, and hangs up.
+fn raw(answer: &'static str) -> (std::net::SocketAddr, std::thread::JoinHandle<()>) {
+    use std::io::BufRead as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    (address, thread)
+}
+
+#[test]
+fn a_body_that_ends_when_the_server_hangs_up_is_refused() {
+    let (address, thread) = raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nid\n1\n");
+    let error = Asked::new(&spec(&format!("http://{address}/{{day}}.csv"))).error();
     assert_has(&error, &["does not say how long the file is"]);
+    thread.join().unwrap();
 }
 
 #[test]
@@ -151,7 +187,143 @@ fn a_server_without_head_is_asked_with_get() {
         async move { if get { whole("id\n") } else { status(405, "") } }
     });
     let Looked::File(info) = asked(&server).look().unwrap() else { panic!("not there") };
-    assert_eq!(info.bytes, 3);
+    assert_eq!(info.bytes, Some(3));
+}
+
+/// A server whose file of the day is elsewhere.
+fn redirecting(to: String) -> Server {
+    Server::start(move |request| {
+        let moved = request.uri().path().ends_with("/2019-04-01.csv");
+        let mut response = if moved { status(302, "") } else { whole("id\n") };
+        if moved {
+            response.headers_mut().insert(LOCATION, HeaderValue::from_str(&to).unwrap());
+        }
+        async { response }
+    })
+}
+
+#[test]
+fn a_redirect_to_another_host_is_followed_only_where_that_is_wanted_and_takes_no_secret_along() {
+    let other = serve(&[|| whole("id\n")]);
+    let elsewhere = other.url().replace("127.0.0.1", "localhost");
+    let server = redirecting(format!("{elsewhere}/x.csv?signature=hush"));
+    let mut spec = spec(&format!("{}/{{day}}.csv?token=secret", server.url().replace("//", "//me:secret@")));
+    let error = Asked::new(&spec).read().unwrap_err();
+    assert_has(&error.to_string(), &["another host, localhost", "source.redirects = \"any\""]);
+    assert!(!error.to_string().contains("hush") && !error.is_temporary(), "{error}");
+    assert_eq!((server.seen().len(), other.seen().len()), (1, 0), "a refusal is not tried again");
+    spec.redirects = dayfill::dataset::Redirects::Any;
+    assert_eq!(Asked::new(&spec).read().unwrap().text, b"id\n");
+    let seen = other.seen();
+    assert_eq!(seen[0].target, "/x.csv?signature=hush");
+    assert_eq!((&seen[0].authorization, &seen[0].referer), (&None, &None));
+}
+
+#[test]
+fn a_redirect_on_the_same_host_keeps_the_user_and_tells_nobody_where_it_comes_from() {
+    let server = redirecting("/elsewhere.csv".to_owned());
+    let url = server.url().replace("//", "//me:secret@");
+    assert_eq!(Asked::new(&spec(&format!("{url}/{{day}}.csv?token=secret"))).read().unwrap().text, b"id\n");
+    let seen = server.seen();
+    assert_eq!((seen[1].target.as_str(), &seen[1].referer), ("/elsewhere.csv", &None));
+    assert!(seen[1].authorization.is_some());
+    let error = asked(&redirecting("/b/2019-04-01.csv".to_owned())).error();
+    assert_has(&error, &["10 redirects were followed"]);
+}
+
+/// A file that was changed then, by the clock of its server.
+fn dated(changed: &'static str) -> Response<Body> {
+    let mut response = with_etag(whole("id\n"));
+    response.headers_mut().insert(hyper::header::LAST_MODIFIED, HeaderValue::from_static(changed));
+    let date = HeaderValue::from_static("Tue, 02 Apr 2019 02:00:00 GMT");
+    response.headers_mut().insert(hyper::header::DATE, date);
+    response
+}
+
+#[test]
+fn a_file_must_settle_by_the_clock_of_its_server_before_it_is_taken() {
+    let settle = |url: String| {
+        let mut spec = spec(&url);
+        spec.settle = Duration::from_secs(10);
+        (spec.anonymous, spec.allow_http) = (true, true);
+        spec
+    };
+    let growing = serve(&[|| dated("Tue, 02 Apr 2019 01:59:55 GMT")]);
+    let ahead = serve(&[|| dated("Tue, 02 Apr 2019 02:00:55 GMT")]);
+    let rested = serve(&[|| dated("Tue, 02 Apr 2019 01:59:50 GMT")]);
+    for scheme in ["http", "gs"] {
+        let asked = |server: &Server| {
+            let url =
+                if scheme == "gs" { "gs://b/{day}.csv".to_owned() } else { format!("{}/{{day}}.csv", server.url()) };
+            let environment = [("GOOGLE_BASE_URL".to_owned(), server.url())];
+            Asked::with(&settle(url), &environment, hasty())
+        };
+        assert_has(&asked(&growing).not_there(), &["changed 5 s ago; settle is 10 s"]);
+        assert_has(&asked(&ahead).not_there(), &["changed 55 s in the future; settle is 10 s"]);
+        if scheme == "http" {
+            assert_eq!(asked(&rested).read().unwrap().text, b"id\n");
+            let error = asked(&serve(&[|| whole("id\n")])).read().unwrap_err().to_string();
+            assert_has(&error, &["Last-Modified", "settle cannot hold"]);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_is_left_alone_as_long_as_it_asks() {
+    let busy: [fn() -> Response<Body>; 2] = [
+        || {
+            let mut response = status(429, "slow down");
+            response.headers_mut().insert(hyper::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        },
+        || whole("id\n"),
+    ];
+    let server = serve(&busy);
+    let began = std::time::Instant::now();
+    assert_eq!(asked(&server).read().unwrap().text, b"id\n");
+    assert!(began.elapsed() >= Duration::from_secs(1), "asked again after {:?}", began.elapsed());
+    // One that asks for longer than anybody waits is asked once.
+    let server = serve(&[|| {
+        let mut response = status(503, "");
+        response.headers_mut().insert(hyper::header::RETRY_AFTER, HeaderValue::from_static("3600"));
+        response
+    }]);
+    let error = asked(&server).read().unwrap_err();
+    assert_has(&error.to_string(), &["503 Service Unavailable; the server asks to be left alone for 3600 s"]);
+    assert!(error.is_temporary());
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn a_body_is_resumed_as_long_as_more_of_it_comes() {
+    let content = csv(2_000);
+    let body = Bytes::from(content.clone());
+    let server = Server::start(move |request| {
+        let range = request.headers().get(hyper::header::RANGE).map(|range| range.to_str().unwrap().to_owned());
+        let from: usize = range.map_or(0, |range| range[6..].split('-').next().unwrap().parse().unwrap());
+        let piece = (body.len() / 12 + 1).min(body.len() - from);
+        let mut response = with_etag(cut_off(body.slice(from..), piece));
+        if from > 0 {
+            *response.status_mut() = 206.try_into().unwrap();
+            let range = format!("bytes {from}-{}/{}", body.len() - 1, body.len());
+            response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_str(&range).unwrap());
+        }
+        async { response }
+    });
+    assert_eq!(asked(&server).read().unwrap().text, content);
+    assert_eq!(server.seen().len(), 12, "with no more than 2 retries in a row");
+}
+
+#[test]
+fn what_a_server_repeats_of_the_request_is_masked() {
+    let server = Server::start(|request| {
+        let header = |name| request.headers().get(name).map_or("", |value: &HeaderValue| value.to_str().unwrap());
+        let said = format!("{} {}", request.uri(), header(hyper::header::AUTHORIZATION));
+        async { status(400, said) }
+    });
+    let url = server.url().replace("//", "//me:pa55word@");
+    let error = Asked::new(&spec(&format!("{url}/{{day}}.csv?sig=s3cr3t%2Fsig"))).error();
+    assert_has(&error, &["400 Bad Request: /2019-04-01.csv?*** ***"]);
 }
 
 #[test]

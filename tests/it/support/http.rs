@@ -14,7 +14,7 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, RANGE};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, RANGE, REFERER};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -30,6 +30,7 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) range: Option<String>,
     pub(crate) authorization: Option<String>,
+    pub(crate) referer: Option<String>,
 }
 
 /// A server on a free port of this machine, until it is dropped.
@@ -69,6 +70,7 @@ impl Server {
                             target: request.uri().to_string(),
                             range: header(RANGE),
                             authorization: header(AUTHORIZATION),
+                            referer: header(REFERER),
                         });
                         let answer = handler(request);
                         async { Ok::<_, Infallible>(answer.await) }
@@ -111,6 +113,17 @@ impl Drop for Server {
 pub(crate) fn unmeasured(content: impl Into<Bytes>) -> Response<Body> {
     let frame = Ok(Frame::data(content.into()));
     Response::new(StreamBody::new(stream::iter([frame])).boxed_unsync())
+}
+
+/// An answer without a body's length that breaks off before its end mark.
+pub(crate) fn unmeasured_and_cut_off(content: impl Into<Bytes>) -> Response<Body> {
+    use futures_util::StreamExt;
+    let first = Ok(Frame::data(content.into()));
+    let rest = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut off"))
+    });
+    Response::new(StreamBody::new(stream::iter([first]).chain(rest)).boxed_unsync())
 }
 
 pub(crate) fn status(status: u16, content: impl Into<Bytes>) -> Response<Body> {
