@@ -1,5 +1,7 @@
 //! Making a database ready: its state tables, and the tables of datasets.
 
+use std::time::Duration;
+
 use crate::dataset::Dataset;
 use crate::db::error::DbError;
 use crate::db::migrate;
@@ -9,7 +11,7 @@ use crate::db::target::{self, TargetError};
 /// Connects to the database and brings its state tables up to date.
 ///
 /// # Errors
-/// A [`DbError`] when it cannot be reached or the tables cannot be altered.
+/// A [`DbError`] when it cannot be reached, the tables cannot be altered, or others lock them.
 pub fn connect(database: &Database) -> Result<Conn, DbError> {
     let mut conn = database.connect()?;
     database.warm_up();
@@ -24,23 +26,49 @@ pub fn connect(database: &Database) -> Result<Conn, DbError> {
     Ok(conn)
 }
 
+/// The pauses between tries at what is locked: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// Does work again and again for as long as others hold locks that it needs, and says once who does. Each try waits for
+/// a short time only, so that nobody queues for long behind a wait of ours.
+///
+/// # Errors
+/// The work's error, but for [`DbError::Locked`].
+pub fn patiently<T>(mut work: impl FnMut() -> Result<T, DbError>) -> Result<T, DbError> {
+    let mut pause = PAUSES.0;
+    let mut said = String::new();
+    loop {
+        match work() {
+            Err(DbError::Locked { tables, by, seconds }) => {
+                if said != tables {
+                    log::info!("{}; trying again", DbError::Locked { tables: tables.clone(), by, seconds });
+                    said = tables;
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Creates the target tables that are missing and checks all of them, and the SQL of their datasets. What is wrong with
-/// which dataset, one text each with its name in front; none when all fit.
+/// which dataset, one text each with its name in front; none when all fit. A target that others lock is waited for.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn targets<'a>(conn: &mut Conn, datasets: impl Iterator<Item = &'a Dataset>) -> Result<Vec<String>, DbError> {
     let mut unfit = Vec::new();
     for dataset in datasets {
-        unfit.extend(target(conn, dataset)?.map(|why| format!("{}: {why}", dataset.name)));
+        unfit.extend(patiently(|| target(conn, dataset))?.map(|why| format!("{}: {why}", dataset.name)));
     }
     Ok(unfit)
 }
 
-/// The same for one dataset, whose name whoever asks knows.
+/// The same for one dataset, whose name whoever asks knows, and in bounds: a target that others lock is an error.
 ///
 /// # Errors
-/// A [`DbError`] when the database does not answer.
+/// A [`DbError`] when the database does not answer, or others lock the table.
 pub fn target(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, DbError> {
     match target::prepare(conn, dataset) {
         Ok(()) => Ok(None),

@@ -55,7 +55,7 @@ pub(super) fn ready<'a>(
     connections: u32,
 ) -> Result<(Arc<Database>, Conn), Failure> {
     let database = app.database(connections);
-    let mut conn = ready::connect(&database)?;
+    let mut conn = ready::patiently(|| ready::connect(&database))?;
     let unfit = ready::targets(&mut conn, datasets)?;
     if unfit.is_empty() { Ok((database, conn)) } else { Err(Failure::new(ExitCode::Configuration, unfit.join("\n"))) }
 }

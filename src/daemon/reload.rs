@@ -14,6 +14,7 @@ use super::link::{Connect, Connected, set_aside};
 use super::member::Member;
 use super::{Daemon, watch};
 use crate::db::attempts::Trigger;
+use crate::db::error::DbError;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Flights, Job, Stop};
 use crate::ready;
@@ -285,6 +286,8 @@ impl Reading {
                     let name = &job.dataset.name;
                     configuration.take_out(name, format!("{name}: {why}"));
                 }
+                // A lock on one table says nothing against the others.
+                Err(error @ DbError::Locked { .. }) => log::debug!("{}: {error}", job.dataset.name),
                 Err(error) => return log::debug!("the targets were not looked at: {error}"),
             }
         }

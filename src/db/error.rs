@@ -33,6 +33,16 @@ pub enum DbError {
         /// The target.
         table: String,
     },
+    /// A table that was to be looked at or altered is locked by others.
+    #[error("{tables} locked by {by}; waited {seconds} s")]
+    Locked {
+        /// The tables that it may be.
+        tables: String,
+        /// The sessions that hold locks on them, in words.
+        by: String,
+        /// How long they were waited for.
+        seconds: u64,
+    },
     /// Rows could not be handed to a COPY under way.
     #[error("copying rows to the stage: {0}")]
     Copy(std::io::Error),
@@ -146,10 +156,23 @@ impl DbError {
             }
             Self::Statement { source, .. } => matches!(source, Diesel::BrokenTransactionManager),
             Self::Unreadable { .. }
+            | Self::Locked { .. }
             | Self::NoPartition { .. }
             | Self::Migration(_)
             | Self::LockFile { .. }
             | Self::Spool(_) => false,
+        }
+    }
+
+    /// True when a lock was waited for until the time for that ran out.
+    #[must_use]
+    pub(super) fn waited_too_long(&self) -> bool {
+        let says_so =
+            |text: &str| text.contains(&format!("{SQLSTATE}55P03")) || text.contains("due to lock timeout");
+        match self {
+            Self::Statement { source: Diesel::DatabaseError(_, information), .. } => says_so(information.message()),
+            Self::Migration(text) => says_so(text),
+            _ => false,
         }
     }
 
@@ -164,6 +187,7 @@ impl DbError {
             | Self::Copy(_)
             | Self::Spool(_)
             | Self::Unreadable { .. }
+            | Self::Locked { .. }
             | Self::NoPartition { .. } => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
                 is_own(*kind, information.message())

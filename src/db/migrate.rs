@@ -7,10 +7,15 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::db::error::{DbError, Doing};
+use crate::db::locks::For;
 use crate::db::pool::{Conn, on};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// The tables that a migration may have to wait for.
+const ALTERED: [&str; 6] =
+    ["processed_days", "load_attempts", "rejected_rows", "workers", "audit_log", "paused_datasets"];
 
 #[derive(QueryableByName)]
 struct Version {
@@ -65,6 +70,11 @@ pub fn migrate(conn: &mut Conn) -> Result<Vec<String>, DbError> {
     if pending(conn)?.is_empty() {
         return Ok(Vec::new());
     }
+    let tables = ALTERED.map(str::to_owned);
+    conn.within_bounds(&tables, For::Altering, |error| Some(error), migrate_pending)
+}
+
+fn migrate_pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
     conn.transaction(|conn| {
         conn.lock_for_ddl()?;
         let pending = pending(conn)?;

@@ -15,6 +15,7 @@ mod encoding;
 pub mod error;
 mod halving;
 pub mod loaded_files;
+mod locks;
 pub mod migrate;
 pub mod paused;
 pub mod pool;

@@ -240,6 +240,10 @@ where
         .build_unchecked(ConnectionManager::new(url))
 }
 
+/// How often a server that can (PostgreSQL 14, on Linux) looks whether we are still there while it works or waits for a
+/// lock on our behalf: a statement of a process that was killed does not stay in the queue for a lock.
+const CLIENT_CHECK: &str = "2s";
+
 /// What every PostgreSQL session is told first. The time limits that a role or database may set would end a worker's
 /// session, which idles for life, or a long publish; compiling the insert takes longer than it saves. With
 /// `row_security` off a policy that would hide rows from a statement makes it fail: a day's old rows that the delete
@@ -265,6 +269,8 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession 
              set jit = off; set row_security = off; \
              select set_config(name, '0', false) from pg_settings \
              where name in ('idle_session_timeout', 'transaction_timeout'); \
+             select set_config(name, '{CLIENT_CHECK}', false) from pg_settings \
+             where name = 'client_connection_check_interval' and version() ~* 'linux'; \
              select pg_advisory_lock_shared({})",
             self.lease.as_millis(),
             self.worker_key

@@ -6,6 +6,7 @@ use diesel::RunQueryDsl;
 
 use crate::dataset::Dataset;
 use crate::db::error::{DbError, Doing};
+use crate::db::locks::For;
 use crate::db::pool::{Conn, on};
 use crate::db::stage;
 
@@ -41,6 +42,12 @@ pub enum TargetError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl TargetError {
+    fn of_db(&self) -> Option<&DbError> {
+        if let Self::Db(error) = self { Some(error) } else { None }
+    }
 }
 
 /// Why a table cannot take a dataset's rows, with the statements that would change it.
@@ -83,19 +90,24 @@ pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
     if readiness(conn, dataset)? != Readiness::Ready {
         // A dataset that cannot be loaded leaves no table behind.
         read_sql(conn, dataset, false)?;
-        conn.transaction(|conn| {
-            conn.lock_for_ddl()?;
-            // Another process may have done it while this one waited.
-            if let Readiness::Needs(statements) = readiness(conn, dataset)? {
-                for sql in statements {
-                    log::info!("{}: {sql}", dataset.name);
-                    conn.batch(&sql, "creating the target")?;
-                }
-            }
-            Ok::<_, TargetError>(())
+        conn.within_bounds(&[dataset.target.table.quoted()], For::Altering, TargetError::of_db, |conn| {
+            create(conn, dataset)
         })?;
     }
     read_sql(conn, dataset, true)
+}
+
+fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
+    let done = conn.transaction(|conn| {
+        conn.lock_for_ddl()?;
+        // Another process may have done it while this one waited.
+        let Readiness::Needs(statements) = readiness(conn, dataset)? else { return Ok(Vec::new()) };
+        statements.iter().try_for_each(|sql| conn.batch(sql, "creating the target"))?;
+        Ok::<_, TargetError>(statements)
+    })?;
+    // Said when it is done: it is tried again where a lock is in the way.
+    done.iter().for_each(|sql| log::info!("{}: {sql}", dataset.name));
+    Ok(())
 }
 
 fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetError> {
@@ -126,8 +138,15 @@ fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetErro
     Ok(if needs.is_empty() { Readiness::Ready } else { Readiness::Needs(needs) })
 }
 
-/// Has the database plan what publishing would run. If it does not take the whole, its parts tell which key is wrong.
+/// Has the database plan what publishing would run, and waits no longer than for a look for whoever locks the target.
 fn read_sql(conn: &mut Conn, dataset: &Dataset, target_is_ready: bool) -> Result<(), TargetError> {
+    conn.within_bounds(&[dataset.target.table.quoted()], For::Looking, TargetError::of_db, |conn| {
+        plan_all(conn, dataset, target_is_ready)
+    })
+}
+
+/// Has the database plan what publishing would run. If it does not take the whole, its parts tell which key is wrong.
+fn plan_all(conn: &mut Conn, dataset: &Dataset, target_is_ready: bool) -> Result<(), TargetError> {
     stage::create(conn, dataset)?;
     let statements = conn.statements(dataset);
     let day = dataset.schedule.start;

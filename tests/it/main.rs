@@ -16,6 +16,7 @@ mod encodings;
 mod exit_codes;
 mod found;
 mod goldens;
+mod locks;
 mod logging;
 mod many_days;
 mod metrics;

@@ -67,6 +67,11 @@ impl Process {
         panic!("it ended without a line with {text:?}:\n{}", self.stderr);
     }
 
+    /// What it has written to standard error, as far as somebody waited for it.
+    pub(crate) fn stderr(&self) -> &str {
+        &self.stderr
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
