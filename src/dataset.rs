@@ -282,11 +282,13 @@ pub struct Limits {
     pub max_bytes: u64,
     /// How many times its stored size a compressed file may grow to.
     pub max_ratio: u64,
+    /// How long a load may take from its claim to its commit; `None` is for as long as it takes.
+    pub max_duration: Option<Duration>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_rejected: MaxRejected::Count(0), max_bytes: 64 << 30, max_ratio: 500 }
+        Self { max_rejected: MaxRejected::Count(0), max_bytes: 64 << 30, max_ratio: 500, max_duration: None }
     }
 }
 

@@ -233,6 +233,9 @@ fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
         Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
         Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),
+        Outcome::Cancelled { by } => {
+            (Level::Info, format!("cancelled by {by}; nothing was published, the attempt does not count"))
+        }
         // The daemon says it once, however many days meet it.
         Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
         Outcome::Database(error) => (Level::Debug, error.to_string()),

@@ -118,8 +118,9 @@ impl Loads {
             ExitCode::Interrupted
         } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
             ExitCode::Database
-        } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Settled(State::Failed)))
-            || (self.named && any(elsewhere))
+        } else if any(|outcome| {
+            matches!(outcome, Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Settled(State::Failed))
+        }) || (self.named && any(elsewhere))
         {
             ExitCode::Failed
         } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
@@ -240,6 +241,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Settled(state) => (state.name(), DIED.to_owned()),
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
+        Outcome::Cancelled { by } => ("interrupted", format!("cancelled by {by}; the attempt does not count")),
         Outcome::Database(error) => ("database", error.to_string()),
     }
 }

@@ -65,6 +65,7 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
         Outcome::Left(leave) => format!("Left {day}: {leave}"),
         Outcome::Unchanged => format!("Left {day}: its file is the one that was loaded"),
         Outcome::Settled(_) | Outcome::Lost => format!("Left {day}: another process took it over"),
+        Outcome::Cancelled { by } => format!("Cancelled {day}: by {by}"),
         Outcome::Interrupted => format!("Interrupted before {day} was loaded"),
     };
     format!("Processing data for {day}\n{said}\n")

@@ -209,9 +209,10 @@ fn limits(mut section: Section) -> Limits {
         ValueKind::I64(count) => count.to_string().parse(),
         _ => "".parse(),
     });
-    let Limits { max_rejected: none, max_bytes, max_ratio } = Limits::default();
+    let Limits { max_rejected: none, max_bytes, max_ratio, max_duration: _ } = Limits::default();
     let max_bytes = section.read("max_bytes", bytes).unwrap_or(max_bytes);
     let max_ratio = section.read("max_ratio", integer(1, 1_000_000)).unwrap_or(max_ratio);
+    let max_duration = section.read("max_duration", duration("1s", "365d"));
     section.finish();
-    Limits { max_rejected: max_rejected.unwrap_or(none), max_bytes, max_ratio }
+    Limits { max_rejected: max_rejected.unwrap_or(none), max_bytes, max_ratio, max_duration }
 }

@@ -216,6 +216,8 @@ impl Board {
                 (State::Refused, Some(report.with_what_stays(with_first(error, first.as_deref()))))
             }
             Outcome::Settled(state) => (*state, None),
+            // The day is as it was, whatever that is.
+            Outcome::Cancelled { .. } => return self.tell(News::Dataset(dataset.clone())),
             Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
         };
         let state = if report.stays_loaded { State::Loaded } else { state };

@@ -172,6 +172,7 @@ impl Run<'_> {
                 self.broke = Some(if unreachable { Hindrance::Unreachable(text) } else { Hindrance::Other(text) });
                 return;
             }
+            Outcome::Cancelled { .. } => "cancelled",
             Outcome::Unchanged | Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => {
                 return;
             }

@@ -133,6 +133,8 @@ struct Daemon {
     stop: Stop,
     /// When loads in flight are abandoned; set by the first signal.
     stopping: Option<Instant>,
+    /// When they were abandoned.
+    abandoned: Option<Instant>,
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,
     /// What it shows of itself.
@@ -171,6 +173,7 @@ impl Daemon {
             reload: Reload::new(read),
             stop: Stop::default(),
             stopping: None,
+            abandoned: None,
             pauses: BTreeMap::new(),
             board: Arc::new(board),
             late: BTreeMap::new(),
@@ -217,6 +220,7 @@ impl Daemon {
                 () = tokio::time::sleep(nap) => {}
             }
         }
+        self.say_unanswered();
         // Whoever asks from here on is told that nobody hears it; who asked before is not left in the dark.
         events.close();
         while let Ok(event) = events.try_recv() {

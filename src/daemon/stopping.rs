@@ -1,5 +1,5 @@
-//! How the daemon ends: loads in flight get their time, and are then abandoned before they publish. Nothing else is
-//! waited for: what only looks, connects or reads has nothing to lose.
+//! How the daemon ends: loads in flight get their time, and are then abandoned before they commit, whatever they wait
+//! for. Nothing else is waited for: what only looks, connects or reads has nothing to lose.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,10 @@ use crate::day::{self, Day};
 
 /// How long the last words to the database may take: ends of attempts, and that this process is gone.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long abandoned loads may take to end: longer takes only a commit that was sent, as when a synchronous standby is
+/// away, and a database that does not answer at all.
+const ABANDONED: Duration = Duration::from_secs(5);
 
 /// How often it is seen whether loads are still in flight.
 pub(super) const CHECK: Duration = Duration::from_millis(100);
@@ -44,13 +48,28 @@ impl Daemon {
     /// Has loads in flight end before they publish.
     pub(super) fn abandon(&mut self) {
         self.stop.abandon();
-        log::warn!(
-            "abandoning the loads in flight but for those that are publishing; their days are as they were before"
-        );
+        self.abandoned = Some(Instant::now());
+        log::warn!("cancelling running loads, except those being committed; their days keep their previous state");
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.link.in_flight() == 0
+        let unanswered = self.abandoned.is_some_and(|at| at.elapsed() >= ABANDONED);
+        self.stopping.is_some() && (self.link.in_flight() == 0 || unanswered)
+    }
+
+    /// Says which loads the end does not wait for any longer: their database did not answer.
+    pub(super) fn say_unanswered(&self) {
+        if self.link.in_flight() == 0 {
+            return;
+        }
+        for load in self.link.flights().now() {
+            log::warn!(
+                "{} {}: ending without the database's answer (step {}); the day is loaded or not, the next look tells",
+                load.dataset,
+                load.day,
+                load.step().name()
+            );
+        }
     }
 
     /// Tells the database what it does not know yet, and signs off, as far as that can be done in short.

@@ -1,15 +1,19 @@
 //! What was done in an attempt, told in a few lines while it goes on and stored with its end.
 
 use std::fmt::{Display, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// How many bytes of a line are kept: a file's header may name thousands of columns.
 const LONGEST: usize = 1000;
 
 /// What was done in an attempt, a line each: the milliseconds since it began, a space, and the text. No line holds a
-/// value of a row.
+/// value of a row. Copies are one and the same log: another thread may see what the attempt waits for.
 #[derive(Debug, Clone)]
-pub struct AttemptLog {
+pub struct AttemptLog(Arc<Mutex<Told>>);
+
+#[derive(Debug)]
+struct Told {
     began: Instant,
     lines: String,
 }
@@ -18,20 +22,31 @@ impl AttemptLog {
     /// An attempt that begins now.
     #[must_use]
     pub fn begin() -> Self {
-        Self { began: Instant::now(), lines: String::new() }
+        Self(Arc::new(Mutex::new(Told { began: Instant::now(), lines: String::new() })))
+    }
+
+    /// The attempt begins only now.
+    pub fn begin_anew(&self) {
+        *self.told() = Told { began: Instant::now(), lines: String::new() };
     }
 
     /// Adds a line, at the time that has passed by now.
-    pub fn line(&mut self, text: impl Display) {
-        let ms = self.began.elapsed().as_millis();
+    pub fn line(&self, text: impl Display) {
         let text = one_line(&text.to_string());
+        let mut told = self.told();
+        let ms = told.began.elapsed().as_millis();
         // Writing to a text cannot fail.
-        let _ = writeln!(self.lines, "{ms} {text}");
+        let _ = writeln!(told.lines, "{ms} {text}");
     }
 
     /// As it is stored; nothing when nothing was told.
-    pub(super) fn stored(&self) -> Option<&str> {
-        (!self.lines.is_empty()).then_some(self.lines.trim_end())
+    pub(super) fn stored(&self) -> Option<String> {
+        let told = self.told();
+        (!told.lines.is_empty()).then(|| told.lines.trim_end().to_owned())
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,12 +75,12 @@ mod tests {
 
     #[test]
     fn what_is_told_comes_back_line_by_line() {
-        let mut log = AttemptLog::begin();
+        let log = AttemptLog::begin();
         assert_eq!(log.stored(), None);
         log.line("two\nlines\0");
         log.line("ü".repeat(LONGEST));
         let stored = log.stored().unwrap();
-        let texts: Vec<&str> = lines(stored).map(|(_, text)| text).collect();
+        let texts: Vec<&str> = lines(&stored).map(|(_, text)| text).collect();
         assert_eq!(texts[0], "two lines ");
         assert_eq!(texts[1], format!("{}...", "ü".repeat(LONGEST / 2)));
         assert_eq!(texts.len(), 2);

@@ -179,6 +179,13 @@ pub(super) fn end(
         .map(drop)
 }
 
+/// Writes what was told of an attempt anew.
+pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Result<(), DbError> {
+    on!(conn, c => diesel::update(load_attempts::table.find(token)).set(load_attempts::log.eq(log)).execute(c))
+        .doing("noting what was told of the attempt")
+        .map(drop)
+}
+
 /// How an attempt has ended whose claim is gone from the day. What is neither lost nor published was ended by its own
 /// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
 pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {

@@ -204,6 +204,13 @@ pub enum Ending {
     },
     /// It was stopped. Costs no attempt.
     Interrupted,
+    /// Somebody cancelled it. Costs no attempt.
+    Cancelled {
+        /// Who, with the reason that was given.
+        by: String,
+        /// How long a day that was due by its own clock is left alone.
+        again: Duration,
+    },
     /// The database failed. Costs no attempt.
     Database {
         /// What it said.
@@ -236,6 +243,7 @@ pub fn end(
     rejects: Option<&mut Rejects>,
 ) -> Result<Ended, DbError> {
     conn.transaction(|conn| {
+        conn.commit_on_this_server()?;
         let now = conn.now()?;
         let row = days::lock(conn, &claim.row.dataset, claim.row.day, true)?;
         if row.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
@@ -246,13 +254,14 @@ pub fn end(
             None => days::remove(conn, &claim.row.dataset, claim.row.day)?,
         }
         let end = |conn: &mut Conn, outcome, error: Option<&str>| {
-            attempts::end(conn, &claim.token, outcome, measured, log.stored(), error, now)
+            attempts::end(conn, &claim.token, outcome, measured, log.stored().as_deref(), error, now)
         };
         match ending {
             Ending::Waiting { .. } | Ending::Unchanged { .. } => attempts::take_back(conn, &claim.token)?,
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
+            Ending::Cancelled { by, .. } => end(conn, Outcome::Interrupted, Some(&format!("cancelled by {by}")))?,
             Ending::Database { error } => end(conn, Outcome::Database, Some(error.as_str()))?,
         }
         // Those of a loaded day belong to the file that is loaded.
@@ -270,6 +279,13 @@ pub fn end(
 fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
     let moved = match ending {
         Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
+        // It would be due at once, and whoever cancelled it would see it begin anew.
+        Ending::Cancelled { again, .. } => {
+            return claim.prior.clone().map(|prior| ProcessedDay {
+                next_attempt_at: prior.next_attempt_at.map(|at| at.max(now + *again)),
+                ..prior
+            });
+        }
         Ending::Unchanged { tag } => {
             return claim.prior.clone().map(|prior| ProcessedDay {
                 source_etag: tag.clone(),
@@ -311,7 +327,7 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
             error: Some(error.clone()),
             ..row
         },
-        Ending::Interrupted | Ending::Database { .. } | Ending::Unchanged { .. } => row,
+        Ending::Interrupted | Ending::Cancelled { .. } | Ending::Database { .. } | Ending::Unchanged { .. } => row,
     })
 }
 
@@ -340,6 +356,8 @@ pub fn note_none(
     found: FoundNone<'_>,
 ) -> Result<Option<(State, State)>, DbError> {
     conn.transaction(|conn| {
+        // Another look notes the same.
+        conn.commit_in_background()?;
         let now = conn.now()?;
         let Some(row) = days::lock(conn, dataset.as_str(), day.date(), true)? else { return Ok(None) };
         let since = row.waiting_since.unwrap_or(now);
@@ -366,6 +384,15 @@ pub fn note_none(
 }
 
 impl Conn {
+    /// Lets the transaction's commit wait for this server's disk, and for no standby. Right for what another attempt
+    /// would find out again: a load that ended without rows must not hang because a standby is away.
+    pub(super) fn commit_on_this_server(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => self.batch("set local synchronous_commit = local", "beginning a transaction"),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as
     /// claims: a server that crashes and forgets it has ended our session too, and publishing finds the token gone.
     pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {

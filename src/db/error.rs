@@ -167,8 +167,7 @@ impl DbError {
     /// True when a lock was waited for until the time for that ran out.
     #[must_use]
     pub(super) fn waited_too_long(&self) -> bool {
-        let says_so =
-            |text: &str| text.contains(&format!("{SQLSTATE}55P03")) || text.contains("due to lock timeout");
+        let says_so = |text: &str| text.contains(&format!("{SQLSTATE}55P03")) || text.contains("due to lock timeout");
         match self {
             Self::Statement { source: Diesel::DatabaseError(_, information), .. } => says_so(information.message()),
             Self::Migration(text) => says_so(text),

@@ -31,4 +31,5 @@ mod statements;
 pub mod summary;
 pub mod target;
 pub mod url;
+pub mod watch;
 pub mod worker;

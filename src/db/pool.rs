@@ -14,6 +14,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::db::error::{DbError, Doing, one_line};
 use crate::db::url::DatabaseUrl;
+use crate::db::watch::Watch;
 
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,6 +39,8 @@ pub struct Database {
     lease: Duration,
     connections: u32,
     pool: OnceLock<Connections>,
+    /// What is told of when it waits for long.
+    watched: Arc<Watch>,
 }
 
 enum Connections {
@@ -95,12 +98,17 @@ impl Database {
     #[must_use]
     pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
         let worker = uuid::Uuid::new_v4().to_string();
-        Self { url, worker, lease, connections, pool: OnceLock::new() }
+        Self { url, worker, lease, connections, pool: OnceLock::new(), watched: Arc::default() }
     }
 
     /// The id of the worker that these connections belong to. On PostgreSQL each of them holds its lock.
     pub(super) fn worker(&self) -> &str {
         &self.worker
+    }
+
+    /// The connections that are watched.
+    pub(super) fn watched(&self) -> &Arc<Watch> {
+        &self.watched
     }
 
     fn postgres_session(&self) -> PostgresSession {

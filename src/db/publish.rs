@@ -17,6 +17,7 @@ use crate::db::error::{CONSTRAINTS, COUNTING, DELETING, DOUBLES, DbError, Doing,
 use crate::db::pool::{Conn, on};
 use crate::db::rejects;
 use crate::db::stage::StagedDay;
+use crate::db::watch::Watched;
 use crate::state::{Move, State, after};
 use crate::validate::Reject;
 use crate::wording::counted;
@@ -47,9 +48,22 @@ pub enum PublishError {
     /// With the rows whose key comes twice, too many are rejected.
     #[error(transparent)]
     Refused(#[from] TooManyRejected),
+    /// The load was to stop before it was sent to be committed.
+    #[error("the load was stopped")]
+    Stopped,
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+/// What is known of the attempt that publishes.
+pub struct Attempt<'a> {
+    /// What was counted and timed.
+    pub measured: &'a mut Measured,
+    /// What is told of it.
+    pub log: &'a AttemptLog,
+    /// The connection as it is watched: what cancels its statements, until the commit is sent.
+    pub watched: &'a Watched,
 }
 
 /// How much of a SQLite file publishing keeps in memory, since the rows of a day go all over the key's index, and how
@@ -72,10 +86,11 @@ pub fn publish(
     staged: &mut StagedDay<'_>,
     _passed: Passed,
     origin: &Origin,
-    measured: &mut Measured,
-    log: &mut AttemptLog,
+    attempt: Attempt<'_>,
 ) -> Result<(), PublishError> {
+    let Attempt { measured, log, watched } = attempt;
     let began = std::time::Instant::now();
+    let mut stored = None;
     conn.keep_pages(PUBLISHING_KIB)?;
     let published = conn.transaction(|conn| {
         let held = days::lock(conn, &claim.row.dataset, claim.row.day, true)?;
@@ -97,10 +112,16 @@ pub fn publish(
             ));
         }
         log.line(format_args!("{} written to the target; committing", counted(loaded, "row")));
-        attempts::end(conn, &claim.token, Outcome::Loaded, measured, log.stored(), None, now)?;
+        stored = log.stored();
+        attempts::end(conn, &claim.token, Outcome::Loaded, measured, stored.as_deref(), None, now)?;
         days::save(conn, &loaded_row(claim, origin, measured, now))?;
-        Ok(())
+        // From here on nothing stops it: a commit that was sent may be carried out whatever becomes of its answer.
+        if watched.seal() { Ok(()) } else { Err(PublishError::Stopped) }
     });
+    // The commit itself may have waited, for a standby. That it is told of is worth no failure.
+    if published.is_ok() && log.stored() != stored {
+        drop(attempts::save_log(conn, &claim.token, log.stored().as_deref()));
+    }
     // What was published stays so, whatever becomes of the cache.
     drop(conn.keep_pages(USUAL_KIB));
     published
@@ -147,7 +168,7 @@ fn write_target(
     conn: &mut Conn,
     day: Day,
     staged: &mut StagedDay<'_>,
-    log: &mut AttemptLog,
+    log: &AttemptLog,
 ) -> Result<Written, PublishError> {
     let written = match write_whole(conn, day, staged) {
         Err(PublishError::Db(error)) if error.may_be_a_rows() => {

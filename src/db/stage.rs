@@ -77,12 +77,14 @@ pub fn fill<E: From<DbError>>(
     dataset: &Dataset,
     feed: Feed<'_, E>,
 ) -> Result<(), E> {
-    create(conn, dataset)?;
     let characters = Encoding::of(conn)?.map(|encoding| Characters { encoding, dataset, database, asks: None });
-    match conn {
-        Conn::Postgres(link) => super::postgres::fill_stage(link.get(), characters, feed),
-        Conn::Sqlite(link) => super::sqlite::fill_stage(link.get(), feed),
-    }
+    unconfirmed(conn, |conn| {
+        make(conn, dataset)?;
+        match conn {
+            Conn::Postgres(link) => super::postgres::fill_stage(link.get(), characters, feed),
+            Conn::Sqlite(link) => super::sqlite::fill_stage(link.get(), feed),
+        }
+    })
 }
 
 /// The characters that the database's encoding has, asked for while a COPY holds the connection.
@@ -130,6 +132,22 @@ fn unescaped(json: &str) -> Cow<'_, str> {
 
 /// Makes an empty stage of the dataset's columns.
 pub(super) fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), DbError> {
+    unconfirmed(conn, |conn| make(conn, dataset))
+}
+
+/// On PostgreSQL, does the work in a transaction whose commit waits for no disk and no standby: the stage goes with its
+/// session. (On SQLite a transaction would take the lock of all writers.)
+fn unconfirmed<E: From<DbError>>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<(), E>) -> Result<(), E> {
+    if matches!(conn, Conn::Sqlite(_)) {
+        return work(conn);
+    }
+    conn.transaction(|conn| {
+        conn.commit_in_background()?;
+        work(conn)
+    })
+}
+
+fn make(conn: &mut Conn, dataset: &Dataset) -> Result<(), DbError> {
     let statements = conn.statements(dataset);
     let sql = statements.create_stage();
     conn.batch(&sql, "creating the stage")

@@ -218,7 +218,11 @@ impl Heartbeat {
     fn sign_off(&mut self) {
         let id = self.database.worker();
         if let Some(conn) = &mut self.conn
-            && let Err(error) = on!(conn, c => diesel::delete(workers::table.find(id)).execute(c))
+            && let Err(error) = conn.transaction(|conn| {
+                // Who ends waits for no standby.
+                conn.commit_in_background()?;
+                on!(conn, c => diesel::delete(workers::table.find(id)).execute(c)).doing("signing off")
+            })
         {
             log::debug!("worker {id} could not take its registration back: {error}");
         }
@@ -236,14 +240,20 @@ fn beat(
     refused_config: Option<&str>,
     lease: Duration,
 ) -> Result<(), DbError> {
-    let now = conn.now()?;
-    if !kept.is_empty() {
-        let ours = processed_days::table.filter(processed_days::claim.eq_any(kept));
-        on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
-            .doing("extending the lease")?;
-    }
-    let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(refused_config));
-    on!(conn, c => diesel::update(workers::table.find(id)).set(seen).execute(c)).doing("noting the heartbeat").map(drop)
+    conn.transaction(|conn| {
+        // A beat must not wait for a standby: it would hold the rows of days meanwhile, which publishing wants.
+        conn.commit_in_background()?;
+        let now = conn.now()?;
+        if !kept.is_empty() {
+            let ours = processed_days::table.filter(processed_days::claim.eq_any(kept));
+            on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
+                .doing("extending the lease")?;
+        }
+        let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(refused_config));
+        on!(conn, c => diesel::update(workers::table.find(id)).set(seen).execute(c))
+            .doing("noting the heartbeat")
+            .map(drop)
+    })
 }
 
 /// A process as the database knows it.

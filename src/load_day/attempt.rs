@@ -2,14 +2,16 @@
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Untold};
-use super::flights::{Airborne, Step};
+use super::flights::{Airborne, Step, Waits};
 use super::job::Job;
 use super::not_published::NotPublished;
 use super::report::{Outcome, Report};
+use super::stop::{Stop, Why};
 use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
@@ -17,9 +19,10 @@ use crate::db::attempts::{Measured, Trigger};
 use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, Request};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::publish::{Origin, PublishError, publish};
+use crate::db::publish::{Attempt, Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::watch::{Tell, Watched};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
@@ -46,6 +49,15 @@ struct Ours {
     held: Held,
 }
 
+/// A task that ends when this is dropped.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// One try at loading a day.
 pub(super) struct Load<'a> {
     context: &'a Context,
@@ -65,6 +77,10 @@ pub(super) struct Load<'a> {
     flight: Option<Airborne<'a>>,
     /// What is told of the attempt.
     log: AttemptLog,
+    /// When this load is to stop: with all, or alone.
+    stop: Stop,
+    /// What it waits for in the database.
+    waits: Arc<Waits>,
 }
 
 impl<'a> Load<'a> {
@@ -84,6 +100,8 @@ impl<'a> Load<'a> {
             tag: None,
             flight: None,
             log: AttemptLog::begin(),
+            stop: context.stop.of_one(),
+            waits: Arc::default(),
         }
     }
 
@@ -97,6 +115,7 @@ impl<'a> Load<'a> {
     /// Loads the day, if it may be.
     pub(super) fn run(&mut self, trigger: Trigger) -> Result<Outcome, DbError> {
         let mut conn = self.context.database.conn()?;
+        let watched = self.context.database.watch(&mut conn, self.tells_of_waits())?;
         let mut answer = self.claim(&mut conn, trigger, false)?;
         if matches!(answer, Answer::LookFirst) {
             if let Some(outcome) = self.look(&mut conn)? {
@@ -111,7 +130,7 @@ impl<'a> Load<'a> {
             Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
         };
         self.attempt = Some(claim.attempt);
-        self.log = AttemptLog::begin();
+        self.log.begin_anew();
         self.taken_over = claim.taken_over;
         self.is_reload = claim.is_reload();
         if claim.taken_over {
@@ -120,19 +139,27 @@ impl<'a> Load<'a> {
             log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
         }
         let ours = Ours { held: self.context.worker.hold(&claim.token), claim: *claim };
-        let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt);
+        let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt, &self.waits);
         self.flight = Some(flight);
+        self.stop.cancels(watched.canceller());
+        let _time_limit = self.job.dataset.limits.max_duration.map(|most| self.stops_after(most));
         let mut staged = StagedDay::new(&self.job.dataset);
         // A fault while one day is loaded ends that attempt, and neither the daemon nor other days. The connection may be in
         // the middle of a transaction then: dropped while unwinding, it does not go back to the pool.
         let isolated = AssertUnwindSafe(|| {
             let mut conn = conn;
-            self.attempt(&mut conn, &ours, &mut staged).map_err(|problem| (problem, Some(conn)))
+            self.attempt(&mut conn, &watched, &ours, &mut staged).map_err(|problem| (problem, Some(conn)))
         });
         let ended =
             catch_unwind(isolated).unwrap_or_else(|panic| Err((NotPublished::Fault(fault(panic.as_ref())), None)));
+        // How it ended is to be written whoever wants to stop it.
+        let _ = watched.seal();
         match ended {
             Ok(()) => Ok(Outcome::Loaded),
+            // The stop cancels the statement under way.
+            Err((NotPublished::Db(error), _)) if self.stop.is_abandoned() && error.is_the_databases_own() => {
+                self.end(None, ours, staged, self.stopped())
+            }
             Err((problem, conn)) => self.end(conn, ours, staged, problem),
         }
     }
@@ -155,8 +182,7 @@ impl<'a> Load<'a> {
     /// when it is; and when that cannot be told, for the attempt to say why.
     fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
         let Job { dataset, source, .. } = self.job;
-        let Ok(Looked::NotThere { url, why }) =
-            source.look_until(self.context.stop.wait(), self.day, &self.context.runtime)
+        let Ok(Looked::NotThere { url, why }) = source.look_until(self.stop.wait(), self.day, &self.context.runtime)
         else {
             return Ok(None);
         };
@@ -174,7 +200,13 @@ impl<'a> Load<'a> {
     }
 
     /// The way of a claimed day from its file to the target.
-    fn attempt(&mut self, conn: &mut Conn, ours: &Ours, staged: &mut StagedDay<'a>) -> Result<(), NotPublished> {
+    fn attempt(
+        &mut self,
+        conn: &mut Conn,
+        watched: &Watched,
+        ours: &Ours,
+        staged: &mut StagedDay<'a>,
+    ) -> Result<(), NotPublished> {
         let Ours { claim, held } = ours;
         let file = self.timed(|measured| &mut measured.source_ms, Self::open)?;
         self.flight.iter().for_each(|flight| flight.at(Step::Stage));
@@ -197,10 +229,12 @@ impl<'a> Load<'a> {
         // The heartbeat ends here: it would wait for the row that publishing locks.
         held.rest();
         self.flight.iter().for_each(|flight| flight.at(Step::Publish));
-        let Self { measured, log, .. } = self;
-        publish(conn, claim, staged, passed, &origin, measured, log).map_err(|error| match error {
+        let Self { measured, log, .. } = &mut *self;
+        let attempt = Attempt { measured, log, watched };
+        publish(conn, claim, staged, passed, &origin, attempt).map_err(|error| match error {
             PublishError::Lost => NotPublished::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
+            PublishError::Stopped => self.stopped(),
             PublishError::Db(error) => NotPublished::Db(error),
         })?;
         if let Some((loaded, passed)) = self.measured.kept_out() {
@@ -224,11 +258,42 @@ impl<'a> Load<'a> {
     }
 
     fn may_go_on(&self) -> Result<(), NotPublished> {
-        if self.context.stop.is_abandoned() { Err(NotPublished::Interrupted) } else { Ok(()) }
+        if self.stop.is_abandoned() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    /// Why it was stopped.
+    fn stopped(&self) -> NotPublished {
+        match self.stop.why() {
+            None => NotPublished::Interrupted,
+            Some(Why::Cancelled(by)) => NotPublished::Cancelled(by.clone()),
+            Some(Why::TookTooLong(most)) => NotPublished::TookTooLong(*most),
+        }
+    }
+
+    /// Has the load stopped when it takes longer than that.
+    fn stops_after(&self, most: Duration) -> AbortOnDrop {
+        let stop = self.stop.clone();
+        AbortOnDrop(self.context.runtime.spawn(async move {
+            tokio::time::sleep(most).await;
+            stop.abandon_one(Why::TookTooLong(most));
+        }))
+    }
+
+    /// Tells of what the database has the load wait for, when it has waited for long: in the log, in the attempt's, and
+    /// where it is shown while it is loaded.
+    fn tells_of_waits(&self) -> Tell {
+        let (name, day) = (self.job.dataset.name.clone(), self.day);
+        let (log, shown) = (self.log.clone(), Arc::clone(&self.waits));
+        Arc::new(move |waiting| {
+            let said = waiting.map_or_else(|| "goes on, what it waited for has ended".to_owned(), ToString::to_string);
+            log::info!(dataset = name.as_str(), day = day.to_string().as_str(); "{name} {day}: {said}");
+            log.line(&said);
+            shown.tell(waiting.map(ToString::to_string));
+        })
     }
 
     fn open(&mut self) -> Result<SourceFile, NotPublished> {
-        match self.job.source.open_until(self.context.stop.wait(), self.day, &self.context.runtime) {
+        match self.job.source.open_until(self.stop.wait(), self.day, &self.context.runtime) {
             Ok(Opened::File(file)) => {
                 let known = file.info().bytes.unwrap_or_default();
                 self.context.progress.bytes_known.fetch_add(known, Ordering::Relaxed);
@@ -253,10 +318,11 @@ impl<'a> Load<'a> {
         staged: &mut StagedDay<'a>,
         mut file: SourceFile,
     ) -> Result<Origin, NotPublished> {
-        let Self { context, job, .. } = *self;
-        context.stop.breaks_off(file.download());
+        let job = self.job;
+        self.stop.breaks_off(file.download());
         let stored = file.stored_bytes();
-        let filled = stage::fill(conn, &context.database, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
+        let filled =
+            stage::fill(conn, &self.context.database, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
         let hash = filled.and_then(|()| file.finish().map_err(NotPublished::from));
         self.bytes = stored.load(Ordering::Relaxed);
@@ -391,6 +457,11 @@ impl<'a> Load<'a> {
             }
             NotPublished::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
             NotPublished::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
+            NotPublished::Cancelled(by) => {
+                let again = policy.retry.first_delay;
+                (Ending::Cancelled { by: storable(&by), again }, Outcome::Cancelled { by })
+            }
+            NotPublished::TookTooLong(_) => failed(problem.to_string()),
             NotPublished::Db(error) if !error.costs_an_attempt() => {
                 (Ending::Database { error: storable(&error.in_full()) }, Outcome::Database(error))
             }

@@ -52,6 +52,17 @@ pub struct Flight {
     rows: AtomicU64,
     bytes: AtomicU64,
     bytes_total: AtomicU64,
+    waits: Arc<Waits>,
+}
+
+/// What a load waits for in the database, where it has waited for long.
+#[derive(Debug, Default)]
+pub(super) struct Waits(Mutex<Option<String>>);
+
+impl Waits {
+    pub(super) fn tell(&self, waits: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
 }
 
 impl Flight {
@@ -79,6 +90,13 @@ impl Flight {
         self.bytes_total.load(Ordering::Relaxed)
     }
 
+    /// What it waits for in the database, in words, where it has waited for long: for whom, and since how long when that
+    /// was noticed.
+    #[must_use]
+    pub fn waits(&self) -> Option<String> {
+        self.waits.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn at(&self, step: Step) {
         self.step.store(step as u8, Ordering::Relaxed);
     }
@@ -104,7 +122,7 @@ impl Flights {
         self.list().clone()
     }
 
-    pub(super) fn begin(&self, dataset: &DatasetName, day: Day, attempt: u32) -> Airborne<'_> {
+    pub(super) fn begin(&self, dataset: &DatasetName, day: Day, attempt: u32, waits: &Arc<Waits>) -> Airborne<'_> {
         let flight = Arc::new(Flight {
             dataset: dataset.clone(),
             day,
@@ -114,6 +132,7 @@ impl Flights {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
+            waits: Arc::clone(waits),
         });
         self.list().push(Arc::clone(&flight));
         Airborne { flights: self, flight }

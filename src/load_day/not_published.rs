@@ -1,6 +1,7 @@
 //! Why an attempt did not publish.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::db::error::DbError;
 use crate::read_rows::ReadError;
@@ -18,8 +19,12 @@ pub(super) enum NotPublished {
     Unchanged,
     /// Another process took the day over.
     Lost,
-    /// A person stopped it.
+    /// The process is to end.
     Interrupted,
+    /// Somebody cancelled this load: who.
+    Cancelled(String),
+    /// It took longer than the dataset allows.
+    TookTooLong(Duration),
     /// The database failed, or refused what was written to it.
     Db(DbError),
     /// This program has a fault.
@@ -61,6 +66,10 @@ impl fmt::Display for NotPublished {
             Self::Unchanged => f.write_str("the file's content is the one that was loaded"),
             Self::Lost => f.write_str("another process took the day over"),
             Self::Interrupted => f.write_str("interrupted before publishing"),
+            Self::Cancelled(by) => write!(f, "cancelled by {by}"),
+            Self::TookTooLong(most) => {
+                write!(f, "took longer than limits.max_duration = \"{} s\"; nothing was published", most.as_secs())
+            }
             Self::Db(error) if !error.costs_an_attempt() => write!(f, "the database failed: {error}"),
             Self::Db(error) => write!(f, "the database refused what was written to it: {error}"),
         }

@@ -37,7 +37,11 @@ impl Report {
     pub fn counted_attempt(&self) -> Option<u32> {
         let given_back = matches!(
             self.outcome,
-            Outcome::Waiting { .. } | Outcome::Unchanged | Outcome::Interrupted | Outcome::Database(_)
+            Outcome::Waiting { .. }
+                | Outcome::Unchanged
+                | Outcome::Interrupted
+                | Outcome::Cancelled { .. }
+                | Outcome::Database(_)
         );
         self.attempt.filter(|_| !given_back)
     }
@@ -59,7 +63,7 @@ impl Report {
             Outcome::Failed { .. } => Some("failed"),
             Outcome::Refused { .. } => Some("refused"),
             Outcome::Unchanged => Some("unchanged"),
-            Outcome::Interrupted => Some("interrupted"),
+            Outcome::Interrupted | Outcome::Cancelled { .. } => Some("interrupted"),
             Outcome::Lost => Some("lost"),
             Outcome::Database(_) => Some("database"),
             Outcome::Absent { .. } | Outcome::Left(_) | Outcome::Settled(_) => None,
@@ -108,8 +112,13 @@ pub enum Outcome {
     Settled(State),
     /// Another process took it over meanwhile.
     Lost,
-    /// It was stopped before it published.
+    /// It was stopped before it published, since the process is to end.
     Interrupted,
+    /// It was cancelled before it published; the process goes on.
+    Cancelled {
+        /// By whom, with the reason that was given.
+        by: String,
+    },
     /// The database failed.
     Database(DbError),
 }
@@ -129,6 +138,7 @@ mod tests {
             (Outcome::Waiting { why: why(), still: false }, false),
             (Outcome::Unchanged, false),
             (Outcome::Interrupted, false),
+            (Outcome::Cancelled { by: why() }, false),
             (Outcome::Database(DbError::Unreachable(why())), false),
         ] {
             let report = Report {

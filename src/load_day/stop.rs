@@ -1,23 +1,50 @@
-//! When loads are to stop.
+//! When loads are to stop: all of them, or one.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::db::watch::Canceller;
+
 /// Tells loads to stop: first that no further one begins, then those in flight before they publish.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Stop(Arc<Stopping>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Stopping {
     halted: AtomicBool,
     abandoned: AtomicBool,
+    /// Why one load is to stop and the others are not.
+    why: OnceLock<Why>,
     /// Wakes those who wait for `abandoned`.
     told: Notify,
     /// Downloads that a reader may be waiting for.
     downloads: Mutex<Vec<AbortHandle>>,
+    /// Statements that the database may be waiting with.
+    statements: Mutex<Vec<Canceller>>,
+    /// The stops of single loads, which stop with all.
+    single: Mutex<Vec<Weak<Stopping>>>,
+}
+
+/// Why one load is to stop and the others are not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked for it: who, and the reason that was given.
+    Cancelled(String),
+    /// It takes longer than it may.
+    TookTooLong(Duration),
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stopping { halted, abandoned, why, .. } = self.0.as_ref();
+        let mut shown = f.debug_struct("Stop");
+        shown.field("halted", halted).field("abandoned", abandoned).field("why", why).finish_non_exhaustive()
+    }
 }
 
 impl Stop {
@@ -32,18 +59,46 @@ impl Stop {
         self.0.halted.load(Ordering::SeqCst)
     }
 
-    /// Stops the loads in flight too.
+    /// Stops the loads in flight too, but for what was sent to be committed.
     pub fn abandon(&self) {
         self.halt();
         self.0.abandoned.store(true, Ordering::SeqCst);
         self.0.told.notify_waiters();
-        self.downloads().drain(..).for_each(|download| download.abort());
+        lock(&self.0.downloads).drain(..).for_each(|download| download.abort());
+        lock(&self.0.statements).iter().for_each(Canceller::cancel);
+        let single: Vec<_> = lock(&self.0.single).drain(..).collect();
+        single.iter().filter_map(Weak::upgrade).for_each(|single| Self(single).abandon());
     }
 
     /// True when loads in flight are to stop.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.0.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Stops one load, whose stop this is.
+    pub(super) fn abandon_one(&self, why: Why) {
+        // The first reason is the one that is told.
+        drop(self.0.why.set(why));
+        self.abandon();
+    }
+
+    /// Why this one load is to stop; `None` when all are, or none.
+    pub(super) fn why(&self) -> Option<&Why> {
+        self.0.why.get()
+    }
+
+    /// The stop of one load, which stops with all.
+    pub(super) fn of_one(&self) -> Self {
+        let one = Self::default();
+        let mut single = lock(&self.0.single);
+        single.retain(|single| single.strong_count() > 0);
+        single.push(Arc::downgrade(&one.0));
+        drop(single);
+        if self.is_abandoned() {
+            one.abandon();
+        }
+        one
     }
 
     /// Waits until loads in flight are to stop.
@@ -57,7 +112,7 @@ impl Stop {
 
     /// Has the stop break a download off, so that nobody waits for a server that says nothing.
     pub(crate) fn breaks_off(&self, download: Option<AbortHandle>) {
-        let mut downloads = self.downloads();
+        let mut downloads = lock(&self.0.downloads);
         downloads.retain(|download| !download.is_finished());
         downloads.extend(download);
         drop(downloads);
@@ -66,7 +121,33 @@ impl Stop {
         }
     }
 
-    fn downloads(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
-        self.0.downloads.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the stop cancel the statements of a connection, so that nobody waits for a lock.
+    pub(super) fn cancels(&self, statements: Canceller) {
+        lock(&self.0.statements).push(statements);
+        if self.is_abandoned() {
+            self.abandon();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_load_stops_with_all_and_alone() {
+        let all = Stop::default();
+        let (one, other) = (all.of_one(), all.of_one());
+        one.abandon_one(Why::Cancelled("anna".to_owned()));
+        one.abandon_one(Why::TookTooLong(Duration::ZERO));
+        assert_eq!(one.why(), Some(&Why::Cancelled("anna".to_owned())), "the first reason stays");
+        assert!(one.is_abandoned() && !other.is_abandoned() && !all.is_halted());
+        all.abandon();
+        assert!(other.is_abandoned() && other.why().is_none());
+        assert!(all.of_one().is_abandoned(), "one that begins too late");
     }
 }

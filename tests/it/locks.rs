@@ -4,10 +4,15 @@
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 
-use crate::support::daemon::{Settings, one_day, project, run, wait_for_day};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::api::Api;
+use crate::support::daemon::{Settings, amounts, attempts, days, from, one_day, project, rows_of, run, wait_for_day};
 use crate::support::postgres::{TestDatabase, TestPostgres};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project};
+use crate::support::slow_http::SlowHttp;
 use crate::support::{Database, wait_until};
 
 /// A session that did that, in a transaction that it leaves open.
@@ -58,13 +63,13 @@ fn a_table_locked_by_somebody_holds_up_its_dataset_alone_and_no_reload_and_no_en
     // The datasets that a reload brings or changes are held against their tables, this one among them.
     project.orders(&Orders { filter: "amount > 0", ..one_day() });
     project.dataset("refunds", &Orders { table: "refunds", ..one_day() });
-    daemon.signal(rustix::process::Signal::HUP);
+    daemon.signal(Signal::HUP);
     wait_for_day(&database, "refunds", FIRST, "loaded");
     daemon.wait_for("orders: \"orders\" locked by process");
     index.batch_execute("rollback").unwrap();
     daemon.wait_for("orders: goes on after");
     let _index = left_open(&database, "create index on orders (id)");
-    daemon.signal(rustix::process::Signal::TERM);
+    daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
 }
@@ -80,4 +85,99 @@ fn a_statement_of_a_process_that_was_killed_does_not_wait_on() {
     wait_until("it waits for the table", || database.line(waiting) == "1");
     assert!(process.kill(), "it waits");
     wait_until("its statement is gone", || database.line(waiting) == "0");
+}
+
+/// Waits until a session of the database waits for a lock.
+fn wait_until_locked_out(database: &TestDatabase) {
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    wait_until("it waits for a lock", || database.line(waiting) != "0");
+}
+
+#[test]
+fn a_target_that_is_locked_while_it_is_published_to_is_told_of_and_does_not_hold_up_the_end() {
+    let database = TestPostgres::database();
+    let server = SlowHttp::start();
+    let settings = Settings { grace: "0s", ..Settings::default() };
+    let project = project(&database, &settings, &from(&server, (FIRST, FIRST)));
+    server.day(FIRST, &rows_of(10, 1));
+    server.hold_next(FIRST);
+    let mut daemon = run(&project);
+    server.wait_until_held(FIRST);
+    let mut lock = left_open(&database, "lock table orders");
+    server.release(FIRST);
+    daemon.wait_for("orders 2024-03-01: waiting for 10 s for a lock on orders, held by process ");
+    assert!(daemon.stderr().contains("(a report, "), "{}", daemon.stderr());
+    daemon.signal(Signal::TERM);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(days(&database), [""; 0], "the day is missing again");
+    assert_eq!(attempts(&database), [format!("{FIRST}|1|interrupted")]);
+    let log = database.line("select log from load_attempts");
+    assert!(log.contains("waiting for 10 s for a lock on orders, held by process"), "{log}");
+    lock.batch_execute("rollback").unwrap();
+    assert_eq!(amounts(&database), [""; 0]);
+    project.succeed(&["catch-up"]);
+    assert_eq!(amounts(&database), ["1|10"]);
+}
+
+#[test]
+fn a_synchronous_standby_that_is_away_is_told_of_and_does_not_hold_up_the_end() {
+    let cluster = TestPostgres::dedicated();
+    let database = cluster.database();
+    let server = SlowHttp::start();
+    let settings = Settings { grace: "0s", lease: "3s", ..Settings::default() };
+    let project = project(&database, &settings, &from(&server, (FIRST, FIRST)));
+    server.day(FIRST, &rows_of(10, 1));
+    server.hold_next(FIRST);
+    let name = database.line("select current_database()");
+    database.execute(&format!("alter database {name} set synchronous_commit = on"));
+    let mut daemon = run(&project);
+    server.wait_until_held(FIRST);
+    let standby = |name: &str| {
+        database.execute(&format!("alter system set synchronous_standby_names = '{name}'"));
+        database.execute("select pg_reload_conf()");
+        wait_until("the server reads it", || {
+            database.line("select current_setting('synchronous_standby_names')") == name
+        });
+    };
+    standby("nobody");
+    // The checkpointer is the one that has commits wait, and reads its settings when it comes to it.
+    let has_commits_wait = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+    let mut conn = database.connect();
+    let probe = std::thread::spawn(move || {
+        (0..100_000).find(|number| conn.batch_execute(&format!("create table probe_{number} ()")).is_err())
+    });
+    wait_until("commits wait", || database.line(has_commits_wait) == "1");
+    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
+    assert!(probe.join().unwrap().is_some());
+    server.release(FIRST);
+    daemon.wait_for("orders 2024-03-01: waiting for 10 s for a synchronous standby to confirm the commit");
+    daemon.signal(Signal::TERM);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stderr.contains("ending without the database's answer (step publish)"), "{}", ran.stderr);
+    standby("");
+    // What was sent to be committed is there, and stays so.
+    wait_for_day(&database, "orders", FIRST, "loaded");
+    assert_eq!(amounts(&database), ["1|10"]);
+    project.succeed(&["catch-up"]);
+    assert_eq!(attempts(&database), [format!("{FIRST}|1|loaded")]);
+}
+
+#[test]
+fn what_a_load_waits_for_is_shown_while_it_waits() {
+    let database = TestPostgres::database();
+    let project = loaded(&database);
+    let api = Api::start(&project, &database);
+    let mut lock = left_open(&database, "lock table orders");
+    api.done("orders", &json!({"action": "reload", "from": FIRST}));
+    wait_until_locked_out(&database);
+    let path = format!("/api/v1/datasets/orders/days/{FIRST}");
+    wait_until("it is shown", || {
+        let progress = &api.get(&path)["progress"];
+        progress["waiting_for"].as_str().is_some_and(|waits| waits.contains("for a lock on orders, held by process"))
+    });
+    lock.batch_execute("rollback").unwrap();
+    wait_until("it is over", || api.get(&path)["progress"].is_null());
 }

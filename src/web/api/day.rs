@@ -53,6 +53,8 @@ pub(super) struct Progress {
     bytes: u64,
     /// The file's size as stored; 0 before it is open.
     bytes_total: u64,
+    /// What it has waited for in the database for more than ten seconds, and who is in the way; null when nothing.
+    waiting_for: Option<String>,
 }
 
 /// A page of rejected rows.
@@ -96,6 +98,7 @@ pub(super) async fn one(
         rows: flight.rows(),
         bytes: flight.bytes(),
         bytes_total: flight.bytes_total(),
+        waiting_for: flight.waits(),
     });
     let read = move |conn: &mut Conn| {
         let dataset = &shown.job.dataset;

@@ -45,5 +45,6 @@ fn progress(flight: &Flight) -> ProgressEvent {
         rows: flight.rows(),
         bytes: flight.bytes(),
         bytes_total: flight.bytes_total(),
+        waiting_for: flight.waits(),
     }
 }

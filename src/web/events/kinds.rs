@@ -51,6 +51,8 @@ pub struct ProgressEvent {
     pub bytes: u64,
     /// The file's size as stored; 0 before it is open.
     pub bytes_total: u64,
+    /// What it has waited for in the database for more than ten seconds, and who is in the way.
+    pub waiting_for: Option<String>,
 }
 
 /// A dataset is another in short.

@@ -57,6 +57,7 @@ pub(super) fn one_loading(flight: &Flight) -> Loading {
         bytes: flight.bytes(),
         bytes_total: Some(flight.bytes_total()).filter(|bytes| *bytes > 0),
         rows_per_second: flight.rows().checked_div(seconds).filter(|rows| *rows > 0),
+        waiting_for: flight.waits(),
     }
 }
 

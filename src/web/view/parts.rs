@@ -69,6 +69,7 @@ pub(super) fn loads(links: &Links, dataset: &str, loads: &[Loading]) -> Markup {
                     progress aria-label={ "loading " (load.day) } max=[load.bytes_total]
                         value=[load.bytes_total.map(|total| load.bytes.min(total))] {}
                     small { (load.step.name()) " · " (of(load.rows, "row")) (speed(load)) }
+                    @if let Some(waiting_for) = &load.waiting_for { small.waiting { (waiting_for) } }
                 }
             }
         }

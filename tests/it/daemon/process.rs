@@ -15,7 +15,7 @@ use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
 const STOPPING: &str = "stopping: no further day begins";
-const ABANDONING: &str = "abandoning the loads in flight";
+const ABANDONING: &str = "cancelling running loads";
 
 on_both! {
     sigterm_ends_an_idle_daemon

@@ -158,7 +158,7 @@
     }
   }
 
-  function onProgress({ dataset, day, step, rows, bytes, bytes_total: total }) {
+  function onProgress({ dataset, day, step, rows, bytes, bytes_total: total, waiting_for: waitingFor }) {
     const key = dataset + day;
     const [now, last] = [Date.now(), pace.get(key)];
     const speed = last?.rows <= rows ? ((rows - last.rows) * 1000) / Math.max(1, now - last.now) : 0;
@@ -180,6 +180,8 @@
       const left = ((total - bytes) * rows) / bytes / steady;
       if (total && left < 1e6) words.push(Math.ceil(left) + " s left");
       load.querySelector("small").textContent = words.join(" · ");
+      load.querySelector(".waiting")?.remove();
+      if (waitingFor) load.append(make("small", { className: "waiting" }, waitingFor));
     }
   }
 

@@ -116,4 +116,6 @@ pub struct Loading {
     pub bytes_total: Option<u64>,
     /// Rows per second of late.
     pub rows_per_second: Option<u64>,
+    /// What it waits for in the database, and who is in the way, where it has waited for long.
+    pub waiting_for: Option<String>,
 }

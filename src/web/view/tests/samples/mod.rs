@@ -136,5 +136,6 @@ fn loading(total: bool) -> Loading {
         bytes: 61_800_000,
         bytes_total: total.then_some(99_700_000),
         rows_per_second: Some(118_204),
+        waiting_for: None,
     }
 }

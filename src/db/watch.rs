@@ -1,0 +1,340 @@
+//! Watching connections at work: who blocks a statement that waits for long is asked on another connection and told, and
+//! a statement can be cancelled.
+//!
+//! PostgreSQL only: SQLite does not tell who holds its lock, and a statement of it can be stopped by its own process
+//! alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Double, Integer, Text};
+
+use crate::db::error::{DbError, Doing};
+use crate::db::locks::{HOLDER, Holder, named};
+use crate::db::pool::{Conn, Database};
+
+/// How long a statement waits before it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a statement that is to be cancelled is cancelled again: one that had not begun yet was missed.
+const CANCEL_AGAIN: Duration = Duration::from_millis(200);
+
+/// What a statement waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// What is locked; `None` where the statement is a commit that waits for a standby.
+    lock: Option<String>,
+    /// How long it has waited.
+    seconds: u64,
+    /// The sessions in the way.
+    holders: Vec<Holder>,
+}
+
+impl Waiting {
+    /// True when it is the same that is waited for, and the same sessions are in the way.
+    fn is_still(&self, other: &Self) -> bool {
+        let pids = |waiting: &Self| waiting.holders.iter().map(|holder| holder.pid).collect::<Vec<_>>();
+        self.lock == other.lock && pids(self) == pids(other)
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lock, seconds, holders } = self;
+        match lock {
+            Some(lock) => write!(f, "waiting for {seconds} s for a lock on {lock}, held by {}", named(holders)),
+            None => write!(
+                f,
+                "waiting for {seconds} s for a synchronous standby to confirm the commit; the rows are on the primary's \
+                 disk, see pg_stat_replication and synchronous_standby_names"
+            ),
+        }
+    }
+}
+
+/// Is told what a connection waits for once it has waited for long, and with `None` that it does so no more.
+pub type Tell = Arc<dyn Fn(Option<&Waiting>) + Send + Sync>;
+
+/// The connections that are watched.
+#[derive(Default)]
+pub(super) struct Watch {
+    entries: Mutex<Entries>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Entries {
+    all: BTreeMap<u64, Entry>,
+    last: u64,
+    /// The thread that watches is there.
+    watching: bool,
+}
+
+struct Entry {
+    /// The session's process in the server; `None` for SQLite.
+    pid: Option<i32>,
+    tell: Tell,
+    told: Option<Waiting>,
+    /// When it is looked at next.
+    next: Instant,
+    cancelled: bool,
+    sealed: bool,
+}
+
+impl Entry {
+    fn is_to_be_cancelled(&self) -> bool {
+        self.cancelled && !self.sealed
+    }
+}
+
+/// A connection that is watched until this is dropped.
+pub struct Watched {
+    watch: Arc<Watch>,
+    id: u64,
+}
+
+/// Cancels what a watched connection does.
+#[derive(Clone)]
+pub struct Canceller {
+    watch: Weak<Watch>,
+    id: u64,
+}
+
+impl Watched {
+    /// From here on nothing is cancelled any more, as when a commit follows. False when it was cancelled already: nothing
+    /// may be committed then.
+    #[must_use]
+    pub fn seal(&self) -> bool {
+        let mut entries = self.watch.entries();
+        let Some(entry) = entries.all.get_mut(&self.id) else { return true };
+        entry.sealed = true;
+        !entry.cancelled
+    }
+
+    /// What cancels it.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller { watch: Arc::downgrade(&self.watch), id: self.id }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.entries().all.remove(&self.id);
+    }
+}
+
+impl Canceller {
+    /// Cancels the connection's statements from here on, until it is sealed. Waits for nothing.
+    pub fn cancel(&self) {
+        let Some(watch) = self.watch.upgrade() else { return };
+        if let Some(entry) = watch.entries().all.get_mut(&self.id) {
+            entry.cancelled = true;
+            entry.next = Instant::now();
+        }
+        watch.changed.notify_all();
+    }
+}
+
+impl Database {
+    /// Watches a connection. `tell` is told of long waits, from another thread.
+    ///
+    /// # Errors
+    /// A [`DbError`] when the database does not answer.
+    pub fn watch(self: &Arc<Self>, conn: &mut Conn, tell: Tell) -> Result<Watched, DbError> {
+        let pid = conn.server_process()?;
+        let watch = Arc::clone(self.watched());
+        let mut entries = watch.entries();
+        entries.last += 1;
+        let id = entries.last;
+        let next = Instant::now() + PATIENCE;
+        entries.all.insert(id, Entry { pid, tell, told: None, next, cancelled: false, sealed: false });
+        if pid.is_some() && !std::mem::replace(&mut entries.watching, true) {
+            let (watch, database) = (Arc::clone(&watch), Arc::downgrade(self));
+            let thread = std::thread::Builder::new().name("lock watch".to_owned());
+            entries.watching = thread.spawn(move || watch.run(&database)).is_ok();
+        }
+        drop(entries);
+        Ok(Watched { watch, id })
+    }
+}
+
+impl Conn {
+    /// The session's process in the server; `None` for SQLite.
+    fn server_process(&mut self) -> Result<Option<i32>, DbError> {
+        #[derive(QueryableByName)]
+        struct Process {
+            #[diesel(sql_type = Integer)]
+            pid: i32,
+        }
+        let Self::Postgres(link) = self else { return Ok(None) };
+        let process: Process = diesel::sql_query("select pg_backend_pid() as pid")
+            .get_result(link.get())
+            .doing("asking for the session's process")?;
+        Ok(Some(process.pid))
+    }
+}
+
+impl Watch {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what is due until nothing is watched any more.
+    fn run(&self, database: &Weak<Database>) {
+        loop {
+            let mut entries = self.entries();
+            let next = entries.all.values().map(|entry| entry.next).min();
+            let Some(database) = next.and_then(|_| database.upgrade()) else {
+                entries.watching = false;
+                return;
+            };
+            let pause = next.map_or(PATIENCE, |next| next.saturating_duration_since(Instant::now()));
+            if !pause.is_zero() {
+                drop(self.changed.wait_timeout(entries, pause));
+                continue;
+            }
+            drop(entries);
+            if let Err(error) = self.look(&database) {
+                log::debug!("looking at what statements wait for: {error}");
+            }
+            self.put_off();
+        }
+    }
+
+    /// What was due and is still is looked at again after a pause: the database did not answer.
+    fn put_off(&self) {
+        let now = Instant::now();
+        for entry in self.entries().all.values_mut() {
+            entry.next = entry.next.max(now + if entry.is_to_be_cancelled() { CANCEL_AGAIN } else { PATIENCE / 10 });
+        }
+    }
+
+    fn look(&self, database: &Database) -> Result<(), DbError> {
+        let mut conn = database.conn_at_once()?;
+        let Conn::Postgres(link) = &mut conn else { return Ok(()) };
+        self.cancel(link.get())?;
+        let now = Instant::now();
+        let due: Vec<(u64, i32)> = {
+            let entries = self.entries();
+            let is_due = entries.all.iter().filter(|(_, entry)| entry.next <= now && !entry.is_to_be_cancelled());
+            is_due.filter_map(|(id, entry)| Some((*id, entry.pid?))).collect()
+        };
+        let waits = waits(link.get(), &due.iter().map(|(_, pid)| *pid).collect::<Vec<_>>())?;
+        for (id, pid) in due {
+            let waits = waits.iter().find(|waits| waits.pid == pid);
+            let waited = waits.map(|waits| Duration::from_secs_f64(waits.seconds.max(0.0)));
+            let news = match (waits, waited) {
+                (Some(waits), Some(waited)) if waited >= PATIENCE => Some(waits.waiting(link.get())?),
+                _ => None,
+            };
+            self.tell(id, waited, news);
+        }
+        Ok(())
+    }
+
+    /// Cancels what is to be cancelled. Sealing a connection, or having it watched no more, waits for this: a statement
+    /// that comes later is not hit.
+    fn cancel(&self, conn: &mut PgConnection) -> Result<(), DbError> {
+        for entry in self.entries().all.values().filter(|entry| entry.is_to_be_cancelled()) {
+            diesel::sql_query("select pg_cancel_backend($1)")
+                .bind::<diesel::sql_types::Nullable<Integer>, _>(entry.pid)
+                .execute(conn)
+                .doing("cancelling a statement")?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, id: u64, waited: Option<Duration>, news: Option<Waiting>) {
+        let mut entries = self.entries();
+        let Some(entry) = entries.all.get_mut(&id) else { return };
+        let pause = waited.filter(|waited| *waited < PATIENCE).map_or(PATIENCE / 2, |waited| PATIENCE - waited);
+        entry.next = Instant::now() + pause;
+        let same = match (&entry.told, &news) {
+            (Some(told), Some(news)) => told.is_still(news),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        entry.told.clone_from(&news);
+        let tell = Arc::clone(&entry.tell);
+        drop(entries);
+        tell(news.as_ref());
+    }
+}
+
+/// A session that waits.
+#[derive(QueryableByName)]
+struct Waits {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+    #[diesel(sql_type = Bool)]
+    for_standby: bool,
+    /// What is locked.
+    #[diesel(sql_type = Text)]
+    locked: String,
+    #[diesel(sql_type = Double)]
+    seconds: f64,
+}
+
+impl Waits {
+    fn waiting(&self, conn: &mut PgConnection) -> Result<Waiting, DbError> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds that have passed")]
+        let seconds = self.seconds as u64;
+        if self.for_standby {
+            return Ok(Waiting { lock: None, seconds, holders: Vec::new() });
+        }
+        let holders = diesel::sql_query(format!(
+            "select {HOLDER} from pg_stat_activity a where a.pid = any(pg_blocking_pids($1)) order by seconds desc, pid"
+        ))
+        .bind::<Integer, _>(self.pid)
+        .load(conn)
+        .doing("asking who holds a lock")?;
+        Ok(Waiting { lock: Some(self.locked.clone()), seconds, holders })
+    }
+}
+
+/// Which of these sessions wait for a lock or a synchronous standby. Since when a lock is waited for the server knows
+/// from version 14 on (`pg_locks.waitstart`, null for an instant); before, since when the statement runs stands for it.
+fn waits(conn: &mut PgConnection, pids: &[i32]) -> Result<Vec<Waits>, DbError> {
+    if pids.is_empty() {
+        return Ok(Vec::new());
+    }
+    diesel::sql_query(
+        "select a.pid, a.wait_event = 'SyncRep' as for_standby, coalesce(l.locked, 'the database') as locked, \
+         extract(epoch from clock_timestamp() - coalesce(l.since, case \
+           when a.wait_event = 'SyncRep' or current_setting('server_version_num')::int < 140000 then a.query_start \
+           else clock_timestamp() end))::float8 as seconds \
+         from pg_stat_activity a left join lateral (\
+           select coalesce(l.relation::regclass::text, case l.locktype when 'transactionid' then 'a row' \
+           when 'advisory' then 'the right to create tables' else l.locktype end) as locked, \
+           (to_jsonb(l) ->> 'waitstart')::timestamptz as since \
+           from pg_locks l where l.pid = a.pid and not l.granted limit 1) l on true \
+         where a.pid = any($1) and (a.wait_event_type = 'Lock' or a.wait_event = 'SyncRep')",
+    )
+    .bind::<Array<Integer>, _>(pids)
+    .load(conn)
+    .doing("asking what statements wait for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_in_words() {
+        let waiting = |lock: Option<&str>| Waiting { lock: lock.map(str::to_owned), seconds: 12, holders: Vec::new() };
+        assert_eq!(
+            waiting(Some("orders")).to_string(),
+            "waiting for 12 s for a lock on orders, held by another session"
+        );
+        assert!(waiting(None).to_string().starts_with("waiting for 12 s for a synchronous standby"));
+        assert!(waiting(None).is_still(&Waiting { seconds: 30, ..waiting(None) }));
+        assert!(!waiting(None).is_still(&waiting(Some("orders"))));
+    }
+}
