@@ -21,6 +21,19 @@ pub fn loaded_rows(loaded: i64, rejected: i64) -> String {
     if rejected == 0 { rows } else { format!("{rows}, {rejected} rejected") }
 }
 
+/// How what was asked for ended, as the audit log has it: `done: 59 days: 57 loaded, 1 refused, 1 waiting`. Counts of
+/// nothing are left out.
+#[must_use]
+pub fn ended<'a>(counts: impl IntoIterator<Item = (&'a str, usize)>) -> String {
+    let counts: Vec<(&str, usize)> = counts.into_iter().filter(|(_, days)| *days > 0).collect();
+    if counts.is_empty() {
+        return "done".to_owned();
+    }
+    let days: usize = counts.iter().map(|(_, days)| days).sum();
+    let counts: Vec<String> = counts.iter().map(|(what, days)| format!("{days} {what}")).collect();
+    format!("done: {}: {}", counted(days, "day"), counts.join(", "))
+}
+
 /// Why a day that was left running is not running any more.
 pub const DIED: &str = "its process died or stalled";
 
@@ -137,6 +150,13 @@ mod tests {
         }
         assert_eq!(counted(-1i64, "wanted day"), "-1 wanted days");
         assert_eq!(plural(1u64, "attempt"), "attempt");
+    }
+
+    #[test]
+    fn an_end_counts_its_days() {
+        let all = [("loaded", 57), ("failed", 0), ("refused", 1), ("waiting", 1)];
+        assert_eq!(ended(all), "done: 59 days: 57 loaded, 1 refused, 1 waiting");
+        assert_eq!((ended([]), ended([("skipped", 1)])), ("done".to_owned(), "done: 1 day: 1 skipped".to_owned()));
     }
 
     #[test]

@@ -86,16 +86,23 @@ pub enum Command {
     /// Consecutive days of which the same is to be said share a line. With --from or --to it shows every day of that
     /// range, with --all every day there is, each on its own line. --json has every day always.
     Status(Status),
-    /// Give days a new series of attempts and load them now
+    /// Give days that failed, were refused or are absent a new series of attempts, and load them now
     ///
-    /// Loaded days are left as they are.
-    Retry(Days),
+    /// Other days of a range are left alone: loaded and skipped ones, those that wait for their file, and those that the
+    /// schedule does not want. `load` takes any day.
+    Retry(Retry),
     /// Leave days out: they are not loaded until they are named
     Skip(Skip),
     /// Make days missing again, so that the next catch-up loads them
     ///
     /// The target's rows stay until the day is loaded again.
     Forget(Days),
+    /// Have daemons begin no day of a dataset by themselves, until it is resumed
+    ///
+    /// What is being loaded goes on. Commands and the page load days that are named all the same.
+    Pause(Pause),
+    /// End the pause of a dataset: daemons catch up with what was left
+    Resume(Resume),
     /// Check configuration, database, SQL and sources; with a file, what would become of its rows
     Check(Check),
     /// Create or update the state tables
@@ -210,7 +217,53 @@ pub struct Status {
     pub json: bool,
 }
 
-/// `retry` and `forget`
+/// `retry`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each of its own")]
+pub struct Retry {
+    /// Days or ranges of days [default: all, where --failed, --refused or --absent says which]
+    #[arg(required_unless_present_any = ["failed", "refused", "absent"], value_name = "DAY|FROM..TO")]
+    pub days: Vec<DayRange>,
+    /// The dataset; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Days of every dataset
+    #[arg(long, conflicts_with = "dataset")]
+    pub all_datasets: bool,
+    /// Failed days; without --failed, --refused and --absent a retry takes all three
+    #[arg(long)]
+    pub failed: bool,
+    /// Refused days
+    #[arg(long)]
+    pub refused: bool,
+    /// Absent days
+    #[arg(long)]
+    pub absent: bool,
+    /// Print which days would be tried, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `pause`
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// The dataset; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Why, for those who look later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `resume`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The dataset; needed when there are several
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+}
+
+/// `skip` and `forget`
 #[derive(Debug, Args)]
 pub struct Days {
     /// Days or ranges of days

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
+use crate::cli::audit::{self, Entries};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::table::Table;
@@ -41,10 +42,19 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
 pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days);
     let datasets = app.datasets_or_copies(&args.dataset)?;
-    let all = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
+    let all: Vec<_> = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
     let ask = if args.force { Ask::Forced } else { Ask::Named };
     let how = How { ask, trigger: Trigger::Load, concurrency: concurrency(app, None) };
-    conclude(&loads::run(app, all, how, &mut |_, _| {})?, args.strict)
+    let action = if args.force { "reload" } else { "load" };
+    let mut begun = Vec::new();
+    {
+        let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+        for DatasetDays { dataset, .. } in &all {
+            let what = Entries { action, dataset: &dataset.name, ranges: &args.days, reason: None };
+            begun.extend(audit::begin(&mut conn, &what)?);
+        }
+    }
+    conclude(&loads::audited(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?, args.strict)
 }
 
 pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use tokio::runtime::Runtime;
 
 use crate::cli::app::App;
+use crate::cli::audit;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::table::{Table, count, milliseconds};
@@ -24,7 +25,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording::{DIED, counted, load_again, with_first};
+use crate::wording::{DIED, counted, ended, load_again, with_first};
 
 /// Days of one dataset to load.
 pub(super) struct DatasetDays {
@@ -99,7 +100,34 @@ pub(super) fn run(
     Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned() })
 }
 
+/// Loads days as the entries of the audit log say, and writes into these what came of it.
+pub(super) fn audited(
+    app: &App,
+    begun: &audit::Begun,
+    load: impl FnOnce() -> Result<Loads, Failure>,
+) -> Result<Loads, Failure> {
+    let loads = load();
+    audit::end(app, begun, &|dataset, range| match &loads {
+        Ok(loads) => loads.outcome(dataset, range),
+        Err(failure) => failure.to_string(),
+    });
+    loads
+}
+
 impl Loads {
+    /// How the load of a dataset's days within a range ended.
+    fn outcome(&self, dataset: &DatasetName, range: Option<DayRange>) -> String {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let is_its = |(name, report): &&(DatasetName, Report)| {
+            name == dataset && range.is_none_or(|range| range.contains(report.day))
+        };
+        for (dataset, report) in self.reports.iter().filter(is_its) {
+            let word = if is_left(report) { "left alone" } else { told(dataset, report).0 };
+            *counts.entry(word).or_default() += 1;
+        }
+        ended(counts)
+    }
+
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted
     }

@@ -2,6 +2,7 @@
 
 mod app;
 pub mod args;
+mod audit;
 mod catch_up;
 mod check;
 mod days;
@@ -59,6 +60,8 @@ fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
             app.over(&args.dataset, || status::status(&app, &args))
         }
         Command::Retry(args) => days::retry(&App::open(global)?, &args),
+        Command::Pause(args) => days::pause(&App::open(global)?, &args),
+        Command::Resume(args) => days::resume(&App::open(global)?, &args),
         Command::Skip(args) => days::skip(&App::open(global)?, &args),
         Command::Forget(args) => days::forget(&App::open(global)?, &args),
         Command::Check(args) => check::check(&App::open(global)?, &args),

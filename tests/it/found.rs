@@ -183,7 +183,7 @@ fn a_retry_leaves_a_loaded_day_as_it_is(database: &dyn Database) {
         project.run(&["catch-up", "--to", "2024-03-01"]);
     }
     project.day("2024-03-02", "a,no number,x\n");
-    project.exit(4, &["retry", "2024-03-01..2024-03-02"]);
+    project.exit(4, &["load", "2024-03-01..2024-03-02"]);
     project.succeed(&["skip", "2024-03-03"]);
     // So that a new series would show.
     database.execute("update processed_days set attempts = 3");
@@ -195,11 +195,12 @@ fn a_retry_leaves_a_loaded_day_as_it_is(database: &dyn Database) {
         project.day(day, "a,1,x\n");
     }
     let ran = project.succeed(&["retry", "2024-03-01..2024-03-03"]);
-    let hint = "already loaded; `dayfill load --force 2024-03-01 --dataset orders` loads it again\n";
-    assert!(ran.stdout.contains(hint) && ran.stdout.ends_with("2 loaded, 1 left alone\n"), "{}", ran.stdout);
+    let hint = "orders: left alone, loaded: 2024-03-01; `dayfill load --force 2024-03-01 --dataset orders` loads such a \
+                day again\n";
+    assert!(ran.stdout.contains(hint) && ran.stdout.ends_with("1 loaded\n"), "{}", ran.stdout);
     assert_eq!(database.line(first), before);
     let others = "select state, attempts from processed_days where day > '2024-03-01' order by day";
-    assert_eq!(database.lines(others), ["loaded|1", "loaded|1"], "refused and skipped days begin a new series");
+    assert_eq!(database.lines(others), ["loaded|1", "skipped|3"], "a refused day begins a new series");
 }
 
 fn days_that_are_held_back_are_shown_with_the_day_that_holds_them(database: &dyn Database) {
@@ -219,10 +220,13 @@ fn days_that_are_held_back_are_shown_with_the_day_that_holds_them(database: &dyn
         lines.map(|line| line.trim_end_matches(why).trim_end().to_owned()).collect::<Vec<_>>()
     };
     let expected = |write: &dyn Fn(&str) -> String| held.iter().map(|day| write(day)).collect::<Vec<_>>();
-    let shown = lines(&project.succeed(&["status"]).stdout);
+    let shown = lines(&project.succeed(&["status", "--all"]).stdout);
     assert_eq!(shown, expected(&|day| format!("{day}  missing")));
     let shown = lines(&project.succeed(&["catch-up", "--dry-run"]).stdout);
-    assert_eq!(shown, expected(&|day| format!("orders   {day}  left alone")));
+    assert_eq!(
+        shown,
+        ["orders   2024-03-03              left alone", "orders   2024-03-05..2024-03-07  left alone  3 days:"]
+    );
 
     // The day that holds them need not be among those that are shown.
     let status = project.succeed(&["status", "--json", "--from", "2024-03-03"]).stdout;

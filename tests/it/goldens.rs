@@ -146,6 +146,8 @@ fn help() {
         "retry",
         "skip",
         "forget",
+        "pause",
+        "resume",
         "check",
         "migrate",
         "web",

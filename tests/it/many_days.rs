@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::support::project::{Orders, Project, nightly};
+use crate::support::project::{Orders, Project, nightly, states};
 use crate::support::{Database, on_both};
 
 on_both! {
     loaded_days_with_rejected_rows_are_told_of
     days_without_files_share_a_line
     status_shows_what_is_not_loaded_and_the_last_days
+    a_retry_takes_what_failed_was_refused_or_is_absent_and_nothing_else
+    a_dataset_is_paused_and_resumed_by_commands
+    what_is_done_by_commands_is_in_the_audit_log
 }
 
 /// A thousand wanted days.
@@ -97,4 +100,110 @@ fn status_shows_what_is_not_loaded_and_the_last_days(database: &dyn Database) {
     assert!(said.contains("\nand 44 older loaded days, with --all\n"), "{said}");
     assert_eq!(days(&["--all"]).len(), 61);
     assert_eq!(days(&["--from", "2024-01-01", "--to", "2024-01-31"]).len(), 30);
+}
+
+/// A day of each state, all wanted; 2024-02-01 is refused and not wanted.
+fn one_of_each(database: &dyn Database, project: &Project) {
+    project.succeed(&["migrate"]);
+    let day = |day: &str, state: &str| format!("('orders', '{day}', '{state}', 5, '2024-03-01 00:00:00', 1)");
+    let days = [
+        day("2024-02-01", "refused"),
+        day("2024-03-01", "loaded"),
+        day("2024-03-02", "failed").replace("'2024-03-01 00:00:00'", "null"),
+        day("2024-03-03", "refused").replace("'2024-03-01 00:00:00'", "null"),
+        day("2024-03-04", "absent").replace("'2024-03-01 00:00:00'", "null"),
+        day("2024-03-05", "skipped").replace("'2024-03-01 00:00:00'", "null"),
+        day("2024-03-06", "waiting").replace("'2024-03-01 00:00:00'", "null"),
+    ];
+    let columns = "dataset, day, state, attempts, loaded_at, rows_loaded";
+    database.execute(&format!("insert into processed_days ({columns}) values {}", days.join(", ")));
+}
+
+fn a_retry_takes_what_failed_was_refused_or_is_absent_and_nothing_else(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    one_of_each(database, &project);
+    let all = "2024-02-01..2024-03-07";
+    let tried = |arguments: &[&str]| {
+        let said = project.succeed(&[&["retry", "--dry-run"], arguments].concat()).stdout;
+        let days = said.lines().filter(|line| line.contains("  tried  ") || line.contains(" tried "));
+        days.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = states(database);
+    assert_eq!(tried(&[all]), ["2024-03-02..2024-03-04"]);
+    assert_eq!(tried(&["--failed"]), ["2024-03-02"]);
+    assert_eq!(tried(&["--refused", "--absent", "--all-datasets"]), ["2024-03-03..2024-03-04"]);
+    assert_eq!(tried(&["--absent", "2024-03-01..2024-03-03"]), Vec::<String>::new());
+    assert_eq!(states(database), before, "a dry run touches nothing");
+    project.exit(2, &["retry"]);
+    for day in ["2024-02-01", "2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04", "2024-03-05", "2024-03-06"] {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["retry", all]);
+    assert!(ran.stdout.ends_with("\n3 loaded\n"), "{}", ran.stdout);
+    for (why, days) in [
+        ("loaded", "2024-03-01"),
+        ("missing", "2024-03-07"),
+        ("not wanted", "2024-02-01..2024-02-29"),
+        ("skipped", "2024-03-05"),
+        ("waiting", "2024-03-06"),
+    ] {
+        assert!(ran.stdout.contains(&format!("orders: left alone, {why}: {days}; ")), "{why}: {}", ran.stdout);
+    }
+    let after = "select cast(day as text) as d, state from processed_days order by day";
+    assert_eq!(
+        database.lines(after),
+        [
+            "2024-02-01|refused",
+            "2024-03-01|loaded",
+            "2024-03-02|loaded",
+            "2024-03-03|loaded",
+            "2024-03-04|loaded",
+            "2024-03-05|skipped",
+            "2024-03-06|waiting"
+        ]
+    );
+    assert_eq!(project.succeed(&["retry", "--failed"]).stdout, "nothing to retry\n");
+}
+
+fn a_dataset_is_paused_and_resumed_by_commands(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    let said = |arguments: &[&str]| project.succeed(arguments).stdout;
+    assert!(said(&["pause", "--reason", "the table moves"]).starts_with("orders: paused: "));
+    assert_eq!(said(&["pause"]), "orders: paused already\n");
+    let status = said(&["status"]);
+    let paused = status.lines().find(|line| line.starts_with("paused since ")).unwrap();
+    assert!(paused.ends_with(": the table moves") && paused.contains('@'), "{paused}");
+    assert!(said(&["resume"]).starts_with("orders: resumed: "));
+    assert_eq!(said(&["resume"]), "orders: not paused\n");
+    assert!(!said(&["status"]).contains("paused"));
+}
+
+fn what_is_done_by_commands_is_in_the_audit_log(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\n");
+    project.day("2024-03-02", "a,abc,x\n");
+    project.exit(4, &["load", "2024-03-01..2024-03-03", "2024-03-07"]);
+    project.exit(0, &["load", "2024-03-01", "--force"]);
+    project.exit(4, &["retry", "2024-03-02"]);
+    project.exit(1, &["skip", "2024-03-01..2024-03-03", "--reason", "a holiday"]);
+    project.succeed(&["forget", "2024-03-03"]);
+    project.succeed(&["pause", "--reason", "the table moves"]);
+    project.succeed(&["resume"]);
+    let columns = "action, cast(from_day as text) as first, cast(to_day as text) as last, reason, outcome";
+    assert_eq!(
+        database.lines(&format!("select {columns} from audit_log order by id")),
+        [
+            "load|2024-03-01|2024-03-03|null|done: 3 days: 1 loaded, 1 refused, 1 waiting",
+            "load|2024-03-07|2024-03-07|null|done: 1 day: 1 waiting",
+            "reload|2024-03-01|2024-03-01|null|done: 1 day: 1 loaded",
+            "retry|2024-03-02|2024-03-02|failed, refused, absent days|done: 1 day: 1 refused",
+            "skip|2024-03-01|2024-03-03|a holiday|done: 3 days: 2 skipped, 1 left alone",
+            "forget|2024-03-03|2024-03-03|null|done: 1 day: 1 forgotten",
+            "pause|null|null|the table moves|done",
+            "resume|null|null|null|done",
+        ]
+    );
+    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let who = database.lines("select distinct who from audit_log");
+    assert!(who.len() == 1 && who[0].starts_with(&format!("{}@", user.trim())), "{who:?}");
 }

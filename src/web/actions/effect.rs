@@ -82,6 +82,13 @@ impl Effect {
         Self { day, state, becomes: Some(becomes), because, left: None }
     }
 
+    /// It is left alone for being this, which a retry does not take.
+    pub(super) fn leave_to_load(&mut self, is: &str) {
+        self.left = Some(Left::Later);
+        self.becomes = None;
+        self.because = format!("{is}: a retry leaves it, `load` takes it");
+    }
+
     /// It could not be done.
     pub(super) fn leave(&mut self, error: &DayActionError) {
         self.left = Some(if matches!(error, DayActionError::Busy) { Left::Busy } else { Left::Illegal });

@@ -75,6 +75,7 @@ impl From<Refused> for Problem {
             Refused::Paused(_) => "paused",
             Refused::NoDay(effects) if any(&effects, Left::Illegal) => "illegal-move",
             Refused::NoDay(effects) if any(&effects, Left::Busy) => "busy",
+            Refused::NoDay(effects) if any(&effects, Left::Later) => "not-to-retry",
             Refused::NoDay(_) => "loaded",
         };
         Self::new(StatusCode::CONFLICT, code, detail)
@@ -88,7 +89,8 @@ impl From<Refused> for Problem {
 pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<Effect>, DbError> {
     match (order.action, order.days) {
         (Action::CatchUp, _) => catch_up(conn, dataset),
-        (Action::Load | Action::Retry, Some(days)) => load(conn, dataset, days, Ask::Named),
+        (Action::Load, Some(days)) => load(conn, dataset, days, Ask::Named),
+        (Action::Retry, Some(days)) => retry(conn, dataset, days),
         (Action::Reload, Some(days)) => load(conn, dataset, days, Ask::Forced),
         (Action::Skip | Action::Forget, Some(days)) => {
             let (known, _) = days::known(conn, &dataset.name, days)?;
@@ -206,6 +208,21 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
         .into_iter()
         .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision))
         .collect())
+}
+
+/// A retry takes days that failed, were refused or are absent, and that the schedule wants; of a range never the others.
+fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
+    let wanted: BTreeSet<Day> = scheduler::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
+    let mut effects = load(conn, dataset, range, Ask::Named)?;
+    for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
+        let is_wanted = wanted.contains(&effect.day);
+        if !is_wanted || !matches!(effect.state, Some(State::Failed | State::Refused | State::Absent | State::Running))
+        {
+            let state = effect.state.map_or(crate::status::MISSING, State::name);
+            effect.leave_to_load(if is_wanted { state } else { "not wanted by the schedule" });
+        }
+    }
+    Ok(effects)
 }
 
 /// Lets days that are to be loaded begin a new series of attempts.

@@ -89,7 +89,7 @@ impl From<Effect> for DayEffect {
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json",
             description = "bad-request: the body is not JSON"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json",
-            description = "busy, illegal-move, loaded, paused: nothing was done"),
+            description = "busy, illegal-move, loaded, not-to-retry, paused: nothing was done"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json",
             description = "too-large"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json",

@@ -90,7 +90,10 @@ fn days_that_are_loaded_already_are_not_accepted(database: &dyn Database) {
     }
     // One that there is something to do for carries the others.
     server.hold_next("2024-03-03");
-    let answer = api.done("orders", &days("retry", "2024-03-04"));
+    let skipped = api.ask("orders", &json!({"action": "retry", "from": "2024-03-04"}));
+    assert_eq!((skipped.status, skipped.code()), (409, "not-to-retry".to_owned()), "{skipped:?}");
+    assert!(skipped.body.contains("2024-03-04: skipped: a retry leaves it, `load` takes it"), "{skipped:?}");
+    let answer = api.done("orders", &days("load", "2024-03-04"));
     let already = |day: &str| format!("{day}: loaded -> -, already loaded");
     let asked_for = "2024-03-04: skipped -> loaded, skipped, asked for";
     let missing = "2024-03-03: missing -> loaded, missing";
@@ -189,7 +192,13 @@ fn a_dry_run_tells_what_would_be_and_changes_nothing(database: &dyn Database) {
         ]
     );
     assert_eq!(dry(range("reload"))[0], "2024-03-01: loaded -> loaded, loaded, asked for");
-    assert_eq!(dry(range("retry")), dry(range("load")));
+    assert_eq!(
+        dry(range("retry"))[1..],
+        [
+            "2024-03-02: waiting -> -, waiting: a retry leaves it, `load` takes it",
+            "2024-03-03: missing -> -, missing: a retry leaves it, `load` takes it",
+        ]
+    );
     assert_eq!(
         dry(range("skip")),
         [

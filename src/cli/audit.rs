@@ -1,0 +1,80 @@
+//! The audit log's entries of commands: who did what at a shell. Their names are `USER@HOST`, which no user of the page
+//! has.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::cli::app::App;
+use crate::cli::failure::Failure;
+use crate::dataset::DatasetName;
+use crate::day::DayRange;
+use crate::db::audit_log::{self, Deed};
+use crate::db::pool::Conn;
+
+/// Who gives a command.
+pub(super) fn who() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", system_user(), host.trim())
+}
+
+/// The system's name of the user whom this process runs as, or their number where it has none. Variables such as `USER`
+/// say what somebody set.
+fn system_user() -> String {
+    let Ok(process) = fs::metadata("/proc/self") else { return "unknown".to_owned() };
+    let number = process.uid().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_own = |line: &&str| line.split(':').nth(2) == Some(&number);
+    let name = users.lines().find(is_own).and_then(|line| line.split(':').next());
+    name.filter(|name| !name.is_empty()).map_or(format!("uid {number}"), ToOwned::to_owned)
+}
+
+/// What a command is about to do to a dataset.
+pub(super) struct Entries<'a> {
+    pub(super) action: &'a str,
+    pub(super) dataset: &'a DatasetName,
+    /// An entry for each of these; one without days where there are none.
+    pub(super) ranges: &'a [DayRange],
+    pub(super) reason: Option<&'a str>,
+}
+
+/// Entries that were begun: each with its number, dataset and days.
+pub(super) type Begun = Vec<(i64, DatasetName, Option<DayRange>)>;
+
+/// Writes down what is about to be done.
+pub(super) fn begin(conn: &mut Conn, entries: &Entries<'_>) -> Result<Begun, Failure> {
+    let Entries { action, dataset, ranges, reason } = *entries;
+    let who = who();
+    let days: Vec<Option<DayRange>> =
+        if ranges.is_empty() { vec![None] } else { ranges.iter().copied().map(Some).collect() };
+    let mut begun = Vec::new();
+    for days in days {
+        let deed = Deed { who: &who, action, dataset: Some(dataset), days, reason };
+        begun.push((audit_log::begin(conn, deed)?, dataset.clone(), days));
+    }
+    Ok(begun)
+}
+
+/// Writes down what came of it. What was done is done, and the entries tell by whom: a database that fails now is only
+/// warned of.
+pub(super) fn end(app: &App, begun: &Begun, outcome: &dyn Fn(&DatasetName, Option<DayRange>) -> String) {
+    let written = app.database(1).connect().and_then(|mut conn| {
+        begun.iter().try_for_each(|(id, dataset, days)| audit_log::end(&mut conn, *id, &outcome(dataset, *days)))
+    });
+    if let Err(error) = written {
+        log::warn!("the audit log does not tell what came of this: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_the_systems_and_not_a_variables() {
+        let user = system_user();
+        assert!(!user.is_empty() && user != "unknown", "{user}");
+        let id = std::process::Command::new("id").arg("-un").output().unwrap();
+        assert_eq!(user, String::from_utf8(id.stdout).unwrap().trim());
+        assert!(who().starts_with(&format!("{user}@")));
+    }
+}
