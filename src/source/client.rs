@@ -48,13 +48,20 @@ struct Rules {
 }
 
 impl Connector {
-    /// A client that waits so long. `allow_http` lets it speak without TLS.
-    pub(super) fn new(patience: Patience, allow_http: bool, redirects: Redirects) -> Result<Self, reqwest::Error> {
+    /// A client that waits so long. `allow_http` lets it speak without TLS; these authorities are trusted beside the
+    /// system's.
+    pub(super) fn new(
+        patience: Patience,
+        allow_http: bool,
+        redirects: Redirects,
+        authorities: Vec<reqwest::Certificate>,
+    ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("dayfill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(patience.connect)
             .read_timeout(patience.idle)
             .https_only(!allow_http)
+            .tls_certs_merge(authorities)
             // Redirects are followed here, by this module's rules; none of them tells where it comes from.
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -114,7 +121,8 @@ impl HttpService for Connector {
             tokio::time::sleep(pause).await;
         }
         let (parts, body) = response.into_parts();
-        let words = mask::masked(&first_of(body.bytes_stream()).await, &secrets);
+        // What is left out of the words of S3 repeats the request in ways that would have all of them masked.
+        let words = mask::masked(&super::error::essence(first_of(body.bytes_stream()).await), &secrets);
         Ok(HttpResponse::from_parts(parts, words.into()))
     }
 }

@@ -59,7 +59,7 @@ pub enum SourceError {
         grant: String,
     },
     /// The server does not know who asks, or does not believe it.
-    #[error("{url}: the credentials were not accepted ({why})")]
+    #[error("{url}: the credentials were not accepted ({why}){}{advice}", if advice.is_empty() { "" } else { "; " })]
     Unauthenticated {
         /// The file.
         url: String,
@@ -67,6 +67,8 @@ pub enum SourceError {
         why: String,
         /// The credentials have expired: new ones may be there soon.
         temporary: bool,
+        /// What to do about it, where that is known.
+        advice: String,
     },
     /// There are no credentials to ask with.
     #[error("{url}: {why}")]
@@ -75,14 +77,18 @@ pub enum SourceError {
         url: String,
         /// Where credentials were looked for.
         why: String,
+        /// Who gives them out does not answer, or what they are given out for has expired.
+        temporary: bool,
     },
     /// The bucket or container does not exist; waiting would not help.
-    #[error("{url}: the bucket {bucket:?} does not exist; check source.url (and source.endpoint)")]
+    #[error("{url}: the bucket {bucket:?} does not exist; check source.url (and source.endpoint){hint}")]
     NoBucket {
         /// The file.
         url: String,
         /// The bucket.
         bucket: String,
+        /// Who was asked, after a semicolon, where that is known.
+        hint: String,
     },
     /// The server could not be asked, or gave no usable answer.
     #[error("{url}: {why}")]
@@ -185,6 +191,7 @@ impl SourceError {
         match self {
             Self::Request { temporary, .. }
             | Self::Unauthenticated { temporary, .. }
+            | Self::NoCredentials { temporary, .. }
             | Self::Broken { temporary, .. } => *temporary,
             Self::Unreadable { source, .. } => is_outage(source.kind()),
             _ => false,
@@ -243,7 +250,22 @@ fn passes_by_itself(layer: &(dyn StdError + 'static)) -> bool {
     // The store's own type is not public; its words begin with the status.
     let said = layer.to_string();
     let status = said.strip_prefix(STATUS).and_then(|rest| rest.get(..3)).and_then(|status| status.parse().ok());
-    status.is_some_and(is_trouble) || layer.is::<Busy>() || layer.downcast_ref::<HttpError>().is_some_and(is_no_answer)
+    status.is_some_and(is_trouble)
+        || layer.is::<Busy>()
+        || layer.downcast_ref::<HttpError>().is_some_and(is_no_answer)
+        || layer.downcast_ref::<reqwest::Error>().is_some_and(is_no_connection)
+}
+
+/// Nobody was there. The store asks for a bucket's region without types of its own.
+fn is_no_connection(error: &reqwest::Error) -> bool {
+    let mut layer = error.source();
+    while let Some(inner) = layer {
+        if is_of_tls(inner) {
+            return false;
+        }
+        layer = inner.source();
+    }
+    error.is_connect()
 }
 
 /// Statuses of servers in trouble: a time-out, too many requests, and 5xx but for what the server will never do.
@@ -279,9 +301,16 @@ fn is_of_tls(layer: &(dyn StdError + 'static)) -> bool {
 }
 
 /// What a server answered, taken apart.
+#[derive(Debug, Default)]
 pub(super) struct Answer {
     /// The error code of the XML body that S3, Google and Azure send with an error.
     pub(super) code: Option<String>,
+    /// The message of that body, as it came; empty where there is none.
+    pub(super) message: String,
+    /// More about it, as Google sends it.
+    pub(super) details: String,
+    /// The region that S3 names in it.
+    pub(super) region: Option<String>,
     /// The whole in a few words.
     pub(super) why: String,
     /// The credentials were missing, so nothing was asked.
@@ -299,6 +328,14 @@ const STATUS: &str = "Server returned non-2xx status code: ";
 /// Longer answers are cut: some servers send a page.
 const LONGEST_ANSWER: usize = 300;
 
+/// Says what to do about a certificate of one's own authority.
+fn with_advice_on_trust(why: String) -> String {
+    if why.contains("UnknownIssuer") { format!("{why}; {UNKNOWN_AUTHORITY}") } else { why }
+}
+
+const UNKNOWN_AUTHORITY: &str = "the server's certificate is signed by an authority that this machine does not trust: \
+     install the authority's certificate, or name a PEM file of all authorities to trust in SSL_CERT_FILE";
+
 impl Answer {
     /// Takes an error of the store apart. The outer layers hold the URL with its query and its user, so only the inner
     /// ones are shown; of an XML body only code and message, since S3 sends the access key back in it.
@@ -309,7 +346,9 @@ impl Answer {
             layer = inner;
         }
         if let Some(missing) = layers.iter().find_map(|e| e.downcast_ref::<NoCredentials>()) {
-            return Self { code: None, why: missing.to_string(), no_credentials: true, temporary: false };
+            let temporary = missing.is_temporary();
+            let why = with_advice_on_trust(missing.to_string());
+            return Self { why, no_credentials: true, temporary, ..Self::default() };
         }
         let outer = layers.iter().rposition(|e| e.to_string().contains("Error performing ")).unwrap_or(0) + 1;
         let mut why = String::new();
@@ -319,9 +358,14 @@ impl Answer {
                 why.push_str(&text);
             }
         }
-        let code = element(&why, "Code").map(str::to_owned);
+        let part = |name| element(&why, name).map(str::to_owned);
+        let (code, region) = (part("Code"), part("Region"));
+        let (message, details) = (part("Message").unwrap_or_default(), part("Details").unwrap_or_default());
         if let Some(code) = &code {
-            why = format!("{code}: {}", element(&why, "Message").unwrap_or("no message"));
+            why = format!("{code}: {}", if message.is_empty() { "no message" } else { &message });
+            if !details.is_empty() {
+                why = format!("{why} ({details})");
+            }
         } else if let Some(page) = why.find('<') {
             // A page for people says no more than the status before it.
             why.truncate(page);
@@ -334,8 +378,25 @@ impl Answer {
         };
         let temporary = layers.iter().any(|layer| passes_by_itself(*layer))
             || code.as_deref().is_some_and(|code| EXPIRED.contains(&code));
-        Self { code, why: why.replace(['\n', '\r'], " "), no_credentials: false, temporary }
+        let why = why.replace(['\n', '\r'], " ");
+        let why = with_advice_on_trust(why);
+        Self { code, message, details, region, why, no_credentials: false, temporary }
     }
+
+    /// The error code; empty where there is none.
+    pub(super) fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
+}
+
+/// Of the XML body of an error only the elements that are made use of; any other body as it is.
+pub(super) fn essence(body: String) -> String {
+    if element(&body, "Code").is_none() {
+        return body;
+    }
+    let elements = ["Code", "Message", "Details", "Region"]
+        .map(|name| element(&body, name).map_or_else(String::new, |text| format!("<{name}>{text}</{name}>")));
+    format!("<Error>{}</Error>", elements.concat())
 }
 
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {

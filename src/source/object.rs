@@ -9,6 +9,7 @@ use bytes::{Buf as _, Bytes};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use object_store::aws::AwsCredential;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
@@ -26,7 +27,8 @@ use super::client::{Connector, ServerTime, UNKNOWN_SIZE};
 use super::error::Answer;
 use super::location::{Cloud, Location};
 use super::reader::Stored;
-use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, s3};
+use super::s3::{self, denied};
+use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile};
 use crate::dataset::{Forbidden, SourceSpec};
 
 /// So many pieces wait for the reader; a piece is at most about 400 KiB, mostly far less.
@@ -37,21 +39,43 @@ const PIECES_IN_FLIGHT: usize = 8;
 pub(super) struct Objects {
     spec: Arc<SourceSpec>,
     environment: Vec<(String, String)>,
+    aws_files: s3::NamedFiles,
     patience: Patience,
     /// By bucket: its name may hold the day, though it hardly ever does.
-    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    buckets: Mutex<HashMap<String, Connected>>,
     connector: OnceLock<Connector>,
+}
+
+/// The connection to a bucket, and what is known of one in S3.
+#[derive(Debug, Clone)]
+struct Connected {
+    store: Arc<dyn ObjectStore>,
+    s3: Option<Arc<s3::Bucket>>,
 }
 
 /// A file's store and its path there.
 type Place = (Arc<dyn ObjectStore>, Path);
 
+/// A place, and what the request for it is made with.
+struct Asking {
+    place: Place,
+    s3: Option<Arc<s3::Bucket>>,
+    credential: Option<Arc<AwsCredential>>,
+}
+
+impl Asking {
+    async fn get(&self) -> object_store::Result<GetResult> {
+        self.place.0.get_opts(&self.place.1, GetOptions::default()).await
+    }
+}
+
 impl Objects {
     /// Nothing is connected yet. Of the environment only what belongs to a cloud is kept.
     pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], patience: Patience) -> Self {
         let clouds = |(name, _): &&(String, String)| name.starts_with("AZURE_") || name.starts_with("GOOGLE_");
+        let aws_files = s3::NamedFiles::of(environment);
         let environment = environment.iter().filter(clouds).cloned().collect();
-        Self { spec, environment, patience, buckets: Mutex::default(), connector: OnceLock::new() }
+        Self { spec, environment, aws_files, patience, buckets: Mutex::default(), connector: OnceLock::new() }
     }
 
     /// Opens a file, unless `end` comes first; a task on `runtime` receives it until the file is dropped.
@@ -62,14 +86,14 @@ impl Objects {
         end: impl Future<Output = ()>,
     ) -> Result<Opened, SourceError> {
         let url = location.shown();
-        let (place, got) = runtime.block_on(super::until(end, async {
-            let place = self.place(location).await?;
-            let got = place.0.get_opts(&place.1, GetOptions::default()).await;
-            Ok((place, got))
+        let (asking, got) = runtime.block_on(super::until(end, async {
+            let asking = self.place(location).await?;
+            let got = asking.get().await;
+            self.corrected(location, asking, got).await
         }))?;
-        let got = match got {
-            Ok(got) => got,
-            Err(error) => return self.not_there(location, &error).map(|why| Opened::NotThere { url, why }),
+        let (place, got) = match got {
+            Ok(got) => (asking.place, got),
+            Err(error) => return self.not_there(location, &asking, &error).map(|why| Opened::NotThere { url, why }),
         };
         if let Some(why) = self.unsettled(location, &got)? {
             return Ok(Opened::NotThere { url, why });
@@ -82,13 +106,14 @@ impl Objects {
     /// Looks at a file. Where HEAD finds nothing, GET is asked: only its answer has a body that says why.
     pub(super) async fn look(&self, location: &Location) -> Result<Looked, SourceError> {
         let url = location.shown();
-        let (store, path) = self.place(location).await?;
-        if let Ok(head) = store.get_opts(&path, GetOptions::new().with_head(true)).await {
+        let asking = self.place(location).await?;
+        if let Ok(head) = asking.place.0.get_opts(&asking.place.1, GetOptions::new().with_head(true)).await {
             return self.looked(location, &head);
         }
-        match store.get_opts(&path, GetOptions::default()).await {
-            Ok(got) => self.looked(location, &got),
-            Err(error) => self.not_there(location, &error).map(|why| Looked::NotThere { url, why }),
+        let got = asking.get().await;
+        match self.corrected(location, asking, got).await? {
+            (_, Ok(got)) => self.looked(location, &got),
+            (asking, Err(error)) => self.not_there(location, &asking, &error).map(|why| Looked::NotThere { url, why }),
         }
     }
 
@@ -117,49 +142,79 @@ impl Objects {
         if let Some(connector) = self.connector.get() {
             return Ok(connector.clone());
         }
-        let connector = Connector::new(self.patience, allow_http, self.spec.redirects)?;
+        let connector = Connector::new(self.patience, allow_http, self.spec.redirects, Vec::new())?;
         Ok(self.connector.get_or_init(|| connector).clone())
     }
 
-    async fn place(&self, location: &Location) -> Result<Place, SourceError> {
+    /// Asks once more where S3 says that the bucket is in another region, or where credentials were not believed and
+    /// there are others by now.
+    async fn corrected(
+        &self,
+        location: &Location,
+        asking: Asking,
+        got: object_store::Result<GetResult>,
+    ) -> Result<(Asking, object_store::Result<GetResult>), SourceError> {
+        let (Err(error), Some(bucket)) = (&got, &asking.s3) else { return Ok((asking, got)) };
+        let answer = Answer::of(error);
+        if let Some(moved) = bucket.moved(&answer) {
+            let store = moved.store().map_err(|error| self.unconnected(location, &error))?;
+            let connected = Connected { store, s3: Some(Arc::new(moved)) };
+            self.buckets.lock().await.insert(location.bucket().to_owned(), connected);
+        } else if !bucket.has_new_credentials(&answer, asking.credential.as_ref()).await {
+            return Ok((asking, got));
+        }
+        let asking = self.place(location).await?;
+        let got = asking.get().await;
+        Ok((asking, got))
+    }
+
+    async fn place(&self, location: &Location) -> Result<Asking, SourceError> {
         super::use_ring_for_tls();
         let bad = |why: String| SourceError::BadUrl { url: location.shown(), why };
         match location {
             Location::File(..) => Err(bad("is a local file".to_owned())),
-            Location::Web(url) => Ok((self.web(url).map_err(bad)?, Path::ROOT)),
+            Location::Web(url) => {
+                Ok(Asking { place: (self.web(url).map_err(bad)?, Path::ROOT), s3: None, credential: None })
+            }
             Location::Object { cloud, bucket, key } => {
                 let path = Path::parse(key).map_err(|error| bad(error.to_string()))?;
                 if path.as_ref() != key {
                     return Err(bad("has a / at the start or end of its key".to_owned()));
                 }
-                // Held while connecting, so that days that begin together connect once.
-                let mut buckets = self.buckets.lock().await;
-                if let Some(store) = buckets.get(bucket) {
-                    return Ok((Arc::clone(store), path));
-                }
-                let store = self.connect(*cloud, bucket).await.map_err(|error| self.unconnected(location, &error))?;
-                buckets.insert(bucket.clone(), Arc::clone(&store));
-                Ok((store, path))
+                let Connected { store, s3 } = self.bucket(location, *cloud, bucket).await?;
+                let credential = match &s3 {
+                    Some(s3) => s3.credential().await,
+                    None => None,
+                };
+                Ok(Asking { place: (store, path), s3, credential })
             }
         }
     }
 
-    async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+    async fn bucket(&self, location: &Location, cloud: Cloud, bucket: &str) -> Result<Connected, SourceError> {
+        // Held while connecting, so that days that begin together connect once.
+        let mut buckets = self.buckets.lock().await;
+        if let Some(connected) = buckets.get(bucket) {
+            return Ok(connected.clone());
+        }
+        let connected = self.connect(cloud, bucket).await.map_err(|error| self.unconnected(location, &error))?;
+        buckets.insert(bucket.to_owned(), connected.clone());
+        Ok(connected)
+    }
+
+    async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<Connected> {
         let (client, retry) = (self.client(self.spec.allow_http), self.retry());
-        let connector = self
-            .connector(self.spec.allow_http)
-            .map_err(|error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) })?;
-        Ok(match cloud {
-            Cloud::S3 => Arc::new(
-                s3::builder(&self.spec, bucket, &client)
-                    .await?
-                    .with_client_options(client)
-                    .with_retry(retry)
-                    .build()?,
-            ),
+        let generic = |error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
+        let store: Arc<dyn ObjectStore> = match cloud {
+            Cloud::S3 => {
+                let found =
+                    s3::Bucket::find(&self.spec, bucket, (self.patience, client, retry), &self.aws_files).await?;
+                return Ok(Connected { store: found.store()?, s3: Some(Arc::new(found)) });
+            }
             Cloud::Google => {
-                let mut builder =
-                    GoogleCloudStorageBuilder::new().with_client_options(client).with_http_connector(connector);
+                let mut builder = GoogleCloudStorageBuilder::new()
+                    .with_client_options(client)
+                    .with_http_connector(self.connector(self.spec.allow_http).map_err(generic)?);
                 for (name, value) in &self.environment {
                     if let Ok(key) = name.to_ascii_lowercase().parse() {
                         builder = builder.with_config(key, value);
@@ -171,8 +226,9 @@ impl Objects {
                 Arc::new(builder.with_bucket_name(bucket).with_retry(retry).build()?)
             }
             Cloud::Azure => {
-                let mut builder =
-                    MicrosoftAzureBuilder::new().with_client_options(client).with_http_connector(connector);
+                let mut builder = MicrosoftAzureBuilder::new()
+                    .with_client_options(client)
+                    .with_http_connector(self.connector(self.spec.allow_http).map_err(generic)?);
                 for (name, value) in &self.environment {
                     if let Ok(key) = name.to_ascii_lowercase().parse() {
                         builder = builder.with_config(key, value);
@@ -183,7 +239,8 @@ impl Objects {
                 }
                 Arc::new(builder.with_container_name(bucket).with_retry(retry).build()?)
             }
-        })
+        };
+        Ok(Connected { store, s3: None })
     }
 
     /// A store of its own for each URL, since only so is the query kept; the connections behind it are shared.
@@ -219,61 +276,60 @@ impl Objects {
     fn unconnected(&self, location: &Location, error: &object_store::Error) -> SourceError {
         let (url, answer) = (location.shown(), Answer::of(error));
         if answer.no_credentials {
-            SourceError::NoCredentials { url, why: answer.why }
+            SourceError::NoCredentials { url, why: answer.why, temporary: answer.temporary }
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
-            SourceError::NoBucket { url, bucket: location.bucket().to_owned() }
+            SourceError::NoBucket { url, bucket: location.bucket().to_owned(), hint: String::new() }
         } else {
             SourceError::Request { url, why: answer.why, temporary: answer.temporary }
         }
     }
 
     /// Why the file counts as not there yet; any other answer is an error.
-    fn not_there(&self, location: &Location, error: &object_store::Error) -> Result<String, SourceError> {
-        let url = location.shown();
-        let Answer { code, why, no_credentials, temporary } = Answer::of(error);
-        let code = code.as_deref().unwrap_or_default();
+    fn not_there(
+        &self,
+        location: &Location,
+        asking: &Asking,
+        error: &object_store::Error,
+    ) -> Result<String, SourceError> {
+        let (url, answer) = (location.shown(), Answer::of(error));
+        let hint = || asking.s3.as_ref().map_or_else(String::new, |bucket| bucket.hint(&answer));
+        let (code, why, temporary) = (answer.code(), answer.why.clone(), answer.temporary);
+        // A wrong key is no missing file, whatever a 403 means elsewhere. Amazon answers some with 400.
+        if let Some(advice) = denied::wrong_credentials(code) {
+            return Err(SourceError::Unauthenticated { url, why, advice: advice.to_owned(), temporary });
+        }
         match error {
             object_store::Error::NotFound { .. } if ["NoSuchBucket", "ContainerNotFound"].contains(&code) => {
-                Err(SourceError::NoBucket { url, bucket: location.bucket().to_owned() })
+                Err(SourceError::NoBucket { url, bucket: location.bucket().to_owned(), hint: hint() })
             }
             // The store takes a method that is not allowed for a missing file.
             object_store::Error::NotFound { .. } if why.starts_with("405") => {
                 Err(SourceError::Request { url, why, temporary: false })
             }
             object_store::Error::NotFound { .. } => Ok(why),
-            // A wrong key is no missing file, whatever a 403 means elsewhere.
-            object_store::Error::PermissionDenied { .. } if WRONG_CREDENTIALS.contains(&code) => {
-                Err(SourceError::Unauthenticated { url, why, temporary })
-            }
-            object_store::Error::PermissionDenied { .. } if self.spec.forbidden == Forbidden::Waiting => {
+            object_store::Error::PermissionDenied { .. }
+                if self.spec.forbidden == Forbidden::Waiting
+                    && denied::may_be_missing(code, &answer.message, &answer.details) =>
+            {
                 Ok(format!("{why}; taken for a missing file, since forbidden = \"waiting\""))
             }
             object_store::Error::PermissionDenied { .. } => {
-                Err(SourceError::Forbidden { url, why, grant: grant(location) })
+                let grant = denied::advice(code, &answer.message).map_or_else(|| grant(location), str::to_owned);
+                Err(SourceError::Forbidden { url, why, grant })
             }
-            object_store::Error::Unauthenticated { .. } => Err(SourceError::Unauthenticated { url, why, temporary }),
-            _ if no_credentials => Err(SourceError::NoCredentials { url, why }),
+            object_store::Error::Unauthenticated { .. } => {
+                Err(SourceError::Unauthenticated { url, why, advice: String::new(), temporary })
+            }
+            _ if answer.no_credentials => Err(SourceError::NoCredentials { url, why, temporary }),
             _ if why.starts_with("Content-Length Header missing") => {
                 let why =
                     "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
                 Err(SourceError::Request { url, why, temporary: false })
             }
-            _ => Err(SourceError::Request { url, why, temporary }),
+            _ => Err(SourceError::Request { url, why: why + &hint(), temporary }),
         }
     }
 }
-
-/// Codes that come with a 403 and speak of the key or the clock, not of the file.
-const WRONG_CREDENTIALS: [&str; 8] = [
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "InvalidToken",
-    "ExpiredToken",
-    "RequestTimeTooSkewed",
-    "NotSignedUp",
-    "AccountProblem",
-    "AuthenticationFailed",
-];
 
 fn grant(location: &Location) -> String {
     match location {

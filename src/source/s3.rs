@@ -1,68 +1,176 @@
-//! What is Amazon's own: where credentials and region come from, and how a bucket is addressed.
+//! What is Amazon's own: where credentials, endpoint and region come from, and how a bucket is addressed.
 
-use std::fmt;
+mod credentials;
+pub(super) mod denied;
+mod http;
+mod settings;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use object_store::aws::{AmazonS3Builder, AwsCredential, resolve_bucket_region};
-use object_store::{ClientOptions, CredentialProvider};
-use tokio::sync::Mutex;
+use object_store::{Certificate, ClientOptions, CredentialProvider as _, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
+pub(super) use self::credentials::NoCredentials;
+use self::credentials::{Chain, Credentials};
+use self::http::NamedRegion;
+pub(super) use self::settings::NamedFiles;
+use self::settings::Settings;
+use super::Patience;
+use super::client::Connector;
+use super::error::Answer;
 use crate::dataset::SourceSpec;
 
-/// New credentials are asked for so long before the old ones expire: no request may outlive them.
-const BEFORE_EXPIRY: Duration = Duration::from_mins(5);
-/// Credentials that do not expire are asked for again after this time: the profile they came from may have changed.
-const ASK_AGAIN: Duration = Duration::from_mins(15);
+/// The region of services that do not care; Amazon's own default.
+const DEFAULT_REGION: &str = "us-east-1";
 
-/// A bucket as the dataset describes it, with its credentials and region found.
-pub(super) async fn builder(
-    spec: &SourceSpec,
-    bucket: &str,
-    client: &ClientOptions,
-) -> object_store::Result<AmazonS3Builder> {
-    let (endpoint, virtual_hosted) = address(spec, bucket);
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_virtual_hosted_style_request(virtual_hosted);
-    if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint);
+/// A bucket as the dataset describes it, with its credentials, endpoint and region found.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    builder: AmazonS3Builder,
+    credentials: Option<Arc<Credentials>>,
+    region: String,
+    /// The dataset says which region; another one is a mistake then.
+    fixed: bool,
+    /// Another service than Amazon's.
+    endpoint: Option<String>,
+    in_host: bool,
+    name: String,
+    named: NamedRegion,
+}
+
+impl Bucket {
+    /// Finds everything out. Credentials are asked for once now: without any there is no use in going on.
+    pub(super) async fn find(
+        spec: &SourceSpec,
+        name: &str,
+        (patience, client, retry): (Patience, ClientOptions, RetryConfig),
+        files: &NamedFiles,
+    ) -> object_store::Result<Self> {
+        let settings = Settings::load(spec, http::for_credentials(None)?).await.map_err(generic)?;
+        let pem = settings.authorities.as_deref().unwrap_or_default();
+        let client = Certificate::from_pem_bundle(pem)?.into_iter().fold(client, ClientOptions::with_root_certificate);
+        let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(generic)?;
+        let connector = Connector::new(patience, spec.allow_http, spec.redirects, authorities).map_err(generic)?;
+        let endpoint = spec.endpoint.clone().or(settings.endpoint);
+        let (endpoint, in_host) = address(endpoint, spec.path_style, name);
+        let http = http::for_credentials(settings.authorities.as_deref())?;
+        let region = spec.region.clone().or(settings.region);
+        let credentials = if spec.anonymous {
+            None
+        } else {
+            let region = region.clone().or(endpoint.is_some().then(|| DEFAULT_REGION.to_owned()));
+            let credentials = Arc::new(Credentials::new(chain(http, region), files.clone()));
+            credentials.get_credential().await?;
+            Some(credentials)
+        };
+        let region = match region {
+            Some(region) => region,
+            // Amazon tells everybody where a bucket is; another service mostly does not care.
+            None if endpoint.is_none() => resolve_bucket_region(name, &client).await?,
+            None => DEFAULT_REGION.to_owned(),
+        };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(name)
+            .with_virtual_hosted_style_request(in_host)
+            .with_client_options(client)
+            .with_retry(retry);
+        if let Some(endpoint) = &endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        builder = match &credentials {
+            Some(credentials) => builder.with_credentials(Arc::clone(credentials) as _),
+            None => builder.with_skip_signature(true),
+        };
+        let (name, named, fixed) = (name.to_owned(), NamedRegion::new(connector), spec.region.is_some());
+        Ok(Self { builder, credentials, region, fixed, endpoint, in_host, name, named })
     }
-    let mut region = spec.region.clone();
-    if spec.anonymous {
-        builder = builder.with_skip_signature(true);
-    } else {
-        let config = load(spec).await;
-        let credentials = Credentials::new(config.credentials_provider());
-        // Asked for once now: without any there is no use in going on.
-        credentials.get_credential().await?;
-        builder = builder.with_credentials(Arc::new(credentials));
-        region = region.or(config.region().map(ToString::to_string));
+
+    /// The store of this bucket.
+    pub(super) fn store(&self) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let builder = self.builder.clone().with_region(&self.region).with_http_connector(self.named.clone());
+        Ok(Arc::new(builder.build()?))
     }
-    let region = match region {
-        Some(region) => region,
-        // Amazon tells everybody where a bucket is; another service mostly does not care.
-        None if spec.endpoint.is_none() => resolve_bucket_region(bucket, client).await?,
-        None => "us-east-1".to_owned(),
-    };
-    Ok(builder.with_region(region))
+
+    /// The credentials that requests are signed with now.
+    pub(super) async fn credential(&self) -> Option<Arc<AwsCredential>> {
+        self.credentials.as_ref()?.in_use().await
+    }
+
+    /// True if the answer does not believe the credentials that were `used`, and there are others by now, as after a
+    /// rotation. From now on requests are signed with those.
+    pub(super) async fn has_new_credentials(&self, answer: &Answer, used: Option<&Arc<AwsCredential>>) -> bool {
+        match &self.credentials {
+            Some(credentials) if denied::wrong_credentials(answer.code()).is_some() => credentials.replaced(used).await,
+            _ => false,
+        }
+    }
+
+    /// The bucket in the region that the service named in its answer, unless the dataset says another one.
+    pub(super) fn moved(&self, answer: &Answer) -> Option<Self> {
+        let region = self.elsewhere(answer).filter(|_| !self.fixed)?;
+        Some(Self {
+            builder: self.builder.clone(),
+            credentials: self.credentials.clone(),
+            region,
+            fixed: false,
+            endpoint: self.endpoint.clone(),
+            in_host: self.in_host,
+            name: self.name.clone(),
+            named: self.named.anew(),
+        })
+    }
+
+    /// The region that the service named, where it is another one. It becomes part of a host, so that only what looks
+    /// like a region is one.
+    fn elsewhere(&self, answer: &Answer) -> Option<String> {
+        let of_body = answer.region.clone().filter(|_| answer.code() == "AuthorizationHeaderMalformed");
+        let region = self.named.get().or(of_body)?;
+        let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (region != self.region && region.len() < 40 && !region.is_empty() && region.chars().all(is_region))
+            .then_some(region)
+    }
+
+    /// What a user should know beside the words of a request that failed.
+    pub(super) fn hint(&self, answer: &Answer) -> String {
+        if let Some(region) = self.elsewhere(answer).filter(|_| self.fixed) {
+            return format!(
+                "; the bucket is in {region}, and source.region says {}: set source.region = \"{region}\", or leave it out",
+                self.region
+            );
+        }
+        let path_style = if self.endpoint.is_some() && self.in_host {
+            ": set source.path_style = true if this service expects the bucket in the path"
+        } else {
+            ""
+        };
+        format!("; asked {}{path_style}", self.asked())
+    }
+
+    /// The service that is asked.
+    fn asked(&self) -> String {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None if self.in_host => format!("https://{}.s3.{}.amazonaws.com", self.name, self.region),
+            None => format!("https://s3.{}.amazonaws.com", self.region),
+        }
+    }
+}
+
+fn generic(error: impl std::error::Error + Send + Sync + 'static) -> object_store::Error {
+    object_store::Error::Generic { store: "S3", source: Box::new(error) }
 }
 
 /// The endpoint, if it is not Amazon's, and whether the bucket is named in the host.
-fn address(spec: &SourceSpec, bucket: &str) -> (Option<String>, bool) {
-    let Some(endpoint) = &spec.endpoint else {
+fn address(endpoint: Option<String>, path_style: bool, bucket: &str) -> (Option<String>, bool) {
+    let Some(endpoint) = endpoint else {
         // A dot in the host's first part does not fit Amazon's certificate.
-        return (None, !spec.path_style && !bucket.contains('.'));
+        return (None, !path_style && !bucket.contains('.'));
     };
-    let url = Url::parse(endpoint).ok().filter(|_| !spec.path_style);
+    let url = Url::parse(&endpoint).ok().filter(|_| !path_style);
     if let Some(mut url) = url
         && let Some(Host::Domain(domain)) = url.host()
         && domain != "localhost"
@@ -70,101 +178,28 @@ fn address(spec: &SourceSpec, bucket: &str) -> (Option<String>, bool) {
     {
         return (Some(url.as_str().trim_end_matches('/').to_owned()), true);
     }
-    (Some(endpoint.clone()), false)
+    (Some(endpoint), false)
 }
 
-/// Credentials and region by the chain of Amazon's own tools. The region is not asked of a machine on Amazon's cloud
-/// where the bucket is elsewhere: that question takes seconds to fail on any other machine.
-async fn load(spec: &SourceSpec) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    let loader = match &spec.region {
-        Some(region) => loader.region(Region::new(region.clone())),
-        None if spec.endpoint.is_some() => loader.region(
-            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-                .or_else(ProfileFileRegionProvider::new())
-                .or_else("us-east-1"),
-        ),
-        None => loader,
-    };
-    loader.load().await
+/// The chain of Amazon's own tools. Where no region is known, the machine is asked for its own; so it is not where the
+/// bucket is elsewhere than at Amazon's, since that question takes seconds to fail on any other machine.
+fn chain(http: SharedHttpClient, region: Option<String>) -> Chain {
+    Box::new(move || {
+        let (http, region) = (http.clone(), region.clone());
+        Box::pin(async move {
+            let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+            let loader = match region {
+                Some(region) => loader.region(Region::new(region)),
+                None => loader,
+            };
+            loader.load().await.credentials_provider() as Option<SharedCredentialsProvider>
+        })
+    })
 }
-
-/// Credentials from the AWS SDK, kept until shortly before they expire.
-struct Credentials {
-    provider: Option<SharedCredentialsProvider>,
-    kept: Mutex<Option<(Arc<AwsCredential>, SystemTime)>>,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").finish_non_exhaustive()
-    }
-}
-
-impl Credentials {
-    fn new(provider: Option<SharedCredentialsProvider>) -> Self {
-        Self { provider, kept: Mutex::default() }
-    }
-}
-
-#[async_trait]
-impl CredentialProvider for Credentials {
-    type Credential = AwsCredential;
-
-    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let mut kept = self.kept.lock().await;
-        let now = SystemTime::now();
-        if let Some((credential, until)) = &*kept
-            && now < *until
-        {
-            return Ok(Arc::clone(credential));
-        }
-        let missing = |why| object_store::Error::Generic { store: "S3", source: Box::new(NoCredentials(why)) };
-        let provider = self.provider.as_ref().ok_or_else(|| missing(None))?;
-        let found = provider.provide_credentials().await.map_err(|error| missing(Some(error)))?;
-        let until = found.expiry().and_then(|expiry| expiry.checked_sub(BEFORE_EXPIRY)).unwrap_or(now + ASK_AGAIN);
-        let credential = Arc::new(AwsCredential {
-            key_id: found.access_key_id().to_owned(),
-            secret_key: found.secret_access_key().to_owned(),
-            token: found.session_token().map(str::to_owned),
-        });
-        *kept = Some((Arc::clone(&credential), until));
-        Ok(credential)
-    }
-}
-
-/// No credentials were found, or those found could not be used.
-#[derive(Debug)]
-pub(super) struct NoCredentials(Option<CredentialsError>);
-
-impl fmt::Display for NoCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            None | Some(CredentialsError::CredentialsNotLoaded(_)) => f.write_str(
-                "no AWS credentials were found; looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile \
-                 (AWS_PROFILE in ~/.aws/config and ~/.aws/credentials, SSO included), AWS_WEB_IDENTITY_TOKEN_FILE, the \
-                 container's role and the machine's role (IMDS); for a public bucket set source.anonymous = true",
-            ),
-            Some(error) => {
-                f.write_str("the AWS credentials could not be used")?;
-                let layers = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-                layers.into_iter().try_for_each(|layer| write!(f, ": {layer}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for NoCredentials {}
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use aws_credential_types::provider::{ProvideCredentials, future};
-
     use super::*;
-    use crate::url_template::UrlTemplate;
 
     #[test]
     fn a_bucket_is_named_in_the_host_where_that_works() {
@@ -180,44 +215,8 @@ mod tests {
             ("b", Some("http://localhost:9000"), false, other("http://localhost:9000", false)),
             ("b", Some("http://127.0.0.1:9000"), false, other("http://127.0.0.1:9000", false)),
         ] {
-            let spec = SourceSpec {
-                endpoint: endpoint.map(str::to_owned),
-                path_style,
-                ..SourceSpec::new(UrlTemplate::parse("s3://b/{day}").unwrap())
-            };
-            assert_eq!(address(&spec, bucket), expected, "{bucket} {endpoint:?} {path_style}");
-        }
-    }
-
-    #[derive(Debug)]
-    struct Issuer {
-        lifetime: Option<Duration>,
-        issued: Arc<AtomicU32>,
-    }
-
-    impl ProvideCredentials for Issuer {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            self.issued.fetch_add(1, Ordering::Relaxed);
-            let expiry = self.lifetime.map(|lifetime| SystemTime::now() + lifetime);
-            let found = aws_credential_types::Credentials::new("id", "secret", None, expiry, "test");
-            future::ProvideCredentials::ready(Ok(found))
-        }
-    }
-
-    #[tokio::test]
-    async fn credentials_are_kept_until_shortly_before_they_expire() {
-        for (lifetime, asked) in [(None, 1), (Some(Duration::from_mins(6)), 1), (Some(Duration::from_mins(4)), 2)] {
-            let issued = Arc::new(AtomicU32::new(0));
-            let provider = SharedCredentialsProvider::new(Issuer { lifetime, issued: Arc::clone(&issued) });
-            let credentials = Credentials::new(Some(provider));
-            for _ in 0..2 {
-                assert_eq!(credentials.get_credential().await.unwrap().secret_key, "secret");
-            }
-            assert_eq!(issued.load(Ordering::Relaxed), asked, "{lifetime:?}");
-            assert!(!format!("{credentials:?}").contains("secret"));
+            let found = address(endpoint.map(str::to_owned), path_style, bucket);
+            assert_eq!(found, expected, "{bucket} {endpoint:?} {path_style}");
         }
     }
 }

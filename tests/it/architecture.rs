@@ -14,9 +14,10 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Libraries, and the only modules that may name them.
-const ROOMS: [(&[&str], &str); 11] = [
+const ROOMS: [(&[&str], &str); 12] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
+    (&["aws_smithy_runtime_api", "aws_types"], "source"),
     (&["flate2"], "source"),
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "service_manager"),

@@ -23,6 +23,7 @@ mod metrics;
 mod packaging;
 mod postgres_tls;
 mod rejected_rows;
+mod s3_environment;
 mod s3_load;
 mod sample;
 mod secrets;

@@ -61,6 +61,7 @@ fn forbidden_says_what_to_grant_or_waits_as_the_dataset_says() {
     let ran = project.exit(1, &["load", "2024-03-01"]);
     assert!(ran.stdout.contains("s3:GetObject") && ran.stdout.contains("s3:ListBucket"), "{}", ran.stdout);
     project.orders(&orders(&server, "anonymous = true\nforbidden = \"waiting\""));
+    server.fail_always(Some(Fault::Says(403, "AccessDenied", "Access Denied")));
     project.succeed(&["load", "2024-03-02"]);
     assert_eq!(states(&database), ["2024-03-01|failed", "2024-03-02|waiting"]);
 }

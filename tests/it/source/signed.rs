@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::s3::{ACCESS_KEY, Fault, S3Server, SECRET_KEY};
+use super::s3::{ACCESS_KEY, Fault, NamedBy, S3Server, SECRET_KEY};
 use super::*;
 
 /// Runs the ignored tests of an inner module with these variables, and without any other of Amazon's.
@@ -20,7 +20,7 @@ fn run(module: &str, tests: usize, variables: &[(&str, &str)]) {
 
 #[test]
 fn s3_by_keys_of_the_environment() {
-    run("keys", 13, &[("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]);
+    run("keys", 17, &[("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]);
 }
 
 #[test]
@@ -30,6 +30,19 @@ fn s3_by_a_profile() {
     let (id, secret) = (ACCESS_KEY, SECRET_KEY);
     std::fs::write(&file, format!("[etl]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")).unwrap();
     run("profile", 1, &[("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()), ("AWS_PROFILE", "etl")]);
+}
+
+#[test]
+fn s3_by_keys_that_are_replaced() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("credentials");
+    run("replaced", 1, &[("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap())]);
+}
+
+#[test]
+fn s3_with_a_token_file_that_is_missing() {
+    let role = "arn:aws:iam::123456789012:role/etl";
+    run("token", 1, &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token"), ("AWS_ROLE_ARN", role)]);
 }
 
 #[test]
@@ -61,6 +74,50 @@ mod profile {
     fn reads() {
         let (_server, asked) = serve("id\n1\n");
         assert_eq!(asked.read().unwrap().text, b"id\n1\n");
+    }
+}
+
+mod replaced {
+    use super::*;
+
+    fn write(secret: &str) {
+        let file = std::env::var("AWS_SHARED_CREDENTIALS_FILE").unwrap();
+        let keys = format!("[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {secret}\n");
+        std::fs::write(file, keys).unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_that_are_replaced"]
+    fn keys_that_are_refused_are_read_again() {
+        write("the old one");
+        let (_server, asked) = serve("id\n1\n");
+        assert_has(&asked.error(), &["SignatureDoesNotMatch", "check AWS_SECRET_ACCESS_KEY or the profile"]);
+        write(SECRET_KEY);
+        assert_eq!(asked.read().unwrap().text, b"id\n1\n");
+        // Looks notice it as well, by the same connection.
+        let (_server, asked) = serve("id\n1\n");
+        assert_eq!(asked.read().unwrap().text, b"id\n1\n");
+        let (_other, asked) = {
+            write("the old one");
+            serve("id\n1\n")
+        };
+        assert_has(&asked.look().unwrap_err().to_string(), &["SignatureDoesNotMatch"]);
+        write(SECRET_KEY);
+        assert!(matches!(asked.look().unwrap(), Looked::File(_)));
+    }
+}
+
+mod token {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_with_a_token_file_that_is_missing"]
+    fn it_is_named() {
+        let server = S3Server::start();
+        let variables: Vec<(String, String)> = std::env::vars().collect();
+        let asked = Asked::with(&at(&server, "s3://days/{day}.csv"), &variables, hasty());
+        let named = ["credentials could not be used", "AWS_WEB_IDENTITY_TOKEN_FILE names /nonexistent/token: No such"];
+        assert_has(&asked.error(), &named);
     }
 }
 
@@ -167,7 +224,92 @@ mod keys {
         assert_has(&asked.look().unwrap_err().to_string(), &grants);
         let mut spec = at(&server, "s3://days/{day}.csv");
         spec.forbidden = Forbidden::Waiting;
+        server.fail_always(Some(Fault::Says(403, "AccessDenied", "Access Denied")));
         assert_has(&Asked::new(&spec).not_there(), &["AccessDenied"]);
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn a_refusal_with_a_reason_is_never_a_missing_file() {
+        let (server, _) = serve("id\n");
+        let mut spec = at(&server, "s3://days/{day}.csv");
+        spec.forbidden = Forbidden::Waiting;
+        let kms = "User: etl is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext";
+        let get = "User: etl is not authorized to perform: s3:GetObject on resource: days/2019-04-01.csv";
+        for (status, code, message, advice) in [
+            (403, "AccessDenied", kms, "grant kms:Decrypt"),
+            (403, "AccessDenied", get, "grant s3:GetObject on arn:aws:s3:::days/*"),
+            (403, "InvalidObjectState", "not valid for the storage class", "the file is archived: restore it"),
+            (403, "AllAccessDisabled", "All access has been disabled", "s3:GetObject"),
+            (400, "ExpiredToken", "The provided token has expired.", "get new ones"),
+            (403, "ExpiredToken", "The provided token has expired.", "get new ones"),
+            (403, "SignatureDoesNotMatch", "calculated", "the secret key does not belong to the key id"),
+            (403, "InvalidAccessKeyId", "unknown", "the service does not know the key id"),
+            (400, "InvalidToken", "malformed", "AWS_SESSION_TOKEN"),
+            (403, "RequestTimeTooSkewed", "too large", "this machine's clock"),
+        ] {
+            server.fail_always(Some(Fault::Says(status, code, message)));
+            let asked = Asked::new(&spec);
+            assert_has(&asked.open().unwrap_err().to_string(), &[code, message, advice]);
+            assert_has(&asked.look().unwrap_err().to_string(), &[code, message, advice]);
+        }
+        let list = "User: etl is not authorized to perform: s3:ListBucket on resource: \"arn:aws:s3:::days\"";
+        for message in ["Access Denied", list] {
+            server.fail_always(Some(Fault::Says(403, "AccessDenied", message)));
+            assert_has(&Asked::new(&spec).not_there(), &[message, "forbidden = \"waiting\""]);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn the_region_that_the_service_names_is_followed() {
+        for named_by in [NamedBy::Redirect, NamedBy::Body] {
+            let (server, asked) = serve("id\n1\n");
+            server.is_in("eu-west-1", named_by);
+            assert_eq!(asked.read().unwrap().text, b"id\n1\n");
+            // It is remembered.
+            let before = server.seen().len();
+            assert_eq!(asked.read().unwrap().text, b"id\n1\n");
+            assert_eq!(server.seen().len(), before + 1);
+            assert!(matches!(Asked::new(&at(&server, "s3://days/{day}.csv")).look().unwrap(), Looked::File(_)));
+            server.remove(BUCKET, KEY);
+            assert_has(&asked.not_there(), &["NoSuchKey"]);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn a_region_that_the_dataset_says_is_held_against_the_one_that_the_service_names() {
+        for named_by in [NamedBy::Redirect, NamedBy::Body] {
+            let (server, _) = serve("id\n1\n");
+            server.is_in("eu-west-1", named_by);
+            let mut spec = at(&server, "s3://days/{day}.csv");
+            spec.region = Some("us-east-2".to_owned());
+            let error = Asked::new(&spec).error();
+            assert_has(&error, &["is in eu-west-1", "source.region says us-east-2", "source.region = \"eu-west-1\""]);
+            // What is no region is not followed.
+            server.is_in("evil.example/", named_by);
+            spec.region = None;
+            let error = Asked::new(&spec).error();
+            assert!(!error.contains("evil"), "{error}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn the_host_that_was_asked_is_named_with_the_key_for_it() {
+        let mut spec = spec("s3://days/{day}.csv");
+        spec.endpoint = Some("https://minio.invalid:9000".to_owned());
+        let asked = Asked::new(&spec);
+        let words = ["https://days.minio.invalid:9000", "set source.path_style = true if"];
+        assert_has(&asked.error(), &words);
+        assert_has(&asked.look().unwrap_err().to_string(), &words);
+        spec.path_style = true;
+        let error = Asked::new(&spec).error();
+        assert_has(&error, &["asked https://minio.invalid:9000"]);
+        assert!(!error.contains("path_style"), "{error}");
+        (spec.endpoint, spec.path_style, spec.region) = (None, false, Some("dayfill-1".to_owned()));
+        assert_has(&Asked::new(&spec).error(), &["asked https://days.s3.dayfill-1.amazonaws.com"]);
     }
 
     #[test]

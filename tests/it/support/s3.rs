@@ -29,6 +29,8 @@ pub(crate) const SECRET_KEY: &str = "only/a+test=secret";
 pub(crate) enum Fault {
     /// An error with this status and code.
     Status(u16, &'static str),
+    /// A refusal with this status, code and message.
+    Says(u16, &'static str, &'static str),
     /// The body breaks off after so many bytes.
     CutOff(usize),
     /// The body breaks off after so many bytes, and by the next request the object has another content.
@@ -51,6 +53,16 @@ struct State {
     objects: BTreeMap<(String, String), Bytes>,
     faults: VecDeque<Fault>,
     always: Option<Fault>,
+    region: Option<(String, NamedBy)>,
+}
+
+/// How a service that is asked for another region names its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NamedBy {
+    /// As Amazon does: a redirect without a place, and a header.
+    Redirect,
+    /// As MinIO does: 400, and an element of the body.
+    Body,
 }
 
 impl S3Server {
@@ -101,6 +113,11 @@ impl S3Server {
         self.shared.lock().unwrap().always = fault;
     }
 
+    /// From now on takes requests that are signed for this region only.
+    pub(crate) fn is_in(&self, region: &str, named_by: NamedBy) {
+        self.shared.lock().unwrap().region = Some((region.to_owned(), named_by));
+    }
+
     /// The endpoint to set.
     pub(crate) fn endpoint(&self) -> String {
         self.server.url()
@@ -115,13 +132,21 @@ impl S3Server {
 async fn answer(service: S3Service, state: Shared, request: Request<Incoming>) -> Response<Body> {
     let get = request.method() == Method::GET;
     let path = request.uri().path().to_owned();
+    if let Some(elsewhere) = elsewhere(&state.lock().unwrap(), &request) {
+        return elsewhere;
+    }
     let fault = {
         let mut state = state.lock().unwrap();
-        let due = state.faults.front().is_some_and(|fault| get || matches!(fault, Fault::Status(..)));
+        let due = state.faults.front().is_some_and(|fault| get || matches!(fault, Fault::Status(..) | Fault::Says(..)));
         if due { state.faults.pop_front() } else { state.always.clone() }
     };
-    if let Some(Fault::Status(status, code)) = fault {
-        let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as ordered</Message></Error>");
+    let said = match fault {
+        Some(Fault::Status(status, code)) => Some((status, code, "as ordered")),
+        Some(Fault::Says(status, code, message)) => Some((status, code, message)),
+        _ => None,
+    };
+    if let Some((status, code, message)) = said {
+        let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
         return http::status(status, if get { xml } else { String::new() });
     }
     let response = service.call(request.map(s3s::Body::from)).await.unwrap();
@@ -131,7 +156,7 @@ async fn answer(service: S3Service, state: Shared, request: Request<Incoming>) -
     let (mut parts, body) = response.into_parts();
     let content = body.collect().await.unwrap().to_bytes();
     let spoiled = match fault {
-        Fault::Status(..) => unreachable!("answered above"),
+        Fault::Status(..) | Fault::Says(..) => unreachable!("answered above"),
         Fault::CutOff(after) => http::cut_off(content, after),
         Fault::Replaced(after, other) => {
             let (bucket, key) = path[1..].split_once('/').unwrap();
@@ -142,6 +167,24 @@ async fn answer(service: S3Service, state: Shared, request: Request<Incoming>) -
     };
     parts.headers.insert(CONTENT_LENGTH, spoiled.headers()[CONTENT_LENGTH].clone());
     Response::from_parts(parts, spoiled.into_body())
+}
+
+/// The answer to a request that is signed for another region.
+fn elsewhere(state: &State, request: &Request<Incoming>) -> Option<Response<Body>> {
+    let (region, named_by) = state.region.as_ref()?;
+    let signed = request.headers().get(hyper::header::AUTHORIZATION).map(|value| value.to_str().unwrap());
+    if signed.is_none_or(|signed| signed.contains(&format!("/{region}/s3/"))) {
+        return None;
+    }
+    let xml = |code: &str, more: &str| format!("<Error><Code>{code}</Code><Message>elsewhere</Message>{more}</Error>");
+    Some(match named_by {
+        NamedBy::Redirect => {
+            let mut response = http::status(301, xml("PermanentRedirect", ""));
+            response.headers_mut().insert("x-amz-bucket-region", region.parse().unwrap());
+            response
+        }
+        NamedBy::Body => http::status(400, xml("AuthorizationHeaderMalformed", &format!("<Region>{region}</Region>"))),
+    })
 }
 
 struct Objects(Shared);
