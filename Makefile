@@ -1,6 +1,6 @@
 # The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test test-all test-browser browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
+.PHONY: help fmt lint test test-all test-browser fuzz browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
 
 # The folder of the built programs, for `install`. What is installed are release programs unless it says otherwise.
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
@@ -69,6 +69,17 @@ test-all: test ## runs all tests: also traces, and the page in a browser
 test-browser: browser-tools ## tests the page in Chromium, and the API by its OpenAPI document
 	cargo build $(LOCKED) --bins
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests/browser
+
+# How long the fuzzer looks, in seconds.
+FUZZ_SECONDS ?= 60
+
+# cargo-fuzz needs a nightly compiler. What it begins with, fuzz/corpus, is replayed by `make test` on any compiler.
+fuzz: ## feeds made-up files to the parser for FUZZ_SECONDS (60), and compares what it reads
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+	  echo "make fuzz needs cargo-fuzz: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	@cargo +nightly --version >/dev/null 2>&1 || { \
+	  echo "make fuzz needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
+	cargo +nightly fuzz run parse -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 screenshots: browser-tools ## makes the pictures of docs/screenshots anew
 	cargo build $(LOCKED) --bins

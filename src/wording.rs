@@ -37,10 +37,11 @@ pub fn ended<'a>(counts: impl IntoIterator<Item = (&'a str, usize)>) -> String {
 /// Why a day that was left running is not running any more.
 pub const DIED: &str = "its process died or stalled";
 
-/// A refusal with the first rejected row, which a person has to see to mend the file.
+/// A refusal with what a person has to see of the file to mend it: its first rejected row, or the line taken for its
+/// header.
 #[must_use]
 pub fn with_first(error: &str, first: Option<&str>) -> String {
-    first.map_or_else(|| error.to_owned(), |first| format!("{error}; the first: {first}"))
+    first.map_or_else(|| error.to_owned(), |first| format!("{error}; {first}"))
 }
 
 /// The longest text from outside that a message, the database or a page holds, in bytes.
@@ -84,7 +85,8 @@ pub fn printable(text: &str, max_bytes: usize) -> String {
 
 /// Whether a character does something else than stand in its line: control characters, line ends, what turns the
 /// direction of a text (Unicode Standard Annex 9, section 2), and marks that nobody sees.
-fn is_harmful(char: char) -> bool {
+#[must_use]
+pub fn is_harmful(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // direction
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn a_refusal_names_its_first_row_where_there_is_one() {
         assert_eq!(with_first("2 rows rejected", None), "2 rows rejected");
-        assert_eq!(with_first("2 rows rejected", Some("line 3")), "2 rows rejected; the first: line 3");
+        assert_eq!(with_first("2 rows rejected", Some("the first: line 3")), "2 rows rejected; the first: line 3");
     }
 
     #[test]

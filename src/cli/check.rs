@@ -18,11 +18,11 @@ use crate::db::pool::Conn;
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
-use crate::read_rows::{ReadError, RowReader, Taken};
+use crate::read_rows::{ReadError, Refusal, RowReader, Taken};
 use crate::source::{self, Looked, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
-use crate::wording::counted;
+use crate::wording::{MOST_NAMES, counted, named, with_first};
 
 /// How many rejected rows of a sample are printed.
 const SHOWN: usize = 10;
@@ -187,7 +187,9 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
     let mut take = |taken: Taken<'_>| -> Result<(), Infallible> {
         match taken {
             Taken::Header([]) => {}
-            Taken::Header(unknown) => log::warn!("columns that the dataset does not name: {}", unknown.join(", ")),
+            Taken::Header(unknown) => {
+                log::warn!("columns that the dataset does not name: {}", named(unknown, MOST_NAMES));
+            }
             Taken::Accepted { .. } => sample.counts.read += 1,
             Taken::Rejected { lines, reject } => sample.reject(lines, reject),
         }
@@ -207,9 +209,14 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
         }
     };
     Ok(match parsed {
-        Err(ReadError::Refused(why)) => Err(why),
+        Err(ReadError::Refused(Refusal { error, line })) => Err(with_first(&error, line.as_deref())),
         Err(ReadError::Taker(never)) => match never {},
-        Ok(()) => Ok(sample),
+        Ok(()) => {
+            if let Some(swallowed) = reader.swallowed() {
+                log::warn!("the quoting may be off: {swallowed}");
+            }
+            Ok(sample)
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use super::nearest::did_you_mean;
 use super::section::{Section, boolean, parsed, some_text, text};
 use crate::column::{Column, ColumnType, Derived, Identifier, Sql};
 use crate::dataset::Rows;
-use crate::validate;
+use crate::validate::{self, NO_NAME};
 
 /// What problems of names point at: the section each column was read from.
 pub(super) struct Places<'a> {
@@ -43,12 +43,17 @@ pub(super) fn read<'a>(section: &mut Section<'a>) -> (Rows, Places<'a>) {
     (Rows { columns, filter, derive }, places)
 }
 
+/// The name of a column in the file.
+fn header_name(value: &Value) -> Result<String, String> {
+    text(value).and_then(|name| if name.trim().is_empty() { Err(format!("is empty: {NO_NAME}")) } else { Ok(name) })
+}
+
 fn column(section: &mut Section) -> Option<Column> {
     let name = section.required("name", parsed);
     let kind = section.required("type", column_type);
     let required = section.read("required", boolean).unwrap_or(false);
     let optional = section.read("optional", boolean).unwrap_or(false);
-    let header = section.read("from", some_text);
+    let header = section.read("from", header_name);
     let has_default = section.has("default");
     let default = section.read("default", |value| default(value, kind));
     if required && optional && !has_default {

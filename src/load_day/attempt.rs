@@ -28,14 +28,15 @@ use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
 use crate::source::{Looked, Opened, SourceError, SourceFile};
 use crate::state::State;
-use crate::wording::{counted, fault, with_first};
+use crate::wording::{MOST_NAMES, counted, fault, named, with_first};
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
 
 /// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
 fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> NotPublished {
-    NotPublished::Refused { error: refusal.to_string(), first: staged.first_reject.clone() }
+    let first = staged.first_reject.as_ref().map(|first| format!("the first: {first}"));
+    NotPublished::Refused { error: refusal.to_string(), first }
 }
 
 /// The text as both databases can store it: a file's header may hold bytes that PostgreSQL has no character for.
@@ -365,7 +366,13 @@ impl<'a> Load<'a> {
             self.may_go_on()?;
             let mut take = |read: Taken<'_>| self.take(read, staged, sink);
             if length == 0 {
-                return Ok(reader.finish(&mut take)?);
+                reader.finish(&mut take)?;
+                if let Some(swallowed) = reader.swallowed() {
+                    let (name, day) = (&job.dataset.name, self.day);
+                    log::warn!("{name} {day}: the quoting may be off: {swallowed}");
+                    self.log.line(format_args!("the quoting may be off: {swallowed}"));
+                }
+                return Ok(());
             }
             reader.push(&buffer[..length], &mut take)?;
             let (rows_now, bytes_now) = (staged.counts.read, stored.load(Ordering::Relaxed));
@@ -385,7 +392,7 @@ impl<'a> Load<'a> {
         match taken {
             Taken::Header([]) => {}
             Taken::Header(unknown) => {
-                let (name, day, columns) = (&self.job.dataset.name, self.day, unknown.join(", "));
+                let (name, day, columns) = (&self.job.dataset.name, self.day, named(unknown, MOST_NAMES));
                 log::warn!("{name} {day}: ignoring columns that the dataset does not name: {columns}");
                 self.log.line(format_args!("columns that the dataset does not name are ignored: {columns}"));
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::db::error::DbError;
-use crate::read_rows::ReadError;
+use crate::read_rows::{ReadError, Refusal};
 use crate::source::SourceError;
 
 /// Why an attempt did not publish.
@@ -13,7 +13,8 @@ pub(super) enum NotPublished {
     NotThere { url: String, why: String },
     /// The file could not be opened or read to its end.
     Source(String),
-    /// The file is not fit to be loaded; with its first rejected row, where that is why.
+    /// The file is not fit to be loaded; with what of it shows why: its first rejected row, or the line taken for its
+    /// header. The error itself holds no values of rows.
     Refused { error: String, first: Option<String> },
     /// The file is another, its content the one that was loaded.
     Unchanged,
@@ -50,7 +51,7 @@ impl From<SourceError> for NotPublished {
 impl From<ReadError<Self>> for NotPublished {
     fn from(error: ReadError<Self>) -> Self {
         match error {
-            ReadError::Refused(error) => Self::Refused { error, first: None },
+            ReadError::Refused(Refusal { error, line }) => Self::Refused { error, first: line },
             ReadError::Taker(problem) => problem,
         }
     }

@@ -9,8 +9,8 @@ use super::*;
 const STRICT: CsvFormat = CsvFormat { delimiter: b',', quote: b'"', null: Vec::new(), last_line_end_required: true };
 const LENIENT: CsvFormat = CsvFormat { delimiter: b',', quote: b'"', null: Vec::new(), last_line_end_required: false };
 
-/// A record as a test sees it: the line it starts on, how many it spans, its fields.
-type Seen = (u64, u64, Vec<Vec<u8>>);
+/// A record as a test sees it: the line it starts on, how many it spans, its fields, or why it has none.
+type Seen = (u64, u64, Result<Vec<Vec<u8>>, Fault>);
 
 /// Parses the chunks; gives the records handed out, and how the file ended.
 fn parse_chunks<'a>(format: &CsvFormat, chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<BrokenFile>) {
@@ -18,7 +18,8 @@ fn parse_chunks<'a>(format: &CsvFormat, chunks: impl IntoIterator<Item = &'a [u8
     let mut seen = Vec::new();
     let mut each = |row: RawRow<'_>| {
         assert_eq!(row.len(), row.fields().count());
-        seen.push((row.line(), row.lines(), row.fields().map(<[u8]>::to_vec).collect()));
+        let fields = row.fields().map(<[u8]>::to_vec).collect();
+        seen.push((row.line(), row.lines(), row.fault().map_or(Ok(fields), Err)));
         Ok::<_, Infallible>(())
     };
     let mut end = Ok(());
@@ -44,7 +45,7 @@ fn whole(format: &CsvFormat, text: &str) -> Vec<(u64, Vec<String>)> {
     let (seen, broken) = parse(format, text.as_bytes());
     assert_eq!(broken, None, "{text:?}");
     let text = |field: Vec<u8>| String::from_utf8(field).unwrap();
-    seen.into_iter().map(|(line, _, fields)| (line, fields.into_iter().map(text).collect())).collect()
+    seen.into_iter().map(|(line, _, fields)| (line, fields.unwrap().into_iter().map(text).collect())).collect()
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn lines_and_fields() {
         ("\u{feff}a\n1\n", vec![(1, vec!["a"]), (2, vec!["1"])]),
         ("\u{feff}\u{feff}a\n", vec![(1, vec!["\u{feff}a"])]),
         ("\u{feff}\"a\"\n", vec![(1, vec!["a"])]),
-        ("\n\na\n\r\n\r1\n", vec![(3, vec!["a"]), (6, vec!["1"])]),
+        ("\n\na\n\r\n\n1\n", vec![(3, vec!["a"]), (6, vec!["1"])]),
         (
             "a\n\"x\ny\"\n\"x\r\ny\rz\"\n1\n",
             vec![(1, vec!["a"]), (2, vec!["x\ny"]), (4, vec!["x\r\ny\rz"]), (7, vec!["1"])],
@@ -64,7 +65,6 @@ fn lines_and_fields() {
         ("a,b\n,\n\"\",\"\"\n", vec![(1, vec!["a", "b"]), (2, vec!["", ""]), (3, vec!["", ""])]),
         ("a\n\"\"\n \n", vec![(1, vec!["a"]), (2, vec![""]), (3, vec![" "])]),
         ("a\n\"say \"\"hi\"\"\"\n5\" disk\n", vec![(1, vec!["a"]), (2, vec!["say \"hi\""]), (3, vec!["5\" disk"])]),
-        ("a\n\"x\"y\n", vec![(1, vec!["a"]), (2, vec!["xy"])]),
         ("a,b\n1\n1,2,3\n", vec![(1, vec!["a", "b"]), (2, vec!["1"]), (3, vec!["1", "2", "3"])]),
     ] {
         let expected: Vec<(u64, Vec<String>)> = expected
@@ -72,6 +72,69 @@ fn lines_and_fields() {
             .map(|(line, fields)| (line, fields.into_iter().map(str::to_owned).collect()))
             .collect();
         assert_eq!(whole(&STRICT, text), expected, "{text:?}");
+    }
+}
+
+/// What a row is handed out as that breaks the rules: its line, how many lines it spans, why, and the rows around it.
+#[test]
+fn rows_that_break_the_rules() {
+    use Fault::{EscapedQuote, LoneCr, LoneLf, TextAfterQuote};
+    let after = |field, backslash| TextAfterQuote { field, backslash };
+    for (text, line, lines, fault, others) in [
+        ("a\n\"x\"y\n1\n", 2, 1, after(0, false), &[1, 3][..]),
+        ("a\n\"x\" \n1\n", 2, 1, after(0, false), &[1, 3]),
+        ("a,b,c\n1,\"Hip,10\n2,Ann,20\n3,\"Eve\",30\n4,Zed,40\n", 2, 3, after(1, false), &[1, 5]),
+        ("a,b,c\r\n1,\"Hip,10\r\n2,Ann,20\r\n3,\"Eve\",30\r\n4,Zed,40\r\n", 2, 3, after(1, false), &[1, 5]),
+        ("a,b,c\r1,\"Hip,10\r2,Ann,20\r3,\"Eve\",30\r4,Zed,40\r", 2, 3, after(1, false), &[1, 5]),
+        // The quotes behind the fault open nothing.
+        ("a\n\"Blue\" \"lamp\n1\n", 2, 1, after(0, false), &[1, 3]),
+        ("a,b\n1,\"say \\\"hi\\\"\"\n2,x\n", 2, 1, after(1, true), &[1, 3]),
+        ("a,b,c\n1,\"x\\\", b\",2\n2,x,y\n", 2, 1, EscapedQuote { field: 1 }, &[1, 3]),
+        ("a,b\n1,first\r2,second\n3,x\n", 2, 2, LoneCr, &[1, 4]),
+        ("a,b\r\n1,\"first\"\r2,second\r\n3,x\r\n", 2, 2, LoneCr, &[1, 4]),
+        ("a,b\n\r1,x\n3,x\n", 2, 2, LoneCr, &[1, 4]),
+        ("a,b\r1,first\n2,second\r3,x\r", 2, 2, LoneLf, &[1, 4]),
+    ] {
+        let (seen, broken) = parse(&STRICT, text.as_bytes());
+        assert_eq!(broken, None, "{text:?}");
+        let (faults, rest): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|(_, _, fields)| fields.is_err());
+        assert_eq!(faults, [(line, lines, Err(fault))], "{text:?}");
+        assert_eq!(rest.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), others, "{text:?}");
+    }
+    // Backslashes are text like any other where they escape nothing.
+    for text in ["a,b\n\"C:\\\",\"5\"\"\"\n", "a,b\n\"C:\\\\\",5\"\n", "a,b\nC:\\,5\"\n"] {
+        assert_eq!(whole(&STRICT, text).len(), 2, "{text:?}");
+    }
+}
+
+#[test]
+fn a_header_that_breaks_the_rules_breaks_the_file() {
+    for (text, message) in [
+        ("\"a\"b,c\n1,2\n", "line 1: the header has text after a closing quote"),
+        ("\n\"a\\\"b\",c\n1,2\n", "line 2: the header has text after a closing quote; the file seems to escape"),
+    ] {
+        let broken = parse(&STRICT, text.as_bytes()).1.unwrap().to_string();
+        assert!(broken.starts_with(message), "{broken}");
+    }
+}
+
+#[test]
+fn lines_that_would_be_rows_without_their_quotes_are_told_from_text() {
+    for (text, is) in [
+        ("a\tb\n0\t\"\n1\tabc\n2\t\"\n", true),
+        ("a\tb\n0\t\"x\r\n1\ty\"\n", true),
+        ("a\tb\n0\t\"x\ny\"\n", false),
+        ("a\tb\n0\t\"x\n\n1\ty\"\n", false),
+        ("a\tb\n0\t\"x\"\n", false),
+    ] {
+        let mut parser = Parser::new(&CsvFormat { delimiter: b'\t', ..STRICT });
+        let mut last = false;
+        let mut each = |row: RawRow<'_>| {
+            last = row.looks_like_rows(b'\t', 2);
+            Ok::<_, Infallible>(())
+        };
+        parser.push(text.as_bytes(), &mut each).unwrap();
+        assert_eq!(last, is, "{text:?}");
     }
 }
 
@@ -106,7 +169,9 @@ fn broken_files() {
         (b"\xFF", Some(NoLineEnd { line: 1 }), None),
         (b"a,b", Some(NoLineEnd { line: 1 }), None),
         (b"a,b\n1,2", Some(NoLineEnd { line: 2 }), None),
-        (b"a,b\n1,2\r", None, None),
+        (b"a,b\n1,2\r", Some(NoLineEnd { line: 2 }), None),
+        (b"a,b\r1,2\r", None, None),
+        (b"a,b\r", None, None),
         (b"a,b\n1,", Some(NoLineEnd { line: 2 }), None),
         (b"a,b\n1,\"x\ny\"", Some(NoLineEnd { line: 3 }), None),
         (b"a,b\n1,\"2\"\"\"", Some(NoLineEnd { line: 2 }), None),
@@ -116,10 +181,18 @@ fn broken_files() {
             Some(ShortLastRow { line: 2, fields: 1, expected: 2 }),
             Some(ShortLastRow { line: 2, fields: 1, expected: 2 }),
         ),
-        (b"a,b\n\n1,\"2\n\n3", Some(OpenQuote { line: 3 }), Some(OpenQuote { line: 3 })),
-        (b"a,b\n1,\"2\"\"", Some(OpenQuote { line: 2 }), Some(OpenQuote { line: 2 })),
-        (b"a\n\"", Some(OpenQuote { line: 2 }), Some(OpenQuote { line: 2 })),
-        (b"\"a", Some(OpenQuote { line: 1 }), Some(OpenQuote { line: 1 })),
+        (
+            b"a,b\n\n1,\"2\n\n3",
+            Some(OpenQuote { line: 3, backslash: false }),
+            Some(OpenQuote { line: 3, backslash: false }),
+        ),
+        (
+            b"a,b\n1,\"2\"\"",
+            Some(OpenQuote { line: 2, backslash: false }),
+            Some(OpenQuote { line: 2, backslash: false }),
+        ),
+        (b"a\n\"", Some(OpenQuote { line: 2, backslash: false }), Some(OpenQuote { line: 2, backslash: false })),
+        (b"\"a", Some(OpenQuote { line: 1, backslash: false }), Some(OpenQuote { line: 1, backslash: false })),
     ] {
         let text = String::from_utf8_lossy(bytes);
         assert_eq!(parse(&STRICT, bytes).1, strict, "{text:?}");
@@ -133,10 +206,12 @@ fn messages_name_the_line() {
         BrokenFile::NoLineEnd { line: 7 }.to_string(),
         "line 7 has no line end; the file may be cut off (csv.last_line_end = \"optional\" accepts such files)"
     );
+    let too_long = |open_quote| ParseError::<Infallible>::File(BrokenFile::RecordTooLong { line: 7, open_quote });
     assert_eq!(
-        ParseError::<Infallible>::File(BrokenFile::RecordTooLong { line: 7 }).to_string(),
+        too_long(true).to_string(),
         "line 7: the row that begins here is longer than 1 MiB; is its closing quote missing?"
     );
+    assert_eq!(too_long(false).to_string(), "line 7: the row that begins here is longer than 1 MiB");
 }
 
 /// How a file ends whose second record is this, whatever the pushes.
@@ -156,12 +231,15 @@ fn the_longest_record() {
     for quote in ["", "\""] {
         for end in ["", "\n"] {
             assert_eq!(end_of_second_record(&of(quote, MAX_RECORD_BYTES, end)), None);
-            let too_long = Some(BrokenFile::RecordTooLong { line: 2 });
+            let too_long = Some(BrokenFile::RecordTooLong { line: 2, open_quote: !quote.is_empty() });
             assert_eq!(end_of_second_record(&of(quote, MAX_RECORD_BYTES + 1, end)), too_long);
         }
     }
     assert_eq!(end_of_second_record(&vec![b'"'; 2 * MAX_RECORD_BYTES + 2]), None);
-    assert_eq!(end_of_second_record(&vec![b'"'; 3 * MAX_RECORD_BYTES]), Some(BrokenFile::RecordTooLong { line: 2 }));
+    assert_eq!(
+        end_of_second_record(&vec![b'"'; 3 * MAX_RECORD_BYTES]),
+        Some(BrokenFile::RecordTooLong { line: 2, open_quote: true })
+    );
 }
 
 #[test]
@@ -180,8 +258,8 @@ fn memory_is_bounded() {
     parser.push(b"a\n\"", &mut each).unwrap();
     let chunk = vec![b'x'; 65_536];
     let end = (0..1000).find_map(|_| parser.push(&chunk, &mut each).err());
-    assert_eq!(end, Some(ParseError::File(BrokenFile::RecordTooLong { line: 2 })));
-    assert!(parser.data.capacity() <= 2 * MAX_RECORD_BYTES);
+    assert_eq!(end, Some(ParseError::File(BrokenFile::RecordTooLong { line: 2, open_quote: true })));
+    assert!(parser.record.capacity() <= 2 * MAX_RECORD_BYTES);
 }
 
 #[test]
@@ -207,7 +285,7 @@ fn a_file_cut_at_any_byte_never_passes_as_a_smaller_one() {
         text.push_str(line);
         text.push_str(if line.len() % 2 == 0 { "\r\n" } else { "\n" });
     }
-    for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+    for text in [text.clone(), text.replace("\r\n", "\n").replace('\n', "\r\n"), format!("\u{feff}{text}")] {
         let bytes = text.as_bytes();
         let (all, broken) = parse(&STRICT, bytes);
         assert_eq!((all.len(), broken), (6, None));
@@ -287,7 +365,7 @@ proptest! {
             drop(writer);
             let before = lines_in(&file[..start]);
             let fields = record.iter().map(|field| field.clone().into_bytes()).collect();
-            expected.push((before + 1, lines_in(&file) - before, fields));
+            expected.push((before + 1, lines_in(&file) - before, Ok(fields)));
         }
         prop_assert_eq!(parse_chunks(&STRICT, chunks(&file, &sizes)), (expected, None));
     }

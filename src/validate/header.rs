@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::column::Column;
 use crate::parse::RawRow;
+use crate::wording::{MOST_NAMES, named, quoted};
 
+use super::encoding::{encodings, would_read};
 use super::reject::shown;
 
 /// Why a header cannot be taken; it refuses the whole day. Everything that is wrong with it is told at once.
@@ -14,11 +16,15 @@ pub struct HeaderError {
     pub line: u64,
     /// The columns it lacks.
     pub missing: Vec<MissingColumn>,
+    /// The first of its columns that have no name, from 1.
+    pub unnamed: Option<usize>,
     /// The names it has more than once.
     pub doubled: Vec<String>,
     /// The names that are not valid UTF-8, with those bytes escaped.
     pub not_utf8: Vec<String>,
-    /// True when not one column was found: the file's first row is probably no header at all.
+    /// The encodings that would read it where it is not valid UTF-8, if that can be told.
+    pub encodings: Option<&'static str>,
+    /// True when not one column was found, nor a name spelled like one: the line is probably no header at all.
     pub no_header: bool,
 }
 
@@ -34,18 +40,25 @@ pub struct MissingColumn {
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: ", self.line)?;
-        let mut parts = Vec::new();
+        let missing = named(self.missing.iter().map(ToString::to_string), MOST_NAMES);
         if self.no_header {
-            parts.push("there is no header: the line names none of the columns".to_owned());
+            // What else is wrong with a line that is no header tells nothing.
+            return write!(f, "there is no header: the line names none of the columns {missing}");
         }
+        let mut parts = Vec::new();
         if !self.missing.is_empty() {
-            parts.push(format!("missing in the header: {}", list(&self.missing)));
+            parts.push(format!("missing in the header: {missing}"));
+        }
+        if let Some(column) = self.unnamed {
+            parts.push(format!("column {column} of the file has no name; {NO_NAME}"));
         }
         if !self.doubled.is_empty() {
-            parts.push(format!("more than once in the header: {}", list(&self.doubled)));
+            parts.push(format!("more than once in the header: {}", named(&self.doubled, MOST_NAMES)));
         }
         if !self.not_utf8.is_empty() {
-            parts.push(format!("not valid UTF-8 in the header: {}", list(&self.not_utf8)));
+            let names = named(&self.not_utf8, MOST_NAMES);
+            let encodings = self.encodings.map_or_else(String::new, would_read);
+            parts.push(format!("not valid UTF-8 in the header: {names}{encodings}"));
         }
         f.write_str(&parts.join("; "))
     }
@@ -57,15 +70,14 @@ impl fmt::Display for MissingColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.header)?;
         match &self.similar {
-            Some(similar) => write!(f, " (is it {similar:?}?)"),
+            Some(similar) => write!(f, " (is it {}?)", quoted(similar)),
             None => Ok(()),
         }
     }
 }
 
-fn list(items: &[impl fmt::Display]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
+/// What becomes of columns without a name, and the way out.
+pub const NO_NAME: &str = "columns are found by their names, so give it one where the file is made";
 
 /// Where each column stands in the record (`None` for an optional one that is not there), and the names of the file's
 /// columns that nothing uses.
@@ -89,10 +101,15 @@ pub(super) fn find(header: &RawRow<'_>, columns: &[Column]) -> Result<(Vec<Optio
         })
         .collect();
     let doubled = doubled(&names, columns);
-    let not_utf8: Vec<String> = texts.iter().filter_map(|text| text.err()).map(shown).collect();
+    let undecodable = || texts.iter().filter_map(|text| text.err());
+    let not_utf8: Vec<String> = undecodable().map(shown).collect();
     if !(missing.is_empty() && doubled.is_empty() && not_utf8.is_empty()) {
-        let no_header = !missing.is_empty() && places.iter().all(Option::is_none);
-        return Err(HeaderError { line: header.line(), missing, doubled, not_utf8, no_header });
+        let known = places.iter().any(Option::is_some) || missing.iter().any(|column| column.similar.is_some());
+        let no_header = !missing.is_empty() && !known;
+        let unnamed = names.iter().position(|name| name.is_empty()).filter(|_| !missing.is_empty());
+        let encodings = encodings(undecodable());
+        let unnamed = unnamed.map(|at| at + 1);
+        return Err(HeaderError { line: header.line(), missing, unnamed, doubled, not_utf8, encodings, no_header });
     }
     let unknown = names.iter().enumerate().filter(|(index, _)| !used(*index)).map(|(index, name)| match *name {
         "" => format!("column {} (unnamed)", index + 1),
@@ -120,7 +137,12 @@ fn doubled(names: &[&str], columns: &[Column]) -> Vec<String> {
 /// The name spelled most like the one looked for, if that is close; case and blanks around it count for nothing.
 fn similar<'a>(header: &str, names: &[&'a str]) -> Option<&'a str> {
     let plain = |name: &str| name.trim().to_lowercase();
-    let distance = |name: &str| strsim::damerau_levenshtein(&plain(header), &plain(name));
-    let (distance, name) = names.iter().map(|name| (distance(name), *name)).min_by_key(|(distance, _)| *distance)?;
-    (distance <= header.chars().count().div_ceil(4)).then_some(name)
+    let wanted = plain(header);
+    let most = header.chars().count().div_ceil(4);
+    // A file may have thousands of names, each of them long; what differs too much in length is not compared.
+    let alike = |name: &&str| name.trim().len().abs_diff(wanted.len()) <= 4 * most;
+    let distance = |name: &str| strsim::damerau_levenshtein(&wanted, &plain(name));
+    let distances = names.iter().copied().filter(alike).map(|name| (distance(name), name));
+    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= most).then_some(name)
 }

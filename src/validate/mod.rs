@@ -3,6 +3,7 @@
 //! What it accepts, PostgreSQL accepts: one refused value would abort the COPY of a whole day. What becomes of rejects,
 //! and how many are too many, is left to others.
 
+mod encoding;
 mod header;
 mod json;
 mod number;
@@ -12,10 +13,10 @@ mod value;
 
 use crate::column::{Column, ColumnType};
 use crate::dataset::{CsvFormat, Rows, Target};
-use crate::parse::RawRow;
+use crate::parse::{Fault, RawRow};
 use crate::wording::counted;
 
-pub use header::{HeaderError, MissingColumn};
+pub use header::{HeaderError, MissingColumn, NO_NAME};
 pub use reject::Reject;
 pub(crate) use reject::shown;
 pub use value::check_value;
@@ -36,6 +37,7 @@ pub struct Validator {
     fields: Vec<Field>,
     /// How many fields the header has, and so every record must have.
     width: usize,
+    delimiter: u8,
     null: Vec<String>,
     unknown: Vec<String>,
     /// [`MAX_KEY_BYTES`] less what further key columns cost in headers and padding.
@@ -79,6 +81,7 @@ impl Validator {
         Ok(Self {
             fields,
             width: header.len(),
+            delimiter: format.delimiter,
             null: format.null.clone(),
             unknown,
             max_key: MAX_KEY_BYTES.saturating_sub(12 * further_keys),
@@ -95,9 +98,12 @@ impl Validator {
     /// found rejects the record.
     pub fn check(&self, raw: &RawRow<'_>, row: &mut Row) -> Result<(), Reject> {
         row.clear();
+        if let Some(fault) = raw.fault() {
+            return Err(self.faulty(raw, fault));
+        }
         if raw.len() != self.width {
             let reason = format!("has {}, the header has {}", counted(raw.len(), "field"), self.width);
-            return Err(Reject { line: raw.line(), column: None, value: None, reason });
+            return Err(self.reject_whole(raw, reason));
         }
         // Looked at once, as a whole: field by field costs more than all the rest.
         let whole = std::str::from_utf8(raw.data()).ok();
@@ -113,7 +119,7 @@ impl Validator {
             };
             let text = if given.is_some() { field.text(raw, whole, value) } else { field.default.as_deref() };
             let start = row.text.len();
-            text.ok_or_else(|| NOT_UTF8.to_owned())
+            text.ok_or_else(|| not_utf8(value))
                 .and_then(|text| check_value(field.kind, text, &mut row.text))
                 .map_err(|reason| field.reject(raw, Some(value), reason))?;
             row.cells.push(Some(row.text.len()));
@@ -127,9 +133,29 @@ impl Validator {
         Ok(())
     }
 
+    /// A record that breaks the rules of the format.
+    #[cold]
+    fn faulty(&self, raw: &RawRow<'_>, fault: Fault) -> Reject {
+        let Some(index) = fault.field() else { return self.reject_whole(raw, fault.reason().to_owned()) };
+        let column = self.fields.iter().find(|field| field.index == Some(index)).map(|field| field.name.clone());
+        let value = raw.field(index).map(reject::shown);
+        Reject { line: raw.line(), column, value, reason: fault.reason().to_owned() }
+    }
+
+    #[cold]
+    fn reject_whole(&self, raw: &RawRow<'_>, reason: String) -> Reject {
+        let text = raw.text(self.delimiter, reject::MAX_VALUE_BYTES);
+        Reject { line: raw.line(), column: None, value: Some(reject::shown(&text)), reason }
+    }
+
     fn is_null(&self, bytes: &[u8]) -> bool {
         self.null.iter().any(|null| null.as_bytes() == bytes)
     }
+}
+
+#[cold]
+fn not_utf8(value: &[u8]) -> String {
+    NOT_UTF8.to_owned() + &encoding::encodings([value]).map_or_else(String::new, encoding::would_read)
 }
 
 impl Field {

@@ -1,10 +1,14 @@
 //! Rejects: rows that cannot be taken, told so that a person can find and mend them.
 
 use std::fmt;
-use std::fmt::Write as _;
+
+use crate::wording::{is_harmful, printable};
 
 /// The most bytes of a value that a reject keeps.
-const MAX_VALUE_BYTES: usize = 2_048;
+pub(super) const MAX_VALUE_BYTES: usize = 2_048;
+
+/// The most bytes of a value that a message shows.
+const MESSAGE_BYTES: usize = 500;
 
 /// A row that was not taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +17,8 @@ pub struct Reject {
     pub line: u64,
     /// The column at fault; `None` if it is the row as a whole.
     pub column: Option<String>,
-    /// The value at fault as the file has it, cut if long, with bytes that are no text escaped; `None` if there is
-    /// none.
+    /// The value at fault, cut if long, with control characters and bytes that are no text escaped; the row's text where
+    /// the row as a whole is at fault, `None` if there is none.
     pub value: Option<String>,
     /// What is wrong with it, as the end of a sentence that began with the value.
     pub reason: String,
@@ -28,18 +32,14 @@ impl fmt::Display for Reject {
         }
         f.write_str(":")?;
         if let Some(value) = &self.value {
-            // A message is one line, whatever the value holds.
-            f.write_str(" \"")?;
-            for c in value.chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
-            }
-            f.write_str("\"")?;
+            write!(f, " \"{}\"", printable(value, MESSAGE_BYTES))?;
         }
         write!(f, " {}", self.reason)
     }
 }
 
-/// Bytes as text for people: what is no UTF-8, and NUL, which no database takes as text, are written `\xNN`.
+/// Bytes as text for people: what is no UTF-8, and NUL, which no database takes as text, are written `\xNN`; control
+/// characters and the like as [`printable`] does it.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut push = |piece: &str| {
@@ -54,6 +54,7 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut buffer = [0; 4];
     let _ = pieces.all(|piece| match piece {
         Ok('\0') => push("\\x00"),
+        Ok(c) if is_harmful(c) => push(&c.escape_debug().to_string()),
         Ok(c) => push(c.encode_utf8(&mut buffer)),
         Err(byte) => push(&format!("\\x{byte:02X}")),
     });

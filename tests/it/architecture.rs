@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Libraries, and the only modules that may name them.
-const ROOMS: [(&[&str], &str); 12] = [
+const ROOMS: [(&[&str], &str); 11] = [
     (&["diesel", "diesel_migrations"], "db"),
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
     (&["aws_smithy_runtime_api", "aws_types"], "source"),
@@ -22,7 +22,6 @@ const ROOMS: [(&[&str], &str); 12] = [
     (&["croner", "tokio_cron_scheduler"], "scheduler"),
     (&["sd_notify"], "service_manager"),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
-    (&["csv_core"], "parse"),
     (&["jiff"], "zone"),
     (&["utoipa"], "web"),
     (&["axum", "hyper", "hyper_util", "tokio_rustls", "argon2", "hmac", "maud", "subtle"], "web"),

@@ -54,9 +54,10 @@ impl Whole {
         Self { text, ends }
     }
 
-    /// How many whole rows a cut leaves, if it leaves nothing but whole rows. A CR alone is a line end too.
+    /// How many whole rows a cut leaves, if it leaves nothing but whole rows. A CR alone is no line end where the
+    /// others are CRLF.
     fn whole_rows(&self, cut: usize) -> Option<usize> {
-        let rows = self.ends.iter().take_while(|(before, _)| before < &cut).count();
+        let rows = self.ends.iter().take_while(|(_, end)| *end <= cut).count();
         let (_, end) = self.ends[rows - 1];
         let blank = self.text[end.min(cut)..cut].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
         blank.then_some(rows)
@@ -86,7 +87,7 @@ fn read(dataset: &Dataset, text: &[u8], piece: usize) -> Result<usize, String> {
     let pushed = text.chunks(piece).try_for_each(|bytes| reader.push(bytes, &mut take));
     match pushed.and_then(|()| reader.finish(&mut take)) {
         Ok(()) => {}
-        Err(ReadError::Refused(why)) => return Err(why),
+        Err(ReadError::Refused(why)) => return Err(why.error),
         Err(ReadError::Taker(never)) => match never {},
     }
     audit(counts, &dataset.limits).map(|_| accepted).map_err(|refusal| refusal.to_string())

@@ -29,6 +29,8 @@ mod sample;
 mod secrets;
 mod source;
 mod sqlite_busy;
+mod strange_files;
+mod strict_csv;
 mod support;
 mod support_works;
 mod targets;

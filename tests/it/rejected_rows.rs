@@ -56,14 +56,14 @@ fn values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb(database: &dyn Data
     let ran = project.succeed(&["load", "2024-03-01"]);
     assert!(ran.stdout.ends_with("1 loaded\n"), "{}", ran.stdout);
     let kept = database.lines("select value, reason from rejected_rows order by line");
-    let not_utf8 = "is not valid UTF-8";
+    let not_utf8 = "is not valid UTF-8; latin1 (ISO 8859-1) and windows-1252 would read it, UTF-8 is needed";
     let expected = [
         format!("\\xFF\\xFE12\\xC3|{not_utf8}"),
         "1\\x002|holds a NUL byte".to_owned(),
         format!("{}…|is out of range for a bigint", "9".repeat(2_048)),
         format!("{}…|is not a bigint", "é".repeat(1_024)),
         format!("{}…|{not_utf8}", "\\xFF".repeat(512)),
-        "1\t\\x41\n2|is not a bigint".to_owned(),
+        "1\\t\\x41\\n2|is not a bigint".to_owned(),
     ];
     assert_eq!(kept, expected);
 }
