@@ -53,7 +53,7 @@ pub enum Ask {
     Named,
     /// By a person who insists: a loaded day too.
     Forced,
-    /// Because the file of a loaded day is another by now.
+    /// Because the file of a loaded or refused day is another by now.
     Changed,
 }
 
@@ -101,7 +101,7 @@ pub enum Reason {
     LeftRunning,
     /// It was given up; look again.
     Absent,
-    /// Its file is another than the one that was loaded.
+    /// Its file is another than the one that was loaded or refused.
     Changed,
     /// A person asked, whatever the state.
     Asked(State),
@@ -133,7 +133,7 @@ impl fmt::Display for Reason {
             Self::Failed(times) => write!(f, "failed {times} times"),
             Self::LeftRunning => f.write_str("left by a process that died or stalled"),
             Self::Absent => f.write_str("its file never came; look again"),
-            Self::Changed => f.write_str("its file changed after it was loaded"),
+            Self::Changed => f.write_str("its file changed"),
             Self::Asked(state) => write!(f, "{state}, asked for"),
         }
     }
@@ -199,7 +199,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts:
         }
         State::Running => Decision::Load(Reason::LeftRunning),
         State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
-        State::Loaded if ask == Ask::Changed => Decision::Load(Reason::Changed),
+        State::Loaded | State::Refused if ask == Ask::Changed => Decision::Load(Reason::Changed),
         State::Loaded => Decision::Leave(Leave::Done(State::Loaded)),
         state if named => Decision::Load(Reason::Asked(state)),
         State::Waiting if due => Decision::Load(Reason::Waiting),

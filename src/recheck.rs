@@ -1,4 +1,4 @@
-//! Rechecking: whether the files of days loaded lately are still the ones that were loaded.
+//! Rechecking: whether the files of days that were loaded or refused lately are still the same ones.
 //!
 //! An `ETag` alone does not tell: a local file's changes with its inode, a bucket's with how it was uploaded. Where it
 //! differs, the content's hash decides.
@@ -8,51 +8,72 @@ use log::{debug, warn};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
-use crate::db::loaded_files::{self, LoadedFile, Seen};
+use crate::db::loaded_files::{self, KnownFile, Seen};
 use crate::load_day::{Begun, Context, Job, Report, Stop};
 use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
 use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
+use crate::state::State;
 use crate::wording::load_again;
 
-/// Looks at the files of loaded days of the dataset's last `recheck_days` up to `newest`, and does about changed ones
-/// what the dataset says, until it is to stop. Days that are loaded again are reported.
+/// What the source said when it was asked for files that are known.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Rechecked {
+    /// It was not asked.
+    #[default]
+    NotAsked,
+    /// It answered.
+    Answered,
+    /// It cannot be asked now; why. The files left were not looked at.
+    Unavailable(String),
+}
+
+/// Looks at the files of days in that state, loaded or refused, of the dataset's last `recheck_days` up to `newest`, and
+/// does about changed ones what the dataset says, until it is to stop. Days that are tried again are reported.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn recheck(
     context: &Context,
     job: &Job,
+    state: State,
     newest: Day,
     until: &Stop,
     report: &mut dyn FnMut(Report),
-) -> Result<(), DbError> {
+) -> Result<Rechecked, DbError> {
     let spec = &job.dataset.source;
+    let mut rechecked = Rechecked::NotAsked;
     if spec.on_change == OnChange::Ignore || spec.recheck_days == 0 {
-        return Ok(());
+        return Ok(rechecked);
     }
     let range = DayRange { from: newest.minus(spec.recheck_days - 1), to: newest };
-    let files = loaded_files::loaded_files(&mut context.database.conn()?, &job.dataset.name, range)?;
+    let files = loaded_files::known_files(&mut context.database.conn()?, &job.dataset.name, state, range)?;
     for file in files {
         if context.stop.is_halted() || until.is_halted() {
-            return Ok(());
+            return Ok(rechecked);
         }
         let day = Day::new(file.day);
         match job.source.look_until(context.stop.wait(), day, &context.runtime) {
             Ok(Looked::File(info)) if differs(&file, &info) => {
-                changed(context, job, &file, &info, until, report)?;
+                if state == State::Refused || spec.on_change == OnChange::Reload {
+                    load(context, job, day, until, report)?;
+                } else {
+                    changed(context, job, &file, &info)?;
+                }
             }
             Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
             Ok(Looked::File(_)) | Err(SourceError::BrokenOff) => {}
+            Err(error) if error.is_temporary() => return Ok(Rechecked::Unavailable(error.to_string())),
             Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
         }
+        rechecked = Rechecked::Answered;
     }
-    Ok(())
+    Ok(rechecked)
 }
 
-/// True when the source's file looks other than the one that was loaded, and was not seen before.
-fn differs(file: &LoadedFile, info: &FileInfo) -> bool {
+/// True when the source's file looks other than the one that is known, and was not seen before.
+fn differs(file: &KnownFile, info: &FileInfo) -> bool {
     let loaded = file.source_etag.clone().unwrap_or_else(|| {
         let modified = file.source_modified.unwrap_or_default().and_utc();
         tag_without_etag(file.source_bytes.unwrap_or_default().unsigned_abs(), modified)
@@ -61,27 +82,23 @@ fn differs(file: &LoadedFile, info: &FileInfo) -> bool {
     tag != loaded && Some(tag) != file.newer_etag
 }
 
-fn changed(
-    context: &Context,
-    job: &Job,
-    file: &LoadedFile,
-    info: &FileInfo,
-    until: &Stop,
-    report: &mut dyn FnMut(Report),
-) -> Result<(), DbError> {
+/// Tries the day once more, with its file as it is now. The load itself finds out whether the content is another.
+fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
+    let task = Task {
+        days: vec![day],
+        ask: Ask::Changed,
+        trigger: Trigger::Change,
+        concurrency: 1,
+        backlog: None,
+        until: until.clone(),
+        begun: Begun::default(),
+    };
+    reconcile(context, job, &task, report)
+}
+
+/// Says that a loaded day's file is another, if its content is.
+fn changed(context: &Context, job: &Job, file: &KnownFile, info: &FileInfo) -> Result<(), DbError> {
     let (name, day) = (&job.dataset.name, Day::new(file.day));
-    if job.dataset.source.on_change == OnChange::Reload {
-        let task = Task {
-            days: vec![day],
-            ask: Ask::Changed,
-            trigger: Trigger::Change,
-            concurrency: 1,
-            backlog: None,
-            until: until.clone(),
-            begun: Begun::default(),
-        };
-        return reconcile(context, job, &task, report);
-    }
     let tag = info.tag();
     let seen = match hash(context, job, day) {
         Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => Seen::Same(&tag),

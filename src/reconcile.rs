@@ -18,6 +18,10 @@ use crate::plan::{Ask, Decision, Leave, Reason, plan};
 use crate::state::State;
 use crate::wording::{DIED, counted, loaded_rows};
 
+/// So many days in a row to which the source gives no answer, and no further one of the dataset is begun: each takes as
+/// long as requests are repeated. Fewer may be the trouble of those days' files, and keep no other day.
+const MOST_UNANSWERED: usize = 3;
+
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -56,7 +60,8 @@ pub fn decide(
 
 /// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those
 /// left alone, the ones that were named or that another process is loading. A day that fails does not stop the others,
-/// unless its dataset stops on failure; a database that fails does, and so does the stop.
+/// unless its dataset stops on failure; a database that fails does, a source that answers none of several days, and the
+/// stop.
 ///
 /// # Errors
 /// A [`DbError`] when the state table cannot be read.
@@ -71,6 +76,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
     let no_file = NoFile::new(todo.len());
+    let unanswered = AtomicUsize::new(0);
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
@@ -88,16 +94,24 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
                     // Said while the load is still in flight: who stops the process waits for those.
                     log_report(job, task.ask, &loaded, &no_file);
                     drop(slot);
-                    if matches!(loaded.outcome, Outcome::Database(_)) {
+                    let unavailable = matches!(loaded.outcome, Outcome::Unavailable(_));
+                    if unavailable || matches!(loaded.outcome, Outcome::Database(_)) {
                         task.begun.take_back(day);
                     }
+                    if loaded.source_answered() {
+                        unanswered.store(0, Ordering::Relaxed);
+                    }
+                    let away = unavailable && unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_UNANSWERED;
                     // Days in conflict with others are another matter than a database that is gone.
                     let broken = matches!(&loaded.outcome, Outcome::Database(error) if error.is_unreachable());
                     let failed = matches!(
                         loaded.outcome,
-                        Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Database(_)
+                        Outcome::Failed { .. }
+                            | Outcome::Refused { .. }
+                            | Outcome::Unavailable(_)
+                            | Outcome::Database(_)
                     );
-                    if broken || (in_order && failed) {
+                    if broken || away || (in_order && failed) {
                         enough.halt();
                     }
                     // The receiver outlives every loader.
@@ -228,7 +242,7 @@ fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
             (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
         }
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {}", report.with_what_stays(error))),
-        Outcome::Unchanged => (Level::Info, "the file is another, its content the one that was loaded".to_owned()),
+        Outcome::Unchanged => (Level::Info, "the file is another, its content is the same".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),
         Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
@@ -236,7 +250,11 @@ fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
         Outcome::Cancelled { by } => {
             (Level::Info, format!("cancelled by {by}; nothing was published, the attempt does not count"))
         }
-        // The daemon says it once, however many days meet it.
+        // The daemon says these once, however many days meet them.
+        Outcome::Unavailable(error) => {
+            let level = if ask.is_a_persons() { Level::Error } else { Level::Debug };
+            (level, format!("source unavailable, no attempt is counted: {error}"))
+        }
         Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
         Outcome::Database(error) => (Level::Debug, error.to_string()),
     };

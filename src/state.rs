@@ -13,7 +13,7 @@ pub enum State {
     Waiting,
     /// An attempt went wrong. Left by the next attempt until they run out, then by a person.
     Failed,
-    /// A check or too many rejects said no. Left by a person only.
+    /// A check or too many rejects said no. Left when its file is another by now, or by a person.
     Refused,
     /// The file never came in time. Left when a look finds it after all, or by a person.
     Absent,

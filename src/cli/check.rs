@@ -131,16 +131,10 @@ fn reach(
 ) -> Result<(), Failure> {
     let name = &dataset.name;
     let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
-    let looked = Source::new(&dataset.source, &app.environment.pairs())
-        .and_then(|source| Ok((source.look(day, runtime)?, source.missing_folder())));
+    let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
     match looked {
-        Ok((Looked::File(info), _)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
-        Ok((Looked::NotThere { .. }, Some(folder))) => {
-            let folder = folder.display();
-            let what = format!("{name}: the folder {folder} does not exist; check source.url, or mount it");
-            findings.wrong(ExitCode::Failed, &what)
-        }
-        Ok((Looked::NotThere { url, why }, None)) => fine(&format!("{name}: {url} answers: {why}")),
+        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
+        Ok(Looked::NotThere { url, why }) => fine(&format!("{name}: {url} answers: {why}")),
         Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
     }
 }

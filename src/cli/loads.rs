@@ -147,7 +147,13 @@ impl Loads {
         } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
             ExitCode::Database
         } else if any(|outcome| {
-            matches!(outcome, Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Settled(State::Failed))
+            matches!(
+                outcome,
+                Outcome::Failed { .. }
+                    | Outcome::Cancelled { .. }
+                    | Outcome::Unavailable(_)
+                    | Outcome::Settled(State::Failed)
+            )
         }) || (self.named && any(elsewhere))
         {
             ExitCode::Failed
@@ -207,7 +213,9 @@ impl Loads {
     /// One line that counts the states; days that wait for their file are listed, dataset by dataset.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
-        for state in ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "database"] {
+        for state in
+            ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "unavailable", "database"]
+        {
             let in_state =
                 |(dataset, report): &&(DatasetName, Report)| told(dataset, report).0 == state && !is_left(report);
             let number = self.reports.iter().filter(in_state).count();
@@ -270,6 +278,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
         Outcome::Cancelled { by } => ("interrupted", format!("cancelled by {by}; the attempt does not count")),
+        Outcome::Unavailable(error) => ("unavailable", format!("{error}; no attempt is counted")),
         Outcome::Database(error) => ("database", error.to_string()),
     }
 }

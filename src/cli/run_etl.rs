@@ -61,6 +61,7 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
             format!("Refused {day}: {}", report.with_what_stays(with_first(error, first.as_deref())))
         }
         Outcome::Failed { error, .. } => format!("Failed {day}: {}", report.with_what_stays(error)),
+        Outcome::Unavailable(error) => format!("Failed {day}: {error}"),
         Outcome::Database(error) => format!("Failed {day}: {error}"),
         Outcome::Left(leave) => format!("Left {day}: {leave}"),
         Outcome::Unchanged => format!("Left {day}: its file is the one that was loaded"),

@@ -42,6 +42,8 @@ pub(super) enum Ended {
     Unreachable,
     /// Something else stood in the way; the dataset waits until then.
     Troubled(DateTime<Utc>),
+    /// The dataset's source cannot be asked; what wants files of it waits until then.
+    Away(DateTime<Utc>),
     /// The dataset became another meanwhile; what is left is for the new one.
     CutShort,
 }
@@ -77,6 +79,8 @@ struct Entry {
     /// The dataset was taken off while it was worked on.
     gone: bool,
     not_before: Option<DateTime<Utc>>,
+    /// Its source could not be asked, and until when it is not asked again, unless a person wants it to be.
+    away_until: Option<DateTime<Utc>>,
 }
 
 /// Which dataset is to be looked at when.
@@ -97,6 +101,7 @@ impl Agenda {
             fruitless: None,
             gone: false,
             not_before: None,
+            away_until: None,
             ..old
         };
         entry.aim(now);
@@ -131,6 +136,16 @@ impl Agenda {
     pub(super) fn look(&mut self, name: &DatasetName, trigger: Option<Trigger>) {
         if let Some(entry) = self.entry(name) {
             entry.look(trigger);
+            if trigger == Some(Trigger::Page) {
+                entry.away_until = None;
+            }
+        }
+    }
+
+    /// The dataset's source could be asked: whatever waits for that may begin.
+    pub(super) fn source_answers(&mut self, name: &DatasetName) {
+        if let Some(entry) = self.entry(name) {
+            entry.away_until = None;
         }
     }
 
@@ -153,6 +168,7 @@ impl Agenda {
         if !days.is_empty() {
             entry.asked_next.push_back(Work::Asked(days, ask, Begun::default()));
         }
+        entry.away_until = None;
     }
 
     /// Has these datasets begin nothing by themselves, and no others. One whose pause is over is looked at.
@@ -190,6 +206,7 @@ impl Agenda {
         for entry in self.entries.values_mut().filter(|entry| !entry.gone) {
             entry.aim(now);
             entry.not_before = None;
+            entry.away_until = None;
             entry.fruitless = None;
         }
     }
@@ -219,13 +236,15 @@ impl Agenda {
             }
             // Over: what is wanted from here on waits for a lane, not for a time that is past.
             entry.not_before = None;
+            entry.away_until = entry.away_until.filter(|until| now < *until);
             entry.leave_fruitless(now);
             if entry.asked.working.is_none() && entry.asked.next.is_none() {
                 entry.asked.next = entry.asked_next.pop_front();
             }
-            let paused = entry.paused;
+            let (paused, away) = (entry.paused, entry.away_until.is_some());
             for lane in entry.lanes_mut() {
-                let held = paused && matches!(lane.next, Some(Work::Look(Some(_)) | Work::Due(_)));
+                let held = (paused && matches!(lane.next, Some(Work::Look(Some(_)) | Work::Due(_))))
+                    || (away && !matches!(lane.next, Some(Work::Late)));
                 if !held && free > 0 && lane.working.is_none() && lane.next.is_some() {
                     lane.working = lane.next.take();
                     begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
@@ -244,12 +263,20 @@ impl Agenda {
             return self.forget_if_over(name);
         }
         entry.not_before = if let Ended::Troubled(until) = ended { Some(until) } else { None };
+        if let Ended::Away(until) = ended {
+            entry.away_until = Some(until);
+        }
         if let (Work::Due(_), Ended::Fruitless(until)) = (work, ended) {
             entry.fruitless = Some((work.clone(), until));
         }
         match (work, ended) {
-            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => entry.look(*trigger),
-            (Work::Asked(days, ask, begun), Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
+            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::Away(_) | Ended::CutShort) => {
+                entry.look(*trigger);
+            }
+            (
+                Work::Asked(days, ask, begun),
+                Ended::Unreachable | Ended::Troubled(_) | Ended::Away(_) | Ended::CutShort,
+            ) => {
                 let left = begun.left_of(days);
                 if !left.is_empty() {
                     entry.asked_next.push_front(Work::Asked(left, *ask, Begun::default()));
@@ -269,7 +296,7 @@ impl Agenda {
     pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
         let waits =
             |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.next.is_some());
-        self.entries.values().filter(waits).filter_map(|entry| entry.not_before).min()
+        self.entries.values().filter(waits).filter_map(|entry| entry.not_before.max(entry.away_until)).min()
     }
 
     /// The days that a person asked for and that did not begin, oldest first, of each dataset that has any.
@@ -308,6 +335,7 @@ impl Entry {
             fruitless: None,
             gone: false,
             not_before: None,
+            away_until: None,
         }
     }
 

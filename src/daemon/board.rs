@@ -77,14 +77,25 @@ pub struct DatasetShown {
     pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.
     pub trouble: Option<String>,
+    /// Why its source cannot be asked, and since when, where that is so.
+    pub source_trouble: Option<(DateTime<Utc>, String)>,
+}
+
+impl DatasetShown {
+    /// What keeps it from being loaded, its source or something else.
+    #[must_use]
+    pub fn held_up(&self) -> Option<&str> {
+        let of_source = self.source_trouble.as_ref().map(|(_, error)| error.as_str());
+        self.trouble.as_deref().or(of_source)
+    }
 }
 
 impl PartialEq for DatasetShown {
     fn eq(&self, other: &Self) -> bool {
-        let Self { job, next_tick, paused, last_tick, trouble } = self;
+        let Self { job, next_tick, paused, last_tick, trouble, source_trouble } = self;
         Arc::ptr_eq(job, &other.job)
-            && (next_tick, paused, last_tick, trouble)
-                == (&other.next_tick, &other.paused, &other.last_tick, &other.trouble)
+            && (next_tick, paused, last_tick) == (&other.next_tick, &other.paused, &other.last_tick)
+            && (trouble, source_trouble) == (&other.trouble, &other.source_trouble)
     }
 }
 
@@ -208,7 +219,7 @@ impl Board {
         #[cfg(feature = "otel")]
         self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {
-            Outcome::Loaded | Outcome::Unchanged => (State::Loaded, None),
+            Outcome::Loaded => (State::Loaded, None),
             Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
             Outcome::Absent { why, .. } => (State::Absent, Some(why.clone())),
             Outcome::Failed { error, .. } => (State::Failed, Some(report.with_what_stays(error))),
@@ -217,7 +228,9 @@ impl Board {
             }
             Outcome::Settled(state) => (*state, None),
             // The day is as it was, whatever that is.
-            Outcome::Cancelled { .. } => return self.tell(News::Dataset(dataset.clone())),
+            Outcome::Cancelled { .. } | Outcome::Unchanged | Outcome::Unavailable(_) => {
+                return self.tell(News::Dataset(dataset.clone()));
+            }
             Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
         };
         let state = if report.stays_loaded { State::Loaded } else { state };

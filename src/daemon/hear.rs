@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Daemon;
 use super::agenda::{Ended, Work};
@@ -13,6 +13,7 @@ use super::lane::{Came, Hindrance};
 use super::link::{Connected, set_aside};
 use super::pulse::Pulsed;
 use super::stopping::say_not_begun;
+use super::trouble::PAUSES;
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
@@ -100,7 +101,7 @@ impl Daemon {
             }
             Err(Hindrance::Other(error)) => {
                 self.board.metrics().database_failed();
-                self.troubles.met(LOOKING, &error);
+                self.troubles.met(LOOKING, &error, PAUSES);
                 self.pulse.ended(now, lease, None);
             }
         }
@@ -148,7 +149,7 @@ impl Daemon {
             Some(error) if error.is_unreachable() => log::debug!("{TELLING}: {error}"),
             Some(error) => {
                 self.board.metrics().database_failed();
-                self.troubles.met(TELLING, &error.to_string());
+                self.troubles.met(TELLING, &error.to_string(), PAUSES);
             }
         }
     }
@@ -172,7 +173,7 @@ impl Daemon {
             }
             Err(Hindrance::Other(error)) if is_member => {
                 self.board.metrics().troubled(name);
-                Ended::Troubled(self.troubles.met(name.as_str(), &error))
+                Ended::Troubled(self.troubles.met(name.as_str(), &error, PAUSES))
             }
             // Nobody waits for a dataset that is gone.
             Err(Hindrance::Other(error)) => {
@@ -196,12 +197,34 @@ impl Daemon {
         if came.told {
             self.agenda.look(name, Some(Trigger::Due));
         }
+        let away = self.source(name, came);
         match came {
             Came { cut_short: true, .. } => Ended::CutShort,
+            _ if away.is_some() => away.map_or(Ended::Done, Ended::Away),
             Came { loaded: true, .. } => Ended::Loaded,
             _ if fruitless => Ended::Fruitless(Utc::now() + FRUITLESS),
             _ => Ended::Done,
         }
+    }
+
+    /// Notes whether the dataset's source can be asked; where it cannot, when to try again.
+    fn source(&mut self, name: &DatasetName, came: &Came) -> Option<DateTime<Utc>> {
+        let member = self.members.get(name)?;
+        let Some(error) = &came.unavailable else {
+            if came.answered {
+                self.sources.passed(name.as_str());
+                self.agenda.source_answers(name);
+            }
+            return None;
+        };
+        let policy = &member.job.dataset.policy;
+        // Where it answers for other days, these are not kept from their next look.
+        let longest =
+            if came.answered { policy.retry.max_delay.min(policy.waiting.poll) } else { policy.retry.max_delay };
+        let pauses = (policy.retry.first_delay.min(longest), longest);
+        self.board.metrics().troubled(name);
+        self.board.tell(News::Dataset(name.clone()));
+        Some(self.sources.met(name.as_str(), &format!("source unavailable: {error}"), pauses))
     }
 
     /// Says which days are late, each once.

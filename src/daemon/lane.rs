@@ -13,9 +13,10 @@ use crate::db::error::DbError;
 use crate::load_day::{Begun, Context, Outcome, Report};
 use crate::plan::Ask;
 use crate::ready;
-use crate::recheck::recheck;
+use crate::recheck::{Rechecked, recheck};
 use crate::reconcile::{Task, reconcile};
 use crate::scheduler;
+use crate::state::State;
 
 /// What work came to.
 #[derive(Debug, Default)]
@@ -28,6 +29,10 @@ pub(super) struct Came {
     pub(super) late: Option<Vec<Day>>,
     /// The database was told how attempts ended: their days are wanted again.
     pub(super) told: bool,
+    /// The source was asked and answered.
+    pub(super) answered: bool,
+    /// Why the source could not be asked for some day.
+    pub(super) unavailable: Option<String>,
     /// The dataset became another meanwhile.
     pub(super) cut_short: bool,
 }
@@ -77,7 +82,18 @@ pub(super) fn work(
     check_target(context, member)?;
     let wanted = scheduler::wanted(&job.dataset, now()).days;
     let newest = wanted.last().copied();
-    let mut run = Run { context, member, board, newest, last: None, loaded: false, taken: 0, broke: None };
+    let mut run = Run {
+        context,
+        member,
+        board,
+        newest,
+        last: None,
+        loaded: false,
+        taken: 0,
+        answered: false,
+        unavailable: None,
+        broke: None,
+    };
     match work {
         Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
         Work::Look(None) | Work::Late => {}
@@ -91,13 +107,14 @@ pub(super) fn work(
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
     }
-    let (last, loaded, cut_short) = (run.last, run.loaded, member.retired.is_halted());
+    let Run { last, loaded, answered, unavailable, .. } = run;
+    let cut_short = member.retired.is_halted();
     let late = match work {
         // By the time it is by now: a deadline may have passed meanwhile.
         Work::Look(_) => Some(late(context, &job.dataset, now())?),
         Work::Due(_) | Work::Late | Work::Asked(..) => None,
     };
-    Ok(Came { last, loaded, late, told, cut_short })
+    Ok(Came { last, loaded, late, told, answered, unavailable, cut_short })
 }
 
 /// Tells the database how the dataset's attempts ended that it was not there to be told of; true when there were any.
@@ -129,6 +146,8 @@ struct Run<'a> {
     loaded: bool,
     /// How many days of the backlog came to something.
     taken: u32,
+    answered: bool,
+    unavailable: Option<String>,
     broke: Option<Hindrance>,
 }
 
@@ -137,10 +156,25 @@ impl Run<'_> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = if trigger == Trigger::Page { Ask::NotDone } else { Ask::Tick };
+        // First, since a refused day may hold others back.
+        self.recheck(State::Refused, newest)?;
         self.load(wanted.to_vec(), ask, trigger, Begun::default())?;
+        self.member.took(self.taken);
+        self.recheck(State::Loaded, newest)
+    }
+
+    /// Looks at the files of the newest days in that state, unless the source cannot be asked.
+    fn recheck(&mut self, state: State, newest: Day) -> Result<(), DbError> {
+        if self.unavailable.is_some() {
+            return Ok(());
+        }
         let Self { context, member, .. } = *self;
-        member.took(self.taken);
-        recheck(context, &member.job, newest, &member.retired, &mut |report| self.note(&report))
+        match recheck(context, &member.job, state, newest, &member.retired, &mut |report| self.note(&report))? {
+            Rechecked::NotAsked => {}
+            Rechecked::Answered => self.answered = true,
+            Rechecked::Unavailable(error) => self.unavailable = Some(error),
+        }
+        Ok(())
     }
 
     fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger, begun: Begun) -> Result<(), DbError> {
@@ -160,6 +194,7 @@ impl Run<'_> {
     fn note(&mut self, report: &Report) {
         self.board.heard(&self.member.job.dataset.name, report);
         self.loaded |= matches!(report.outcome, Outcome::Loaded);
+        self.answered |= report.source_answered();
         let said = match &report.outcome {
             Outcome::Loaded => "loaded",
             Outcome::Waiting { .. } => "waiting for",
@@ -173,6 +208,10 @@ impl Run<'_> {
                 return;
             }
             Outcome::Cancelled { .. } => "cancelled",
+            Outcome::Unavailable(error) => {
+                self.unavailable.get_or_insert_with(|| error.clone());
+                return;
+            }
             Outcome::Unchanged | Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => {
                 return;
             }

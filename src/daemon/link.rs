@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
 use super::configuration::Connection;
-use super::trouble::Trouble;
+use super::trouble::{PAUSES, Trouble};
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
@@ -89,7 +89,7 @@ impl Link {
     /// It cannot be reached; true when it could a moment ago.
     pub(super) fn lost(&mut self, error: &str, now: DateTime<Utc>) -> bool {
         let before = self.unreachable.take();
-        self.unreachable = Some(Trouble::again(before.as_ref(), error, now, fastrand::f64()));
+        self.unreachable = Some(Trouble::again(before.as_ref(), error, PAUSES, now, fastrand::f64()));
         before.is_none()
     }
 

@@ -125,6 +125,8 @@ struct Daemon {
     link: Link,
     /// What else stands in the way.
     troubles: Troubles,
+    /// Sources that cannot be asked, by dataset.
+    sources: Troubles,
     /// When the open days are looked at.
     pulse: Pulse,
     /// When the configuration is read again, and what came of the last time.
@@ -169,6 +171,7 @@ impl Daemon {
             agenda: Agenda::default(),
             link: Link::default(),
             troubles: Troubles::default(),
+            sources: Troubles::default(),
             pulse: Pulse::new(now),
             reload: Reload::new(read),
             stop: Stop::default(),
@@ -241,6 +244,8 @@ impl Daemon {
             self.agenda.aim(now);
             self.pulse.soon(now);
             self.link.try_now(now);
+            self.troubles.try_now(now);
+            self.sources.try_now(now);
         }
         if let Some(abandon_at) = self.stopping {
             if Instant::now() >= abandon_at && !self.stop.is_abandoned() {
@@ -366,6 +371,7 @@ impl Daemon {
             last_tick: self.agenda.last_tick(name),
             paused: self.pauses.get(name).cloned(),
             trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
+            source_trouble: self.sources.of(name.as_str()).map(|it| (it.since(), it.error().to_owned())),
         }
     }
 }

@@ -217,6 +217,7 @@ impl Daemon {
                 self.agenda.remove(name);
                 self.late.remove(name);
                 self.troubles.forget(name.as_str());
+                self.sources.forget(name.as_str());
             }
             stays
         });
@@ -232,6 +233,7 @@ impl Daemon {
             }
             self.agenda.put(dataset, now);
             self.troubles.forget(dataset.name.as_str());
+            self.sources.forget(dataset.name.as_str());
             self.agenda.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
         }
     }

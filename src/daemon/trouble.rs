@@ -7,8 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::policy::doubled;
 
-/// The first pause after trouble, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The first pause after trouble, and the longest one.
+pub(super) type Pauses = (Duration, Duration);
+
+/// Those after trouble with the database or a target.
+pub(super) const PAUSES: Pauses = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Trouble that lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +24,15 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// Trouble once more, or for the first time. `chance` is from 0 to 1.
-    pub(super) fn again(before: Option<&Self>, error: &str, now: DateTime<Utc>, chance: f64) -> Self {
+    pub(super) fn again(
+        before: Option<&Self>,
+        error: &str,
+        (first, longest): Pauses,
+        now: DateTime<Utc>,
+        chance: f64,
+    ) -> Self {
         let failures = before.map_or(1, |trouble| trouble.failures + 1);
-        let pause = doubled(PAUSES.0, failures, PAUSES.1, chance);
+        let pause = doubled(first, failures, longest, chance);
         let error = error.to_owned();
         Self { error, since: before.map_or(now, |trouble| trouble.since), failures, until: now + pause }
     }
@@ -60,15 +69,20 @@ impl Trouble {
 pub(super) struct Troubles(BTreeMap<String, Trouble>);
 
 impl Troubles {
-    /// Trouble with a subject, once more or for the first time; when to try again.
-    pub(super) fn met(&mut self, subject: &str, error: &str) -> DateTime<Utc> {
-        let before = self.0.get(subject);
+    /// Trouble with a subject, once more or for the first time; when to try again. While the pause after it lasts, it
+    /// is the same trouble, which another lane met.
+    pub(super) fn met(&mut self, subject: &str, error: &str, pauses: Pauses) -> DateTime<Utc> {
+        let (now, before) = (Utc::now(), self.0.get(subject));
+        if let Some(before) = before.filter(|before| now < before.until()) {
+            log::debug!("{subject}: {error}");
+            return before.until();
+        }
         if before.is_some() {
             log::debug!("{subject}: {error}");
         } else {
             log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
         }
-        let trouble = Trouble::again(before, error, Utc::now(), fastrand::f64());
+        let trouble = Trouble::again(before, error, pauses, now, fastrand::f64());
         let until = trouble.until();
         self.0.insert(subject.to_owned(), trouble);
         until
@@ -86,6 +100,11 @@ impl Troubles {
         self.0.get(subject)
     }
 
+    /// Ends the pauses, after the clock was set.
+    pub(super) fn try_now(&mut self, now: DateTime<Utc>) {
+        self.0.values_mut().for_each(|trouble| trouble.try_now(now));
+    }
+
     /// Nothing more is to be said of the subject.
     pub(super) fn forget(&mut self, subject: &str) {
         self.0.remove(subject);
@@ -99,10 +118,10 @@ mod tests {
     #[test]
     fn pauses_double_up_to_half_a_minute_and_the_beginning_is_kept() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, "gone", now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", PAUSES, now, 0.5);
         let mut pauses = vec![(trouble.until() - now).num_seconds()];
         for _ in 0..6 {
-            trouble = Trouble::again(Some(&trouble), "gone", now, 0.5);
+            trouble = Trouble::again(Some(&trouble), "gone", PAUSES, now, 0.5);
             pauses.push((trouble.until() - now).num_seconds());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
@@ -112,7 +131,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_make_the_pause_longer() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, "gone", now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", PAUSES, now, 0.5);
         let earlier = now - TimeDelta::hours(1);
         trouble.try_now(earlier);
         assert_eq!(trouble.until(), earlier);

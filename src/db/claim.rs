@@ -70,9 +70,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// SHA-256 of the file that the target's rows came from, where it holds any.
+    /// SHA-256 of the file that was loaded or refused before, where that is known.
     #[must_use]
-    pub fn loaded_hash(&self) -> Option<&str> {
+    pub fn known_hash(&self) -> Option<&str> {
         self.prior.as_ref().and_then(|prior| prior.source_hash.as_deref())
     }
 
@@ -137,8 +137,9 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
     } else {
         row
     };
-    // A reload of a loaded day begins a new series of attempts.
-    let begun = if prior.state.0 == State::Loaded { 0 } else { prior.attempts };
+    // A reload of a loaded day begins a new series of attempts, and so does another file.
+    let anew = prior.state.0 == State::Loaded || request.ask == Ask::Changed;
+    let begun = if anew { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     let claim = Claim { taken_over, ..claim };
     days::save(conn, &claim.row)?;
@@ -165,10 +166,23 @@ impl Claim {
             rows_rejected,
             error: None,
             waiting_since: None,
-            ..row
+            ..if row.in_target() { row } else { row.without_file() }
         };
         Self { token, attempt: row.attempts.unsigned_abs(), taken_over: false, row, prior }
     }
+}
+
+/// A file that was refused, as far as it tells whether the source's file is still that one.
+#[derive(Debug, Clone)]
+pub struct RefusedFile {
+    /// Its size, bytes as stored, where the server says it.
+    pub bytes: Option<i64>,
+    /// When it was last changed.
+    pub modified: NaiveDateTime,
+    /// SHA-256 of its stored bytes; `None` where it was not read to its end.
+    pub hash: Option<String>,
+    /// What tells this version of it from others.
+    pub tag: String,
 }
 
 /// How a claim ends when nothing is published.
@@ -194,14 +208,16 @@ pub enum Ending {
     Refused {
         /// Which, and why.
         error: String,
-        /// The tag of the file that was refused.
-        tag: Option<String>,
+        /// The file that was refused.
+        file: Option<RefusedFile>,
     },
-    /// The file is the one that was loaded, under this tag by now. Costs no attempt.
+    /// The file is the one that was loaded or refused, under this tag by now. Costs no attempt.
     Unchanged {
         /// Its tag.
         tag: Option<String>,
     },
+    /// The source cannot be asked now. Costs no attempt.
+    Unavailable,
     /// It was stopped. Costs no attempt.
     Interrupted,
     /// Somebody cancelled it. Costs no attempt.
@@ -257,7 +273,9 @@ pub fn end(
             attempts::end(conn, &claim.token, outcome, measured, log.stored().as_deref(), error, now)
         };
         match ending {
-            Ending::Waiting { .. } | Ending::Unchanged { .. } => attempts::take_back(conn, &claim.token)?,
+            Ending::Waiting { .. } | Ending::Unchanged { .. } | Ending::Unavailable => {
+                attempts::take_back(conn, &claim.token)?;
+            }
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
@@ -278,7 +296,7 @@ pub fn end(
 /// stays loaded as it was, whatever happened to its reload.
 fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
     let moved = match ending {
-        Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
+        Ending::Unavailable | Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
         // It would be due at once, and whoever cancelled it would see it begin anew.
         Ending::Cancelled { again, .. } => {
             return claim.prior.clone().map(|prior| ProcessedDay {
@@ -301,7 +319,7 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
     if state == State::Loaded {
         return claim.prior.clone().map(|prior| match ending {
             // So that the same file is not tried again by itself.
-            Ending::Refused { tag: Some(tag), .. } => ProcessedDay { newer_etag: Some(tag.clone()), ..prior },
+            Ending::Refused { file: Some(file), .. } => ProcessedDay { newer_etag: Some(file.tag.clone()), ..prior },
             _ => prior,
         });
     }
@@ -321,13 +339,18 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
         Ending::Failed { error, try_again } => {
             ProcessedDay { next_attempt_at: try_again.map(|delay| now + delay), error: Some(error.clone()), ..row }
         }
-        Ending::Refused { error, .. } => ProcessedDay {
+        Ending::Refused { error, file } => ProcessedDay {
             rows_read: measured.rows_read,
             rows_rejected: measured.rows_rejected,
             error: Some(error.clone()),
+            source_etag: file.as_ref().map(|file| file.tag.clone()),
+            source_bytes: file.as_ref().and_then(|file| file.bytes),
+            source_modified: file.as_ref().map(|file| file.modified),
+            source_hash: file.as_ref().and_then(|file| file.hash.clone()),
             ..row
         },
-        Ending::Interrupted | Ending::Cancelled { .. } | Ending::Database { .. } | Ending::Unchanged { .. } => row,
+        Ending::Unavailable | Ending::Interrupted | Ending::Cancelled { .. } => row,
+        Ending::Database { .. } | Ending::Unchanged { .. } => row,
     })
 }
 

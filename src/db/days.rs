@@ -69,7 +69,7 @@ pub struct ProcessedDay {
     pub next_attempt_at: Option<NaiveDateTime>,
     /// The file that was loaded or last looked for.
     pub source_url: Option<String>,
-    /// The loaded file's `ETag`.
+    /// The loaded file's `ETag`; as the three that follow, that of the refused file where a day is refused.
     pub source_etag: Option<String>,
     /// The loaded file's size, bytes as stored.
     pub source_bytes: Option<i64>,
@@ -139,6 +139,11 @@ impl ProcessedDay {
     #[must_use]
     pub fn in_target(&self) -> bool {
         self.loaded_at.is_some()
+    }
+
+    /// The row without what is known of a file, which is that of a refused one where the target holds no rows.
+    pub(super) fn without_file(self) -> Self {
+        Self { source_etag: None, source_bytes: None, source_modified: None, source_hash: None, ..self }
     }
 
     /// The row after its claim ended.

@@ -1,4 +1,4 @@
-//! The files that loaded days came from, and what was seen of them since.
+//! The files that days were loaded from or refused for, and what was seen of them since.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
@@ -11,10 +11,10 @@ use crate::db::pool::{Conn, on};
 use crate::db::schema::processed_days;
 use crate::state::State;
 
-/// The file a loaded day came from, as far as it tells whether the source's file is still that one.
+/// The file a day was loaded from or refused for, as far as it tells whether the source's file is still that one.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = processed_days)]
-pub struct LoadedFile {
+pub struct KnownFile {
     /// The day.
     pub day: NaiveDate,
     /// The file's `ETag`.
@@ -29,23 +29,24 @@ pub struct LoadedFile {
     pub newer_etag: Option<String>,
 }
 
-/// The files of a dataset's loaded days within a range, oldest first.
+/// The files of a dataset's loaded, or refused, days within a range, oldest first.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn loaded_files(
+pub fn known_files(
     conn: &mut Conn,
     dataset: &DatasetName,
+    state: State,
     DayRange { from, to }: DayRange,
-) -> Result<Vec<LoadedFile>, DbError> {
+) -> Result<Vec<KnownFile>, DbError> {
     on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.as_str()))
         .filter(processed_days::day.between(from.date(), to.date()))
-        .filter(processed_days::state.eq(Stored(State::Loaded)))
+        .filter(processed_days::state.eq(Stored(state)))
         .order(processed_days::day)
-        .select(LoadedFile::as_select())
+        .select(KnownFile::as_select())
         .load(c))
-    .doing("reading the files of loaded days")
+    .doing("reading the files of the newest days")
 }
 
 /// What a look at the file of a loaded day found.
@@ -61,7 +62,7 @@ pub enum Seen<'a> {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &LoadedFile, seen: Seen<'_>) -> Result<(), DbError> {
+pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &KnownFile, seen: Seen<'_>) -> Result<(), DbError> {
     use processed_days as pd;
     conn.transaction(|conn| {
         let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };

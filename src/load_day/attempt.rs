@@ -16,7 +16,7 @@ use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{Measured, Trigger};
-use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, Request};
+use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, RefusedFile, Request};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::publish::{Attempt, Origin, PublishError, publish};
@@ -26,12 +26,16 @@ use crate::db::watch::{Tell, Watched};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
-use crate::source::{Looked, Opened, SourceError, SourceFile};
+use crate::source::{FileInfo, Looked, Opened, SourceError, SourceFile};
 use crate::state::State;
 use crate::wording::{MOST_NAMES, counted, fault, named, with_first};
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
+
+/// A file up to this size is read to its end although it was refused before that, so that the hash of its content is
+/// known; of a larger one the tag alone tells whether it is another by now.
+const HASHED_WHEN_REFUSED: u64 = 64 * 1024 * 1024;
 
 /// The refusal of a day with too many rejects, with the first of them: what a person has to see to mend the file.
 fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> NotPublished {
@@ -72,8 +76,9 @@ pub(super) struct Load<'a> {
     is_reload: bool,
     source_failed: bool,
     bytes: u64,
-    /// The tag of the file that was opened.
-    tag: Option<String>,
+    /// The file that was opened, and SHA-256 of it once it was read to its end.
+    file: Option<FileInfo>,
+    hash: Option<String>,
     /// What is shown of it while it is loaded.
     flight: Option<Airborne<'a>>,
     /// What is told of the attempt.
@@ -98,7 +103,8 @@ impl<'a> Load<'a> {
             is_reload: false,
             source_failed: false,
             bytes: 0,
-            tag: None,
+            file: None,
+            hash: None,
             flight: None,
             log: AttemptLog::begin(),
             stop: context.stop.of_one(),
@@ -214,12 +220,13 @@ impl<'a> Load<'a> {
         let origin = self.timed(|measured| &mut measured.stage_ms, |load| load.stage(conn, staged, file));
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
         self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
+        // What was refused before is not refused anew for another name of the same file.
+        if self.ask == Ask::Changed && self.hash.is_some() && claim.known_hash() == self.hash.as_deref() {
+            return Err(NotPublished::Unchanged);
+        }
         let origin = origin?;
         let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected);
         self.log.line(format_args!("{read} read and staged, {rejected} of them rejected"));
-        if self.ask == Ask::Changed && claim.loaded_hash() == Some(&origin.hash) {
-            return Err(NotPublished::Unchanged);
-        }
         self.flight.iter().for_each(|flight| flight.at(Step::Audit));
         let passed: Passed = self.timed(
             |measured| &mut measured.audit_ms,
@@ -299,7 +306,7 @@ impl<'a> Load<'a> {
                 let known = file.info().bytes.unwrap_or_default();
                 self.context.progress.bytes_known.fetch_add(known, Ordering::Relaxed);
                 self.flight.iter().for_each(|flight| flight.opened(known));
-                self.tag = Some(file.info().tag());
+                self.file = Some(file.info().clone());
                 let (url, bytes) = (&file.info().url, file.info().size());
                 self.log.line(format_args!("opened {url}, {bytes} as stored"));
                 Ok(file.within(self.job.dataset.limits))
@@ -325,15 +332,24 @@ impl<'a> Load<'a> {
         let filled =
             stage::fill(conn, &self.context.database, &job.dataset, &mut |sink| self.read(&mut file, staged, sink));
         let info = file.info().clone();
-        let hash = filled.and_then(|()| file.finish().map_err(NotPublished::from));
+        let hash = match filled {
+            Ok(()) => file.finish().map_err(NotPublished::from),
+            Err(refused @ NotPublished::Refused { .. }) => {
+                let whole = info.bytes.filter(|bytes| *bytes <= HASHED_WHEN_REFUSED).and_then(|_| file.finish().ok());
+                self.hash = whole.map(|hash| hash.to_string());
+                Err(refused)
+            }
+            Err(problem) => Err(problem),
+        };
         self.bytes = stored.load(Ordering::Relaxed);
-        let hash = hash?;
+        let hash = hash?.to_string();
+        self.hash = Some(hash.clone());
         Ok(Origin {
             url: info.url,
             etag: info.etag,
             bytes: self.bytes,
             modified: info.modified.naive_utc(),
-            hash: hash.to_string(),
+            hash,
             definition_hash: job.definition_hash.clone(),
         })
     }
@@ -416,7 +432,7 @@ impl<'a> Load<'a> {
         // Publishing may have found doubled keys before it refused.
         self.measured.rows_rejected =
             self.measured.rows_rejected.and_then(|_| i64::try_from(staged.counts.rejected).ok());
-        self.source_failed = matches!(problem, NotPublished::Source(_));
+        self.source_failed = matches!(problem, NotPublished::Source(_) | NotPublished::Unavailable(_));
         // After an error of the database the connection may be broken; a new one is waited for.
         let conn = conn.filter(|_| !matches!(problem, NotPublished::Db(_)));
         let Ours { claim, held } = ours;
@@ -457,12 +473,15 @@ impl<'a> Load<'a> {
                 Outcome::Waiting { why, still: false },
             ),
             NotPublished::Source(error) | NotPublished::Fault(error) => failed(error),
+            NotPublished::Unavailable(error) => (Ending::Unavailable, Outcome::Unavailable(error)),
             NotPublished::Refused { error, first } => {
                 let shown = with_first(&error, first.as_deref());
-                let ending = Ending::Refused { error: storable(&shown), tag: self.tag.clone() };
+                let ending = Ending::Refused { error: storable(&shown), file: self.refused_file() };
                 (ending, Outcome::Refused { error, first })
             }
-            NotPublished::Unchanged => (Ending::Unchanged { tag: self.tag.clone() }, Outcome::Unchanged),
+            NotPublished::Unchanged => {
+                (Ending::Unchanged { tag: self.file.as_ref().map(FileInfo::tag) }, Outcome::Unchanged)
+            }
             NotPublished::Interrupted => (Ending::Interrupted, Outcome::Interrupted),
             NotPublished::Cancelled(by) => {
                 let again = policy.retry.first_delay;
@@ -477,6 +496,17 @@ impl<'a> Load<'a> {
                 let (_, outcome) = failed(error.to_string());
                 (failed(error.in_full()).0, outcome)
             }
+        })
+    }
+
+    /// The file that was opened, for a later look to tell whether it is still the same.
+    fn refused_file(&self) -> Option<RefusedFile> {
+        let file = self.file.as_ref()?;
+        Some(RefusedFile {
+            bytes: file.bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+            modified: file.modified.naive_utc(),
+            hash: self.hash.clone(),
+            tag: file.tag(),
         })
     }
 

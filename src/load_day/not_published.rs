@@ -13,10 +13,12 @@ pub(super) enum NotPublished {
     NotThere { url: String, why: String },
     /// The file could not be opened or read to its end.
     Source(String),
+    /// The source cannot be asked now, or its place cannot be seen, which says nothing of the file.
+    Unavailable(String),
     /// The file is not fit to be loaded; with what of it shows why: its first rejected row, or the line taken for its
     /// header. The error itself holds no values of rows.
     Refused { error: String, first: Option<String> },
-    /// The file is another, its content the one that was loaded.
+    /// The file is another, its content the one that was loaded or refused.
     Unchanged,
     /// Another process took the day over.
     Lost,
@@ -40,10 +42,13 @@ impl From<DbError> for NotPublished {
 
 impl From<SourceError> for NotPublished {
     fn from(error: SourceError) -> Self {
+        let text = error.to_string();
         if error.refuses() {
-            Self::Refused { error: error.to_string(), first: None }
+            Self::Refused { error: text, first: None }
+        } else if error.is_temporary() {
+            Self::Unavailable(text)
         } else {
-            Self::Source(error.to_string())
+            Self::Source(text)
         }
     }
 }
@@ -63,8 +68,9 @@ impl fmt::Display for NotPublished {
         match self {
             Self::NotThere { why, .. } => write!(f, "no file to take: {why}"),
             Self::Source(error) | Self::Fault(error) => write!(f, "failed: {error}"),
+            Self::Unavailable(error) => write!(f, "the source is unavailable: {error}"),
             Self::Refused { error, .. } => write!(f, "refused: {error}"),
-            Self::Unchanged => f.write_str("the file's content is the one that was loaded"),
+            Self::Unchanged => f.write_str("the file's content is the one that was loaded or refused"),
             Self::Lost => f.write_str("another process took the day over"),
             Self::Interrupted => f.write_str("interrupted before publishing"),
             Self::Cancelled(by) => write!(f, "cancelled by {by}"),

@@ -41,6 +41,7 @@ impl Report {
                 | Outcome::Unchanged
                 | Outcome::Interrupted
                 | Outcome::Cancelled { .. }
+                | Outcome::Unavailable(_)
                 | Outcome::Database(_)
         );
         self.attempt.filter(|_| !given_back)
@@ -51,6 +52,17 @@ impl Report {
     pub fn with_what_stays(&self, error: impl Into<String>) -> String {
         let error = error.into();
         if self.stays_loaded { format!("{error}; the day stays loaded as it was") } else { error }
+    }
+
+    /// True when the day's source was asked and answered, whatever it said.
+    #[must_use]
+    pub fn source_answered(&self) -> bool {
+        match &self.outcome {
+            Outcome::Waiting { .. } | Outcome::Absent { .. } | Outcome::Loaded | Outcome::Unchanged => true,
+            Outcome::Failed { .. } | Outcome::Refused { .. } => true,
+            Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => false,
+            Outcome::Cancelled { .. } | Outcome::Unavailable(_) | Outcome::Database(_) => false,
+        }
     }
 
     /// How the attempt ended, in a word; `None` where none began.
@@ -65,6 +77,7 @@ impl Report {
             Outcome::Unchanged => Some("unchanged"),
             Outcome::Interrupted | Outcome::Cancelled { .. } => Some("interrupted"),
             Outcome::Lost => Some("lost"),
+            Outcome::Unavailable(_) => Some("unavailable"),
             Outcome::Database(_) => Some("database"),
             Outcome::Absent { .. } | Outcome::Left(_) | Outcome::Settled(_) => None,
         }
@@ -104,7 +117,7 @@ pub enum Outcome {
         /// The first rejected row, where rejects are the reason. It holds a value of the file: not for logs.
         first: Option<String>,
     },
-    /// It was loaded from the very same file before.
+    /// It was loaded from, or refused for, the very same file before.
     Unchanged,
     /// It was left alone.
     Left(Leave),
@@ -119,6 +132,8 @@ pub enum Outcome {
         /// By whom, with the reason that was given.
         by: String,
     },
+    /// Its source cannot be asked now, or the place of its files cannot be seen; why. It passes by itself.
+    Unavailable(String),
     /// The database failed.
     Database(DbError),
 }
@@ -139,6 +154,7 @@ mod tests {
             (Outcome::Unchanged, false),
             (Outcome::Interrupted, false),
             (Outcome::Cancelled { by: why() }, false),
+            (Outcome::Unavailable(why()), false),
             (Outcome::Database(DbError::Unreachable(why())), false),
         ] {
             let report = Report {

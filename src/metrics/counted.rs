@@ -3,8 +3,8 @@
 use crate::load_day::{Outcome, Report, Step};
 
 /// The outcomes of attempts, as the label names them.
-pub(super) const OUTCOMES: [&str; 8] =
-    ["loaded", "waiting", "failed", "refused", "unchanged", "interrupted", "lost", "database"];
+pub(super) const OUTCOMES: [&str; 9] =
+    ["loaded", "waiting", "failed", "refused", "unchanged", "interrupted", "lost", "unavailable", "database"];
 
 /// The steps of a load.
 pub(super) const STEPS: [Step; 4] = [Step::Source, Step::Stage, Step::Audit, Step::Publish];

@@ -112,10 +112,12 @@ fn between_ticks_only_days_that_were_looked_at_are_due() {
 }
 
 #[test]
-fn a_changed_file_concerns_loaded_days_alone() {
-    assert_eq!(decide(Some(&known(State::Loaded)), Ask::Changed, NOW, 5), Decision::Load(Reason::Changed));
+fn a_changed_file_concerns_loaded_and_refused_days_alone() {
+    for state in [State::Loaded, State::Refused] {
+        assert_eq!(decide(Some(&known(state)), Ask::Changed, NOW, 5), Decision::Load(Reason::Changed), "{state}");
+    }
     assert_eq!(decide(None, Ask::Changed, NOW, 5), Decision::Leave(Leave::NotDue));
-    for state in [State::Waiting, State::Failed, State::Refused, State::Absent, State::Skipped] {
+    for state in [State::Waiting, State::Failed, State::Absent, State::Skipped] {
         assert!(matches!(decide(Some(&known(state)), Ask::Changed, NOW, 5), Decision::Leave(_)), "{state}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::PathBuf;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -39,6 +40,12 @@ pub enum SourceError {
         url: String,
         /// What the system says.
         source: io::Error,
+    },
+    /// The folder in which the files of all days are is not there: a mistake, or a volume that is not mounted.
+    #[error("the folder {} does not exist; check source.url, or mount it", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Something else than a file has the file's name.
     #[error("{url} is {what}, not a file")]
@@ -194,6 +201,8 @@ impl SourceError {
             | Self::NoCredentials { temporary, .. }
             | Self::Broken { temporary, .. } => *temporary,
             Self::Unreadable { source, .. } => is_outage(source.kind()),
+            // The place as a whole cannot be seen, which says nothing of a day's file.
+            Self::NoFolder { .. } => true,
             _ => false,
         }
     }

@@ -182,7 +182,13 @@ impl Source {
     /// The same, but no answer is waited for any more when `end` comes.
     pub fn open_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
-            Location::File(path, url) => local::open(&path, url, self.spec.settle, self.spec.zstd_window_log),
+            Location::File(path, url) => match local::open(&path, url, self.spec.settle, self.spec.zstd_window_log)? {
+                Opened::NotThere { url, why } => match self.missing_folder() {
+                    Some(folder) => Err(SourceError::NoFolder { folder }),
+                    None => Ok(Opened::NotThere { url, why }),
+                },
+                opened @ Opened::File(_) => Ok(opened),
+            },
             location => self.objects.open(&location, runtime, end),
         }
     }
@@ -190,7 +196,7 @@ impl Source {
     /// The folder of this machine in which the files of all days are, if there is none of that name: a mistake, or a
     /// volume that is not mounted. One whose name holds the day may come with its day, and is not meant.
     #[must_use]
-    pub fn missing_folder(&self) -> Option<PathBuf> {
+    fn missing_folder(&self) -> Option<PathBuf> {
         let file = |day| match Location::parse(&self.spec.url.of(day)) {
             Ok(Location::File(path, _)) => Some(path),
             _ => None,
@@ -208,7 +214,13 @@ impl Source {
     /// The same, but no answer is waited for any more when `end` comes.
     pub fn look_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
-            Location::File(path, url) => local::look(&path, url, self.spec.settle),
+            Location::File(path, url) => match local::look(&path, url, self.spec.settle)? {
+                Looked::NotThere { url, why } => match self.missing_folder() {
+                    Some(folder) => Err(SourceError::NoFolder { folder }),
+                    None => Ok(Looked::NotThere { url, why }),
+                },
+                looked @ Looked::File(_) => Ok(looked),
+            },
             location => runtime.block_on(until(end, self.objects.look(&location))),
         }
     }

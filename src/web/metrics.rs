@@ -53,7 +53,7 @@ fn standing(dataset: &DatasetName, shown: &DatasetShown, days: Option<Days>) -> 
         next_tick: shown.next_tick,
         last_tick: shown.last_tick,
         paused: shown.paused.is_some(),
-        troubled: shown.trouble.is_some(),
+        troubled: shown.held_up().is_some(),
     }
 }
 

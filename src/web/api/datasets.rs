@@ -113,7 +113,7 @@ impl DatasetBrief {
             attention_total: summary.map(|summary| summary.attention_total),
             read_at: kept.map(|kept| instant(kept.read_at)),
             paused: shown.paused.as_ref().map(Pause::from),
-            trouble: shown.trouble.clone(),
+            trouble: shown.held_up().map(ToOwned::to_owned),
         }
     }
 }

@@ -124,7 +124,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         lag_days: dataset.schedule.lag_days,
         next_tick: wanted.next_tick,
         pause: paused.as_ref().map(pause),
-        trouble: shown.trouble.clone(),
+        trouble: shown.held_up().map(ToOwned::to_owned),
         late: summary.late,
         with_rejects: summary.with_rejects,
         counts: counts(&summary),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Html;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::parts::{counts, loading, pause, state_with_rejects};
@@ -26,6 +27,9 @@ const AT_ONCE: usize = 100;
 
 /// What needs a person and is named; the rest is counted.
 const MOST_ATTENTION: usize = 24;
+
+/// How long a source may be unavailable before somebody should look: shorter outages pass by themselves.
+const SOURCE_PATIENCE: TimeDelta = TimeDelta::hours(1);
 
 /// What the address asks for: names that hold a text, and which page of them.
 #[derive(Deserialize)]
@@ -64,7 +68,7 @@ fn overview_of(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, quer
         let summary = summaries.get(*name).map(|kept| &kept.summary);
         row(name, dataset, summary, &flights)
     });
-    let (attention, attention_total) = attention(shown, summaries);
+    let (attention, attention_total) = attention(shown, summaries, Utc::now());
     let unread = shown.datasets.keys().filter(|name| !summaries.contains_key(*name)).count();
     Overview {
         attention,
@@ -113,7 +117,11 @@ fn cell(recent: &RecentDay) -> Cell {
 }
 
 /// What needs a person, the most urgent first, and how much there is in all.
-fn attention(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>) -> (Vec<Attention>, usize) {
+fn attention(
+    shown: &Shown,
+    summaries: &BTreeMap<DatasetName, Arc<Kept>>,
+    now: DateTime<Utc>,
+) -> (Vec<Attention>, usize) {
     let about = |why, text: String| Attention { why, dataset: None, day: None, text };
     let mut all = Vec::new();
     all.extend(shown.unreachable.iter().map(|(_, error)| about(Why::Database, error.clone())));
@@ -125,6 +133,13 @@ fn attention(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>) -> (Ve
             .iter()
             .map(|trouble| Attention { dataset: Some(name.to_string()), ..about(Why::Target, trouble.clone()) });
         all.extend(trouble);
+        let lasts = |since: DateTime<Utc>| now - since >= SOURCE_PATIENCE;
+        let source = dataset
+            .source_trouble
+            .iter()
+            .filter(|(since, _)| lasts(*since))
+            .map(|(_, error)| Attention { dataset: Some(name.to_string()), ..about(Why::Source, error.clone()) });
+        all.extend(source);
     }
     let mut total = all.len();
     for (name, kept) in summaries.iter().filter(|(name, _)| shown.datasets.contains_key(*name)) {

@@ -120,6 +120,7 @@ impl Why {
             Self::Late => ("late", "late"),
             Self::Database => ("database", "trouble"),
             Self::Target => ("held up", "trouble"),
+            Self::Source => ("source unavailable", "trouble"),
             Self::Configuration => ("configuration refused", "trouble"),
             Self::BrokenDataset => ("broken dataset", "trouble"),
         }

@@ -29,7 +29,11 @@ on_both! {
     a_changed_file_is_loaded_where_that_is_asked_for
     a_changed_file_is_ignored_where_that_is_asked_for
     a_changed_file_that_is_refused_is_tried_once
+    a_refused_placeholder_is_loaded_once_the_real_file_is_there
+    a_refused_day_is_not_tried_again_for_the_same_content
+    a_refused_day_is_left_where_changes_are_ignored
     only_the_files_of_the_newest_days_are_looked_at_again
+    a_folder_that_is_missing_as_a_whole_is_trouble_of_the_source_and_spends_nothing
     a_day_stays_loaded_when_its_file_goes
 }
 
@@ -337,6 +341,73 @@ fn a_changed_file_that_is_refused_is_tried_once(database: &dyn Database) {
     replace_day(&project, FIRST, "a,3,x\n");
     wait_until("it is loaded again", || amounts(database) == ["3|1"]);
     stop(daemon);
+}
+
+/// A daemon that ticks each second and has refused the first day, whose file is empty.
+fn refused(database: &dyn Database, on_change: &str) -> (Project, Process) {
+    let project = project(database, &ticking(FIRST).source(&format!("on_change = \"{on_change}\"")), "");
+    add_clock(&project);
+    project.write(&format!("days/{FIRST}.csv"), "");
+    let daemon = daemon(&project);
+    wait_for_state(database, FIRST, "refused");
+    (project, daemon)
+}
+
+fn a_refused_placeholder_is_loaded_once_the_real_file_is_there(database: &dyn Database) {
+    let (project, daemon) = refused(database, "warn");
+    let_time_pass(database);
+    assert_eq!(attempts(database), ["2024-03-01|1|start|refused"], "the same file is not tried again");
+    replace_day(&project, FIRST, "a,1,x\n");
+    wait_for_state(database, FIRST, "loaded");
+    let_time_pass(database);
+    stop(daemon);
+    assert_eq!(attempts(database), ["2024-03-01|1|start|refused", "2024-03-01|1|change|loaded"]);
+    assert_eq!(amounts(database), ["1|1"]);
+}
+
+fn a_refused_day_is_not_tried_again_for_the_same_content(database: &dyn Database) {
+    let (project, daemon) = refused(database, "reload");
+    let before = column(database, FIRST, "source_etag");
+    assert_ne!(before, "null");
+    project.replace(&format!("days/{FIRST}.csv"), "");
+    wait_until("its tag is noted", || column(database, FIRST, "source_etag") != before);
+    let_time_pass(database);
+    let log = stop(daemon);
+    assert_eq!(standing(database, FIRST), "refused|1");
+    assert_eq!(attempts(database), ["2024-03-01|1|start|refused"], "a look costs no attempt");
+    assert_eq!(log.matches("orders 2024-03-01: refused").count(), 1, "{log}");
+}
+
+fn a_refused_day_is_left_where_changes_are_ignored(database: &dyn Database) {
+    let (project, daemon) = refused(database, "ignore");
+    replace_day(&project, FIRST, "a,1,x\n");
+    let_time_pass(database);
+    stop(daemon);
+    assert_eq!(standing(database, FIRST), "refused|1");
+}
+
+fn a_folder_that_is_missing_as_a_whole_is_trouble_of_the_source_and_spends_nothing(database: &dyn Database) {
+    // A day that waits for a second is given up, where its folder can be seen.
+    let sections =
+        "[waiting]\npoll = \"1s\"\ngive_up_after = \"1s\"\n[retry]\nfirst_delay = \"1s\"\nmax_delay = \"1s\"\n";
+    let project = project(database, &ticking(FOURTH).sections(sections), "");
+    add_clock(&project);
+    for day in [FIRST, SECOND, THIRD, FOURTH] {
+        project.day(day, "a,1,x\n");
+    }
+    let (days, away) = (project.path("days"), project.path("away"));
+    std::fs::rename(&days, &away).unwrap();
+    let mut daemon = daemon(&project);
+    daemon.wait_for("orders: source unavailable: the folder");
+    let_time_pass(database);
+    assert_eq!(database.line("select count(*) from processed_days where dataset = 'orders'"), "0");
+    std::fs::rename(&away, &days).unwrap();
+    wait_for_state(database, FOURTH, "loaded");
+    daemon.wait_for("orders: goes on after");
+    let log = stop(daemon);
+    let all: Vec<String> = (1..=4).map(|day| format!("2024-03-0{day}|1|start|loaded")).collect();
+    assert_eq!(attempts(database), all, "no attempt was spent");
+    assert_eq!(log.matches("source unavailable").count(), 1, "said once: {log}");
 }
 
 fn only_the_files_of_the_newest_days_are_looked_at_again(database: &dyn Database) {

@@ -22,7 +22,7 @@ on_both! {
     a_failed_day_is_tried_again_by_its_own_clock
     a_day_whose_attempts_ran_out_is_not_tried_again
     a_day_whose_attempts_ran_out_is_tried_again_when_a_person_says_so
-    a_refused_day_stays_refused_until_a_person_has_it_retried
+    a_refused_day_is_loaded_when_a_person_has_it_retried
     a_day_skipped_beside_the_daemon_is_left_out
     a_day_forgotten_beside_the_daemon_is_loaded_at_the_next_tick
     days_are_skipped_and_forgotten_from_every_state_they_rest_in
@@ -200,8 +200,8 @@ fn a_day_whose_attempts_ran_out_is_tried_again_when_a_person_says_so(database: &
     assert_eq!(standing(database, FIRST), "loaded|1");
 }
 
-fn a_refused_day_stays_refused_until_a_person_has_it_retried(database: &dyn Database) {
-    let project = project(database, &ticking(FIRST), "");
+fn a_refused_day_is_loaded_when_a_person_has_it_retried(database: &dyn Database) {
+    let project = project(database, &ticking(FIRST).source("on_change = \"ignore\""), "");
     add_clock(&project);
     project.day(FIRST, "a,no number,x\n");
     let daemon = daemon(&project);

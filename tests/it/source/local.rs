@@ -63,8 +63,13 @@ fn names_are_taken_letter_for_letter() {
 fn a_missing_file_is_waited_for_and_a_missing_folder_is_named() {
     let folder = TempDir::new().unwrap();
     assert_eq!(Asked::new(&at(&folder, "{day}.csv")).not_there(), "no such file");
-    let why = Asked::new(&at(&folder, "inbox/{day}.csv")).not_there();
-    assert_has(&why, &["the folder", "inbox does not exist"]);
+    // One whose name holds the day may come with its day.
+    let why = Asked::new(&at(&folder, "{day}/orders.csv")).not_there();
+    assert_has(&why, &["the folder", "2019-04-01 does not exist"]);
+    // Without that of all days nothing can be told of any.
+    let asked = Asked::new(&at(&folder, "inbox/{day}.csv"));
+    assert_has(&asked.error(), &["the folder", "inbox does not exist; check source.url, or mount it"]);
+    assert!(asked.look().unwrap_err().is_temporary());
     let error = open_file(&folder.path().join("sample.csv"), 23).unwrap_err().to_string();
     assert_has(&error, &["sample.csv", "no such file"]);
 }

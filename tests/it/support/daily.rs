@@ -112,7 +112,7 @@ pub(crate) fn amounts(database: &dyn Database) -> Vec<String> {
 /// the daemon looks for it each second.
 pub(crate) fn add_clock(project: &Project) {
     let sections = "[waiting]\npoll = \"1s\"";
-    let clock = Orders { source: "url = \"nowhere/{day}.csv\"".to_owned(), table: "clock", sections, ..ticking(FIRST) };
+    let clock = Orders { source: "url = \"never-{day}.csv\"".to_owned(), table: "clock", sections, ..ticking(FIRST) };
     project.dataset("clock", &clock);
 }
 

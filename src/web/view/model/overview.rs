@@ -53,6 +53,8 @@ pub enum Why {
     Database,
     /// A dataset's target does not fit, or something else holds the dataset up.
     Target,
+    /// A dataset's source has been unavailable for long.
+    Source,
     /// A daemon refused the configuration.
     Configuration,
     /// The file of a dataset is wrong, or does not fit the database.
