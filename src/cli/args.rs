@@ -97,6 +97,11 @@ pub enum Command {
     ///
     /// The target's rows stay until the day is loaded again.
     Forget(Days),
+    /// Cancel loads under way, in whichever process they run
+    ///
+    /// Nothing is published, no attempt is counted, and the days keep the states they had. A load whose commit was sent is
+    /// not cancelled.
+    Cancel(Skip),
     /// Have daemons begin no day of a dataset by themselves, until it is resumed
     ///
     /// What is being loaded goes on. Commands and the page load days that are named all the same.
@@ -274,7 +279,7 @@ pub struct Days {
     pub dataset: Option<String>,
 }
 
-/// `skip`
+/// `skip` and `cancel`
 #[derive(Debug, Args)]
 pub struct Skip {
     /// Which days.

@@ -3,6 +3,7 @@
 mod app;
 pub mod args;
 mod audit;
+mod cancel;
 mod catch_up;
 mod check;
 mod days;
@@ -64,6 +65,7 @@ fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Resume(args) => days::resume(&App::open(global)?, &args),
         Command::Skip(args) => days::skip(&App::open(global)?, &args),
         Command::Forget(args) => days::forget(&App::open(global)?, &args),
+        Command::Cancel(args) => cancel::cancel(&App::open(global)?, &args),
         Command::Check(args) => check::check(&App::open(global)?, &args),
         Command::Migrate(args) => migrate::migrate(&App::open(global)?, &args),
         Command::Web(command) => web::web(&App::open(global)?, &command),

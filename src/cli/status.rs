@@ -152,7 +152,8 @@ fn said(day: &DayStatus) -> Vec<String> {
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
     let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == "loaded");
     let rejected = rejected.map(|rows| format!("{} rejected", counted(rows, "row")));
-    [rejected, late, held, day.error.clone(), day.note.clone(), newer].into_iter().flatten().collect()
+    let running = day.started_at.as_ref().filter(|_| day.state == "running").map(|at| format!("running since {at}"));
+    [running, rejected, late, held, day.error.clone(), day.note.clone(), newer].into_iter().flatten().collect()
 }
 
 fn render_workers(workers: &[WorkerStatus]) -> String {

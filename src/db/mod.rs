@@ -8,6 +8,7 @@ pub mod attempt_log;
 pub mod attempts;
 pub mod audit_log;
 mod bad_rows;
+pub mod cancellation;
 pub mod claim;
 pub mod day_action;
 pub mod days;

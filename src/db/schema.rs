@@ -87,6 +87,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Loads that somebody asked to be cancelled.
+    load_cancellations (claim) {
+        claim -> Text,
+        at -> Timestamp,
+        who -> Text,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     /// The first rows of a day that could not be taken.
     rejected_rows (dataset, day, line) {
         dataset -> Text,

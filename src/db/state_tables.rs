@@ -1,13 +1,14 @@
 //! Which tables are dayfill's own.
 
 /// The state tables, each with the version of the migration that creates it.
-pub const TABLES: [(&str, &str); 6] = [
+pub const TABLES: [(&str, &str); 7] = [
     ("processed_days", "0001"),
     ("load_attempts", "0001"),
     ("rejected_rows", "0001"),
     ("workers", "0001"),
     ("audit_log", "0003"),
     ("paused_datasets", "0003"),
+    ("load_cancellations", "0008"),
 ];
 
 /// The table in which diesel notes the migrations that were applied.

@@ -4,16 +4,17 @@
 //! The lock is an advisory lock in which all sessions of the process share on PostgreSQL, so that none of them is
 //! missed when it breaks, and a locked file beside the SQLite file; a pid would prove nothing across containers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
+use crate::db::cancellation::{self, LOOKS_EVERY};
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Database, on};
 use crate::db::schema::{processed_days, workers};
@@ -35,18 +36,23 @@ struct Shared {
     signals: Mutex<Signals>,
     /// Wakes the heartbeat for its signals.
     wake: Condvar,
-    /// The tokens of the claims that are this process's own, whether they are kept or not.
-    held: Mutex<HashSet<String>>,
+    /// The tokens of the claims that are this process's own, whether they are kept or not, and what cancels their loads.
+    held: Mutex<HashMap<String, OnCancel>>,
     /// The tokens of the claims whose leases are extended.
     kept: Mutex<HashSet<String>>,
     /// What is wrong with the configuration that this process refused.
     refused_config: Mutex<Option<String>>,
 }
 
+/// Is told that a load is to be cancelled: by whom, with the reason that was given.
+pub type OnCancel = Arc<dyn Fn(String) + Send + Sync>;
+
 #[derive(Default)]
 struct Signals {
     /// A beat is wanted now, not at its time.
     at_once: bool,
+    /// There is a claim whose load may be to be cancelled.
+    claimed: bool,
     stopped: bool,
 }
 
@@ -113,10 +119,13 @@ impl Worker {
         self.shared.wake.notify_all();
     }
 
-    /// Takes a claim into this process's hands until the guard is dropped, and extends its lease.
+    /// Takes a claim into this process's hands until the guard is dropped, and extends its lease. `on_cancel` is told
+    /// when somebody asks for its load to be cancelled, from another thread.
     #[must_use]
-    pub fn hold(&self, token: &str) -> Held {
-        lock(&self.shared.held).insert(token.to_owned());
+    pub fn hold(&self, token: &str, on_cancel: OnCancel) -> Held {
+        lock(&self.shared.held).insert(token.to_owned(), on_cancel);
+        lock(&self.shared.signals).claimed = true;
+        self.shared.wake.notify_all();
         let held = Held { shared: Arc::clone(&self.shared), token: token.to_owned() };
         held.keep();
         held
@@ -133,7 +142,7 @@ impl Worker {
 
     /// True when the claim is in this process's hands: its owner lives, whatever became of the lease.
     pub(super) fn holds(&self, token: &str) -> bool {
-        lock(&self.shared.held).contains(token)
+        lock(&self.shared.held).contains_key(token)
     }
 }
 
@@ -177,17 +186,30 @@ struct Heartbeat {
 impl Heartbeat {
     fn run(mut self, shared: &Shared) {
         let every = self.database.lease() / 3;
+        let mut next = Instant::now() + every;
         loop {
-            let quiet = |signals: &mut Signals| !signals.stopped && !signals.at_once;
+            let until_next = next.saturating_duration_since(Instant::now());
+            let claimed = !lock(&shared.held).is_empty();
+            let pause = if claimed { until_next.min(LOOKS_EVERY) } else { until_next };
+            let quiet = |signals: &mut Signals| !signals.stopped && !signals.at_once && (claimed || !signals.claimed);
             let (mut signals, _) = shared
                 .wake
-                .wait_timeout_while(lock(&shared.signals), every, quiet)
+                .wait_timeout_while(lock(&shared.signals), pause, quiet)
                 .unwrap_or_else(PoisonError::into_inner);
             if signals.stopped {
                 break;
             }
-            signals.at_once = false;
+            signals.claimed = false;
+            let is_due = std::mem::take(&mut signals.at_once) || next <= Instant::now();
             drop(signals);
+            if claimed && let Err(error) = self.look_for_cancelled(shared) {
+                // The next beat makes a new connection.
+                log::debug!("heartbeat of worker {}: {error}", self.database.worker());
+            }
+            if !is_due {
+                continue;
+            }
+            next = Instant::now() + every;
             // A session that broke tells of it only when it is used; a new one may do at once.
             let broken = self.conn.is_some() && self.beat(shared).is_err();
             if (broken || self.conn.is_none())
@@ -198,6 +220,17 @@ impl Heartbeat {
             }
         }
         self.sign_off();
+    }
+
+    /// Has those loads cancelled that somebody asked for.
+    fn look_for_cancelled(&mut self, shared: &Shared) -> Result<(), DbError> {
+        let held: Vec<String> = lock(&shared.held).keys().cloned().collect();
+        let Some(conn) = self.conn.as_mut().filter(|_| !held.is_empty()) else { return Ok(()) };
+        for (token, by) in cancellation::of(conn, &held)? {
+            let on_cancel = lock(&shared.held).get(&token).cloned();
+            on_cancel.iter().for_each(|cancel| cancel(by.clone()));
+        }
+        Ok(())
     }
 
     fn beat(&mut self, shared: &Shared) -> Result<(), DbError> {
@@ -318,6 +351,7 @@ fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
         NewWorker { id, host: &host, pid, version: env!("CARGO_PKG_VERSION"), started_at: now, heartbeat_at: now };
     conn.transaction(|conn| {
         conn.commit_in_background()?;
+        cancellation::clear(conn, now)?;
         let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));
         let ids: Vec<String> =
             on!(conn, c => old.select(workers::id).load(c)).doing("looking for workers of long ago")?;

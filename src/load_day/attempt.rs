@@ -145,7 +145,9 @@ impl<'a> Load<'a> {
             let name = &self.job.dataset.name;
             log::warn!("{name} {}: taken over from a process that died or stalled", self.day);
         }
-        let ours = Ours { held: self.context.worker.hold(&claim.token), claim: *claim };
+        let stop = self.stop.clone();
+        let cancel = Arc::new(move |by| stop.abandon_one(Why::Cancelled(by)));
+        let ours = Ours { held: self.context.worker.hold(&claim.token, cancel), claim: *claim };
         let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt, &self.waits);
         self.flight = Some(flight);
         self.stop.cancels(watched.canceller());

@@ -19,6 +19,8 @@ pub enum Action {
     Skip,
     /// Days are made missing again.
     Forget,
+    /// Loads under way are cancelled.
+    Cancel,
     /// The dataset begins nothing by itself any more.
     Pause,
     /// It does again.
@@ -27,8 +29,17 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 8] =
-        [Self::CatchUp, Self::Load, Self::Reload, Self::Retry, Self::Skip, Self::Forget, Self::Pause, Self::Resume];
+    pub const ALL: [Self; 9] = [
+        Self::CatchUp,
+        Self::Load,
+        Self::Reload,
+        Self::Retry,
+        Self::Skip,
+        Self::Forget,
+        Self::Cancel,
+        Self::Pause,
+        Self::Resume,
+    ];
 
     /// Its name.
     #[must_use]
@@ -40,6 +51,7 @@ impl Action {
             Self::Retry => "retry",
             Self::Skip => "skip",
             Self::Forget => "forget",
+            Self::Cancel => "cancel",
             Self::Pause => "pause",
             Self::Resume => "resume",
         }
@@ -60,6 +72,6 @@ impl Action {
     /// True when it is about days that are named.
     #[must_use]
     pub fn takes_days(self) -> bool {
-        matches!(self, Self::Load | Self::Reload | Self::Retry | Self::Skip | Self::Forget)
+        matches!(self, Self::Load | Self::Reload | Self::Retry | Self::Skip | Self::Forget | Self::Cancel)
     }
 }

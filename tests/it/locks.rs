@@ -181,3 +181,18 @@ fn what_a_load_waits_for_is_shown_while_it_waits() {
     lock.batch_execute("rollback").unwrap();
     wait_until("it is over", || api.get(&path)["progress"].is_null());
 }
+
+#[test]
+fn a_load_that_waits_for_a_lock_can_be_cancelled() {
+    let database = TestPostgres::database();
+    let project = loaded(&database);
+    // Not the table: the look at it would wait before the day is claimed.
+    let _lock = left_open(&database, "select * from orders for update");
+    let process = Process::start(&project, &["load", "--force", FIRST]);
+    wait_until_locked_out(&database);
+    let ran = project.succeed(&["cancel", FIRST]);
+    assert_eq!(ran.stdout, "orders 2024-03-01: cancelled\n");
+    let ran = process.end();
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")], "it is loaded as it was");
+}

@@ -5,6 +5,7 @@ mod accepted;
 mod api;
 mod architecture;
 mod bad_rows;
+mod cancel;
 mod ci;
 mod conformance;
 mod crash;

@@ -2,10 +2,14 @@
 
 use super::Action;
 use crate::day::Day;
+use crate::db::cancellation::Asked;
 use crate::db::day_action::DayActionError;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Move, State, after, settled};
 use crate::wording::DIED;
+
+/// Why there is nothing to cancel.
+const NOT_RUNNING: &str = "no process is loading it";
 
 /// What an order does, or would do, to a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,32 @@ impl Effect {
             effect.leave(&illegal.into());
         }
         effect
+    }
+
+    /// Of a day whose load would be cancelled: it goes back to the state it had before the attempt.
+    pub(super) fn of_cancel(day: Day, known: Option<&Known>) -> Self {
+        let state = known.map(|known| known.state);
+        let alive = known.filter(|known| known.state == State::Running && known.owner == Owner::Alive);
+        let Some(known) = alive else {
+            let because = NOT_RUNNING.to_owned();
+            return Self { day, state, becomes: None, because, left: Some(Left::Illegal) };
+        };
+        let becomes = match known {
+            Known { in_target: true, .. } => State::Loaded.name(),
+            Known { attempts: 2.., .. } => State::Failed.name(),
+            _ => crate::status::MISSING,
+        };
+        let because = "running; it goes back to its state before this attempt".to_owned();
+        Self { day, state, becomes: Some(becomes), because, left: None }
+    }
+
+    /// It was asked to be cancelled, and may have ended meanwhile.
+    pub(super) fn asked_to_cancel(&mut self, asked: &Asked) {
+        if !matches!(asked, Asked::Noted { .. }) {
+            self.left = Some(Left::Illegal);
+            self.becomes = None;
+            NOT_RUNNING.clone_into(&mut self.because);
+        }
     }
 
     /// Of a day that was skipped or forgotten.

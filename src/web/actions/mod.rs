@@ -20,6 +20,7 @@ use crate::daemon::{Asked, Board, News};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::audit_log::{self, Deed};
+use crate::db::cancellation;
 use crate::db::day_action::{self, DayAction, DayActionError};
 use crate::db::days;
 use crate::db::error::DbError;
@@ -96,6 +97,10 @@ pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<
             let (known, _) = days::known(conn, &dataset.name, days)?;
             Ok(days.days().map(|day| Effect::of_move(day, known.get(&day), order.action)).collect())
         }
+        (Action::Cancel, Some(days)) => {
+            let (known, _) = days::known(conn, &dataset.name, days)?;
+            Ok(days.days().map(|day| Effect::of_cancel(day, known.get(&day))).collect())
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -166,7 +171,15 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
             tell(board, dataset, order.action, &effects);
             broke.map_or(Ok(effects), Err)?
         }
-        (Action::Skip | Action::Forget, None) => Vec::new(),
+        (Action::Cancel, Some(_)) => {
+            let mut effects = preview(conn, dataset, order)?;
+            for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
+                let asked = cancellation::ask(conn, name, effect.day, who, order.reason.as_deref())?;
+                effect.asked_to_cancel(&asked);
+            }
+            effects
+        }
+        (Action::Skip | Action::Forget | Action::Cancel, None) => Vec::new(),
         (Action::Pause, _) => {
             paused::pause(conn, name, who, order.reason.as_deref())?;
             board.ask(Asked::Changed(name.clone()));

@@ -141,7 +141,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
 /// What an operator may ask for.
 fn actions(paused: bool) -> Vec<Action> {
     let of_pause = if paused { [Action::Resume].as_slice() } else { &[Action::CatchUp, Action::Pause] };
-    let of_days = [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget];
+    let of_days = [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget, Action::Cancel];
     of_pause.iter().copied().chain(of_days).collect()
 }
 

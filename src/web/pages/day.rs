@@ -138,7 +138,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
 fn actions(state: Option<DayState>) -> Vec<Action> {
     match state {
         None => vec![Action::Load, Action::Skip],
-        Some(DayState::Running) => Vec::new(),
+        Some(DayState::Running) => vec![Action::Cancel],
         Some(DayState::Loaded) => vec![Action::Reload, Action::Forget],
         Some(DayState::Waiting | DayState::Absent) => vec![Action::Load, Action::Skip, Action::Forget],
         Some(DayState::Failed | DayState::Refused) => vec![Action::Retry, Action::Skip, Action::Forget],

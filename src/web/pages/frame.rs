@@ -76,6 +76,7 @@ fn notice(query: &str) -> Option<Notice> {
         Action::Load | Action::Reload | Action::Retry => format!("{number} will be loaded now."),
         Action::Skip => format!("{number} skipped."),
         Action::Forget => format!("{number} forgotten."),
+        Action::Cancel => format!("{number} asked to be cancelled."),
         Action::Pause => "Paused: no day begins by itself.".to_owned(),
         Action::Resume => "The dataset goes on.".to_owned(),
     };

@@ -10,7 +10,8 @@ use crate::web::view::parts::{asks, badges, counts, facts, loads, marked, panel,
 use crate::web::view::words::{length, minute, number, of};
 
 /// What a range of days can be asked for.
-const FOR_RANGES: [Action; 5] = [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget];
+const FOR_RANGES: [Action; 6] =
+    [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget, Action::Cancel];
 
 /// The page of a dataset.
 #[must_use]
@@ -149,6 +150,7 @@ fn in_range(action: Action) -> &'static str {
         Action::Reload => "Reload, loaded ones too",
         Action::Retry => "Retry what failed",
         Action::Skip => "Skip",
+        Action::Cancel => "Cancel running loads",
         other => other.label(),
     }
 }

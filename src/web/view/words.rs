@@ -92,6 +92,7 @@ impl Action {
             Self::Retry => "Retry",
             Self::Skip => "Skip",
             Self::Forget => "Forget",
+            Self::Cancel => "Cancel load",
             Self::Pause => "Pause",
             Self::Resume => "Resume",
         }
@@ -106,6 +107,9 @@ impl Action {
             Self::Retry => "Begins a new series of attempts, and loads now.",
             Self::Skip => "Leaves out what is not loaded, until somebody asks for it.",
             Self::Forget => "Makes missing again: the next tick loads it. The target's rows stay until then.",
+            Self::Cancel => {
+                "Ends a load under way before it commits. The day keeps the state it had, no attempt counts."
+            }
             Self::Pause => "Ticks of the dataset load nothing until somebody resumes it.",
             Self::Resume => "Ticks load again, and what was left behind is caught up with.",
         }

@@ -8,7 +8,7 @@ use crate::web::view::parts::{asks, loads, state};
 use crate::web::view::words::minute;
 
 /// What stands first among the buttons, where a state allows it.
-const OPEN: [Action; 3] = [Action::Retry, Action::Load, Action::Reload];
+const OPEN: [Action; 4] = [Action::Retry, Action::Load, Action::Reload, Action::Cancel];
 /// What is out of the way of a slip of the hand.
 const FOLDED: [Action; 2] = [Action::Skip, Action::Forget];
 
@@ -59,8 +59,11 @@ fn said(frame: &Frame, page: &DayPage) -> Markup {
 
 fn buttons(frame: &Frame, page: &DayPage) -> Markup {
     let may = |action: &Action| page.actions.contains(action);
-    // One button stands out where something is to be done; a loaded day wants nothing.
-    let wants = !matches!(page.state, CellState::Stored(State::Loaded | State::Skipped) | CellState::WithRejects);
+    // One button stands out where something is to be done; a loaded day wants nothing, nor does one that is being loaded.
+    let wants = !matches!(
+        page.state,
+        CellState::Stored(State::Loaded | State::Skipped | State::Running) | CellState::WithRejects
+    );
     html! {
         div.actions {
             @for (place, action) in OPEN.into_iter().filter(may).enumerate() {

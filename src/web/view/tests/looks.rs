@@ -83,7 +83,7 @@ fn a_page_offers_what_a_person_may_ask_for_and_nothing_else() {
         assert_eq!(asked(&elements(&view::dataset(&frame(), &page))), BTreeSet::from([action.name().to_owned()]));
         let mut page = samples::refused(&Texts::plain());
         page.actions = vec![action];
-        let of_a_day = [Action::Load, Action::Reload, Action::Retry, Action::Skip, Action::Forget].contains(&action);
+        let of_a_day = action.takes_days();
         let expected: BTreeSet<String> = of_a_day.then(|| action.name().to_owned()).into_iter().collect();
         assert_eq!(asked(&elements(&view::day(&frame(), &page))), expected);
     }
