@@ -12,7 +12,7 @@ pub enum DbError {
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A statement failed.
-    #[error("{doing}: {}", without_values(doing, source))]
+    #[error("{doing}: {}{}", without_values(doing, source), which_room(doing, source))]
     Statement {
         /// What the statement was for.
         doing: &'static str,
@@ -58,7 +58,10 @@ pub enum DbError {
         source: std::io::Error,
     },
     /// The file that keeps rejected rows for the time of a load could not be used.
-    #[error("keeping rejected rows aside: {0}")]
+    #[error(
+        "keeping rejected rows aside in {folder}: {0}; free space there, or name another folder in TMPDIR",
+        folder = tempfile::env::temp_dir().display()
+    )]
     Spool(std::io::Error),
 }
 
@@ -308,6 +311,23 @@ fn without_values(doing: &str, source: &Diesel) -> String {
     text + "; \"dayfill status\" and the day's page show the database's message"
 }
 
+/// Which room is full, where the database's words do not tell it.
+fn which_room(doing: &str, source: &Diesel) -> &'static str {
+    let Diesel::DatabaseError(_, information) = source else { return "" };
+    let message = information.message();
+    // SQLite says the same of its file and of its temporary ones (https://www.sqlite.org/tempfiles.html, section 5).
+    if message.contains("database or disk is full") && doing == STAGING {
+        "; the stage is a temporary file: free space in the folder that TMPDIR names, else in /var/tmp"
+    } else if message.contains("database or disk is full") {
+        "; free space where the SQLite file is, and in the folder that TMPDIR names, else in /var/tmp"
+    } else if message.contains("temp_file_limit") {
+        "; it is a limit of the PostgreSQL server for the role: raise it (alter role ... set temp_file_limit), or raise \
+         work_mem"
+    } else {
+        ""
+    }
+}
+
 /// A message of several lines, as libpq's are, as one.
 pub(super) fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
@@ -357,6 +377,23 @@ mod tests {
             assert_eq!(found, expected, "{message}");
         }
         assert!(!error("committing", DatabaseErrorKind::Unknown, "irgendwas").costs_an_attempt());
+    }
+
+    #[test]
+    fn a_full_disk_and_a_limit_are_named_where_the_database_does_not() {
+        let sqlite = "database or disk is full";
+        let limit = "SQLSTATE 53400: temporary file size exceeds \"temp_file_limit\" (1024kB)";
+        for (doing, message, words) in [
+            (STAGING, sqlite, "the stage is a temporary file: free space in the folder that TMPDIR names"),
+            (WRITING, sqlite, "where the SQLite file is, and in the folder that TMPDIR names"),
+            (WRITING, limit, "set temp_file_limit"),
+        ] {
+            let error = error(doing, DatabaseErrorKind::Unknown, message);
+            assert!(error.to_string().contains(words), "{error}");
+            assert!(!error.costs_an_attempt(), "{error}");
+        }
+        let other = error(WRITING, DatabaseErrorKind::Unknown, "SQLSTATE 53100: No space left on device");
+        assert!(!other.to_string().contains("TMPDIR"), "{other}");
     }
 
     #[test]

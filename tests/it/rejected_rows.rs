@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use dayfill::db::rejects::KEPT;
 
-use crate::support::project::{Orders, Project};
+use crate::support::project::{Orders, Project, Ran};
 use crate::support::{Database, on_both};
 
 on_both! {
     a_file_that_holds_more_than_it_may_is_refused_and_not_tried_again
     of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted
+    a_folder_for_temporary_files_that_takes_none_is_named
     values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb
 }
 
@@ -36,6 +37,17 @@ fn of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted(database: &dyn Da
         [format!("2024-03-01|{KEPT}"), format!("2024-03-02|{KEPT}")]
     );
     assert_eq!(database.line("select count(*) from orders"), "500");
+}
+
+fn a_folder_for_temporary_files_that_takes_none_is_named(database: &dyn Database) {
+    let project = Project::new(database, &Orders { max_rejected: "100%", ..Orders::default() });
+    // More than stay in memory.
+    project.day("2024-03-01", &(0..5_000).map(|row| format!("{row},{},x\n", "one".repeat(30))).collect::<String>());
+    let ran = Ran::of(project.command(&["load", "2024-03-01"]).env("TMPDIR", project.path("none")));
+    assert_ne!(ran.code, 0, "{ran:#?}");
+    let named = format!("keeping rejected rows aside in {}: ", project.path("none").display());
+    assert!(ran.stdout.contains(&named) && ran.stdout.contains("another folder in TMPDIR"), "{ran:#?}");
+    project.succeed(&["load", "2024-03-01"]);
 }
 
 fn values_are_kept_as_text_whatever_they_are_and_cut_at_2_kb(database: &dyn Database) {
