@@ -12,6 +12,8 @@ use indicatif::MultiProgress;
 use log::kv::{Error as KvError, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::wording::printable_lines;
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -103,10 +105,14 @@ fn write_line(out: &mut Formatter, record: &Record<'_>, reader: Reader) -> io::R
         (Reader::Anybody, false) => {
             let style = out.default_level_style(record.level());
             let time = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-            writeln!(out, "{time} {style}{:<5}{style:#} {}", record.level(), record.args())
+            let message = printable_lines(&record.args().to_string());
+            writeln!(out, "{time} {style}{:<5}{style:#} {message}", record.level())
         }
         (Reader::Journal, true) => writeln!(out, "{}{}", priority(record.level()), json(record)),
-        (Reader::Journal, false) => out.write_all(entries(record.level(), &record.args().to_string()).as_bytes()),
+        (Reader::Journal, false) => {
+            let message = printable_lines(&record.args().to_string());
+            out.write_all(entries(record.level(), &message).as_bytes())
+        }
     }
 }
 

@@ -83,6 +83,16 @@ pub fn printable(text: &str, max_bytes: usize) -> String {
     shown
 }
 
+/// The same for a text of several lines, which stay lines, however long they are.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    if text.chars().any(|char| char != '\n' && is_harmful(char)) {
+        text.split('\n').map(|line| printable(line, usize::MAX)).collect::<Vec<_>>().join("\n")
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Whether a character does something else than stand in its line: control characters, line ends, what turns the
 /// direction of a text (Unicode Standard Annex 9, section 2), and marks that nobody sees.
 #[must_use]
@@ -205,6 +215,13 @@ mod tests {
             assert!(shown.len() <= most);
             assert_eq!(printable(shown, most), shown, "a second time");
         }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(printable_lines("a\n\tb\n"), "a\n\\tb\n");
+        assert_eq!(printable_lines("a\nb"), "a\nb");
+        assert_eq!(printable_lines("\u{1b}[2J\r\nb"), "\\u{1b}[2J\\r\nb");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::day::{Day, DayRange};
 use crate::logging::LogFormat;
+use crate::wording::{MOST_BYTES, printable};
 
 /// Loads one file per day into PostgreSQL or SQLite, exactly once, and fills in the days that are missing.
 #[derive(Debug, Parser)]
@@ -256,7 +257,7 @@ pub struct Pause {
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
     /// Why, for those who look later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
 }
 
@@ -286,7 +287,7 @@ pub struct Skip {
     #[command(flatten)]
     pub days: Days,
     /// Why, for those who look later
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,
 }
 
@@ -369,6 +370,12 @@ pub enum ScopeName {
     Read,
     /// To look at everything and change it
     Write,
+}
+
+/// A reason as it is kept and shown: whatever was pasted.
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn reason(text: &str) -> Result<String, String> {
+    Ok(printable(text, MOST_BYTES))
 }
 
 /// `web remove-user` and `web remove-token`

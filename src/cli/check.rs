@@ -22,7 +22,7 @@ use crate::read_rows::{ReadError, Refusal, RowReader, Taken};
 use crate::source::{self, Looked, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
-use crate::wording::{MOST_NAMES, counted, named, with_first};
+use crate::wording::{MOST_NAMES, counted, named, printable_lines, with_first};
 
 /// How many rejected rows of a sample are printed.
 const SHOWN: usize = 10;
@@ -31,7 +31,7 @@ const SHOWN: usize = 10;
 struct Findings(ExitCode);
 
 fn fine(what: &str) -> Result<(), Failure> {
-    super::print(&format!("ok       {what}\n")).map(drop)
+    super::print(&format!("ok       {}\n", printable_lines(what))).map(drop)
 }
 
 impl Findings {
@@ -39,7 +39,7 @@ impl Findings {
         if self.0 == ExitCode::Success {
             self.0 = code;
         }
-        super::print(&format!("problem  {what}\n")).map(drop)
+        super::print(&format!("problem  {}\n", printable_lines(what))).map(drop)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::cli::app::App;
 use crate::cli::args::{AlgoliaCommand, AlgoliaEtl, Cli, Command, Global};
 use crate::cli::failure::Failure;
 use crate::exit_code::ExitCode;
+use crate::wording::printable_lines;
 
 /// Runs `dayfill` with these arguments, the program's name first.
 #[must_use]
@@ -100,9 +101,9 @@ fn coloured(text: &str) -> String {
 
 fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
     result.unwrap_or_else(|failure| {
+        let said = printable_lines(&failure.to_string());
         // Standard error may be gone too; there is nobody left to tell then.
-        let _ =
-            writeln!(anstream::stderr(), "{}error:{} {failure}", failure::RED.render(), failure::RED.render_reset());
+        let _ = writeln!(anstream::stderr(), "{}error:{} {said}", failure::RED.render(), failure::RED.render_reset());
         failure.code
     })
 }

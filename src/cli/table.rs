@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::state::State;
+use crate::wording::printable;
 
 /// A table under construction.
 pub(super) struct Table {
@@ -21,7 +22,8 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        // What a file, a server or a person said may be among them.
+        self.rows.push(cells.iter().map(|cell| printable(cell, usize::MAX)).collect());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,6 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::wording::printable;
+
 /// How many bytes of a line are kept: a file's header may name thousands of columns.
 const LONGEST: usize = 1000;
 
@@ -60,13 +62,7 @@ pub fn lines(stored: &str) -> impl Iterator<Item = (u64, &str)> {
 
 /// A text on one line, cut where it is too long, without what PostgreSQL cannot store.
 fn one_line(text: &str) -> String {
-    let cut = text.len() > LONGEST;
-    let mut line: String =
-        text[..text.floor_char_boundary(LONGEST)].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cut {
-        line.push_str("...");
-    }
-    line
+    printable(text, LONGEST)
 }
 
 #[cfg(test)]
@@ -81,8 +77,8 @@ mod tests {
         log.line("ü".repeat(LONGEST));
         let stored = log.stored().unwrap();
         let texts: Vec<&str> = lines(&stored).map(|(_, text)| text).collect();
-        assert_eq!(texts[0], "two lines ");
-        assert_eq!(texts[1], format!("{}...", "ü".repeat(LONGEST / 2)));
+        assert_eq!(texts[0], "two\\nlines\\0");
+        assert_eq!(texts[1], format!("{}...", "ü".repeat((LONGEST - 3) / 2)));
         assert_eq!(texts.len(), 2);
         assert!(lines("12 a b").eq([(12, "a b")]));
         assert_eq!(lines("no time\n\n").count(), 0);

@@ -28,7 +28,7 @@ use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
 use crate::source::{FileInfo, Looked, Opened, SourceError, SourceFile};
 use crate::state::State;
-use crate::wording::{MOST_NAMES, counted, fault, named, with_first};
+use crate::wording::{MOST_BYTES, MOST_NAMES, counted, fault, named, printable, with_first};
 
 /// How much of a file is read at once.
 const READ: usize = 128 * 1024;
@@ -43,9 +43,10 @@ fn too_many(refusal: &TooManyRejected, staged: &StagedDay<'_>) -> NotPublished {
     NotPublished::Refused { error: refusal.to_string(), first }
 }
 
-/// The text as both databases can store it: a file's header may hold bytes that PostgreSQL has no character for.
+/// The text as it is stored and shown: a file, a server or a database may have said anything, in several lines.
 fn storable(text: &str) -> String {
-    text.replace('\0', "\\x00")
+    let lines = text.replace('\0', "\\x00");
+    printable(&lines.lines().collect::<Vec<_>>().join("; "), MOST_BYTES)
 }
 
 /// A claim, in this process's hands until it has ended.

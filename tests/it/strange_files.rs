@@ -309,10 +309,14 @@ fn what_steers_a_terminal_reaches_no_log_database_or_terminal(database: &dyn Dat
             assert!(!steers(said), "{said:?}");
         }
     }
-    let status = project.run(&["status", "--dataset", "orders"]);
+    project.succeed(&["skip", "2024-03-05", "--reason", evil]);
+    let status = project.run(&["status", "--dataset", "orders", "--all"]);
     assert!(!steers(&status.stdout), "{:?}", status.stdout);
+    let unknown = project.run(&["status", "--dataset", evil]);
+    assert!(!unknown.stderr.chars().any(|c| c != '\n' && c.is_control()), "{:?}", unknown.stderr);
     for (table, column) in [
         ("processed_days", "error"),
+        ("processed_days", "note"),
         ("load_attempts", "error"),
         ("load_attempts", "log"),
         ("rejected_rows", "value"),
