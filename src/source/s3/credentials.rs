@@ -182,8 +182,8 @@ mod tests {
         let issued = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&issued);
         let chain = move || -> BoxFuture<'static, _> {
-            let issuer = Issuer { lifetime, issued: Arc::clone(&counter), changed };
-            Box::pin(async { Some(SharedCredentialsProvider::new(issuer)) })
+            let provider = Issuer { lifetime, issued: Arc::clone(&counter), changed };
+            Box::pin(async { Some(SharedCredentialsProvider::new(provider)) })
         };
         (Credentials::new(Box::new(chain), NamedFiles::default()), issued)
     }
