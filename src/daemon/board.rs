@@ -11,9 +11,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::configuration::{BrokenDataset, Given};
 use super::events::Event;
+use crate::daemon::orders::{EndedOrder, Orders};
 use crate::dataset::DatasetName;
 use crate::day::Day;
+use crate::db::audit_log;
 use crate::db::paused::Paused;
+use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report};
 use crate::metrics::Metrics;
 use crate::plan::Ask;
@@ -32,6 +35,7 @@ pub struct Board {
     traces: Option<Arc<crate::traces::Traces>>,
     news: broadcast::Sender<News>,
     ask: UnboundedSender<Event>,
+    orders: Orders,
 }
 
 /// The daemon as it was at its loop's last turn.
@@ -153,6 +157,7 @@ impl Board {
             traces: None,
             news,
             ask,
+            orders: Orders::default(),
         }
     }
 
@@ -197,6 +202,23 @@ impl Board {
         self.ask.send(Event::Asked(asked)).is_ok()
     }
 
+    /// What persons asked to have loaded, until it came to something.
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// Writes how orders ended that have ended, and tells those who watch.
+    pub fn end_orders(&self, conn: &mut Conn) {
+        for EndedOrder { entry, dataset, outcome } in self.orders.take_ended() {
+            log::info!("{dataset}: what was asked for is {outcome}");
+            if let Err(error) = audit_log::end(conn, entry, &outcome) {
+                log::warn!("the audit log does not tell what came of this: {error}");
+            }
+            self.tell(News::Dataset(dataset));
+        }
+    }
+
     /// Tells those who watch; nobody may.
     pub fn tell(&self, news: News) {
         drop(self.news.send(news));
@@ -216,6 +238,7 @@ impl Board {
     /// Hears what became of a day.
     pub(super) fn heard(&self, dataset: &DatasetName, report: &Report) {
         self.metrics.heard(dataset, report);
+        self.orders.heard(dataset, report);
         #[cfg(feature = "otel")]
         self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {

@@ -104,6 +104,9 @@ pub(super) fn work(
         }
         Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
     }
+    if board.orders().may_have_ended() {
+        board.end_orders(&mut context.database.conn()?);
+    }
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
     }

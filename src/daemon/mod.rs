@@ -16,6 +16,7 @@ mod hear;
 mod lane;
 mod link;
 mod member;
+mod orders;
 mod pulse;
 mod reload;
 mod status;

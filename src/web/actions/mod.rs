@@ -105,6 +105,14 @@ pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<
     }
 }
 
+/// An order that was carried out, or accepted.
+pub struct CarriedOut {
+    /// Its entry in the audit log, which tells how it ends.
+    pub entry: i64,
+    /// What it did, or begins to do, to each day.
+    pub effects: Vec<Effect>,
+}
+
 /// Does what is asked for, as far as it can be done at once; days that are to be loaded are left to the daemon. What it
 /// did, or begins to do, to each day.
 ///
@@ -116,7 +124,7 @@ pub fn carry_out(
     dataset: &Dataset,
     who: &str,
     order: &Order,
-) -> Result<Vec<Effect>, Refused> {
+) -> Result<CarriedOut, Refused> {
     let deed = Deed {
         who,
         action: order.action.name(),
@@ -125,7 +133,7 @@ pub fn carry_out(
         reason: order.reason.as_deref(),
     };
     let entry = audit_log::begin(conn, deed)?;
-    let done = act(board, conn, dataset, who, order);
+    let done = act(board, conn, dataset, who, order, entry);
     let outcome = match &done {
         Ok(effects) => outcome::outcome(order.action, effects),
         Err(refused) => refused.to_string(),
@@ -134,13 +142,27 @@ pub fn carry_out(
         // What was done is done, and the entry tells by whom.
         log::warn!("{}: what came of {} by {who}: {error}", dataset.name, order.action.name());
     }
+    if done.is_ok() {
+        // Days that came to something meanwhile ended before the log had the order.
+        board.orders().written(entry);
+        board.end_orders(conn);
+    } else {
+        board.orders().forget(entry);
+    }
     let (name, action) = (&dataset.name, order.action.name());
     let days = order.days.map_or_else(String::new, |days| format!(" {days}"));
     log::info!("{name}{days}: {action} by {who}: {outcome}");
-    done
+    done.map(|effects| CarriedOut { entry, effects })
 }
 
-fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Order) -> Result<Vec<Effect>, Refused> {
+fn act(
+    board: &Board,
+    conn: &mut Conn,
+    dataset: &Dataset,
+    who: &str,
+    order: &Order,
+    entry: i64,
+) -> Result<Vec<Effect>, Refused> {
     let name = &dataset.name;
     if board.shown().stopping && order.action.loads() {
         return Err(Refused::Ending);
@@ -151,6 +173,8 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
                 return Err(Refused::Paused(name.to_string()));
             }
             let effects = preview(conn, dataset, order)?;
+            let days = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day);
+            board.orders().begin(entry, name, days);
             hand_on(board, Asked::CatchUp(name.clone()))?;
             effects
         }
@@ -162,6 +186,7 @@ fn act(board: &Board, conn: &mut Conn, dataset: &Dataset, who: &str, order: &Ord
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = if order.action == Action::Reload { Ask::Forced } else { Ask::Named };
             if !days.is_empty() {
+                board.orders().begin(entry, name, days.iter().copied());
                 hand_on(board, Asked::Load { dataset: name.clone(), days, ask })?;
             }
             effects

@@ -24,8 +24,9 @@ pub(super) fn outcome(action: Action, effects: &[Effect]) -> String {
 /// True of what came of an order that was carried out, false of an error.
 #[must_use]
 pub fn went_well(outcome: &str) -> bool {
-    let word = outcome.split_once(": ").map_or(outcome, |(word, _)| word);
-    [DONE, ACCEPTED].contains(&word)
+    let (word, counts) = outcome.split_once(": ").unwrap_or((outcome, ""));
+    let is_bad = |count: &str| count.ends_with(" failed") || count.ends_with(" refused");
+    [DONE, ACCEPTED].contains(&word) && !counts.split([',', ':']).any(is_bad)
 }
 
 #[cfg(test)]
@@ -52,6 +53,14 @@ mod tests {
         ] {
             assert_eq!(outcome(action, &effects), text);
             assert!(went_well(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_with_days_that_failed_did_not_go_well() {
+        assert!(went_well("done: 2 days: 1 loaded, 1 waiting"));
+        for text in ["done: 1 day: 1 refused", "done: 3 days: 1 failed, 2 loaded"] {
+            assert!(!went_well(text), "{text}");
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) struct ActionAnswer {
     action: &'static str,
     /// Nothing was done: this is what would be.
     dry_run: bool,
+    /// The entry of the audit log that tells how it ends; null in a dry run.
+    audit_entry: Option<i64>,
     /// What becomes of each day, oldest first; of a catch-up, of those that are not long done.
     days: Vec<DayEffect>,
 }
@@ -111,18 +113,19 @@ pub(super) async fn post(
     let order = Order::new(&action, from.as_deref(), to.as_deref(), reason.as_deref())
         .map_err(|wrong| unprocessable(wrong.to_string()))?;
     let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
-    let effects = if dry_run {
-        site.read(move |conn| actions::preview(conn, &shown.job.dataset, &order)).await?
+    let (audit_entry, effects) = if dry_run {
+        (None, site.read(move |conn| actions::preview(conn, &shown.job.dataset, &order)).await?)
     } else {
         let board = Arc::clone(site.board());
         let act = move |conn: &mut _| -> Result<_, Refused> {
             actions::carry_out(&board, conn, &shown.job.dataset, &who.name, &order)
         };
-        site.write(act).await?
+        let actions::CarriedOut { entry, effects } = site.write(act).await?;
+        (Some(entry), effects)
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
     let days = effects.into_iter().map(DayEffect::from).collect();
-    Ok((status, Json(ActionAnswer { dataset, action, dry_run, days })))
+    Ok((status, Json(ActionAnswer { dataset, action, dry_run, audit_entry, days })))
 }
 
 /// 422: a field is wrong.

@@ -79,7 +79,8 @@ pub(super) async fn act(
     let order = fields.order()?;
     let who = asking.who.map(|who| who.name).unwrap_or_default();
     let (job, board, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.board()), order.clone());
-    let effects = pages.site.write(move |conn| actions::carry_out(&board, conn, &job.dataset, &who, &asked)).await?;
+    let actions::CarriedOut { entry, effects } =
+        pages.site.write(move |conn| actions::carry_out(&board, conn, &job.dataset, &who, &asked)).await?;
     let done = effects.iter().filter(|effect| effect.is_done()).count();
     let place = match order.days {
         Some(DayRange { from, to }) if from == to => pages.links.day(&name, from),
@@ -87,5 +88,5 @@ pub(super) async fn act(
     };
     // A day that was forgotten and is not wanted has no page any more.
     let place = if order.action == Action::Forget { pages.links.dataset(&name) } else { place };
-    Ok(see_other(&format!("{place}?{}", frame::asked(order.action, done))))
+    Ok(see_other(&format!("{place}?{}", frame::asked(order.action, done, entry))))
 }

@@ -9,7 +9,8 @@ use chrono::Utc;
 use url::form_urlencoded;
 
 use super::Pages;
-use crate::web::actions::Action;
+use crate::db::audit_log::{self, Entry};
+use crate::web::actions::{Action, went_well};
 use crate::web::auth::{How, Role, Who};
 use crate::web::guard::Csrf;
 use crate::web::view::model::{self, Frame, Notice};
@@ -30,7 +31,13 @@ impl FromRequestParts<Pages> for Asking {
 
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Infallible> {
         let (who, csrf) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
-        let (notice, told) = (parts.uri.query().and_then(notice), pages.site.events().told());
+        let (query, told) = (parts.uri.query().unwrap_or_default(), pages.site.events().told());
+        let mut notice = notice(query);
+        if let (Some(shown), Some(number)) = (&notice, entry(query)) {
+            let read = pages.site.read(move |conn| audit_log::page(conn, number.checked_add(1), 1)).await;
+            let found = read.ok().and_then(|entries| entries.into_iter().find(|entry| entry.id == number));
+            notice = found.as_ref().and_then(ended).or_else(|| Some(shown.clone()));
+        }
         Ok(Self { who, csrf, notice, told })
     }
 }
@@ -59,11 +66,27 @@ impl Pages {
 
 /// What a page is told of the action that led to it: which, and with how many days it was done. Free text would let
 /// anybody who makes a link put words on our page.
-pub(super) fn asked(action: Action, done: usize) -> String {
+///
+/// The entry of the audit log tells how it ended, once it has.
+pub(super) fn asked(action: Action, done: usize, entry: i64) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("asked", action.name())
         .append_pair("days", &done.to_string())
+        .append_pair("entry", &entry.to_string())
         .finish()
+}
+
+/// Which entry of the audit log a page is told of.
+fn entry(query: &str) -> Option<i64> {
+    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "entry")?.1.parse().ok()
+}
+
+/// What an entry says of the end of an order whose days are loaded some time later: `Retry: 59 days: 57 loaded, 1
+/// refused, 1 waiting.`; `None` while it has not ended.
+fn ended(entry: &Entry) -> Option<Notice> {
+    let action = Action::by_name(&entry.action).filter(|action| action.loads())?;
+    let counts = entry.outcome.strip_prefix("done: ")?;
+    Some(Notice { done: went_well(&entry.outcome), text: format!("{}: {counts}.", action.label()) })
 }
 
 fn notice(query: &str) -> Option<Notice> {
@@ -88,9 +111,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_says_how_an_order_ended() {
+        let said = |action: &str, outcome: &str| {
+            let entry = Entry {
+                id: 7,
+                at: chrono::NaiveDateTime::default(),
+                who: "ada".to_owned(),
+                action: action.to_owned(),
+                dataset: None,
+                from_day: None,
+                to_day: None,
+                reason: None,
+                outcome: outcome.to_owned(),
+            };
+            ended(&entry).map(|notice| (notice.done, notice.text))
+        };
+        assert_eq!(entry(&asked(Action::Retry, 59, 7)), Some(7));
+        let counts = "59 days: 57 loaded, 1 refused, 1 waiting";
+        assert_eq!(said("retry", &format!("done: {counts}")), Some((false, format!("Retry: {counts}."))));
+        assert_eq!(said("load", "done: 1 day: 1 loaded"), Some((true, "Load: 1 day: 1 loaded.".to_owned())));
+        assert_eq!(
+            (said("load", "accepted: 1 day"), said("skip", "done: 1 day"), said("<b>", "done: x")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
     fn a_page_says_what_was_asked_for_and_no_words_of_others() {
         let said = |query: &str| notice(query).map(|notice| notice.text);
-        assert_eq!(said(&asked(Action::Reload, 1)).as_deref(), Some("1 day will be loaded now."));
+        assert_eq!(said(&asked(Action::Reload, 1, 7)).as_deref(), Some("1 day will be loaded now."));
         assert_eq!(said("asked=skip&days=3").as_deref(), Some("3 days skipped."));
         for other in ["", "asked=skip", "asked=<b>&days=1", "asked=skip&days=call+me", "page=2"] {
             assert_eq!(said(other), None, "{other}");

@@ -84,7 +84,7 @@ impl CellState {
 
 impl Action {
     /// The words on a button.
-    pub(super) fn label(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::CatchUp => "Catch up",
             Self::Load => "Load",

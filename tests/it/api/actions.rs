@@ -241,7 +241,9 @@ fn everything_is_written_down_with_who_and_when(database: &dyn Database) {
     let api = Api::start(&project, database);
     api.done("orders", &json!({"action": "pause", "reason": "the table moves"}));
     api.done("orders", &json!({"action": "skip", "from": "2024-03-01", "to": "2024-03-02"}));
-    api.done("orders", &json!({"action": "load", "from": "2024-03-02"}));
+    let entry = api.done("orders", &json!({"action": "load", "from": "2024-03-02"}))["audit_entry"].clone();
+    let how = format!("select outcome from audit_log where id = {entry}");
+    wait_until("the audit log tells how it ended", || database.line(&how) == "done: 1 day: 1 waiting");
     api.ask("orders", &json!({"action": "catch_up"}));
     api.done("orders", &json!({"action": "resume"}));
     let page = api.get("/api/v1/audit-log?limit=4");
@@ -257,7 +259,7 @@ fn everything_is_written_down_with_who_and_when(database: &dyn Database) {
         [
             "robot|resume|orders|-|-|-|done",
             "robot|catch_up|orders|-|-|-|orders is paused: resume it first, or name the days",
-            "robot|load|orders|2024-03-02|2024-03-02|-|accepted: 1 day",
+            "robot|load|orders|2024-03-02|2024-03-02|-|done: 1 day: 1 waiting",
             "robot|skip|orders|2024-03-01|2024-03-02|-|done: 2 days",
         ]
     );

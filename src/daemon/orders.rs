@@ -1,0 +1,166 @@
+//! Orders under way: the days that persons asked to have loaded, until each of them came to something. What came of all
+//! is for the audit log, which is not written here.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::dataset::DatasetName;
+use crate::day::Day;
+use crate::load_day::{Outcome, Report};
+use crate::plan::Leave;
+use crate::state::State;
+use crate::wording::ended;
+
+/// So many are kept. One of which a day never comes to anything, because older days hold it back, is no reason to keep
+/// more and more.
+const MOST: usize = 1000;
+
+/// Orders under way, oldest first.
+#[derive(Debug, Default)]
+pub struct Orders(Mutex<Vec<Order>>);
+
+#[derive(Debug)]
+struct Order {
+    /// Its entry in the audit log.
+    entry: i64,
+    dataset: DatasetName,
+    /// What came of each day, where something did.
+    days: BTreeMap<Day, Option<&'static str>>,
+    /// The audit log says that it is accepted: it may say how it ended.
+    written: bool,
+}
+
+/// How an order ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EndedOrder {
+    /// Its entry in the audit log.
+    pub entry: i64,
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// What came of its days: `done: 59 days: 57 loaded, 1 refused, 1 waiting`.
+    pub outcome: String,
+}
+
+impl Orders {
+    fn all(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the days of an order from here on; before the daemon is asked for them, so that nothing is missed.
+    pub fn begin(&self, entry: i64, dataset: &DatasetName, days: impl IntoIterator<Item = Day>) {
+        let days: BTreeMap<Day, Option<&str>> = days.into_iter().map(|day| (day, None)).collect();
+        let mut all = self.all();
+        if days.is_empty() {
+            return;
+        }
+        if all.len() >= MOST {
+            all.remove(0);
+        }
+        all.push(Order { entry, dataset: dataset.clone(), days, written: false });
+    }
+
+    /// Notes that the audit log has the order: what it says of its end comes later.
+    pub fn written(&self, entry: i64) {
+        self.all().iter_mut().filter(|order| order.entry == entry).for_each(|order| order.written = true);
+    }
+
+    /// Follows an order no longer: it was turned down.
+    pub fn forget(&self, entry: i64) {
+        self.all().retain(|order| order.entry != entry);
+    }
+
+    /// Hears what came of a day. One that was interrupted, or that the database failed, is tried again.
+    pub fn heard(&self, dataset: &DatasetName, report: &Report) {
+        let word = match &report.outcome {
+            Outcome::Loaded | Outcome::Unchanged => State::Loaded.name(),
+            Outcome::Waiting { .. } => State::Waiting.name(),
+            Outcome::Absent { .. } => State::Absent.name(),
+            Outcome::Failed { .. } => State::Failed.name(),
+            Outcome::Refused { .. } => State::Refused.name(),
+            Outcome::Settled(state) => state.name(),
+            Outcome::Cancelled { .. } => "cancelled",
+            Outcome::Lost | Outcome::Left(Leave::Busy) => "left to another process",
+            Outcome::Left(_) => "left alone",
+            Outcome::Interrupted | Outcome::Database(_) => return,
+        };
+        for order in self.all().iter_mut().filter(|order| order.dataset == *dataset) {
+            order.days.entry(report.day).and_modify(|came| *came = Some(word));
+        }
+    }
+
+    /// True when some order has ended.
+    pub fn may_have_ended(&self) -> bool {
+        self.all().iter().any(Order::is_over)
+    }
+
+    /// Takes the orders of which every day came to something.
+    pub fn take_ended(&self) -> Vec<EndedOrder> {
+        self.all().extract_if(.., |order| order.is_over()).map(EndedOrder::of).collect()
+    }
+}
+
+impl Order {
+    fn is_over(&self) -> bool {
+        self.written && self.days.values().all(Option::is_some)
+    }
+}
+
+impl EndedOrder {
+    fn of(order: Order) -> Self {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for came in order.days.values().flatten() {
+            *counts.entry(came).or_default() += 1;
+        }
+        Self { entry: order.entry, dataset: order.dataset, outcome: ended(counts) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::attempts::Measured;
+
+    fn report(day: &str, outcome: Outcome) -> Report {
+        Report {
+            day: day.parse().unwrap(),
+            attempt: None,
+            taken_over: false,
+            outcome,
+            stays_loaded: false,
+            source_failed: false,
+            bytes: 0,
+            measured: Measured::default(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn an_order_ends_when_each_of_its_days_came_to_something() {
+        let orders = Orders::default();
+        let (name, other): (DatasetName, DatasetName) = ("orders".parse().unwrap(), "returns".parse().unwrap());
+        let days = ["2024-03-01", "2024-03-02", "2024-03-03"];
+        orders.begin(7, &name, days.map(|day| day.parse().unwrap()));
+        let waiting = || Outcome::Waiting { why: String::new(), still: false };
+        orders.heard(&other, &report(days[0], Outcome::Loaded));
+        orders.heard(&name, &report(days[0], Outcome::Loaded));
+        orders.heard(&name, &report(days[1], Outcome::Refused { error: String::new(), first: None }));
+        orders.heard(&name, &report(days[2], Outcome::Interrupted));
+        orders.written(7);
+        assert_eq!(orders.take_ended(), []);
+        orders.heard(&name, &report(days[2], waiting()));
+        let outcome = "done: 3 days: 1 loaded, 1 refused, 1 waiting".to_owned();
+        assert_eq!(orders.take_ended(), [EndedOrder { entry: 7, dataset: name.clone(), outcome }]);
+        assert_eq!(orders.take_ended(), []);
+        // What ended before the audit log has it waits for that.
+        orders.begin(8, &name, [days[0].parse().unwrap()]);
+        orders.heard(&name, &report(days[0], Outcome::Loaded));
+        assert_eq!(orders.take_ended(), []);
+        orders.written(8);
+        assert_eq!(orders.take_ended().len(), 1);
+        orders.begin(9, &name, [days[0].parse().unwrap()]);
+        orders.forget(9);
+        assert!(orders.all().is_empty());
+    }
+}
