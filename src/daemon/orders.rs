@@ -69,7 +69,8 @@ impl Orders {
         self.all().retain(|order| order.entry != entry);
     }
 
-    /// Hears what came of a day. One that was interrupted, or that the database failed, is tried again.
+    /// Hears what came of a day. One that was interrupted, or that the source or the
+    /// database failed, is tried again.
     pub fn heard(&self, dataset: &DatasetName, report: &Report) {
         let word = match &report.outcome {
             Outcome::Loaded | Outcome::Unchanged => State::Loaded.name(),
@@ -81,7 +82,7 @@ impl Orders {
             Outcome::Cancelled { .. } => "cancelled",
             Outcome::Lost | Outcome::Left(Leave::Busy) => "left to another process",
             Outcome::Left(_) => "left alone",
-            Outcome::Interrupted | Outcome::Database(_) => return,
+            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) => return,
         };
         for order in self.all().iter_mut().filter(|order| order.dataset == *dataset) {
             order.days.entry(report.day).and_modify(|came| *came = Some(word));
