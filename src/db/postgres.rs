@@ -134,6 +134,8 @@ pub(super) fn fill_stage<E: From<DbError>>(
     characters: Option<Characters<'_>>,
     feed: Feed<'_, E>,
 ) -> Result<(), E> {
+    // Asked before: after an error the transaction answers nothing more.
+    let is_english = speaks_english(conn);
     let feed = RefCell::new(feed);
     // COPY is given diesel's own error to end with; the feeder's waits here.
     let stopped = RefCell::new(None);
@@ -157,7 +159,7 @@ pub(super) fn fill_stage<E: From<DbError>>(
         None => match copied {
             Ok(_) => Ok(()),
             // The rows were validated: what cannot be read is rather about the database than about them.
-            Err(source) if !speaks_english(conn) => Err(DbError::Unreadable { doing: COPYING, source }.into()),
+            Err(source) if !is_english => Err(DbError::Unreadable { doing: COPYING, source }.into()),
             Err(source) => Err(DbError::Statement { doing: COPYING, source }.into()),
         },
     }
