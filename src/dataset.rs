@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -89,6 +90,10 @@ pub struct SourceSpec {
     pub timeout: Duration,
     /// Where a server may send on to.
     pub redirects: Redirects,
+    /// HTTP: the file that holds user and password.
+    pub user_file: Option<PathBuf>,
+    /// HTTP: the file that holds headers, such as one with a token.
+    pub headers_file: Option<PathBuf>,
     /// What a 403 means.
     pub forbidden: Forbidden,
     /// The files of loaded days among that many newest ones are looked at again at each tick.
@@ -120,6 +125,8 @@ impl SourceSpec {
             zstd_window_log: Self::ZSTD_WINDOW_LOG,
             timeout: Self::TIMEOUT,
             redirects: Redirects::default(),
+            user_file: None,
+            headers_file: None,
             forbidden: Forbidden::Failed,
             recheck_days: 0,
             on_change: OnChange::Ignore,

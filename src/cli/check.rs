@@ -13,6 +13,7 @@ use crate::cli::args::Check;
 use crate::cli::failure::Failure;
 use crate::cli::warnings;
 use crate::dataset::Dataset;
+use crate::day::Day;
 use crate::db::migrate;
 use crate::db::pool::Conn;
 use crate::db::target::{self, Readiness};
@@ -130,13 +131,41 @@ fn reach(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let name = &dataset.name;
-    let day = wanted(dataset, None, None).last().copied().unwrap_or(dataset.schedule.start);
+    let days = wanted(dataset, None, None);
+    let day = days.last().copied().unwrap_or(dataset.schedule.start);
     let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
     match looked {
         Ok(Looked::File(info)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
-        Ok(Looked::NotThere { url, why }) => fine(&format!("{name}: {url} answers: {why}")),
+        Ok(Looked::NotThere { url, why }) => {
+            fine(&format!("{name}: {url} answers: {why}"))?;
+            any_file(app, dataset, &days, runtime)
+        }
         Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
     }
+}
+
+/// How many wanted days are looked at, the newest among them, before it is said that none has a file.
+const LOOKS: usize = 10;
+
+/// Says it where the newest wanted day is not the only one without a file: then the URL is more likely wrong than the
+/// file late. Looked at are the newest days and the first.
+fn any_file(app: &App, dataset: &Dataset, days: &[Day], runtime: &tokio::runtime::Handle) -> Result<(), Failure> {
+    let Some((_, older)) = days.split_last().filter(|(_, older)| !older.is_empty()) else { return Ok(()) };
+    let name = &dataset.name;
+    let newest = older.iter().skip(1).rev().take(LOOKS - 2);
+    for day in newest.chain(older.first()) {
+        match Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(*day, runtime)) {
+            Ok(Looked::NotThere { .. }) => {}
+            // The newest day was answered for, so what is wrong with this one is its own: something is there.
+            Ok(Looked::File(_)) | Err(_) => return Ok(()),
+        }
+    }
+    let of = match days.len() {
+        number if number > LOOKS => format!("{LOOKS} of its {number} wanted days were looked at, and none"),
+        number => format!("none of its {number} wanted days"),
+    };
+    let warning = format!("warning  {name}: {of} has a file; check source.url and schedule.start\n");
+    super::print(&warning).map(drop)
 }
 
 /// What was found in a sample.

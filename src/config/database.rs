@@ -68,7 +68,7 @@ fn first_of(folders: &Path) -> &Path {
 }
 
 /// The file's text, without the line end that editors add, from the main file's folder or the service manager's.
-fn read_file(name: &str, folder: &Path, credentials: Option<&Path>) -> Result<(PathBuf, String), String> {
+pub(super) fn read_file(name: &str, folder: &Path, credentials: Option<&Path>) -> Result<(PathBuf, String), String> {
     let places: Vec<PathBuf> =
         [Some(folder), credentials].into_iter().flatten().map(|place| place.join(name)).collect();
     let Some(path) = places.iter().find(|path| path.is_file()) else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::{Map, Value, ValueKind};
 
 use super::checks;
+use super::database;
 use super::nearest::did_you_mean;
 use super::policy;
 use super::report::Report;
@@ -20,6 +21,7 @@ use crate::dataset::{
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
 use crate::scheduler;
+use crate::source;
 use crate::zone::Zone;
 
 /// The column of the day unless the dataset names another.
@@ -41,7 +43,7 @@ pub(super) fn read(
     let name =
         stem.parse::<DatasetName>().map_err(|message| report.file(format!("its name, {stem:?}, {message}"))).ok();
     let mut file = Section::root(report, table);
-    let source = source(file.section("source"), folder);
+    let source = source(file.section("source"), folder, report);
     let schedule = schedule(file.section("schedule"));
     let csv = csv(file.section("csv"));
     let mut target_section = file.section("target");
@@ -68,7 +70,7 @@ pub(super) fn read(
 }
 
 /// The keys that mean something for some kinds of source only.
-const ONLY_FOR: [(&str, &[&str]); 7] = [
+const ONLY_FOR: [(&str, &[&str]); 9] = [
     ("anonymous", &["s3", "gs", "az"]),
     ("region", &["s3"]),
     ("endpoint", &["s3"]),
@@ -76,9 +78,11 @@ const ONLY_FOR: [(&str, &[&str]); 7] = [
     ("path_style", &["s3"]),
     ("timeout", &["s3", "gs", "az", "http", "https"]),
     ("redirects", &["gs", "az", "http", "https"]),
+    ("user_file", &["http", "https"]),
+    ("headers_file", &["http", "https"]),
 ];
 
-fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
+fn source(mut section: Section, folder: &Path, report: &Report) -> Option<SourceSpec> {
     let written = section.required("url", some_text);
     let url = written
         .as_deref()
@@ -110,6 +114,20 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
     let timeout = section.read("timeout", duration("1s", "1d")).unwrap_or(SourceSpec::TIMEOUT);
     let redirects = [("same-host", Redirects::SameHost), ("any", Redirects::Any)];
     let redirects = section.read("redirects", choice(&redirects)).unwrap_or_default();
+    let secret = |check: fn(&str) -> Result<(), String>| {
+        move |value: &Value| {
+            let name = some_text(value)?;
+            if name.contains([':', ' ']) {
+                return Err(
+                    "is not the name of a file: write the secret into a file, and that file's name here".to_owned()
+                );
+            }
+            let (path, text) = database::read_file(&name, folder, report.credentials())?;
+            check(&text).map(|()| path)
+        }
+    };
+    let user_file = section.read("user_file", secret(source::check_user));
+    let headers_file = section.read("headers_file", secret(source::check_headers));
     let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
     let zstd_window_log = section.read("zstd_window_log", integer(10, 31)).unwrap_or(SourceSpec::ZSTD_WINDOW_LOG);
     let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
@@ -128,6 +146,8 @@ fn source(mut section: Section, folder: &Path) -> Option<SourceSpec> {
         zstd_window_log,
         timeout,
         redirects,
+        user_file,
+        headers_file,
         forbidden,
         recheck_days,
         on_change,

@@ -23,6 +23,11 @@ impl<'a> Report<'a> {
         Self { file, environment, problems: RefCell::default() }
     }
 
+    /// The folder of the service manager's credentials.
+    pub(super) fn credentials(&self) -> Option<&'a Path> {
+        self.environment.path("CREDENTIALS_DIRECTORY")
+    }
+
     /// Where a key was set: a variable's name, or the file.
     pub(super) fn origin(&self, key: &str, value: Option<&Value>) -> String {
         match value {
@@ -96,6 +101,12 @@ pub(super) fn shown(key: &str, value: &ValueKind) -> String {
     match value {
         _ if key == "database" || key == "database.url" => "***".to_owned(),
         ValueKind::String(text) if key == "database.url_file" && text.contains("://") => "***".to_owned(),
+        // The secret itself, where the name of its file should be.
+        ValueKind::String(text)
+            if ["source.user_file", "source.headers_file"].contains(&key) && text.contains([':', ' ']) =>
+        {
+            "***".to_owned()
+        }
         ValueKind::String(text) => shown_text(text),
         ValueKind::Table(_) => "{...}".to_owned(),
         ValueKind::Array(values) => {
@@ -141,5 +152,9 @@ mod tests {
         }
         assert_eq!(shown_text(&"x".repeat(100)).len(), 82);
         assert_eq!(shown("database.url", &ValueKind::I64(1)), "***");
+        let text = |text: &str| ValueKind::String(text.to_owned());
+        assert_eq!(shown("source.user_file", &text("me:hush")), "***");
+        assert_eq!(shown("source.headers_file", &text("Bearer hush")), "***");
+        assert_eq!(shown("source.headers_file", &text("orders.headers")), "\"orders.headers\"");
     }
 }

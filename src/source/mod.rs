@@ -9,6 +9,7 @@ mod decompress;
 mod error;
 mod local;
 mod location;
+mod login;
 mod mask;
 mod object;
 mod reader;
@@ -251,6 +252,22 @@ async fn until<T>(
         done = work => done,
         () = end => Err(SourceError::BrokenOff),
     }
+}
+
+/// Why a text cannot be the content of a `source.user_file`, without showing it.
+///
+/// # Errors
+/// The reason, to be read after the file's name.
+pub fn check_user(text: &str) -> Result<(), String> {
+    login::user(text).map(drop)
+}
+
+/// Why a text cannot be the content of a `source.headers_file`, without showing it.
+///
+/// # Errors
+/// The reason, to be read after the file's name.
+pub fn check_headers(text: &str) -> Result<(), String> {
+    login::lines(text).map(drop)
 }
 
 /// Where a dataset's files are, as a template fit to be shown: user, password and the values of a query are masked.

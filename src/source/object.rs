@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine as _;
 use bytes::{Buf as _, Bytes};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
@@ -14,10 +13,7 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
-use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, GetResult, HeaderMap, HeaderValue, ObjectMeta, ObjectStore, RetryConfig,
-};
-use percent_encoding::percent_decode_str;
+use object_store::{BackoffConfig, ClientOptions, GetOptions, GetResult, ObjectMeta, ObjectStore, RetryConfig};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
@@ -28,7 +24,7 @@ use super::error::Answer;
 use super::location::{Cloud, Location};
 use super::reader::Stored;
 use super::s3::{self, denied};
-use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile};
+use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, login};
 use crate::dataset::{Forbidden, SourceSpec};
 
 /// So many pieces wait for the reader; a piece is at most about 400 KiB, mostly far less.
@@ -174,7 +170,8 @@ impl Objects {
         match location {
             Location::File(..) => Err(bad("is a local file".to_owned())),
             Location::Web(url) => {
-                Ok(Asking { place: (self.web(url).map_err(bad)?, Path::ROOT), s3: None, credential: None })
+                let request = |why| SourceError::Request { url: location.shown(), why, temporary: false };
+                Ok(Asking { place: (self.web(url).map_err(request)?, Path::ROOT), s3: None, credential: None })
             }
             Location::Object { cloud, bucket, key } => {
                 let path = Path::parse(key).map_err(|error| bad(error.to_string()))?;
@@ -246,10 +243,7 @@ impl Objects {
     /// A store of its own for each URL, since only so is the query kept; the connections behind it are shared.
     fn web(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
         let (mut url, allow_http) = (url.clone(), url.scheme() == "http");
-        let mut headers = HeaderMap::new();
-        if let Some(header) = basic_auth(&mut url) {
-            headers.insert(reqwest::header::AUTHORIZATION, header);
-        }
+        let headers = login::headers(&mut url, &self.spec).map_err(|error| error.to_string())?;
         let connector = self.connector(allow_http).map_err(|error| error.to_string())?.for_web(headers);
         let builder = HttpBuilder::new().with_url(url).with_client_options(self.client(allow_http));
         let store = builder.with_retry(self.retry()).with_http_connector(connector).build();
@@ -350,22 +344,6 @@ fn grant(location: &Location) -> String {
 fn file_info(url: String, meta: &ObjectMeta) -> FileInfo {
     let bytes = (meta.size != UNKNOWN_SIZE).then_some(meta.size);
     FileInfo { url, etag: meta.e_tag.clone(), bytes, modified: meta.last_modified }
-}
-
-/// Takes user and password out of a URL and makes the header of them.
-fn basic_auth(url: &mut Url) -> Option<HeaderValue> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
-    plain.push(b':');
-    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
-    // Both are possible for every URL that has a host, as those of the web do.
-    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// A body on its way: a task receives it, a blocking thread reads it. Dropping it ends the task.

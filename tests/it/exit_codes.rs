@@ -1,7 +1,7 @@
 //! Each exit code, reached once, and what a user sees of the smaller commands.
 
 use crate::support::Database;
-use crate::support::project::{Orders, Project, Ran};
+use crate::support::project::{Orders, Project, Ran, nightly};
 use crate::support::sqlite::SqliteDatabase;
 
 /// A project with a day that loads, one that waits, one that is refused and one that fails, in that order.
@@ -44,6 +44,29 @@ fn every_exit_code_says_what_it_promises() {
         let mut command = project.command(arguments);
         let ran = Ran::of(command.env("DAYFILL__DATABASE__URL", "postgres://127.0.0.1:1/nowhere"));
         assert_eq!(ran.code, 6, "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_check_says_when_no_wanted_day_has_a_file() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let check = |first: &str, source: &str| {
+        let schedule = nightly(first, "2024-03-31");
+        project.orders(&Orders { source: source.to_owned(), schedule, ..Orders::default() });
+        project.exit(0, &["check"]).stdout
+    };
+    let elsewhere = "url = \"days/of-{day}.csv\"";
+    let none = "warning  orders: none of its 3 wanted days has a file; check source.url and schedule.start\n";
+    assert!(check("2024-03-29", elsewhere).ends_with(none));
+    let many = "warning  orders: 10 of its 31 wanted days were looked at, and none has a file; check ";
+    let said = check("2024-03-01", elsewhere);
+    assert!(said.contains(many), "{said}");
+    // The first day's is found, and one day that is waited for is no news.
+    project.day("2024-03-01", "a,1,x\n");
+    for (first, source) in [("2024-03-01", "url = \"days/{day}.csv\""), ("2024-03-31", elsewhere)] {
+        let said = check(first, source);
+        assert!(!said.contains("warning"), "{said}");
     }
 }
 

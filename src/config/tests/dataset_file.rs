@@ -85,3 +85,30 @@ fn a_local_source_may_settle_and_a_public_bucket_be_read_unsigned() {
     assert_eq!(config.datasets[0].source.settle, Duration::from_secs(30));
     assert!(config.datasets[1].source.anonymous);
 }
+
+#[test]
+fn a_web_source_takes_user_and_headers_from_files() {
+    let web = |keys: &str| GOOD.replace("s3://bucket/{day}.csv\"", &format!("https://h/{{day}}.csv\"\n{keys}"));
+    let good = web("user_file = \"user\"\nheaders_file = \"headers\"");
+    let folder = Folder::new("")
+        .write("user", "me:hush\n")
+        .write("credentials/headers", "Authorization: Bearer hush\n")
+        .write("datasets/a.toml", &good);
+    let credentials = folder.0.path().join("credentials");
+    let config = folder.load([("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]).unwrap();
+    let source = &config.datasets[0].source;
+    assert_eq!(source.headers_file, Some(credentials.join("headers")));
+    assert!(source.user_file.as_ref().unwrap().ends_with("user"));
+    for (keys, problem) in [
+        ("user_file = \"me:hush\"", "source.user_file = ***: is not the name of a file"),
+        ("headers_file = \"Bearer hush\"", "source.headers_file = ***: is not the name of a file"),
+        ("user_file = \"nowhere\"", "source.user_file = \"nowhere\": is not there (looked for "),
+        ("user_file = \"wrong\"", "source.user_file = \"wrong\": is not one line of user:password"),
+        ("headers_file = \"wrong\"", "source.headers_file = \"wrong\": has no \"Name: value\" in line 1"),
+    ] {
+        let folder =
+            Folder::new("").write("user", "me:hush\n").write("wrong", "hush\n").write("datasets/a.toml", &web(keys));
+        let problems = folder.problems([]);
+        assert!(problems.contains(problem) && !problems.contains("hush"), "{keys}: {problems}");
+    }
+}

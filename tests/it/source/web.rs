@@ -45,6 +45,30 @@ fn a_file_is_read_with_its_query_and_its_user() {
 }
 
 #[test]
+fn user_and_headers_come_from_files_that_are_read_each_time() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (user, headers) = (folder.path().join("user"), folder.path().join("headers"));
+    std::fs::write(&user, "me:p@ss\n").unwrap();
+    let server = serve(&[|| whole("id\n")]);
+    let mut spec = spec(&format!("{}/{{day}}.csv", server.url()));
+    spec.user_file = Some(user);
+    assert_eq!(Asked::new(&spec).read().unwrap().text, b"id\n");
+    assert_eq!(server.seen()[0].authorization.as_deref(), Some("Basic bWU6cEBzcw=="));
+    spec.headers_file = Some(headers.clone());
+    let asked = Asked::new(&spec);
+    for token in ["Bearer old", "Bearer new"] {
+        std::fs::write(&headers, format!("Authorization: {token}\n")).unwrap();
+        asked.read().unwrap();
+        assert_eq!(server.seen().pop().unwrap().authorization.as_deref(), Some(token));
+    }
+    std::fs::write(&headers, "hush\n").unwrap();
+    assert_has(&asked.error(), &["headers has no \"Name: value\" in line 1"]);
+    assert!(!asked.error().contains("hush"));
+    std::fs::remove_file(&headers).unwrap();
+    assert_has(&asked.error(), &["headers cannot be read"]);
+}
+
+#[test]
 fn no_message_holds_a_secret() {
     let answers: [fn() -> Response<Body>; 4] =
         [|| status(401, "who?"), || status(403, "no"), || status(400, "what?"), || status(500, "oh")];
