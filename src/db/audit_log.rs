@@ -8,6 +8,7 @@ use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
 use crate::day::DayRange;
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::audit_log;
@@ -73,6 +74,7 @@ struct NewEntry<'a> {
 /// A [`DbError`]; it must not be done then.
 pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
     let Deed { who, action, dataset, days, reason } = deed;
+    let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
     let entry = NewEntry {
         at: conn.now()?,
         who,
@@ -80,7 +82,7 @@ pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
         dataset: dataset.map(DatasetName::as_str),
         from_day: days.map(|days| days.from.date()),
         to_day: days.map(|days| days.to.date()),
-        reason,
+        reason: reason.as_deref(),
         outcome: BEGUN,
     };
     on!(conn, c => diesel::insert_into(audit_log::table).values(&entry).returning(audit_log::id).get_result(c))
@@ -92,6 +94,7 @@ pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
 /// # Errors
 /// A [`DbError`]; the entry says [`BEGUN`] for good then.
 pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
+    let outcome = Texts::default().storable(conn, outcome.to_owned())?;
     let entry = audit_log::table.find(id);
     on!(conn, c => diesel::update(entry).set(audit_log::outcome.eq(outcome)).execute(c))
         .doing("writing the audit log")

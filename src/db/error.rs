@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
+use crate::wording::printable;
+
 /// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
 /// hold values of rows, so that they may be logged; [`DbError::in_full`] is for where values may be shown.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,9 @@ pub(super) const CONSTRAINTS: &str = "checking the target's deferred constraints
 pub(super) const COUNTING: &str = "counting staged rows";
 pub(super) const COMPUTING: &str = "computing rows.where and rows.derive";
 pub(super) const DOUBLES: &str = "looking for doubled keys";
+
+/// How many bytes of the database's words are kept: DETAIL may show a whole row.
+const MAX_WORDS: usize = 2_000;
 
 /// What is done with a day's rows: an error of these may be a row's fault, and its message may hold a row's values.
 /// All other statements are about dayfill's own tables, where no row of a file can be wrong.
@@ -225,7 +230,7 @@ impl DbError {
     pub fn in_full(&self) -> String {
         match self {
             Self::Statement { doing, source } | Self::Unreadable { doing, source } => {
-                format!("{doing}: {}", words(source))
+                format!("{doing}: {}", printable(&words(source), MAX_WORDS))
             }
             other => other.to_string(),
         }

@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::paused_datasets;
@@ -46,7 +47,8 @@ pub fn of(conn: &mut Conn, dataset: &DatasetName) -> Result<Option<Paused>, DbEr
 /// # Errors
 /// A [`DbError`]; it is not paused then.
 pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str, reason: Option<&str>) -> Result<bool, DbError> {
-    let (dataset, reason) = (dataset.to_string(), reason.map(ToOwned::to_owned));
+    let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
+    let dataset = dataset.to_string();
     let paused = Paused { dataset, at: conn.now()?, who: who.to_owned(), reason };
     let inserted = on!(conn, c => diesel::insert_into(paused_datasets::table)
         .values(&paused)

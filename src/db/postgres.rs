@@ -4,22 +4,26 @@ use std::cell::RefCell;
 use std::io::Write;
 
 use chrono::NaiveDateTime;
-use diesel::connection::SimpleConnection;
 use diesel::pg::CopyTarget;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{BigInt, Bool, Text, Timestamp};
 use diesel::{PgConnection, pg::Pg};
 
-use crate::column::{ColumnType, TableName};
-use crate::db::error::{COPYING, DbError, SQLSTATE};
+use crate::column::ColumnType;
+use crate::db::error::{COPYING, DbError};
 use crate::db::stage::{Characters, Feed, RowSink};
 use crate::db::statements::Dialect;
 use crate::validate::{Reject, Row};
 
 mod catalog;
+mod constraints;
+mod messages;
 
 pub(super) use catalog::{comparing_as_target, find_target};
+pub(super) use constraints::{check_deferred, constrained_columns, lengths, refers_to_itself};
+use messages::speaks_english;
+pub(super) use messages::{can_report_codes, foreign_language, run_coded, speak_english};
 
 /// How PostgreSQL says what both databases can.
 pub(super) const DIALECT: Dialect = Dialect {
@@ -218,148 +222,6 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-}
-
-#[derive(QueryableByName)]
-struct Name {
-    #[diesel(sql_type = Text)]
-    name: String,
-}
-
-/// What `lc_messages` begins with where messages are English.
-const ENGLISH: &str = "^(c|posix|en|english)($|[._@])";
-
-/// Has the server speak English in this session, where the role may choose: dayfill reads its messages.
-pub(super) fn speak_english(conn: &mut PgConnection) {
-    // Where it may not, errors are told apart by their SQLSTATE as far as it can be had; see `foreign_language`.
-    drop(conn.batch_execute(&format!(
-        "select set_config('lc_messages', 'C', false) where current_setting('lc_messages') !~* '{ENGLISH}'"
-    )));
-}
-
-fn speaks_english(conn: &mut PgConnection) -> bool {
-    let asked = format!("select current_setting('lc_messages') ~* '{ENGLISH}' as flag");
-    // Who does not answer is gone, which the error says in any language.
-    diesel::sql_query(asked).get_result(conn).map_or(true, |it: Flag| it.flag)
-}
-
-/// The language of the server's messages and the session's role, where that is not English.
-pub(super) fn foreign_language(conn: &mut PgConnection) -> QueryResult<Option<(String, String)>> {
-    let found: Vec<Language> = diesel::sql_query(format!(
-        "select current_setting('lc_messages') as language, quote_ident(current_user) as role \
-         where current_setting('lc_messages') !~* '{ENGLISH}'"
-    ))
-    .load(conn)?;
-    Ok(found.into_iter().next().map(|found| (found.language, found.role)))
-}
-
-#[derive(QueryableByName)]
-struct Language {
-    #[diesel(sql_type = Text)]
-    language: String,
-    #[diesel(sql_type = Text)]
-    role: String,
-}
-
-/// True when the session may run anonymous blocks, whose errors can tell their SQLSTATE.
-pub(super) fn can_report_codes(conn: &mut PgConnection) -> QueryResult<bool> {
-    let can: Flag = diesel::sql_query(
-        "select exists (select from pg_language where lanname = 'plpgsql' and has_language_privilege(oid, 'usage')) \
-         as flag",
-    )
-    .get_result(conn)?;
-    Ok(can.flag)
-}
-
-/// Runs a statement, and another after it, in a block that puts the SQLSTATE of an error before its message: diesel
-/// does not hand it out, and messages may be in any language. The number of rows that the first one touched.
-pub(super) fn run_coded(conn: &mut PgConnection, sql: &str, then: Option<&str>) -> QueryResult<i64> {
-    // Text of the dataset stands in the statement: it cannot end a quotation that it cannot guess.
-    let quote = format!("$q{}$", uuid::Uuid::new_v4().simple());
-    let then = then.map(|then| format!("{then};")).unwrap_or_default();
-    conn.batch_execute(&format!(
-        "do {quote} declare touched bigint; state text; words text; detailed text; hinted text; col text; con text; \
-         tab text; begin execute {inner}{sql}{inner}; get diagnostics touched = row_count; {then} \
-         perform set_config('dayfill.touched', touched::text, true); \
-         exception when query_canceled or assert_failure or others then get stacked diagnostics \
-         state = returned_sqlstate, words = message_text, detailed = pg_exception_detail, \
-         hinted = pg_exception_hint, col = column_name, con = constraint_name, tab = table_name; \
-         raise exception using errcode = state, message = '{SQLSTATE}' || state || ': ' || words, \
-         detail = coalesce(detailed, ''), hint = coalesce(hinted, ''), column = coalesce(col, ''), \
-         constraint = coalesce(con, ''), table = coalesce(tab, ''); end {quote}",
-        inner = quote.replace("$q", "$s"),
-    ))?;
-    let touched: Number =
-        diesel::sql_query("select current_setting('dayfill.touched')::bigint as number").get_result(conn)?;
-    Ok(touched.number)
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// The statement that holds the table's own deferred constraints against its rows; `None` when it has none. Those of
-/// other tables that refer to it stay deferred.
-pub(super) fn check_deferred(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<String>> {
-    let names: Vec<Name> = diesel::sql_query(
-        "select distinct format('%I.%I', n.nspname, k.conname) as name \
-         from pg_constraint k join pg_namespace n on n.oid = k.connamespace \
-         where k.conrelid = to_regclass($1) and k.condeferrable",
-    )
-    .bind::<Text, _>(table.quoted())
-    .load(conn)?;
-    let names: Vec<String> = names.into_iter().map(|found| found.name).collect();
-    Ok((!names.is_empty()).then(|| format!("set constraints {} immediate", names.join(", "))))
-}
-
-/// True when rows of the table refer to rows of the table.
-pub(super) fn refers_to_itself(conn: &mut PgConnection, table: &TableName) -> QueryResult<bool> {
-    let found: Flag = diesel::sql_query(
-        "select exists (select from pg_constraint where contype = 'f' and conrelid = to_regclass($1) \
-         and confrelid = conrelid) as flag",
-    )
-    .bind::<Text, _>(table.quoted())
-    .get_result(conn)?;
-    Ok(found.flag)
-}
-
-/// The columns of one of the table's constraints.
-pub(super) fn constrained_columns(
-    conn: &mut PgConnection,
-    table: &TableName,
-    constraint: &str,
-) -> QueryResult<Vec<String>> {
-    let names: Vec<Name> = diesel::sql_query(
-        "select a.attname::text as name from pg_constraint k \
-         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey) \
-         where k.conrelid = to_regclass($1) and k.conname = $2 order by array_position(k.conkey, a.attnum)",
-    )
-    .bind::<Text, _>(table.quoted())
-    .bind::<Text, _>(constraint)
-    .load(conn)?;
-    Ok(names.into_iter().map(|found| found.name).collect())
-}
-
-#[derive(QueryableByName)]
-struct Length {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = BigInt)]
-    longest: i64,
-}
-
-/// How many characters those columns of the table hold whose type says so.
-pub(super) fn lengths(conn: &mut PgConnection, table: &TableName) -> QueryResult<Vec<(String, usize)>> {
-    let lengths: Vec<Length> = diesel::sql_query(
-        "select attname::text as name, (atttypmod - 4)::bigint as longest from pg_attribute \
-         where attrelid = to_regclass($1) and attnum > 0 and atttypmod > 4 \
-         and atttypid in ('character varying'::regtype, 'character'::regtype)",
-    )
-    .bind::<Text, _>(table.quoted())
-    .load(conn)?;
-    Ok(lengths.into_iter().map(|found| (found.name, usize::try_from(found.longest).unwrap_or(usize::MAX))).collect())
 }
 
 #[cfg(test)]

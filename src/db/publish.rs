@@ -185,8 +185,10 @@ fn write_target(
     };
     let accepted = signed(staged.counts.read - staged.counts.rejected);
     let statements = conn.statements(staged.dataset);
-    let filters = staged.dataset.rows.filter.is_some();
-    let passed = if filters { count(conn, &statements.count(day))? } else { accepted };
+    // Counted by the filter, not by what the target took: a trigger may keep rows out. Where it took all, all passed.
+    let is_sure =
+        staged.dataset.rows.filter.is_none() || (written == accepted && staged.dataset.target.mode == Mode::ReplaceDay);
+    let passed = if is_sure { accepted } else { count(conn, &statements.count(day))? };
     // Rows that were there already count too in the other modes, and the insert does not tell of them.
     let loaded = if staged.dataset.target.mode == Mode::ReplaceDay { written } else { passed };
     Ok(Written { passed, loaded })

@@ -11,6 +11,7 @@ use crate::db::error::{COMPUTING, DbError, Doing};
 use crate::db::halving::Lines;
 use crate::db::pool::{Conn, on};
 use crate::validate::{Reject, shown};
+use crate::wording::printable;
 
 /// How many bytes of the database's words are kept: DETAIL may show the whole row.
 const MAX_WORDS: usize = 1_000;
@@ -80,12 +81,7 @@ fn staged_value(conn: &mut Conn, dataset: &Dataset, line: i64, column: &Identifi
 }
 
 fn cut(error: &DbError) -> String {
-    let mut words = error.words();
-    if words.len() > MAX_WORDS {
-        words.truncate(words.floor_char_boundary(MAX_WORDS));
-        words.push('…');
-    }
-    words
+    printable(&error.words(), MAX_WORDS)
 }
 
 /// The columns that the error itself names. PostgreSQL names one in a field, or several in DETAIL, which in every

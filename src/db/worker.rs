@@ -15,6 +15,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::db::cancellation::{self, LOOKS_EVERY};
+use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Database, on};
 use crate::db::schema::{processed_days, workers};
@@ -273,6 +274,8 @@ fn beat(
     refused_config: Option<&str>,
     lease: Duration,
 ) -> Result<(), DbError> {
+    let refused_config =
+        refused_config.map(|problems| Texts::default().storable(conn, problems.to_owned())).transpose()?;
     conn.transaction(|conn| {
         // A beat must not wait for a standby: it would hold the rows of days meanwhile, which publishing wants.
         conn.commit_in_background()?;
@@ -282,7 +285,7 @@ fn beat(
             on!(conn, c => diesel::update(ours).set(processed_days::lease_until.eq(now + lease)).execute(c))
                 .doing("extending the lease")?;
         }
-        let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(refused_config));
+        let seen = (workers::heartbeat_at.eq(now), workers::refused_config.eq(&refused_config));
         on!(conn, c => diesel::update(workers::table.find(id)).set(seen).execute(c))
             .doing("noting the heartbeat")
             .map(drop)

@@ -50,7 +50,7 @@ pub struct AttemptStatus {
     pub rows_filtered: Option<i64>,
     /// Rows that could not be taken.
     pub rows_rejected: Option<i64>,
-    /// Rows that passed.
+    /// Rows that passed and, with `replace_day`, that the target took.
     pub rows_loaded: Option<i64>,
     /// What went wrong.
     pub error: Option<String>,

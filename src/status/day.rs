@@ -27,7 +27,7 @@ pub struct DayStatus {
     pub rows_filtered: Option<i64>,
     /// Rows that could not be taken.
     pub rows_rejected: Option<i64>,
-    /// Rows that passed.
+    /// Rows that passed and, with `replace_day`, that the target took.
     pub rows_loaded: Option<i64>,
     /// The file that was loaded or last looked for.
     pub source_url: Option<String>,

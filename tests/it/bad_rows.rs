@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use diesel::connection::SimpleConnection;
+
 use crate::support::postgres::TestPostgres;
 use crate::support::project::{Orders, Project, Ran, states};
-use crate::support::{Database, on_both};
+use crate::support::{Database, on_both, wait_until};
 
 on_both! {
     a_row_that_breaks_a_constraint_is_rejected_and_the_others_are_loaded
@@ -231,6 +233,7 @@ fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
         assert_eq!(database.line("select count(*) from rejected_rows"), "0");
         let error = database.line("select error from load_attempts");
         assert!(error.contains("append with tool x") && error.ends_with("; hint: Ask ops."), "{error}");
+        assert!(project.succeed(&["status"]).stdout.contains("; hint: Ask ops."));
         assert_eq!(database.line("select attempts, state from processed_days"), "1|failed");
     } else {
         project.exit(4, &["load", "2024-03-01"]);
@@ -296,4 +299,35 @@ fn a_day_without_a_partition_waits_for_it() {
     database.execute("create table orders_2 partition of orders for values from ('2024-03-02') to ('2024-03-03')");
     project.succeed(&["load", "2024-03-02"]);
     assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|loaded"]);
+}
+
+#[test]
+fn a_deadlock_with_another_session_costs_no_attempt() {
+    let database = TestPostgres::database();
+    target(&database, "", "");
+    // Each row written takes the lock of its amount, in the order of the rows.
+    database.execute(
+        "create table locks (n bigint primary key); insert into locks values (1), (2); \
+         create function take() returns trigger language plpgsql as $$ begin \
+         perform n from locks where n = new.amount for update; return new; end $$; \
+         create trigger take before insert on orders for each row execute function take()",
+    );
+    let project = Project::new(&database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\nb,2,x\n");
+    let mut other = database.connect();
+    // The load is the one that the server ends: the other waits for a deadlock for longer.
+    let locks = "set deadlock_timeout = '1h'; begin; select n from locks where n = 2 for update";
+    other.batch_execute(locks).unwrap();
+    let load = project.start(&["load", "2024-03-01"]);
+    let waits = "select count(*) from pg_locks l join pg_stat_activity a using (pid) \
+                 where not l.granted and a.datname = current_database()";
+    wait_until("the load waits for the second row", || database.line(waits) == "1");
+    let other = std::thread::spawn(move || other.batch_execute("select n from locks where n = 1 for update; commit"));
+    let ran = load.wait_with_output().unwrap();
+    other.join().unwrap().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(6) && said.contains("deadlock detected"), "{said}");
+    assert_eq!(database.lines("select outcome from load_attempts"), ["database"]);
+    project.succeed(&["load", "2024-03-01"]);
+    assert_eq!(states(&database), ["2024-03-01|loaded"]);
 }

@@ -64,7 +64,13 @@ pub(super) fn one_loading(flight: &Flight) -> Loading {
 /// The counts of a day's file, where rows were counted.
 pub(super) fn rows(day: &DayStatus) -> Option<RowCounts> {
     let number = |count: Option<i64>| count.unwrap_or(0).unsigned_abs();
+    let kept_out = |read: i64, loaded: i64| {
+        let told = day.rows_filtered.unwrap_or(0) + day.rows_rejected.unwrap_or(0) + loaded;
+        (read - told).max(0).unsigned_abs()
+    };
     day.rows_read.map(|read| RowCounts {
+        // A refused file has no loaded rows, and nothing to keep out.
+        kept_out: day.rows_loaded.map_or(0, |loaded| kept_out(read, loaded)),
         read: read.unsigned_abs(),
         filtered: number(day.rows_filtered),
         rejected: number(day.rows_rejected),

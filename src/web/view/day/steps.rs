@@ -51,6 +51,9 @@ pub(super) fn counted(_: &Frame, page: &DayPage) -> Option<Markup> {
                 b { (number(rows.read)) " read" }
                 @for (class, what, word, count) in &parts { span { i.key.(class) {} (of(*count, what)) " " (word) } }
             }
+            @if rows.kept_out > 0 {
+                p { b { (of(rows.kept_out, "row")) } " kept out by a trigger or a rule of the target" }
+            }
         },
     ))
 }

@@ -60,8 +60,10 @@ pub struct RowCounts {
     pub filtered: u64,
     /// Rows that could not be taken.
     pub rejected: u64,
-    /// Rows that passed.
+    /// Rows that passed, and that the target took.
     pub loaded: u64,
+    /// Rows that passed, and that a trigger or a rule of the target kept out.
+    pub kept_out: u64,
 }
 
 /// A step of the last attempt.

@@ -58,9 +58,11 @@ fn measure(day: Day, state: CellState) -> Measure {
     let (filtered, good) = (50 + noise(number + 2) % 20, 1_120 + noise(number + 3) % 60);
     let rows = match state {
         CellState::Stored(State::Loaded) | CellState::WithRejects => {
-            Some(RowCounts { read: filtered + rejected + good, filtered, rejected, loaded: good })
+            Some(RowCounts { read: filtered + rejected + good, filtered, rejected, loaded: good, kept_out: 0 })
         }
-        CellState::Stored(State::Refused) => Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0 }),
+        CellState::Stored(State::Refused) => {
+            Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0, kept_out: 0 })
+        }
         _ => None,
     };
     Measure { day, state, rows, duration_ms: loaded.then(|| 38 + noise(number + 4) % 40) }

@@ -80,7 +80,7 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
         actions: vec![Action::Retry, Action::Load, Action::Skip, Action::Forget],
         loading: None,
         steps: steps(t, Some(Step::Audit), ["245,913 bytes", "1,208 rows", "too many rejected rows", ""]),
-        rows: Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0 }),
+        rows: Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0, kept_out: 0 }),
         file: File {
             url: Some(t.text("s3://alg-data-public/2026-11-13.csv")),
             etag: Some(t.text("\"98e1b3-660f80c3b9108-344be\"")),
@@ -126,7 +126,7 @@ pub(in crate::web::view::tests) fn loaded(t: &Texts) -> DayPage {
         note: Some(t.text("loaded by hand after the move")),
         actions: vec![Action::Reload, Action::Forget],
         steps: steps(t, None, ["245,913 bytes", "1,208 rows", "4 of 4 limits kept", "1,144 rows"]),
-        rows: Some(RowCounts { read: 1_208, filtered: 60, rejected: 4, loaded: 1_144 }),
+        rows: Some(RowCounts { read: 1_208, filtered: 60, rejected: 4, loaded: 1_144, kept_out: 0 }),
         attempts: vec![attempt(t, 1, 1, Some("loaded"), None)],
         next: Some(day("2026-11-13")),
         previous: Some(day("2026-11-11")),
