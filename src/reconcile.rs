@@ -187,7 +187,10 @@ const MOST_LINES: usize = 20;
 
 /// Days whose files were not there, by state and why, where there are so many days that a line each would bury all
 /// other lines; they get a line per run in the end.
-struct NoFile(Option<Mutex<BTreeMap<(Level, String), Vec<Day>>>>);
+struct NoFile(Option<Mutex<DaysByLine>>);
+
+/// Days by the level and the text of the line that they get.
+type DaysByLine = BTreeMap<(Level, String), Vec<Day>>;
 
 impl NoFile {
     /// Of a task with that many days.

@@ -114,7 +114,7 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     for run in rows.chunk_by(same) {
         let ([(dataset, from, would, because), ..], [.., (_, to, ..)]) = (run, run) else { continue };
         let range = DayRange { from: *from, to: *to };
-        table.row(vec![dataset.to_string(), range.to_string(), would.clone(), of_run(run.len(), because.clone())]);
+        table.row(&[dataset.to_string(), range.to_string(), would.clone(), of_run(run.len(), because.clone())]);
     }
     let text = if table.is_empty() { "nothing to do\n".to_owned() } else { table.render() };
     super::print(&super::coloured(&text))

@@ -80,11 +80,10 @@ fn choose(conn: Option<&mut Conn>, dataset: Dataset, args: &Retry) -> Result<Cho
     let wanted: BTreeSet<Day> = wanted(&dataset, None, None).into_iter().collect();
     let any = args.failed || args.refused || args.absent;
     let is_taken = |state: State| match state {
-        State::Failed => args.failed || !any,
+        // One whose process is gone has failed; of one that is being loaded that is said.
+        State::Failed | State::Running => args.failed || !any,
         State::Refused => args.refused || !any,
         State::Absent => args.absent || !any,
-        // One whose process is gone has failed; of one that is being loaded that is said.
-        State::Running => args.failed || !any,
         State::Loaded | State::Waiting | State::Skipped => false,
     };
     let named = if args.days.is_empty() { known.keys().copied().collect() } else { days_of(&args.days) };
@@ -120,7 +119,7 @@ fn would_retry(chosen: &[Chosen]) -> Result<ExitCode, Failure> {
     for Chosen { dataset, days, left: alone } in chosen {
         for range in day::runs(days) {
             let because = of_run(range.days().count(), "failed, refused or absent".to_owned());
-            table.row(vec![dataset.name.to_string(), range.to_string(), "tried".to_owned(), because]);
+            table.row(&[dataset.name.to_string(), range.to_string(), "tried".to_owned(), because]);
         }
         left.push_str(&left_alone(dataset, alone));
     }
@@ -150,7 +149,7 @@ fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&st
             let within =
                 |days: &[Day]| days.iter().filter(|day| range.is_none_or(|range| range.contains(**day))).count();
             let past = if name == "skip" { "skipped" } else { "forgotten" };
-            ended([(past, within(&done.done)), ("left alone", within(&done.left))])
+            ended([(past, within(&done.taken)), ("left alone", within(&done.left))])
         }
         Err(failure) => failure.to_string(),
     });
@@ -162,7 +161,7 @@ fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&st
 /// What came of an action on several days.
 #[derive(Default)]
 struct Done {
-    done: Vec<Day>,
+    taken: Vec<Day>,
     left: Vec<Day>,
     said: String,
     refused: bool,
@@ -181,11 +180,11 @@ fn each(conn: &mut Conn, name: &DatasetName, days: &[Day], action: DayAction<'_>
             Ok(before) => {
                 let before = before.map_or("missing", State::name);
                 all.said.extend(past.map(|past| format!("{name} {day}: {past} (it was {before})\n")));
-                all.done.push(*day);
+                all.taken.push(*day);
             }
             Err(DayActionError::Db(error)) => return Err(error.into()),
             Err(error) => {
-                all.said.push_str(&format!("{name} {day}: {error}\n"));
+                all.said.extend([format!("{name} {day}: {error}\n")]);
                 all.left.push(*day);
                 all.refused = true;
             }

@@ -184,7 +184,7 @@ impl Loads {
             let (state, detail) = told(dataset, report);
             let measured = &report.measured;
             let elapsed: Duration = run.iter().map(|(_, report)| report.elapsed).sum();
-            table.row(vec![
+            table.row(&[
                 dataset.to_string(),
                 DayRange { from: report.day, to: last.day }.to_string(),
                 state.to_owned(),

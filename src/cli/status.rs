@@ -103,7 +103,7 @@ fn render_days(all: &[DayStatus], shown: Shown) -> String {
     for run in days.chunk_by(|day, next| shown != Shown::EachDay && is_same(day, next)) {
         let ([day, ..], [.., last]) = (run, run) else { continue };
         let alone = run.len() == 1;
-        table.row(vec![
+        table.row(&[
             DayRange { from: day.day, to: last.day }.to_string(),
             day.state.to_owned(),
             count(day.rows_loaded),

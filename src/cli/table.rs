@@ -21,7 +21,7 @@ impl Table {
         Self { rows: vec![headings], right }
     }
 
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: &[String]) {
         // What a file, a server or a person said may be among them.
         self.rows.push(cells.iter().map(|cell| printable(cell, usize::MAX)).collect());
     }
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let mut table = Table::new(&["DAY", "ROWS>", "DETAIL"]);
-        table.row(vec!["2019-04-01".into(), "12".into(), String::new()]);
-        table.row(vec!["x".into(), "1208".into(), "late".into()]);
+        table.row(&["2019-04-01".into(), "12".into(), String::new()]);
+        table.row(&["x".into(), "1208".into(), "late".into()]);
         assert_eq!(
             anstream::adapter::strip_str(&table.render()).to_string(),
             "DAY         ROWS  DETAIL\n2019-04-01    12\nx           1208  late\n"

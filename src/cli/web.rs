@@ -71,10 +71,10 @@ fn list(path: &Path) -> Result<ExitCode, Failure> {
     let all = users_file::read_or_empty(path)?;
     let mut table = Table::new(&["NAME", "KIND", "ROLE"]);
     for user in all.users() {
-        table.row(vec![user.name.clone(), "user".to_owned(), user.role.name().to_owned()]);
+        table.row(&[user.name.clone(), "user".to_owned(), user.role.name().to_owned()]);
     }
     for token in all.tokens() {
-        table.row(vec![token.name.clone(), "token".to_owned(), token.scope.scope().to_owned()]);
+        table.row(&[token.name.clone(), "token".to_owned(), token.scope.scope().to_owned()]);
     }
     if table.is_empty() {
         return super::print(&format!("nobody yet: {}\n", path.display()));

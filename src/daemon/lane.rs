@@ -20,6 +20,7 @@ use crate::state::State;
 
 /// What work came to.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them go together")]
 pub(super) struct Came {
     /// What to say of the last day that came to something.
     pub(super) last: Option<String>,

@@ -349,8 +349,11 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
             source_hash: file.as_ref().and_then(|file| file.hash.clone()),
             ..row
         },
-        Ending::Unavailable | Ending::Interrupted | Ending::Cancelled { .. } => row,
-        Ending::Database { .. } | Ending::Unchanged { .. } => row,
+        Ending::Unavailable
+        | Ending::Interrupted
+        | Ending::Cancelled { .. }
+        | Ending::Database { .. }
+        | Ending::Unchanged { .. } => row,
     })
 }
 

@@ -106,7 +106,9 @@ fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
         Ok::<_, TargetError>(statements)
     })?;
     // Said when it is done: it is tried again where a lock is in the way.
-    done.iter().for_each(|sql| log::info!("{}: {sql}", dataset.name));
+    for sql in done {
+        log::info!("{}: {sql}", dataset.name);
+    }
     Ok(())
 }
 

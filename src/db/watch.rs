@@ -231,7 +231,7 @@ impl Watch {
                 (Some(waits), Some(waited)) if waited >= PATIENCE => Some(waits.waiting(link.get())?),
                 _ => None,
             };
-            self.tell(id, waited, news);
+            self.tell(id, waited, news.as_ref());
         }
         Ok(())
     }
@@ -248,12 +248,15 @@ impl Watch {
         Ok(())
     }
 
-    fn tell(&self, id: u64, waited: Option<Duration>, news: Option<Waiting>) {
+    fn tell(&self, id: u64, waited: Option<Duration>, news: Option<&Waiting>) {
         let mut entries = self.entries();
         let Some(entry) = entries.all.get_mut(&id) else { return };
-        let pause = waited.filter(|waited| *waited < PATIENCE).map_or(PATIENCE / 2, |waited| PATIENCE - waited);
+        let pause = waited
+            .and_then(|waited| PATIENCE.checked_sub(waited))
+            .filter(|left| !left.is_zero())
+            .unwrap_or(PATIENCE / 2);
         entry.next = Instant::now() + pause;
-        let same = match (&entry.told, &news) {
+        let same = match (&entry.told, news) {
             (Some(told), Some(news)) => told.is_still(news),
             (None, None) => true,
             _ => false,
@@ -261,10 +264,10 @@ impl Watch {
         if same {
             return;
         }
-        entry.told.clone_from(&news);
+        entry.told = news.cloned();
         let tell = Arc::clone(&entry.tell);
         drop(entries);
-        tell(news.as_ref());
+        tell(news);
     }
 }
 

@@ -229,7 +229,9 @@ impl Heartbeat {
         let Some(conn) = self.conn.as_mut().filter(|_| !held.is_empty()) else { return Ok(()) };
         for (token, by) in cancellation::of(conn, &held)? {
             let on_cancel = lock(&shared.held).get(&token).cloned();
-            on_cancel.iter().for_each(|cancel| cancel(by.clone()));
+            if let Some(cancel) = on_cancel {
+                cancel(by);
+            }
         }
         Ok(())
     }

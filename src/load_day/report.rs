@@ -58,10 +58,19 @@ impl Report {
     #[must_use]
     pub fn source_answered(&self) -> bool {
         match &self.outcome {
-            Outcome::Waiting { .. } | Outcome::Absent { .. } | Outcome::Loaded | Outcome::Unchanged => true,
-            Outcome::Failed { .. } | Outcome::Refused { .. } => true,
-            Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => false,
-            Outcome::Cancelled { .. } | Outcome::Unavailable(_) | Outcome::Database(_) => false,
+            Outcome::Waiting { .. }
+            | Outcome::Absent { .. }
+            | Outcome::Loaded
+            | Outcome::Unchanged
+            | Outcome::Failed { .. }
+            | Outcome::Refused { .. } => true,
+            Outcome::Left(_)
+            | Outcome::Settled(_)
+            | Outcome::Lost
+            | Outcome::Interrupted
+            | Outcome::Cancelled { .. }
+            | Outcome::Unavailable(_)
+            | Outcome::Database(_) => false,
         }
     }
 

@@ -144,8 +144,8 @@ fn time(headers: &HeaderMap, name: &HeaderName) -> Option<DateTime<Utc>> {
 /// True of a body without a length whose end shows all the same: the last chunk of HTTP/1.1 (RFC 9112, section 7.1),
 /// the last frame of HTTP/2. Without either, a body that is cut off looks whole.
 fn is_marked(response: &HttpResponse) -> bool {
-    let codings = response.headers().get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let chunked = codings.last().is_some_and(|coding| coding.trim_end().to_ascii_lowercase().ends_with("chunked"));
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let chunked = codings.next_back().is_some_and(|coding| coding.trim_end().to_ascii_lowercase().ends_with("chunked"));
     !response.headers().contains_key(CONTENT_LENGTH) && (chunked || response.version() == Version::HTTP_2)
 }
 

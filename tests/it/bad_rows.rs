@@ -147,8 +147,8 @@ fn past_the_limit_the_day_is_refused_and_the_target_is_as_it_was(database: &dyn 
     let project = Project::new(database, &Orders { max_rejected: "2", ..Orders::default() });
     project.day("2024-03-01", "a,1,\n");
     project.succeed(&["load", "2024-03-01"]);
-    let rows: String = (0..64).map(|row| format!("k{row},{},secret\n", 100 * (row % 2))).collect();
-    project.day("2024-03-02", &rows);
+    let rows: Vec<_> = (0..64).map(|row| format!("k{row},{},secret\n", 100 * (row % 2))).collect();
+    project.day("2024-03-02", &rows.concat());
     let ran = project.exit(4, &["load", "2024-03-02"]);
     assert_no_value_is_logged(&ran);
     let refused = "3 of 64 rows rejected (4.7%), the limit is 2; the first: line 3";

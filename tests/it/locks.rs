@@ -18,7 +18,9 @@ use crate::support::{Database, wait_until};
 /// A session that did that, in a transaction that it leaves open.
 fn left_open(database: &TestDatabase, sql: &str) -> PgConnection {
     let mut session = database.connect();
-    session.batch_execute(&format!("set application_name = 'a report'; begin; {sql}")).expect("it is done");
+    session
+        .batch_execute(&format!("set application_name = 'a report'; begin; {sql}"))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
     session
 }
 

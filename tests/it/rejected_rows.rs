@@ -42,7 +42,8 @@ fn of_12_000_rejected_rows_10_000_are_kept_and_all_are_counted(database: &dyn Da
 fn a_folder_for_temporary_files_that_takes_none_is_named(database: &dyn Database) {
     let project = Project::new(database, &Orders { max_rejected: "100%", ..Orders::default() });
     // More than stay in memory.
-    project.day("2024-03-01", &(0..5_000).map(|row| format!("{row},{},x\n", "one".repeat(30))).collect::<String>());
+    let rows: Vec<_> = (0..5_000).map(|row| format!("{row},{},x\n", "one".repeat(30))).collect();
+    project.day("2024-03-01", &rows.concat());
     let ran = Ran::of(project.command(&["load", "2024-03-01"]).env("TMPDIR", project.path("none")));
     assert_ne!(ran.code, 0, "{ran:#?}");
     let named = format!("keeping rejected rows aside in {}: ", project.path("none").display());

@@ -30,6 +30,7 @@ pub(in crate::db) struct Found {
 }
 
 /// What a table has on a server: an owner, rights, rules, partitions.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
 pub(in crate::db) struct OnServer {
     /// Who owns it.
     pub(in crate::db) owner: String,

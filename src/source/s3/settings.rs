@@ -64,7 +64,9 @@ impl Settings {
     /// Reads the environment and the profile files, and asks nobody. The dataset's own endpoint wins.
     pub(super) async fn load(spec: &SourceSpec, http: SharedHttpClient) -> Result<Self, BadSettings> {
         // The SDK passes over files that it does not understand, and with them over the endpoint.
-        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+        #[expect(clippy::default_trait_access, reason = "the type is of a crate that is not ours to name")]
+        let files = Default::default();
+        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
         let profiles = profiles.map_err(|error| BadSettings::Files(with_sources(&error)))?;
         let selected = profiles.selected_profile();
         if selected != "default" && profiles.get_profile(selected).is_none() {

@@ -84,6 +84,7 @@ impl CellState {
 
 impl Action {
     /// The words on a button.
+    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::CatchUp => "Catch up",

@@ -61,7 +61,7 @@ struct State {
 pub(crate) enum NamedBy {
     /// As Amazon does: a redirect without a place, and a header.
     Redirect,
-    /// As MinIO does: 400, and an element of the body.
+    /// As `MinIO` does: 400, and an element of the body.
     Body,
 }
 

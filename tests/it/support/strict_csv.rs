@@ -83,8 +83,7 @@ impl Reading {
         self.state = match (self.state, byte) {
             (State::Start, b'"') => State::Quoted,
             (State::Quoted, b'"') => State::Closed,
-            (State::Quoted, _) => self.push(byte, State::Quoted),
-            (State::Closed, b'"') => self.push(byte, State::Quoted),
+            (State::Quoted, _) | (State::Closed, b'"') => self.push(byte, State::Quoted),
             (State::Start | State::Plain | State::Closed, _) if byte == delimiter => {
                 self.fields.push(Vec::new());
                 State::Start
