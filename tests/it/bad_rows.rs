@@ -158,7 +158,7 @@ fn past_the_limit_the_day_is_refused_and_the_target_is_as_it_was(database: &dyn 
     assert_eq!(ids(database), "a");
 
     // A reload that is refused leaves the day as it was.
-    project.day("2024-03-01", &rows);
+    project.day("2024-03-01", &rows.concat());
     project.exit(4, &["load", "2024-03-01", "--force"]);
     assert_eq!(ids(database), "a");
 }
