@@ -6,6 +6,8 @@ use crate::dataset::Dataset;
 use crate::db::error::DbError;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
+use crate::db::pooler;
+use crate::db::state_tables;
 use crate::db::target::{self, TargetError};
 
 /// Connects to the database and brings its state tables up to date.
@@ -18,8 +20,13 @@ pub fn connect(database: &Database) -> Result<Conn, DbError> {
     if let Some(advice) = conn.language_advice()? {
         log::warn!("errors may be taken for others: {advice}");
     }
+    pooler::require_sessions(&mut conn, &mut database.conn()?)?;
+    let examined = state_tables::require(&mut conn)?;
+    for note in examined.notes {
+        log::warn!("database: {note}");
+    }
     let fresh = !migrate::has_state_tables(&mut conn)?;
-    let applied = migrate::migrate(&mut conn)?;
+    let applied = if examined.pending.is_empty() { Vec::new() } else { migrate::migrate(&mut conn)? };
     if !fresh && !applied.is_empty() {
         log::info!("the state tables were brought up to date: {}", applied.join(", "));
     }
@@ -52,20 +59,8 @@ pub fn patiently<T>(mut work: impl FnMut() -> Result<T, DbError>) -> Result<T, D
     }
 }
 
-/// Creates the target tables that are missing and checks all of them, and the SQL of their datasets. What is wrong with
-/// which dataset, one text each with its name in front; none when all fit. A target that others lock is waited for.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn targets<'a>(conn: &mut Conn, datasets: impl Iterator<Item = &'a Dataset>) -> Result<Vec<String>, DbError> {
-    let mut unfit = Vec::new();
-    for dataset in datasets {
-        unfit.extend(patiently(|| target(conn, dataset))?.map(|why| format!("{}: {why}", dataset.name)));
-    }
-    Ok(unfit)
-}
-
-/// The same for one dataset, whose name whoever asks knows, and in bounds: a target that others lock is an error.
+/// Creates a dataset's target if it is missing, and checks it and the dataset's SQL, in bounds: a target that others lock
+/// is an error. What is wrong with it; `None` when all fits.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer, or others lock the table.

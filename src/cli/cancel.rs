@@ -24,7 +24,7 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) fn cancel(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.days.dataset.as_deref())?;
-    let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+    let (_, mut conn) = loads::ready(app, 1)?;
     let mut code = ExitCode::Success;
     let name = &dataset.name;
     let reason = args.reason.as_deref();

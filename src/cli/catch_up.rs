@@ -48,7 +48,7 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let action = if args.force { "reload" } else { "load" };
     let mut begun = Vec::new();
     {
-        let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+        let (_, mut conn) = loads::ready(app, 1)?;
         for DatasetDays { dataset, .. } in &all {
             let what = Entries { action, dataset: &dataset.name, ranges: &args.days, reason: None };
             begun.extend(audit::begin(&mut conn, &what)?);

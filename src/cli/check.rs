@@ -14,8 +14,9 @@ use crate::cli::failure::Failure;
 use crate::cli::warnings;
 use crate::dataset::Dataset;
 use crate::day::Day;
-use crate::db::migrate;
 use crate::db::pool::Conn;
+use crate::db::pooler;
+use crate::db::state_tables;
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
@@ -89,17 +90,30 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
     }
     match database.connect_to_look() {
         Ok(mut conn) => {
-            let pending = migrate::pending(&mut conn)?;
-            let tables = if pending.is_empty() {
+            let mut examined = state_tables::examine(&mut conn)?;
+            if let Err(error) = pooler::require_sessions(&mut conn, &mut database.connect_to_look()?) {
+                examined.problems.push(error.to_string());
+            }
+            let tables = if examined.pending.is_empty() {
                 "state tables up to date".to_owned()
             } else {
-                format!("the first load applies {}", pending.join(", "))
+                format!("the first load applies {}", examined.pending.join(", "))
             };
-            fine(&format!("database {url}: {tables}"))?;
+            let hindered = !examined.problems.is_empty();
+            if !hindered {
+                fine(&format!("database {url}: {tables}"))?;
+            }
+            for problem in examined.problems {
+                findings.wrong(ExitCode::Configuration, &format!("database {url}: {problem}"))?;
+            }
+            for note in examined.notes {
+                super::print(&format!("warning  database {url}: {note}\n"))?;
+            }
             if let Some(advice) = conn.language_advice()? {
                 super::print(&format!("warning  database {url}: {advice}\n"))?;
             }
-            Ok(Some(conn))
+            // What the datasets need cannot be told before.
+            Ok((!hindered).then_some(conn))
         }
         Err(error) => {
             findings.wrong(ExitCode::Database, &format!("database {url}: {error}"))?;
@@ -111,7 +125,13 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
 fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<(), Failure> {
     let (name, table) = (&dataset.name, &dataset.target.table);
     match target::examine(conn, dataset) {
-        Ok(Readiness::Ready) => fine(&format!("{name}: SQL, and table {table}")),
+        Ok(Readiness::Ready) => {
+            fine(&format!("{name}: SQL, and table {table}"))?;
+            for note in target::reload_notes(conn, dataset)? {
+                super::print(&format!("warning  {name}: {note}\n"))?;
+            }
+            Ok(())
+        }
         Ok(Readiness::Needs(statements)) => {
             fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))
         }

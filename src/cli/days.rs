@@ -30,7 +30,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
             datasets.into_iter().map(|dataset| choose(conn.as_mut(), dataset, args)).collect();
         return would_retry(&chosen?);
     }
-    let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+    let (_, mut conn) = loads::ready(app, 1)?;
     let mut code = ExitCode::Success;
     let (mut all, mut begun) = (Vec::new(), Vec::new());
     for dataset in datasets {
@@ -139,7 +139,7 @@ pub(super) fn forget(app: &App, args: &Days) -> Result<ExitCode, Failure> {
 /// Carries out an action on each day, and says so.
 fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&str>) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
-    let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+    let (_, mut conn) = loads::ready(app, 1)?;
     let (name, action) = action;
     let what = Entries { action: name, dataset: &dataset.name, ranges: &args.days, reason };
     let begun = audit::begin(&mut conn, &what)?;
@@ -217,7 +217,7 @@ fn change(
     reason: Option<&str>,
     act: &dyn Fn(&mut Conn) -> Result<&'static str, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let (_, mut conn) = loads::ready(app, std::iter::empty(), 1)?;
+    let (_, mut conn) = loads::ready(app, 1)?;
     let begun = audit::begin(&mut conn, &Entries { action, dataset: name, ranges: &[], reason })?;
     let done = act(&mut conn);
     audit::end(app, &begun, &|_, _| done.as_ref().map_or_else(ToString::to_string, |_| ended([])));

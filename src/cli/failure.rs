@@ -39,7 +39,11 @@ impl From<Problems> for Failure {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        let code = if error.is_unreachable() { ExitCode::Database } else { ExitCode::Failed };
+        let code = match &error {
+            DbError::Setup(_) => ExitCode::Configuration,
+            error if error.is_unreachable() => ExitCode::Database,
+            _ => ExitCode::Failed,
+        };
         Self::new(code, error.to_string())
     }
 }

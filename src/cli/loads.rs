@@ -39,6 +39,8 @@ pub(super) struct Loads {
     /// A person named the days.
     named: bool,
     interrupted: bool,
+    /// Some dataset was left out, and said to be.
+    left_out: bool,
 }
 
 /// How days are asked for, and how many at a time.
@@ -49,16 +51,47 @@ pub(super) struct How {
     pub(super) concurrency: u32,
 }
 
-/// A database whose state tables and targets are ready for these datasets, and a connection to it.
-pub(super) fn ready<'a>(
-    app: &App,
-    datasets: impl Iterator<Item = &'a Dataset>,
-    connections: u32,
-) -> Result<(Arc<Database>, Conn), Failure> {
+/// A database whose state tables are ready, and a connection to it.
+pub(super) fn ready(app: &App, connections: u32) -> Result<(Arc<Database>, Conn), Failure> {
     let database = app.database(connections);
-    let mut conn = ready::patiently(|| ready::connect(&database))?;
-    let unfit = ready::targets(&mut conn, datasets)?;
-    if unfit.is_empty() { Ok((database, conn)) } else { Err(Failure::new(ExitCode::Configuration, unfit.join("\n"))) }
+    let conn = ready::patiently(|| ready::connect(&database))?;
+    Ok((database, conn))
+}
+
+/// A dataset that can be loaded, with its days.
+struct Loadable {
+    job: Job,
+    days: Vec<Day>,
+}
+
+/// Makes the targets ready and the sources known. A dataset for which that cannot be done is left out, and said to be;
+/// where that is true of all of them, it is an error.
+fn loadable(app: &App, conn: &mut Conn, all: Vec<DatasetDays>) -> Result<(Vec<Loadable>, bool), Failure> {
+    let number = all.len();
+    let mut loadable = Vec::new();
+    let mut wrong = Vec::new();
+    for DatasetDays { dataset, days } in all {
+        let name = dataset.name.clone();
+        let unfit = match ready::patiently(|| ready::target(conn, &dataset)) {
+            Err(error) if error.is_unreachable() => return Err(error.into()),
+            Err(error) => Some(error.to_string()),
+            Ok(unfit) => unfit,
+        };
+        let source = Source::new(&dataset.source, &app.environment.pairs());
+        match (unfit, source) {
+            (None, Ok(source)) => loadable.push(Loadable { job: Job::new(dataset, source), days }),
+            (Some(why), _) => wrong.push((name, why)),
+            (None, Err(error)) => wrong.push((name, error.to_string())),
+        }
+    }
+    if wrong.len() == number && number > 0 {
+        let told: Vec<String> = wrong.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        return Err(Failure::new(ExitCode::Configuration, told.join("\n")));
+    }
+    for (name, why) in &wrong {
+        log::error!("dataset {name} is left out until this is fixed: {why}");
+    }
+    Ok((loadable, !wrong.is_empty()))
 }
 
 /// Loads the days, dataset by dataset. `each` sees every report as it comes.
@@ -68,7 +101,8 @@ pub(super) fn run(
     how: How,
     each: &mut dyn FnMut(&Dataset, &Report),
 ) -> Result<Loads, Failure> {
-    let (database, conn) = ready(app, all.iter().map(|days| &days.dataset), how.concurrency + 1)?;
+    let (database, mut conn) = ready(app, how.concurrency + 1)?;
+    let (all, left_out) = loadable(app, &mut conn, all)?;
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
@@ -76,10 +110,7 @@ pub(super) fn run(
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
     let mut reports = Vec::new();
-    for DatasetDays { dataset, days } in all {
-        let source = Source::new(&dataset.source, &app.environment.pairs())
-            .map_err(|error| Failure::new(ExitCode::Configuration, format!("{}: {error}", dataset.name)))?;
-        let job = Job::new(dataset, source);
+    for Loadable { job, days } in all {
         let task = Task {
             days,
             ask: how.ask,
@@ -97,7 +128,7 @@ pub(super) fn run(
     }
     drop(bar);
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned() })
+    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out })
 }
 
 /// Loads days as the entries of the audit log say, and writes into these what came of it.
@@ -159,6 +190,8 @@ impl Loads {
             ExitCode::Failed
         } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
             ExitCode::Refused
+        } else if self.left_out {
+            ExitCode::Configuration
         } else if strict && any(|outcome| matches!(outcome, Outcome::Waiting { .. })) {
             ExitCode::Waiting
         } else {

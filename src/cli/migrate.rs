@@ -4,6 +4,7 @@ use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::failure::Failure;
 use crate::db::migrate;
+use crate::db::state_tables;
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 
@@ -16,11 +17,12 @@ pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
         return super::print(&format!("would create {} and its state tables\n", path.display()));
     }
     let mut conn = database.connect()?;
-    let (names, done) = if args.dry_run {
-        (migrate::pending(&mut conn)?, "would apply")
-    } else {
-        (migrate::migrate(&mut conn)?, "applied")
-    };
+    let examined = state_tables::require(&mut conn)?;
+    for note in &examined.notes {
+        log::warn!("database: {note}");
+    }
+    let (names, done) =
+        if args.dry_run { (examined.pending, "would apply") } else { (migrate::migrate(&mut conn)?, "applied") };
     if names.is_empty() {
         return super::print("the state tables are up to date\n");
     }

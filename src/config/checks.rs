@@ -96,7 +96,13 @@ pub fn no_target(table: &TableName, database: &DatabaseUrl) -> Option<&'static s
     let name = table.name.as_str().to_ascii_lowercase();
     let schema = table.schema.as_ref().map(|schema| schema.as_str().to_ascii_lowercase());
     let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
-    if state_tables::is_own(&name) {
+    let elsewhere = match (database, &table.schema) {
+        (DatabaseUrl::Postgres(server), Some(schema)) => server.schema().is_some_and(|own| own != schema),
+        // Which schema it is, the database tells.
+        (DatabaseUrl::Postgres(server), None) => server.schema().is_some() && !name.starts_with("dayfill_"),
+        (DatabaseUrl::Sqlite(_), _) => false,
+    };
+    if state_tables::is_own(&name) && !elsewhere {
         Some("is a table of dayfill's own: load into a table of another name")
     } else if sqlite && name.starts_with("sqlite_") {
         Some("is a name that SQLite keeps for itself: load into a table of another name")

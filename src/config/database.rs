@@ -9,6 +9,7 @@ use super::locate::whole;
 use super::report::Report;
 use super::section::{Section, some_text};
 use super::settings::Settings;
+use crate::column::Identifier;
 use crate::db::url::DatabaseUrl;
 
 /// Where the database is if nothing says so.
@@ -16,13 +17,16 @@ const DEFAULT: &str = "sqlite:dayfill.db";
 /// The variable of the program this one replaces.
 const ORIGINAL_VARIABLE: &str = "ALGOLIA_DB_URI";
 
+/// Where the database is, and where that was set.
+pub(super) struct Found {
+    pub(super) url: DatabaseUrl,
+    pub(super) origin: String,
+    /// Where the schema was set, if it was.
+    pub(super) schema_origin: Option<String>,
+}
+
 /// Reads the section `database` and finds the URL, and where it was set. `folder` is the main file's.
-pub(super) fn read(
-    mut section: Section,
-    report: &Report,
-    environment: &Environment,
-    folder: &Path,
-) -> (DatabaseUrl, String) {
+pub(super) fn read(mut section: Section, report: &Report, environment: &Environment, folder: &Path) -> Found {
     let state = environment.path("STATE_DIRECTORY").map(first_of);
     // What a file of the configuration says belongs to that file's folder, wherever a command is run; what stands in a
     // variable, to the folder in which that was typed.
@@ -57,9 +61,27 @@ pub(super) fn read(
         },
         (None, None) => in_section,
     };
+    let schema = section.read("schema", |value| {
+        let schema: Identifier = some_text(value)?.parse()?;
+        match &url {
+            None | Some((DatabaseUrl::Sqlite(_), _)) => {
+                Err("means nothing on SQLite, whose files have no schemas: name another file in url".to_owned())
+            }
+            _ if schema.as_str().to_ascii_lowercase().starts_with("pg_") => {
+                Err("begins with pg_, as PostgreSQL's own schemas do".to_owned())
+            }
+            _ => Ok((schema, report.origin("database.schema", Some(value)))),
+        }
+    });
     section.finish();
+    let (schema, schema_origin) = schema.unzip();
     let default = || parse(DEFAULT, beside).unwrap_or(Settings::default().database.url);
-    url.unwrap_or_else(|| (default(), keys::DEFAULT.to_owned()))
+    let (url, origin) = url.unwrap_or_else(|| (default(), keys::DEFAULT.to_owned()));
+    let url = match url {
+        DatabaseUrl::Postgres(server) => DatabaseUrl::Postgres(server.with_schema(schema)),
+        file @ DatabaseUrl::Sqlite(_) => file,
+    };
+    Found { url, origin, schema_origin }
 }
 
 /// The first of the folders that a service manager names with colons between them.

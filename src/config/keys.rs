@@ -31,7 +31,13 @@ pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>, o
 }
 
 /// Adds where the database is, whichever of its keys and variables said so.
-pub(super) fn database(keys: &mut Keys, url: &DatabaseUrl, origin: String) {
+pub(super) fn database(keys: &mut Keys, url: &DatabaseUrl, origin: String, schema_origin: Option<String>) {
+    if let (DatabaseUrl::Postgres(server), Some(origin)) = (url, schema_origin)
+        && let Some(schema) = server.schema()
+    {
+        let (shown, digest) = (format!("{:?}", schema.as_str()), digest(schema));
+        keys.insert("database.schema".to_owned(), Given { origin, shown, digest });
+    }
     keys.insert("database.url".to_owned(), Given { origin, shown: url.to_string(), digest: digest(url) });
 }
 

@@ -178,8 +178,9 @@ fn settings(
     let table = toml::main_file(file, environment).map_err(|message| report.file(message)).ok()?;
     keys::gather(keys, "", &table, &|key, value| report.origin(key, Some(value)));
     let mut main = Section::root(report, table);
-    let (url, origin) = database::read(main.section("database"), report, environment, folder);
-    keys::database(keys, &url, origin);
+    let database::Found { url, origin, schema_origin } =
+        database::read(main.section("database"), report, environment, folder);
+    keys::database(keys, &url, origin, schema_origin);
     let settings = Settings::read(&mut main, url, folder);
     main.finish();
     Some(settings)

@@ -48,6 +48,9 @@ pub enum DbError {
     /// Rows could not be handed to a COPY under way.
     #[error("copying rows to the stage: {0}")]
     Copy(std::io::Error),
+    /// The database is not as dayfill needs it, which only a person can change; each line says what and how.
+    #[error("{0}")]
+    Setup(String),
     /// Migrations could not be read or applied.
     #[error("migrating the state tables: {0}")]
     Migration(String),
@@ -166,6 +169,7 @@ impl DbError {
             Self::Unreadable { .. }
             | Self::Locked { .. }
             | Self::NoPartition { .. }
+            | Self::Setup(_)
             | Self::Migration(_)
             | Self::LockFile { .. }
             | Self::Spool(_) => false,
@@ -188,14 +192,15 @@ impl DbError {
     #[must_use]
     pub fn is_the_databases_own(&self) -> bool {
         match self {
-            // A temporary file that cannot be written says nothing about the rows either, and a partition only a person
-            // can make.
+            // A temporary file that cannot be written says nothing about the rows either, and what only a person
+            // can change.
             Self::Unreachable(_)
             | Self::Copy(_)
             | Self::Spool(_)
             | Self::Unreadable { .. }
             | Self::Locked { .. }
-            | Self::NoPartition { .. } => true,
+            | Self::NoPartition { .. }
+            | Self::Setup(_) => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
                 is_own(*kind, information.message())
             }

@@ -9,6 +9,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use crate::db::error::{DbError, Doing};
 use crate::db::locks::For;
 use crate::db::pool::{Conn, on};
+use crate::db::state_tables;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -28,7 +29,8 @@ struct Version {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn has_state_tables(conn: &mut Conn) -> Result<bool, DbError> {
-    has_table(conn, "processed_days")
+    // Another program's table may have the name of one.
+    Ok(has_table(conn, "processed_days")? && !applied(conn)?.is_empty())
 }
 
 /// The names of the migrations that this version knows and the database does not have yet. Only looks: creating the
@@ -37,19 +39,28 @@ pub fn has_state_tables(conn: &mut Conn) -> Result<bool, DbError> {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
-    let applied = if has_table(conn, "__diesel_schema_migrations")? {
-        let rows: Vec<Version> =
-            on!(conn, c => diesel::sql_query("select version from __diesel_schema_migrations").load(c))
-                .doing("reading which migrations were applied")?;
-        rows.into_iter().map(|row| row.version).collect()
-    } else {
-        Vec::new()
-    };
-    let known = match conn {
+    let applied = applied(conn)?;
+    let known = known(conn)?;
+    Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+}
+
+/// The versions that are noted as applied.
+pub(super) fn applied(conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    if !has_table(conn, state_tables::MIGRATIONS)? {
+        return Ok(Vec::new());
+    }
+    let sql = format!("select version from {}", state_tables::MIGRATIONS);
+    let rows: Vec<Version> =
+        on!(conn, c => diesel::sql_query(sql).load(c)).doing("reading which migrations were applied")?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
+}
+
+/// The versions and names of the migrations that this version of dayfill has.
+pub(super) fn known(conn: &Conn) -> Result<Vec<(String, String)>, DbError> {
+    match conn {
         Conn::Postgres(_) => names::<diesel::pg::Pg>(&POSTGRES),
         Conn::Sqlite(_) => names::<diesel::sqlite::Sqlite>(&SQLITE),
-    }?;
-    Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+    }
 }
 
 fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>, DbError> {
@@ -78,6 +89,9 @@ fn migrate_pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
     conn.transaction(|conn| {
         conn.lock_for_ddl()?;
         let pending = pending(conn)?;
+        if let Conn::Postgres(link) = conn {
+            super::postgres::create_state_schema(link.get()).doing("creating database.schema")?;
+        }
         match conn {
             Conn::Postgres(link) => link.get().run_pending_migrations(POSTGRES).map(drop),
             Conn::Sqlite(link) => link.get().run_pending_migrations(SQLITE).map(drop),

@@ -20,6 +20,7 @@ mod locks;
 pub mod migrate;
 pub mod paused;
 pub mod pool;
+pub mod pooler;
 mod postgres;
 pub mod publish;
 mod refusal;

@@ -12,6 +12,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::{PgConnection, SqliteConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::column::Identifier;
 use crate::db::error::{DbError, Doing, one_line};
 use crate::db::url::DatabaseUrl;
 use crate::db::watch::Watch;
@@ -112,7 +113,11 @@ impl Database {
     }
 
     fn postgres_session(&self) -> PostgresSession {
-        PostgresSession { lease: self.lease, worker_key: super::postgres::worker_key(&self.worker) }
+        let schema = match &self.url {
+            DatabaseUrl::Postgres(server) => server.schema().cloned(),
+            DatabaseUrl::Sqlite(_) => None,
+        };
+        PostgresSession { lease: self.lease, worker_key: super::postgres::worker_key(&self.worker), schema }
     }
 
     /// Lets the pool make its first connection, in the background, so that who needs it does not wait for it.
@@ -257,11 +262,15 @@ const CLIENT_CHECK: &str = "2s";
 /// `row_security` off a policy that would hide rows from a statement makes it fail: a day's old rows that the delete
 /// does not see would stay beside the new ones.
 ///
+/// Where dayfill's own tables have a schema of their own, it is all of the search path; the path that the session came
+/// with is kept for what is said about targets (`Conn::on_targets`).
+///
 /// Each session shares in the worker's lock: while any of them is there, the process is.
 #[derive(Debug)]
 struct PostgresSession {
     lease: Duration,
     worker_key: i64,
+    schema: Option<Identifier>,
 }
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
@@ -282,6 +291,13 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession 
              select pg_advisory_lock_shared({})",
             self.lease.as_millis(),
             self.worker_key
+        ))
+        .map_err(diesel::r2d2::Error::QueryError)?;
+        let Some(schema) = &self.schema else { return Ok(()) };
+        conn.batch_execute(&format!(
+            "select set_config('dayfill.search_path', \
+             coalesce(nullif(current_setting('dayfill.search_path', true), ''), current_setting('search_path')), false), \
+             set_config('dayfill.schema', '{schema}', false), set_config('search_path', quote_ident('{schema}'), false)"
         ))
         .map_err(diesel::r2d2::Error::QueryError)
     }
@@ -318,6 +334,32 @@ fn use_wal(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
 }
 
 impl Conn {
+    /// Runs statements about targets. Names without a schema mean there what they mean to other sessions of the role:
+    /// in the datasets' expressions, in triggers, and for the target itself. That path is put back at the end; where the
+    /// transaction failed, its rollback does so.
+    pub(super) fn on_targets<T, E: From<DbError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.look_in("nullif(current_setting('dayfill.search_path', true), '')")?;
+        let done = work(self);
+        let back = self.look_in("quote_ident(nullif(current_setting('dayfill.schema', true), ''))");
+        let value = done?;
+        back?;
+        Ok(value)
+    }
+
+    /// Sets the search path, unless the expression is null.
+    fn look_in(&mut self, path: &str) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => self.batch(
+                &format!("select set_config('search_path', coalesce({path}, current_setting('search_path')), false)"),
+                "setting the search path",
+            ),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Runs statements in one transaction: committed when `work` is done, rolled back when it fails. On SQLite it takes
     /// the write lock first (`BEGIN IMMEDIATE`): a transaction that begins by reading cannot wait for the lock later.
     pub(super) fn transaction<T, E: From<DbError>>(

@@ -19,11 +19,13 @@ use crate::validate::{Reject, Row};
 mod catalog;
 mod constraints;
 mod messages;
+mod state;
 
-pub(super) use catalog::{comparing_as_target, find_target};
+pub(super) use catalog::{attached, comparing_as_target, find_target};
 pub(super) use constraints::{check_deferred, constrained_columns, lengths, refers_to_itself};
 use messages::speaks_english;
 pub(super) use messages::{can_report_codes, foreign_language, run_coded, speak_english};
+pub(super) use state::{problems, state_relations};
 
 /// How PostgreSQL says what both databases can.
 pub(super) const DIALECT: Dialect = Dialect {
@@ -73,6 +75,16 @@ pub(super) fn has_table(conn: &mut PgConnection, name: &str) -> QueryResult<bool
         .bind::<Text, _>(name)
         .get_result(conn)?;
     Ok(found.flag)
+}
+
+/// Creates the schema of the state tables where one is named and not there; who may not create one need not.
+pub(super) fn create_state_schema(conn: &mut PgConnection) -> QueryResult<()> {
+    let missing: Vec<Name> = diesel::sql_query(
+        "select quote_ident(named) as name from (select current_setting('dayfill.schema', true) as named) as setting \
+         where named <> '' and not exists (select from pg_namespace where nspname = named)",
+    )
+    .load(conn)?;
+    missing.iter().try_for_each(|schema| conn.batch_execute(&format!("create schema {}", schema.name)))
 }
 
 pub(super) fn lock_for_ddl(conn: &mut PgConnection) -> QueryResult<()> {

@@ -97,7 +97,8 @@ pub fn publish(
         if held.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
             return Err(PublishError::Lost);
         }
-        let Written { passed, loaded } = write_target(conn, Day::new(claim.row.day), staged, log)?;
+        let Written { passed, loaded } =
+            conn.on_targets(|conn| write_target(conn, Day::new(claim.row.day), staged, log))?;
         let now = conn.now()?;
         rejects::replace(conn, &claim.row.dataset, claim.row.day, &mut staged.rejects)?;
         measured.rows_read = Some(signed(staged.counts.read));

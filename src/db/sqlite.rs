@@ -16,7 +16,7 @@ use crate::validate::{Reject, Row};
 
 mod catalog;
 
-pub(super) use catalog::{comparing_as_target, find_target};
+pub(super) use catalog::{attached, comparing_as_target, find_target, state_relations};
 
 /// How SQLite says what both databases can. The types are chosen for their affinity: values arrive as text, and the
 /// affinity turns them into what the column holds. UUIDs, dates, times and JSON stay text.

@@ -11,6 +11,7 @@ use crate::db::pool::{Conn, on};
 use crate::db::stage;
 
 pub(super) mod found;
+pub(super) mod reload;
 mod unfit;
 
 use found::Seen;
@@ -76,9 +77,29 @@ impl fmt::Display for Unfit {
 /// # Errors
 /// A [`TargetError`] that names the columns or the key of the dataset's file.
 pub fn examine(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetError> {
-    let readiness = readiness(conn, dataset)?;
-    read_sql(conn, dataset, readiness == Readiness::Ready)?;
-    Ok(readiness)
+    conn.on_targets(|conn| {
+        let readiness = readiness(conn, dataset)?;
+        read_sql(conn, dataset, readiness == Readiness::Ready)?;
+        Ok(readiness)
+    })
+}
+
+/// What a reload of a day does beside writing its rows anew: to columns that the dataset does not fill, to rows that
+/// refer to its rows, and by triggers. One sentence each; none where there is no such table.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn reload_notes(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, DbError> {
+    conn.on_targets(|conn| {
+        let Seen::Found(found) = find(conn, dataset)? else { return Ok(Vec::new()) };
+        let table = &dataset.target.table;
+        let attached = match conn {
+            Conn::Postgres(link) => super::postgres::attached(link.get(), table),
+            Conn::Sqlite(link) => super::sqlite::attached(link.get(), table),
+        }
+        .doing("looking what refers to the target")?;
+        Ok(reload::notes(dataset, &found, &conn.statements(dataset).target_columns(), &attached))
+    })
 }
 
 /// Creates the target, or the columns it lacks, if need be, and has the database read the dataset's SQL on an empty
@@ -87,14 +108,24 @@ pub fn examine(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetEr
 /// # Errors
 /// A [`TargetError`] that names the columns or the key of the dataset's file.
 pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
-    if readiness(conn, dataset)? != Readiness::Ready {
-        // A dataset that cannot be loaded leaves no table behind.
-        read_sql(conn, dataset, false)?;
-        conn.within_bounds(&[dataset.target.table.quoted()], For::Altering, TargetError::of_db, |conn| {
-            create(conn, dataset)
-        })?;
+    conn.on_targets(|conn| {
+        if readiness(conn, dataset)? != Readiness::Ready {
+            // A dataset that cannot be loaded leaves no table behind.
+            read_sql(conn, dataset, false)?;
+            conn.within_bounds(&[dataset.target.table.quoted()], For::Altering, TargetError::of_db, |conn| {
+                create(conn, dataset)
+            })?;
+        }
+        read_sql(conn, dataset, true)
+    })
+}
+
+fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {
+    match conn {
+        Conn::Postgres(link) => super::postgres::find_target(link.get(), &dataset.target.table),
+        Conn::Sqlite(link) => super::sqlite::find_target(link.get(), &dataset.target),
     }
-    read_sql(conn, dataset, true)
+    .doing("reading the target's columns")
 }
 
 fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
@@ -114,11 +145,7 @@ fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
 
 fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetError> {
     let target = &dataset.target;
-    let seen = match conn {
-        Conn::Postgres(link) => super::postgres::find_target(link.get(), &target.table),
-        Conn::Sqlite(link) => super::sqlite::find_target(link.get(), target),
-    }
-    .doing("reading the target's columns")?;
+    let seen = find(conn, dataset)?;
     let statements = conn.statements(dataset);
     let unfit =
         |cannot, owner, reasons| TargetError::Unfit(Unfit { table: target.table.to_string(), cannot, owner, reasons });

@@ -237,7 +237,7 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
     let settings = &config.settings;
     let database = Arc::new(Pool::new(settings.database.url.clone(), settings.claim.lease, 2));
     let mut conn = ready::connect(&database).unwrap();
-    assert_eq!(ready::targets(&mut conn, std::iter::once(&dataset)).unwrap(), Vec::<String>::new());
+    assert_eq!(ready::target(&mut conn, &dataset).unwrap(), None);
     let worker = Worker::start(&database, conn).unwrap();
     let context = Context::new(database, worker, runtime.handle().clone(), Stop::default(), 1);
     let source = Source::new(&dataset.source, &environment.pairs()).unwrap();

@@ -9,6 +9,8 @@ use crate::support::{Database, on_both};
 on_both! {
     no_csv_can_write_dayfills_own_tables
     keys_are_compared_as_the_target_compares_them
+    a_dataset_that_cannot_be_loaded_keeps_no_other_from_it
+    what_a_reload_does_to_others_is_said_before
 }
 
 fn no_csv_can_write_dayfills_own_tables(database: &dyn Database) {
@@ -56,6 +58,75 @@ fn keys_are_compared_as_the_target_compares_them(database: &dyn Database) {
             "{mode}"
         );
     }
+}
+
+fn a_dataset_that_cannot_be_loaded_keeps_no_other_from_it(database: &dyn Database) {
+    database.execute("create table wrong (number integer)");
+    for other in [
+        Orders { table: "wrong", ..Orders::default() },
+        Orders { filter: "nothing > 1", table: "new", ..Orders::default() },
+    ] {
+        let project = Project::new(database, &Orders::default());
+        project.dataset("a", &other);
+        project.dataset("z", &Orders { table: "z", ..Orders::default() });
+        project.day("2024-03-01", "a,1,x\n");
+        let ran = project.exit(3, &["load", "2024-03-01", "--force"]);
+        assert!(ran.stderr.contains("dataset a is left out until this is fixed"), "{ran:#?}");
+        assert!(ran.stdout.ends_with("2 loaded\n"), "{ran:#?}");
+        assert_eq!(
+            database.lines("select dataset, state from processed_days order by dataset"),
+            ["orders|loaded", "z|loaded"]
+        );
+        let ran = project.exit(3, &["load", "2024-03-01", "--dataset", "a"]);
+        assert!(ran.stderr.contains("error: a: "), "{ran:#?}");
+        // A day that fails says more than a dataset that was left out.
+        project.write("days/2024-03-02.csv", "nothing\n");
+        project.exit(4, &["load", "2024-03-02"]);
+        database.execute("delete from processed_days where state = 'refused'");
+    }
+}
+
+fn what_a_reload_does_to_others_is_said_before(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let ran = project.succeed(&["check"]);
+    assert!(!ran.stdout.contains("a reload of a day"), "{ran:#?}");
+    let item = |name: &str, action: &str| {
+        format!(
+            "create table {name} (id text, day date, foreign key (day, id) references orders (file_date, id) {action});"
+        )
+    };
+    database.execute(&format!(
+        "alter table orders add column shop text; {} {} {}",
+        item("cascaded", "on delete cascade"),
+        item("cleared", "on delete set null"),
+        item("holding", "")
+    ));
+    database.execute(if database.url().starts_with("postgres") {
+        "create function note() returns trigger language plpgsql as 'begin return old; end'; \
+         create trigger noted before delete on orders for each row execute function note()"
+    } else {
+        "create trigger noted before delete on orders begin select 1; end"
+    });
+    let ran = project.succeed(&["check"]);
+    for note in [
+        "what others wrote into shop is lost",
+        "deletes the rows that refer to its rows in cascaded",
+        "clears the references to its rows in cleared",
+        "fails while rows refer to its rows in holding",
+        "runs the triggers noted;",
+    ] {
+        let said = |line: &str| line.starts_with("warning  orders: a reload of a day ") && line.contains(note);
+        assert!(ran.stdout.lines().any(said), "{note}: {}", ran.stdout);
+    }
+    // Nothing is deleted in the other modes.
+    database.execute(
+        "create table others (id text primary key, amount bigint, note text, has_note boolean, \
+        file_date date, created_at timestamp, shop text)",
+    );
+    project.orders(&Orders { mode: "insert_new", table: "others", ..Orders::default() });
+    assert!(!project.run(&["check"]).stdout.contains("a reload of a day"));
 }
 
 /// The table `orders` as dayfill would create it, with the day's type and the key to choose.
@@ -359,7 +430,7 @@ fn a_right_that_is_lacking_is_found_before_the_first_day() {
 }
 
 /// A role that may use the database and its schema, dropped with the cluster.
-fn role(database: &TestDatabase) -> String {
+pub(crate) fn role(database: &TestDatabase) -> String {
     let role = format!("loader_{}", uuid::Uuid::new_v4().simple());
     let name = database.line("select current_database()");
     database.execute(&format!(
@@ -369,13 +440,13 @@ fn role(database: &TestDatabase) -> String {
 }
 
 /// A database as a role that is no superuser sees it.
-struct AsRole<'a> {
+pub(crate) struct AsRole<'a> {
     database: &'a TestDatabase,
     url: String,
 }
 
 impl<'a> AsRole<'a> {
-    fn new(database: &'a TestDatabase, role: &str) -> Self {
+    pub(crate) fn new(database: &'a TestDatabase, role: &str) -> Self {
         let url = database.url();
         let and = if url.contains('?') { '&' } else { '?' };
         Self { database, url: format!("{url}{and}options=-crole%3D{role}") }
@@ -413,7 +484,7 @@ fn follow_the_advice(database: &dyn Database, project: &Project) {
 }
 
 /// The statement at the end of a line of `check`'s.
-fn advised(line: &str) -> Option<&str> {
+pub(crate) fn advised(line: &str) -> Option<&str> {
     let begins = ["alter ", "create ", "grant ", "drop ", "update "].iter().filter_map(|word| {
         [": ", ", or "]
             .iter()

@@ -70,3 +70,21 @@ fn a_url_file_may_be_a_credential() {
     let folder = folder.write("url", "postgres://u:hunter22");
     assert_eq!(folder.problems([]), "url: database.url = ***: has a port that is not a number from 1 to 65535");
 }
+
+#[test]
+fn the_schema_of_our_own_tables_is_for_postgresql() {
+    let folder = Folder::new("[database]\nurl = \"postgres:///shop\"\nschema = \"etl\"").write("datasets/a.toml", GOOD);
+    let config = folder.load([]).unwrap();
+    let DatabaseUrl::Postgres(server) = &config.settings.database.url else { panic!("not PostgreSQL") };
+    assert_eq!(server.schema().map(crate::column::Identifier::as_str), Some("etl"));
+    assert_eq!(config.keys["database.schema"].shown, "\"etl\"");
+    for (database, expected) in [
+        ("url = \"sqlite:a.db\"\nschema = \"etl\"", "means nothing on SQLite"),
+        ("url = \"postgres:///shop\"\nschema = \"pg_etl\"", "begins with pg_"),
+        ("url = \"postgres:///shop\"\nschema = \"a b\"", "is not an identifier"),
+    ] {
+        let folder = Folder::new(&format!("[database]\n{database}")).write("datasets/a.toml", GOOD);
+        let problems = folder.problems([]);
+        assert!(problems.contains("database.schema") && problems.contains(expected), "{problems}");
+    }
+}

@@ -7,6 +7,7 @@ use diesel::sql_types::{Array, Bool, Nullable, Oid, Text};
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::db::state_tables;
 use crate::db::target::found::{Computed, Found, FoundColumn, May, OnServer, Seen, Unique, quoted};
+use crate::db::target::reload::{Attached, OnDelete, Reference};
 
 #[derive(QueryableByName)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
@@ -259,6 +260,39 @@ fn uniques(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<Unique>> {
         referenced_by: unique.referenced_by,
     });
     Ok(uniques.collect())
+}
+
+#[derive(QueryableByName)]
+struct Hanging {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    action: String,
+}
+
+/// What hangs on to the rows of a table: triggers that run when a row is deleted (bit 8 of `tgtype`), and foreign keys.
+pub(in crate::db) fn attached(conn: &mut PgConnection, table: &TableName) -> QueryResult<Attached> {
+    let hanging: Vec<Hanging> = diesel::sql_query(
+        "select conrelid::regclass::text as name, confdeltype::text as action from pg_constraint \
+         where contype = 'f' and confrelid = to_regclass($1) and conparentid = 0 \
+         union all select tgname::text, 'trigger' from pg_trigger \
+         where tgrelid = to_regclass($1) and not tgisinternal and tgenabled <> 'D' and tgtype & 8 <> 0 order by 1",
+    )
+    .bind::<Text, _>(table.quoted())
+    .load(conn)?;
+    let (triggers, references): (Vec<_>, Vec<_>) = hanging.into_iter().partition(|found| found.action == "trigger");
+    let on_delete = |action: &str| match action {
+        "c" => OnDelete::Cascade,
+        "n" | "d" => OnDelete::Clear,
+        _ => OnDelete::Refuse,
+    };
+    Ok(Attached {
+        references: references
+            .into_iter()
+            .map(|found| Reference { on_delete: on_delete(&found.action), table: found.name })
+            .collect(),
+        triggers: triggers.into_iter().map(|found| found.name).collect(),
+    })
 }
 
 #[derive(QueryableByName)]

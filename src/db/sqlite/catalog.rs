@@ -6,7 +6,9 @@ use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::dataset::Target;
+use crate::db::state_tables::{MIGRATIONS, Relation, TABLES};
 use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique};
+use crate::db::target::reload::{Attached, OnDelete, Reference};
 
 #[derive(QueryableByName)]
 struct Object {
@@ -128,6 +130,40 @@ fn odd_day(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Option<S
 }
 
 #[derive(QueryableByName)]
+struct Hanging {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    action: String,
+}
+
+/// What hangs on to the rows of a table: triggers that run when a row is deleted, and foreign keys.
+pub(in crate::db) fn attached(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Attached> {
+    let hanging: Vec<Hanging> = diesel::sql_query(
+        "select m.name, lower(f.on_delete) as action from sqlite_master as m, pragma_foreign_key_list(m.name) as f \
+         where m.type = 'table' and lower(f.\"table\") = lower(?) \
+         union all select name, 'trigger' from sqlite_master \
+         where type = 'trigger' and lower(tbl_name) = lower(?) and lower(sql) like '%delete%on%' order by 1",
+    )
+    .bind::<Text, _>(table.name.as_str())
+    .bind::<Text, _>(table.name.as_str())
+    .load(conn)?;
+    let (triggers, references): (Vec<_>, Vec<_>) = hanging.into_iter().partition(|found| found.action == "trigger");
+    let on_delete = |action: &str| match action {
+        "cascade" => OnDelete::Cascade,
+        "set null" | "set default" => OnDelete::Clear,
+        _ => OnDelete::Refuse,
+    };
+    Ok(Attached {
+        references: references
+            .into_iter()
+            .map(|found| Reference { on_delete: on_delete(&found.action), table: found.name })
+            .collect(),
+        triggers: triggers.into_iter().map(|found| found.name).collect(),
+    })
+}
+
+#[derive(QueryableByName)]
 struct KeyColumn {
     #[diesel(sql_type = Text)]
     name: String,
@@ -156,4 +192,19 @@ pub(in crate::db) fn comparing_as_target(
         }
     };
     Ok(key.iter().map(as_target).collect())
+}
+
+/// Which of the state tables' names are taken.
+pub(in crate::db) fn state_relations(conn: &mut SqliteConnection) -> QueryResult<Vec<Relation>> {
+    let mut relations = Vec::new();
+    for name in TABLES.iter().map(|(table, _)| *table).chain([MIGRATIONS]) {
+        let found: Option<Object> =
+            diesel::sql_query("select type as kind from sqlite_master where type <> 'trigger' and lower(name) = ?")
+                .bind::<Text, _>(name)
+                .get_result(conn)
+                .optional()?;
+        let found_in = found.as_ref().map(|_| "main".to_owned());
+        relations.push(Relation { name: name.to_owned(), found_in, in_the_way: found.is_some() });
+    }
+    Ok(relations)
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::UrlError;
+use crate::column::Identifier;
 
 /// The keywords of libpq 18 (`PQconninfoOptions` in its fe-connect.c).
 const KEYWORDS: [&str; 50] = [
@@ -88,12 +89,16 @@ const PLAIN_HOST: &AsciiSet = &PLAIN.remove(b',').remove(b':').remove(b'[').remo
 
 /// A PostgreSQL server as a URL names it: libpq's keywords with their values, each keyword at most once.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PostgresUrl(Vec<(&'static str, String)>);
+pub struct PostgresUrl {
+    words: Vec<(&'static str, String)>,
+    /// The schema of dayfill's own tables; `None` leaves it to the search path.
+    schema: Option<Identifier>,
+}
 
 impl PostgresUrl {
     /// Reads what follows the scheme and its slashes.
     pub(super) fn parse(rest: &str) -> Result<Self, UrlError> {
-        let mut url = Self(Vec::new());
+        let mut url = Self { words: Vec::new(), schema: None };
         let (head, query) = split_query(rest);
         let place = match head.rsplit_once('@') {
             Some((credentials, place)) => {
@@ -112,10 +117,22 @@ impl PostgresUrl {
         Ok(url)
     }
 
+    /// The schema of dayfill's own tables; `None` leaves it to the search path.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Identifier> {
+        self.schema.as_ref()
+    }
+
+    /// The same server with dayfill's own tables in that schema.
+    #[must_use]
+    pub fn with_schema(self, schema: Option<Identifier>) -> Self {
+        Self { schema, ..self }
+    }
+
     /// The value of one of libpq's keywords.
     #[must_use]
     pub fn get(&self, keyword: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == keyword).map(|(_, value)| value.as_str())
+        self.words.iter().find(|(known, _)| *known == keyword).map(|(_, value)| value.as_str())
     }
 
     /// The connection string for libpq, secrets and all. Not for any other eyes.
@@ -125,7 +142,7 @@ impl PostgresUrl {
     }
 
     fn conninfo_with_roots(&self, system_roots: impl FnOnce() -> Option<PathBuf>) -> String {
-        let mut parameters: Vec<(&str, String)> = self.0.iter().map(|(key, value)| (*key, value.clone())).collect();
+        let mut parameters: Vec<(&str, String)> = self.words.iter().map(|(key, value)| (*key, value.clone())).collect();
         if self.get("sslrootcert") == Some("system") {
             // libpq would ask OpenSSL, and a vendored OpenSSL looks where it was built. `system` implies that the
             // host's name is checked, which a file's path does not: say so. Without a file libpq's own search remains.
@@ -168,12 +185,12 @@ impl PostgresUrl {
 
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |(key, value): &&(&str, String)| SECRETS.contains(key) && !value.is_empty();
-        self.0.iter().filter(secret).map(|(_, value)| value.as_str())
+        self.words.iter().filter(secret).map(|(_, value)| value.as_str())
     }
 
     fn set(&mut self, keyword: &'static str, value: String) {
-        self.0.retain(|(known, _)| *known != keyword);
-        self.0.push((keyword, value));
+        self.words.retain(|(known, _)| *known != keyword);
+        self.words.push((keyword, value));
     }
 
     /// Sets a part of the URL itself; as in libpq, an empty one counts as not given.
@@ -307,7 +324,7 @@ impl fmt::Display for PostgresUrl {
             write!(f, "/{}", encoded("dbname"))?;
         }
         let shown = ["user", "password", "host", "port", "dbname"];
-        let rest = self.0.iter().filter(|(keyword, _)| !shown.contains(keyword));
+        let rest = self.words.iter().filter(|(keyword, _)| !shown.contains(keyword));
         for (number, (keyword, value)) in rest.enumerate() {
             f.write_char(if number == 0 { '?' } else { '&' })?;
             if SECRETS.contains(keyword) {

@@ -11,6 +11,9 @@ use serde::Deserialize;
 use super::parts::{cell_state, state_of};
 use super::{Asking, PagesState, frame};
 use crate::day::DayRange;
+use crate::db::error::DbError;
+use crate::db::target;
+use crate::state;
 use crate::web::actions::{self, Action, Effect, Order, Wrong};
 use crate::web::guard::see_other;
 use crate::web::parameters::{InPath, Parameters};
@@ -48,12 +51,20 @@ pub(super) async fn dry_run(
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
     let (job, asked) = (Arc::clone(&shown.job), order.clone());
-    let effects = pages.site.read(move |conn| actions::preview(conn, &job.dataset, &asked)).await?;
+    let read = pages.site.read(move |conn| {
+        let effects = actions::preview(conn, &job.dataset, &asked)?;
+        let reloads =
+            effects.iter().any(|effect| effect.state == Some(state::State::Loaded) && effect.becomes.is_some());
+        let notes = if reloads { target::reload_notes(conn, &job.dataset)? } else { Vec::new() };
+        Ok::<_, DbError>((effects, notes))
+    });
+    let (effects, notes) = read.await?;
     let model = DryRun {
         dataset: name,
         action: order.action,
         range: order.days,
         days: effects.iter().map(dry_run_day).collect(),
+        notes,
         allowed: asking.may_change(),
     };
     Ok(Html(view::dry_run(&pages.frame(&asking), &model)))

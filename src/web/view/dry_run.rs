@@ -43,6 +43,7 @@ fn would(frame: &Frame, page: &DryRun) -> Markup {
             @if left > 0 { li { i.m.none {} b { (of(length(left), "day")) } " left alone" } }
             @if page.days.is_empty() { li { i.m.none {} "There is no such day." } }
         }
+        @for note in &page.notes { p { "Note: " (note) "." } }
         @if changed.is_empty() {
             p { "Nothing would change." }
             p.actions { a.button href=(frame.links.dataset(&page.dataset)) { "Back to " (page.dataset) } }

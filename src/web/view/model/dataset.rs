@@ -104,6 +104,8 @@ pub struct DryRun {
     pub range: Option<DayRange>,
     /// What would happen to each day, oldest first.
     pub days: Vec<DryRunDay>,
+    /// What reloads among them do to what is not the dataset's, a sentence each.
+    pub notes: Vec<String>,
     /// This person may ask for it.
     pub allowed: bool,
 }

@@ -127,6 +127,10 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
         action,
         range: (action != Action::CatchUp).then(|| range(days)),
         days: known.iter().enumerate().map(of).collect(),
+        notes: match action {
+            Action::Reload => vec![t.text("a reload of a day deletes the rows that refer to its rows in items")],
+            _ => Vec::new(),
+        },
         allowed,
     }
 }
