@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::Write;
 
 use chrono::NaiveDateTime;
+use diesel::connection::SimpleConnection;
 use diesel::pg::CopyTarget;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
@@ -58,6 +59,12 @@ struct Flag {
 }
 
 #[derive(QueryableByName)]
+struct SchemaName {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
 struct Instant {
     #[diesel(sql_type = Timestamp)]
     instant: NaiveDateTime,
@@ -79,7 +86,7 @@ pub(super) fn has_table(conn: &mut PgConnection, name: &str) -> QueryResult<bool
 
 /// Creates the schema of the state tables where one is named and not there; who may not create one need not.
 pub(super) fn create_state_schema(conn: &mut PgConnection) -> QueryResult<()> {
-    let missing: Vec<Name> = diesel::sql_query(
+    let missing: Vec<SchemaName> = diesel::sql_query(
         "select quote_ident(named) as name from (select current_setting('dayfill.schema', true) as named) as setting \
          where named <> '' and not exists (select from pg_namespace where nspname = named)",
     )

@@ -197,6 +197,8 @@ fn follow(database: &TestDatabase, project: &Project) {
     let advice: Vec<&str> = ran.stdout.lines().filter_map(advised).collect();
     assert!(!advice.is_empty(), "{ran:#?}");
     // Where sessions are read-only, that of the owner is, too.
-    advice.iter().for_each(|sql| database.execute(&format!("set transaction_read_only = off; {sql}")));
+    for sql in &advice {
+        database.execute(&format!("set transaction_read_only = off; {sql}"));
+    }
     project.succeed(&["check"]);
 }
