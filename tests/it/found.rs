@@ -121,7 +121,7 @@ fn a_misspelt_column_in_quotes_is_an_error(database: &dyn Database) {
 fn many_days_are_listed_in_runs_dataset_by_dataset() {
     let database = SqliteDatabase::new();
     let project = Project::new(&database, &Orders::default());
-    let returns = Orders { source: "url = \"returns/{day}.csv\"".to_owned(), table: "returns", ..Orders::default() };
+    let returns = Orders { source: "url = \"returns-{day}.csv\"".to_owned(), table: "returns", ..Orders::default() };
     project.dataset("returns", &returns);
     let loaded = ["2024-03-03", "2024-03-05", "2024-03-07", "2024-03-09", "2024-03-11", "2024-03-13", "2024-03-14"];
     for day in loaded {
