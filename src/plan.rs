@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use crate::dataset::Schedule;
 use crate::day::{Day, DayRange};
@@ -45,6 +45,8 @@ pub enum Owner {
 pub enum Ask {
     /// By a tick of the schedule: what is not done and due by now, and what was given up lately.
     Tick,
+    /// By the daemon's start, or a dataset that changed: as by a tick, and what waits is looked for whether due or not.
+    Start,
     /// By the day's own clock between ticks: what waits or failed and is due by now, or was left by its process.
     Due,
     /// By a person who wants all that is not done, due or not, and what was given up lately.
@@ -67,7 +69,13 @@ impl Ask {
     /// True when an older day that failed or was refused may hold this one back.
     #[must_use]
     pub fn keeps_order(self) -> bool {
-        matches!(self, Self::Tick | Self::Due | Self::NotDone)
+        matches!(self, Self::Tick | Self::Start | Self::Due | Self::NotDone)
+    }
+
+    /// True when the schedule asks for the dataset's wanted days.
+    #[must_use]
+    pub fn is_the_schedules(self) -> bool {
+        matches!(self, Self::Tick | Self::Start)
     }
 
     /// True when a person named the day.
@@ -171,23 +179,29 @@ pub fn is_wanted(schedule: &Schedule, last_tick: Option<NaiveDate>, day: Day) ->
 }
 
 /// True when the target still lacks a wanted day that nobody decided to leave out; past its deadline such a day is
-/// late.
+/// late, also when its file was given up.
 #[must_use]
 pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
-    !in_target && !matches!(state, Some(State::Loaded | State::Skipped | State::Absent))
+    !in_target && !matches!(state, Some(State::Loaded | State::Skipped))
 }
 
-/// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC; `max_attempts` is how
-/// many attempts a day has.
+/// What to do with one day; `None` is a day without a row. `now` is the database's clock, UTC. A look or an attempt that
+/// lies further ahead than the policy's longest pause was written by a clock that was wrong, or by another policy: it is
+/// due.
 #[must_use]
-pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts: u32) -> Decision {
+pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Policy) -> Decision {
+    let max_attempts = policy.retry.max_attempts;
     let Some(known) = known else {
         let looked_at_before = matches!(ask, Ask::Due | Ask::Changed);
         return if looked_at_before { Decision::Leave(Leave::NotDue) } else { Decision::Load(Reason::Missing) };
     };
     let named = ask.is_named();
     let due = match ask {
-        Ask::Tick | Ask::Due => known.next_look.is_none_or(|next| next <= now),
+        Ask::Start if known.state == State::Waiting => true,
+        Ask::Tick | Ask::Start | Ask::Due => {
+            let furthest = now + longest_pause(known.state, policy);
+            known.next_look.is_none_or(|next| next <= now || next > furthest)
+        }
         Ask::NotDone | Ask::Named | Ask::Forced => true,
         Ask::Changed => false,
     };
@@ -206,9 +220,19 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, max_attempts:
         State::Failed if known.attempts >= max_attempts => Decision::Leave(Leave::Exhausted),
         State::Failed if due => Decision::Load(Reason::Failed(known.attempts)),
         State::Waiting | State::Failed => Decision::Leave(Leave::NotDue),
-        State::Absent if matches!(ask, Ask::Tick | Ask::NotDone) => Decision::Load(Reason::Absent),
+        State::Absent if matches!(ask, Ask::Tick | Ask::Start | Ask::NotDone) => Decision::Load(Reason::Absent),
         state @ (State::Refused | State::Absent | State::Skipped) => Decision::Leave(Leave::Done(state)),
     }
+}
+
+/// The longest pause before a day in that state is due.
+fn longest_pause(state: State, policy: &Policy) -> TimeDelta {
+    let longest = match state {
+        State::Waiting => policy.waiting.poll,
+        _ => policy.retry.longest_delay(),
+    };
+    // A clock is not read to the second on both sides.
+    TimeDelta::from_std(longest).map_or(TimeDelta::weeks(52), |longest| longest + TimeDelta::seconds(5))
 }
 
 /// True when a day holds back newer ones where order counts: it failed or was refused, or failed before and is being
@@ -238,7 +262,7 @@ pub fn plan(
     let mut held_by = None;
     let mut one = |day: Day| {
         let known = known.get(&day);
-        let decision = decide(known, ask, now, policy.retry.max_attempts);
+        let decision = decide(known, ask, now, policy);
         match decision {
             Decision::Leave(_) => {
                 if held_by.is_none() && in_order && known.is_some_and(holds_back) {

@@ -60,6 +60,14 @@ impl Retry {
     }
 }
 
+impl Retry {
+    /// The longest pause there is, with all that chance may add.
+    #[must_use]
+    pub fn longest_delay(&self) -> Duration {
+        self.first_delay.max(self.max_delay).mul_f64(1.1)
+    }
+}
+
 /// A pause that doubles with each failure up to a longest one, a tenth shorter or longer by `chance` from 0 to 1.
 #[must_use]
 pub fn doubled(first: Duration, failures: u32, longest: Duration, chance: f64) -> Duration {

@@ -156,11 +156,11 @@ fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
 fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
     let dataset = job.dataset.name.as_str();
     // A backlog takes its time; who watches wants to know how much of it there is.
-    if let (Ask::Tick, Some(backlog)) = (ask, backlog(decided)) {
+    if let (Ask::Tick | Ask::Start, Some(backlog)) = (ask, backlog(decided)) {
         log::info!(dataset; "{dataset}: {backlog}");
     }
     // Between ticks it would be said at every retry of the day that holds them.
-    if let (Ask::Tick | Ask::NotDone, Some(held_back)) = (ask, held_back(decided)) {
+    if let (Ask::Tick | Ask::Start | Ask::NotDone, Some(held_back)) = (ask, held_back(decided)) {
         log::info!(dataset; "{dataset}: {held_back}");
     }
 }

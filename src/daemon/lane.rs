@@ -159,7 +159,11 @@ impl Run<'_> {
     fn look(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
-        let ask = if trigger == Trigger::Page { Ask::NotDone } else { Ask::Tick };
+        let ask = match trigger {
+            Trigger::Page => Ask::NotDone,
+            Trigger::Start => Ask::Start,
+            _ => Ask::Tick,
+        };
         // First, since a refused day may hold others back.
         self.recheck(State::Refused, newest)?;
         self.load(wanted.to_vec(), ask, trigger, Begun::default())?;
@@ -188,7 +192,7 @@ impl Run<'_> {
             ask,
             trigger,
             concurrency: member.job.dataset.policy.catch_up.concurrency,
-            backlog: if ask == Ask::Tick { member.backlog(trigger) } else { None },
+            backlog: if ask.is_the_schedules() { member.backlog(trigger) } else { None },
             until: member.retired.clone(),
             begun,
         };

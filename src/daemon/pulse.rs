@@ -132,7 +132,7 @@ impl Open {
             if !plan::is_wanted(&dataset.schedule, last_tick, open.day) {
                 continue;
             }
-            match plan::decide(Some(&open.known), Ask::Due, self.now, dataset.policy.retry.max_attempts) {
+            match plan::decide(Some(&open.known), Ask::Due, self.now, &dataset.policy) {
                 Decision::Load(_) | Decision::Settle(_) => {
                     days.entry(dataset.name.clone()).or_default().push(open.day);
                 }

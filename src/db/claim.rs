@@ -18,6 +18,7 @@ use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
 use crate::db::worker::Worker;
 use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
+use crate::policy::Policy;
 use crate::state::{Move, State, after};
 
 /// What is wanted of a day.
@@ -35,8 +36,8 @@ pub struct Request<'a> {
     pub trigger: Trigger,
     /// How the day is asked for.
     pub ask: Ask,
-    /// How many attempts a day has.
-    pub max_attempts: u32,
+    /// How days are tried again and waited for.
+    pub policy: &'a Policy,
     /// The file was just seen to be there: a day that waited for it need not look again.
     pub file_seen: bool,
 }
@@ -88,7 +89,7 @@ impl Claim {
 /// # Errors
 /// A [`DbError`]; nothing is claimed then.
 pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
-    let Request { dataset, day, ask, max_attempts, .. } = request;
+    let Request { dataset, day, ask, policy, .. } = request;
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let now = conn.now()?;
@@ -96,7 +97,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             if days::exists(conn, dataset.as_str(), day.date())? {
                 return Ok(Answer::Left(Leave::Busy));
             }
-            if let Decision::Leave(leave) = plan::decide(None, ask, now, max_attempts) {
+            if let Decision::Leave(leave) = plan::decide(None, ask, now, policy) {
                 return Ok(Answer::Left(leave));
             }
             return claim_missing(conn, request, now);
@@ -105,7 +106,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
         // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
         let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
         let known = Known { owner: if ours { Owner::Alive } else { known.owner }, ..known };
-        match plan::decide(Some(&known), ask, now, max_attempts) {
+        match plan::decide(Some(&known), ask, now, policy) {
             Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
             Decision::Settle(state) => {
@@ -386,7 +387,8 @@ pub fn note_none(
         conn.commit_in_background()?;
         let now = conn.now()?;
         let Some(row) = days::lock(conn, dataset.as_str(), day.date(), true)? else { return Ok(None) };
-        let since = row.waiting_since.unwrap_or(now);
+        // A clock that was ahead then does not make the day wait for longer.
+        let since = row.waiting_since.map_or(now, |since| since.min(now));
         let moved = if now >= since + found.give_up_after { Move::GaveUp } else { Move::FileMissing };
         let moved = if row.state.0 == State::Absent { Move::FileMissing } else { moved };
         let before = row.state.0;

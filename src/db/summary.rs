@@ -22,6 +22,8 @@ pub struct Days {
     pub not_loaded: Vec<NotLoaded>,
     /// Loaded ones of which rows were rejected, oldest first.
     pub with_rejects: Vec<Day>,
+    /// Those of which the source has a newer file than the one that was loaded, oldest first.
+    pub newer_files: Vec<Day>,
 }
 
 /// A day that has a row and is not loaded.
@@ -63,8 +65,15 @@ pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<Days, DbError> {
         .select(processed_days::day)
         .load(c))
     .doing("reading which days have rejected rows")?;
+    let newer_files: Vec<NaiveDate> = on!(conn, c => of_dataset()
+        .filter(processed_days::newer_etag.is_not_null())
+        .order(processed_days::day)
+        .select(processed_days::day)
+        .load(c))
+    .doing("reading which days have newer files")?;
     let days = |days: Vec<NaiveDate>| days.into_iter().map(Day::new).collect();
-    Ok(Days { all: days(all), not_loaded, with_rejects: days(with_rejects) })
+    let (with_rejects, newer_files) = (days(with_rejects), days(newer_files));
+    Ok(Days { all: days(all), not_loaded, with_rejects, newer_files })
 }
 
 /// What is told of a day in short.

@@ -182,7 +182,7 @@ impl<'a> Load<'a> {
             lease: self.context.database.lease(),
             trigger,
             ask: self.ask,
-            max_attempts: self.job.dataset.policy.retry.max_attempts,
+            policy: &self.job.dataset.policy,
             file_seen,
         };
         claim::claim(conn, request)

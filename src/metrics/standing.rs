@@ -37,6 +37,8 @@ pub struct Days {
     pub failed_for_good: u64,
     /// How many wanted days are past their deadline and not done.
     pub late: u64,
+    /// How many loaded days have a newer file in their source.
+    pub newer_files: u64,
     /// Days from the newest one whose rows are in the target to the newest wanted one: 0 where that is the same; `None`
     /// where no day is wanted, or none is in the target.
     pub lag: Option<u64>,

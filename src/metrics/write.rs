@@ -43,6 +43,7 @@ fn days(text: &mut Text, datasets: &[Standing]) {
     gauge("dayfill_day_lag", "Days from the newest one that is in the target to the newest wanted one.", |days| {
         days.lag
     });
+    gauge("dayfill_day_newer_file", "Loaded days of which the source has a newer file.", |days| Some(days.newer_files));
     gauge("dayfill_day_late", "Wanted days that are past their deadline and not done.", |days| Some(days.late));
 }
 

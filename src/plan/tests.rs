@@ -25,6 +25,13 @@ fn known(state: State) -> Known {
     Known { state, attempts: 1, in_target: state == State::Loaded, next_look: None, owner: Owner::Gone }
 }
 
+/// A policy of that many attempts.
+fn attempts(max_attempts: u32) -> Policy {
+    let mut policy = Policy::default();
+    policy.retry.max_attempts = max_attempts;
+    policy
+}
+
 fn texts(days: &[Day]) -> Vec<String> {
     days.iter().map(ToString::to_string).collect()
 }
@@ -48,12 +55,15 @@ fn wanted_days_end_at_the_end_and_keep_to_their_weekdays() {
 #[test]
 fn done_days_are_left() {
     for state in [State::Loaded, State::Skipped, State::Refused] {
-        assert_eq!(decide(Some(&known(state)), Ask::NotDone, NOW, 5), Decision::Leave(Leave::Done(state)));
+        assert_eq!(
+            decide(Some(&known(state)), Ask::NotDone, NOW, &Policy::default()),
+            Decision::Leave(Leave::Done(state))
+        );
     }
     let exhausted = Known { attempts: 5, ..known(State::Failed) };
-    assert_eq!(decide(Some(&exhausted), Ask::NotDone, NOW, 5), Decision::Leave(Leave::Exhausted));
+    assert_eq!(decide(Some(&exhausted), Ask::NotDone, NOW, &Policy::default()), Decision::Leave(Leave::Exhausted));
     let live = Known { owner: Owner::Alive, ..known(State::Running) };
-    assert_eq!(decide(Some(&live), Ask::Forced, NOW, 5), Decision::Leave(Leave::Busy));
+    assert_eq!(decide(Some(&live), Ask::Forced, NOW, &Policy::default()), Decision::Leave(Leave::Busy));
 }
 
 #[test]
@@ -62,32 +72,67 @@ fn the_schedule_waits_for_the_next_look_and_a_person_does_not() {
     for state in [State::Waiting, State::Failed] {
         let known = Known { next_look: Some(later), ..known(state) };
         for ask in [Ask::Tick, Ask::Due] {
-            assert_eq!(decide(Some(&known), ask, NOW, 5), Decision::Leave(Leave::NotDue));
-            assert!(matches!(decide(Some(&known), ask, later, 5), Decision::Load(_)));
+            assert_eq!(decide(Some(&known), ask, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
+            assert!(matches!(decide(Some(&known), ask, later, &Policy::default()), Decision::Load(_)));
         }
-        assert!(matches!(decide(Some(&known), Ask::NotDone, NOW, 5), Decision::Load(_)));
+        assert!(matches!(decide(Some(&known), Ask::NotDone, NOW, &Policy::default()), Decision::Load(_)));
     }
+}
+
+#[test]
+fn no_look_lies_further_ahead_than_the_longest_pause() {
+    let policy = Policy::default();
+    // A clock that was 30 days ahead wrote the first, another one was right.
+    for (state, ahead, is_due) in [
+        (State::Waiting, chrono::TimeDelta::days(30), true),
+        (State::Waiting, chrono::TimeDelta::minutes(15), false),
+        (State::Waiting, chrono::TimeDelta::hours(1), true),
+        (State::Failed, chrono::TimeDelta::days(30), true),
+        (State::Failed, chrono::TimeDelta::minutes(65), false),
+    ] {
+        let known = Known { next_look: Some(NOW + ahead), ..known(state) };
+        for ask in [Ask::Tick, Ask::Due] {
+            let decision = decide(Some(&known), ask, NOW, &policy);
+            assert_eq!(matches!(decision, Decision::Load(_)), is_due, "{state} {ahead}");
+        }
+    }
+}
+
+#[test]
+fn a_start_looks_for_what_waits_and_leaves_failed_days_their_pause() {
+    let next_look = Some(NOW + chrono::TimeDelta::minutes(5));
+    let decision = |state| decide(Some(&Known { next_look, ..known(state) }), Ask::Start, NOW, &Policy::default());
+    assert_eq!(decision(State::Waiting), Decision::Load(Reason::Waiting));
+    assert_eq!(decision(State::Failed), Decision::Leave(Leave::NotDue));
+    assert_eq!(decision(State::Absent), Decision::Load(Reason::Absent));
 }
 
 #[test]
 fn a_day_left_running_is_tried_again_until_its_attempts_run_out() {
     let left = known(State::Running);
-    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, 5), Decision::Load(Reason::LeftRunning));
-    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, 1), Decision::Settle(State::Failed));
+    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, &Policy::default()), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, &attempts(1)), Decision::Settle(State::Failed));
     let reload = Known { in_target: true, ..left };
-    assert_eq!(decide(Some(&reload), Ask::NotDone, NOW, 5), Decision::Settle(State::Loaded));
-    assert_eq!(decide(Some(&reload), Ask::Forced, NOW, 1), Decision::Load(Reason::LeftRunning));
-    assert_eq!(decide(Some(&reload), Ask::Named, NOW, 5), Decision::Settle(State::Loaded), "only force reloads");
-    assert_eq!(decide(Some(&left), Ask::Named, NOW, 1), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(Some(&reload), Ask::NotDone, NOW, &Policy::default()), Decision::Settle(State::Loaded));
+    assert_eq!(decide(Some(&reload), Ask::Forced, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
+    assert_eq!(
+        decide(Some(&reload), Ask::Named, NOW, &Policy::default()),
+        Decision::Settle(State::Loaded),
+        "only force reloads"
+    );
+    assert_eq!(decide(Some(&left), Ask::Named, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
 }
 
 #[test]
 fn naming_a_day_loads_it_unless_it_is_loaded() {
     for state in [State::Waiting, State::Failed, State::Refused, State::Absent, State::Skipped] {
-        assert_eq!(decide(Some(&known(state)), Ask::Named, NOW, 1), Decision::Load(Reason::Asked(state)));
+        assert_eq!(decide(Some(&known(state)), Ask::Named, NOW, &attempts(1)), Decision::Load(Reason::Asked(state)));
     }
-    assert_eq!(decide(Some(&known(State::Loaded)), Ask::Named, NOW, 1), Decision::Leave(Leave::Done(State::Loaded)));
-    assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, NOW, 1), Decision::Load(_)));
+    assert_eq!(
+        decide(Some(&known(State::Loaded)), Ask::Named, NOW, &attempts(1)),
+        Decision::Leave(Leave::Done(State::Loaded))
+    );
+    assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, NOW, &attempts(1)), Decision::Load(_)));
 }
 
 /// The days of a plan that are loaded, for April 2019 with these states from its first day on.
@@ -106,19 +151,32 @@ fn schedule_days(number: usize) -> Vec<Day> {
 
 #[test]
 fn between_ticks_only_days_that_were_looked_at_are_due() {
-    assert_eq!(decide(None, Ask::Due, NOW, 5), Decision::Leave(Leave::NotDue));
-    assert_eq!(decide(Some(&known(State::Absent)), Ask::Due, NOW, 5), Decision::Leave(Leave::Done(State::Absent)));
-    assert_eq!(decide(Some(&known(State::Running)), Ask::Due, NOW, 5), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(None, Ask::Due, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
+    assert_eq!(
+        decide(Some(&known(State::Absent)), Ask::Due, NOW, &Policy::default()),
+        Decision::Leave(Leave::Done(State::Absent))
+    );
+    assert_eq!(
+        decide(Some(&known(State::Running)), Ask::Due, NOW, &Policy::default()),
+        Decision::Load(Reason::LeftRunning)
+    );
 }
 
 #[test]
 fn a_changed_file_concerns_loaded_and_refused_days_alone() {
     for state in [State::Loaded, State::Refused] {
-        assert_eq!(decide(Some(&known(state)), Ask::Changed, NOW, 5), Decision::Load(Reason::Changed), "{state}");
+        assert_eq!(
+            decide(Some(&known(state)), Ask::Changed, NOW, &Policy::default()),
+            Decision::Load(Reason::Changed),
+            "{state}"
+        );
     }
-    assert_eq!(decide(None, Ask::Changed, NOW, 5), Decision::Leave(Leave::NotDue));
+    assert_eq!(decide(None, Ask::Changed, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
     for state in [State::Waiting, State::Failed, State::Absent, State::Skipped] {
-        assert!(matches!(decide(Some(&known(state)), Ask::Changed, NOW, 5), Decision::Leave(_)), "{state}");
+        assert!(
+            matches!(decide(Some(&known(state)), Ask::Changed, NOW, &Policy::default()), Decision::Leave(_)),
+            "{state}"
+        );
     }
 }
 

@@ -58,7 +58,7 @@ pub struct DayStatus {
     pub older_definition: bool,
     /// Its source has a newer file than the one that was loaded.
     pub newer_file: bool,
-    /// Wanted, past its deadline, and neither in the target nor skipped nor absent.
+    /// Wanted, past its deadline, and neither in the target nor skipped.
     pub late: bool,
     /// The older day that failed or was refused and holds this one back.
     #[schema(value_type = Option<String>, format = Date)]

@@ -28,7 +28,7 @@ pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rej
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
 pub use self::pause::Pause;
-pub use self::summary::{Attention, RecentDay, Summary, summary};
+pub use self::summary::{Attention, Kind, NoFiles, RecentDay, Summary, summary};
 pub use self::wanted::Wanted;
 pub use self::worker::{WorkerStatus, workers};
 

@@ -27,17 +27,24 @@ pub struct Summary {
     pub failed_for_good: u64,
     /// How many wanted days are past their deadline and neither in the target nor left out.
     pub late: u64,
+    /// How many loaded days have a newer file in their source.
+    pub newer_files: u64,
+    /// What is wrong with the source as a whole, as far as its days tell.
+    pub no_files: Option<NoFiles>,
     /// The newest day whose rows are in the target.
     pub last_loaded: Option<Day>,
     /// Days from that one to the newest wanted one; `None` where one of the two is not there.
     pub lag: Option<u64>,
-    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, or failed with attempts
-    /// left) to the newest wanted one, both included; 0 when none is.
+    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, absent, or failed with
+    /// attempts left) to the newest wanted one, both included; 0 when none is.
     pub days_behind: u64,
     /// The newest wanted days, oldest first.
     pub recent: Vec<RecentDay>,
-    /// Days that need a person, newest first: failed with no attempts left, refused, or late. At most some dozens.
+    /// Days that need a person, newest first: failed with no attempts left, refused, absent, late, or with a newer file.
+    /// At most some dozens.
     pub attention: Vec<Attention>,
+    /// The same, all of them, a line for each kind.
+    pub kinds: Vec<Kind>,
     /// How many there are in all.
     pub attention_total: u64,
 }
@@ -60,13 +67,37 @@ pub struct RecentDay {
     pub error: Option<String>,
 }
 
+/// A dataset whose files do not come at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoFiles {
+    /// No file was ever found.
+    Never,
+    /// So many of the newest wanted days all wait for their files, or were given up.
+    Newest(u64),
+}
+
+/// Days of a dataset that need a person for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// Their state where that is the reason; `loaded` of days with a newer file; `None` of late ones.
+    pub state: Option<State>,
+    /// How many there are.
+    pub days: u64,
+    /// The newest one.
+    pub newest: Day,
+    /// The oldest one.
+    pub oldest: Day,
+    /// What went wrong with the newest one, or what was found in place of its file.
+    pub error: Option<String>,
+}
+
 /// A day that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// The day.
     #[schema(value_type = String, format = Date)]
     pub day: Day,
-    /// Its state, or `missing`. One that is neither failed nor refused is late.
+    /// Its state, or `missing`. A loaded one has a newer file; one that is not failed, refused or absent either is late.
     pub state: &'static str,
     /// It is past its deadline.
     pub late: bool,
@@ -81,13 +112,19 @@ pub struct Attention {
 pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Summary, DbError> {
     let days = summary::days(conn, &dataset.name)?;
     let mut summary = Summary::of(&days, wanted, dataset.policy.retry.max_attempts);
-    let shown: BTreeSet<Day> =
-        summary.recent.iter().map(|day| day.day).chain(summary.attention.iter().map(|day| day.day)).collect();
+    let recent = summary.recent.iter().map(|day| day.day);
+    let shown: BTreeSet<Day> = recent
+        .chain(summary.attention.iter().map(|day| day.day))
+        .chain(summary.kinds.iter().map(|kind| kind.newest))
+        .collect();
     let shown: Vec<Day> = shown.into_iter().collect();
     for told in summary::told_of(conn, &dataset.name, &shown)? {
         let day = Day::new(told.day);
         for attention in summary.attention.iter_mut().filter(|attention| attention.day == day) {
             attention.error.clone_from(&told.error);
+        }
+        for kind in summary.kinds.iter_mut().filter(|kind| kind.newest == day) {
+            kind.error.clone_from(&told.error);
         }
         for recent in summary.recent.iter_mut().filter(|recent| recent.day == day) {
             recent.state = told.state.0.name();
@@ -105,6 +142,7 @@ struct Brief<'a> {
     wanted: bool,
     late: bool,
     state: Option<State>,
+    newer_file: bool,
     row: Option<&'a NotLoaded>,
 }
 
@@ -125,10 +163,10 @@ impl Brief<'_> {
     fn is_to_load(&self, max_attempts: u32) -> bool {
         self.wanted
             && match self.state {
-                None | Some(State::Waiting) => true,
+                None | Some(State::Waiting | State::Absent) => true,
                 Some(State::Running) => !self.in_target(),
                 Some(State::Failed) => self.has_attempts(max_attempts),
-                Some(State::Loaded | State::Refused | State::Absent | State::Skipped) => false,
+                Some(State::Loaded | State::Refused | State::Skipped) => false,
             }
     }
 
@@ -138,7 +176,24 @@ impl Brief<'_> {
 
     /// True when only a person moves it, or should be told of it.
     fn needs_person(&self, max_attempts: u32) -> bool {
-        self.late || self.state == Some(State::Refused) || self.failed_for_good(max_attempts)
+        self.late || self.newer_file || self.state == Some(State::Refused) || self.is_given_up(max_attempts)
+    }
+
+    /// True when it is not tried any more, or only looked for.
+    fn is_given_up(&self, max_attempts: u32) -> bool {
+        (self.wanted && self.state == Some(State::Absent)) || self.failed_for_good(max_attempts)
+    }
+
+    /// The state that is the reason why it needs a person; `None` where that is its deadline.
+    fn reason(&self) -> Option<State> {
+        let newer_file = self.newer_file.then_some(State::Loaded);
+        let state = self.state.filter(|state| matches!(state, State::Refused | State::Failed | State::Absent));
+        state.or(newer_file)
+    }
+
+    /// True when its file was looked for and not found.
+    fn has_no_file(&self) -> bool {
+        matches!(self.state, Some(State::Waiting | State::Absent))
     }
 }
 
@@ -152,12 +207,14 @@ fn briefs<'a>(days: &'a Days, wanted: &Wanted) -> Vec<Brief<'a>> {
     all.dedup();
     let (mut rows, mut wants) = (days.all.iter().peekable(), wanted.days.iter().peekable());
     let mut open = days.not_loaded.iter().peekable();
+    let mut newer = days.newer_files.iter().peekable();
     let brief = |day: Day| {
         let loaded = rows.next_if(|row| **row == day).map(|_| State::Loaded);
         let row = open.next_if(|row| row.day == day.date());
         let state = row.map(|row| row.state.0).or(loaded);
         let wanted = wants.next_if(|wanted| **wanted == day).is_some();
-        Brief { day, wanted, late: false, state, row }
+        let newer_file = newer.next_if(|newer| **newer == day).is_some();
+        Brief { day, wanted, late: false, state, newer_file, row }
     };
     let mut briefs: Vec<Brief<'_>> = all.into_iter().map(brief).collect();
     for brief in &mut briefs {
@@ -175,6 +232,7 @@ impl Summary {
         for brief in &briefs {
             *summary.counts.entry(brief.name()).or_default() += 1;
             summary.late += u64::from(brief.late);
+            summary.newer_files += u64::from(brief.newer_file);
             summary.failed_for_good += u64::from(brief.failed_for_good(max_attempts));
             summary.attention_total += u64::from(brief.needs_person(max_attempts));
         }
@@ -182,8 +240,10 @@ impl Summary {
         let (newest, oldest) = (wanted.newest(), briefs.iter().find(|brief| brief.is_to_load(max_attempts)));
         summary.lag = newest.zip(summary.last_loaded).map(|(newest, loaded)| between(loaded, newest));
         summary.days_behind = newest.zip(oldest).map_or(0, |(newest, oldest)| between(oldest.day, newest) + 1);
-        let needy = briefs.iter().rev().filter(|brief| brief.needs_person(max_attempts));
-        summary.attention = needy
+        summary.no_files = no_files(&briefs);
+        let needy = || briefs.iter().rev().filter(|brief| brief.needs_person(max_attempts));
+        summary.kinds = kinds(needy());
+        summary.attention = needy()
             .take(MOST_ATTENTION)
             .map(|brief| Attention { day: brief.day, state: brief.name(), late: brief.late, error: None })
             .collect();
@@ -200,6 +260,33 @@ impl Summary {
         summary.recent.reverse();
         summary
     }
+}
+
+/// So many of the newest wanted days wait before that is told of the dataset as a whole.
+const MOST_WAITING: usize = 3;
+
+/// Whether a dataset's files do not come at all, as far as its days tell.
+fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
+    let wanted = || briefs.iter().rev().filter(|brief| brief.wanted);
+    let newest = wanted().take_while(|brief| brief.has_no_file()).count();
+    let never = newest > 0 && briefs.iter().all(|brief| brief.has_no_file() || brief.state.is_none());
+    let days = u64::try_from(newest).unwrap_or(u64::MAX);
+    if never { Some(NoFiles::Never) } else { (newest >= MOST_WAITING).then_some(NoFiles::Newest(days)) }
+}
+
+/// Days that need a person, newest first, by the reason.
+fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for brief in needy {
+        let (state, day) = (brief.reason(), brief.day);
+        if let Some(kind) = kinds.iter_mut().find(|kind| kind.state == state) {
+            kind.days += 1;
+            kind.oldest = day;
+        } else {
+            kinds.push(Kind { state, days: 1, newest: day, oldest: day, error: None });
+        }
+    }
+    kinds
 }
 
 /// Days from one to a later one; 0 when it is not later.
@@ -252,7 +339,7 @@ mod tests {
             (State::Failed, 2, false, 4),
             (State::Failed, 3, false, 0),
             (State::Refused, 1, false, 0),
-            (State::Absent, 0, false, 0),
+            (State::Absent, 0, false, 4),
             (State::Skipped, 0, false, 0),
         ] {
             let summary = summary(5, None, &[1, 2, 3, 4, 5], vec![row(2, state, attempts, in_target)]);

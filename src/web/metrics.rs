@@ -65,6 +65,7 @@ fn days(kept: &Kept) -> Days {
         missing: summary.counts.get(MISSING).copied().unwrap_or(0),
         failed_for_good: summary.failed_for_good,
         late: summary.late,
+        newer_files: summary.newer_files,
         lag: summary.lag,
     }
 }

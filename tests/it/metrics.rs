@@ -115,6 +115,7 @@ fn exposed(metrics: &Metrics, form: Form) -> String {
         missing: 4,
         failed_for_good: 2,
         late: 1,
+        newer_files: 1,
         lag: Some(1),
     };
     let orders = Standing {

@@ -15,12 +15,13 @@ use crate::dataset::DatasetName;
 use crate::load_day::Flight;
 use crate::source;
 use crate::state::State as DayState;
-use crate::status::{RecentDay, Summary};
+use crate::status::{Kind, NoFiles, RecentDay, Summary};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 use crate::web::view;
 use crate::web::view::model::{self, Attention, Cell, DatasetRow, DaysInShort, Overview, Why};
+use crate::wording::counted;
 
 /// Datasets on one page.
 const AT_ONCE: usize = 100;
@@ -143,18 +144,46 @@ fn attention(
     }
     let mut total = all.len();
     for (name, kept) in summaries.iter().filter(|(name, _)| shown.datasets.contains_key(*name)) {
-        total += usize::try_from(kept.summary.attention_total).unwrap_or(usize::MAX);
+        let lines = of_days(name, &kept.summary);
+        total += lines.len();
         let room = MOST_ATTENTION.saturating_sub(all.len());
-        all.extend(kept.summary.attention.iter().take(room).map(|it| Attention {
-            why: match DayState::by_name(it.state) {
-                Some(state @ (DayState::Refused | DayState::Failed)) => Why::Day(state),
-                _ => Why::Late,
-            },
-            dataset: Some(name.to_string()),
-            day: Some(it.day),
-            text: it.error.clone().unwrap_or_else(|| it.state.to_owned()),
-        }));
+        all.extend(lines.into_iter().take(room));
     }
     all.truncate(MOST_ATTENTION);
     (all, total)
+}
+
+/// What needs a person among a dataset's days: a line for each kind, however many days are of it.
+fn of_days(name: &DatasetName, summary: &Summary) -> Vec<Attention> {
+    let dataset = Some(name.to_string());
+    let no_files = summary.no_files.map(|no_files| {
+        let newest = summary.recent.last().and_then(|day| day.error.clone()).unwrap_or_default();
+        let what = match no_files {
+            NoFiles::Never => "no file was ever found".to_owned(),
+            NoFiles::Newest(days) => format!("the newest {} have no file", counted(days, "day")),
+        };
+        Attention { why: Why::NoFiles, dataset: dataset.clone(), day: None, text: format!("{what}: {newest}") }
+    });
+    // That these days are late or absent is said by that line.
+    let is_said = |kind: &&Kind| no_files.is_some() && matches!(kind.state, None | Some(DayState::Absent));
+    let of_kind = |kind: &Kind| {
+        let why = match kind.state {
+            Some(DayState::Loaded) => Why::NewerFile,
+            Some(state) => Why::Day(state),
+            None => Why::Late,
+        };
+        let what = match (&kind.error, why) {
+            (_, Why::NewerFile) => "the source has a newer file than the one that was loaded".to_owned(),
+            (Some(error), _) => error.clone(),
+            (None, _) => why.word().0.to_owned(),
+        };
+        let Kind { days, newest, oldest, .. } = *kind;
+        let (day, text) = match days {
+            1 => (Some(newest), what),
+            _ => (None, format!("{days} days, {oldest}..{newest}: {what}")),
+        };
+        Attention { why, dataset: dataset.clone(), day, text }
+    };
+    let kinds: Vec<Attention> = summary.kinds.iter().filter(|kind| !is_said(kind)).map(of_kind).collect();
+    no_files.into_iter().chain(kinds).collect()
 }

@@ -119,10 +119,12 @@ impl Action {
 
 impl Why {
     /// The word and the class of its mark.
-    pub(super) fn word(self) -> (&'static str, &'static str) {
+    pub(in crate::web) fn word(self) -> (&'static str, &'static str) {
         match self {
             Self::Day(state) => (state.name(), CellState::Stored(state).class()),
             Self::Late => ("late", "late"),
+            Self::NewerFile => ("newer file", "late"),
+            Self::NoFiles => ("no files", "late"),
             Self::Database => ("database", "trouble"),
             Self::Target => ("held up", "trouble"),
             Self::Source => ("source unavailable", "trouble"),

@@ -45,10 +45,14 @@ pub struct Attention {
 /// Why something needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// A day is in a state that only a person moves: refused, or failed with no attempts left.
+    /// A day is in a state that a person should know of: refused, absent, or failed with no attempts left.
     Day(State),
     /// A day is past its deadline.
     Late,
+    /// The source has a newer file than the one that a day was loaded from.
+    NewerFile,
+    /// The files of a dataset do not come at all.
+    NoFiles,
     /// The database cannot be reached, or fails.
     Database,
     /// A dataset's target does not fit, or something else holds the dataset up.

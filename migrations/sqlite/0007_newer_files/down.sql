@@ -1,0 +1,1 @@
+drop index processed_days_newer_file;
