@@ -81,7 +81,7 @@ def test_a_refused_day_is_read_mended_and_loaded(tmp_path, run, watched):
     project.write("orders-2024-03-02.csv", "id,amount\n1,9.50\n2,12\n3,3\n")
     page.get_by_role("button", name="Retry").click()
     expect(page.locator("h1")).to_contain_text("loaded")
-    expect(page.locator("main")).to_contain_text("3 loaded")
+    expect(page.locator("main")).to_contain_text("3 rows loaded")
     expect(page.get_by_role("region", name="Rejected rows")).to_have_count(0)
     page.goto(daemon.url)
     expect(page.locator(".attention")).to_contain_text("Nothing does.")

@@ -177,7 +177,7 @@ def test_what_is_read_without_scripts_leads_on(shown, watched):
     expect(page.locator(".log").first).to_be_visible()
 
 
-def test_a_refused_configuration_is_shown_and_its_mending_too(sample, run, watched):
+def test_a_broken_dataset_is_shown_and_its_fix_too(sample, run, watched):
     """The daemon is told of its main file by a relative path, and notices by itself what changes beside it."""
     daemon = run(sample)
     daemon.wait_for("2019-04-07: loaded")
@@ -186,8 +186,9 @@ def test_a_refused_configuration_is_shown_and_its_mending_too(sample, run, watch
     sample.write("datasets/shopify_config.toml", good.replace("[limits]", "[limmits]"))
     daemon.wait_for("limmits")
     page.reload()
-    refused = page.get_by_role("region", name="Refused")
-    expect(refused).to_contain_text("limmits")
+    broken = page.get_by_role("region", name="Broken datasets")
+    expect(broken).to_contain_text("limmits")
+    expect(broken).to_contain_text("its older definition stays in force")
     accessible(page)
     page.goto(daemon.url)
     expect(page.locator(".attention")).to_contain_text("limmits")
@@ -196,7 +197,7 @@ def test_a_refused_configuration_is_shown_and_its_mending_too(sample, run, watch
     daemon.wait_for("limits.max_rejected")
     expect(page.locator(".attention")).to_contain_text("Nothing does.")
     page.goto(f"{daemon.url}/configuration")
-    expect(refused).to_have_count(0)
+    expect(broken).to_have_count(0)
 
 
 def test_each_page_is_light(sample, run, watched):

@@ -108,7 +108,9 @@ fn a_target_that_is_locked_while_it_is_published_to_is_told_of_and_does_not_hold
     server.wait_until_held(FIRST);
     let mut lock = left_open(&database, "lock table orders");
     server.release(FIRST);
-    daemon.wait_for("orders 2024-03-01: waiting for 10 s for a lock on orders, held by process ");
+    // After 10 s, or later where the machine is busy.
+    daemon.wait_for(" s for a lock on orders, held by process ");
+    assert!(daemon.stderr().contains("orders 2024-03-01: waiting for 1"), "{}", daemon.stderr());
     assert!(daemon.stderr().contains("(a report, "), "{}", daemon.stderr());
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
@@ -116,7 +118,7 @@ fn a_target_that_is_locked_while_it_is_published_to_is_told_of_and_does_not_hold
     assert_eq!(days(&database), [""; 0], "the day is missing again");
     assert_eq!(attempts(&database), [format!("{FIRST}|1|interrupted")]);
     let log = database.line("select log from load_attempts");
-    assert!(log.contains("waiting for 10 s for a lock on orders, held by process"), "{log}");
+    assert!(log.contains(" s for a lock on orders, held by process"), "{log}");
     lock.batch_execute("rollback").unwrap();
     assert_eq!(amounts(&database), [""; 0]);
     project.succeed(&["catch-up"]);
@@ -154,7 +156,7 @@ fn a_synchronous_standby_that_is_away_is_told_of_and_does_not_hold_up_the_end() 
     database.execute("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
     assert!(probe.join().unwrap().is_some());
     server.release(FIRST);
-    daemon.wait_for("orders 2024-03-01: waiting for 10 s for a synchronous standby to confirm the commit");
+    daemon.wait_for(" s for a synchronous standby to confirm the commit");
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");

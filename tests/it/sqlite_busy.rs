@@ -55,7 +55,7 @@ fn a_catch_up_waits_for_a_long_write_by_another_program() {
     wait_until_open(&mut child, &database);
     // Who only looks does not wait.
     assert!(project.succeed(&["status"]).stdout.contains("1 loaded, 6 missing"));
-    assert!(project.succeed(&["catch-up", "--dry-run"]).stdout.contains("2024-03-07  loaded"));
+    assert!(project.succeed(&["catch-up", "--dry-run"]).stdout.contains("2024-03-02..2024-03-07  tried"));
     project.succeed(&["check"]);
     release(child, &mut holder, "commit");
     assert_eq!(states(&database).len(), 7);

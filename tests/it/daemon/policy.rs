@@ -98,7 +98,9 @@ fn a_failed_day_holds_newer_ones_back_until_its_retry_succeeds(database: &dyn Da
     let project = with_a_broken_day(database, &still(FOURTH), &format!("{RETRY}[catch_up]\nstop_on_failure = true\n"));
     let daemon = daemon(&project);
     wait_until("two retries fail", || standing(database, SECOND) == "failed|3");
-    assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-02|failed"]);
+    // The next retry may have begun by now; the days behind it have not.
+    let known = states(database);
+    assert_eq!((known.len(), known[0].as_str()), (2, "2024-03-01|loaded"), "{known:?}");
     std::fs::remove_dir(project.path(&format!("days/{SECOND}.csv"))).unwrap();
     replace_day(&project, SECOND, "a,1,x\n");
     wait_for_state(database, FOURTH, "loaded");
@@ -402,11 +404,18 @@ fn a_folder_that_is_missing_as_a_whole_is_trouble_of_the_source_and_spends_nothi
     let_time_pass(database);
     assert_eq!(database.line("select count(*) from processed_days where dataset = 'orders'"), "0");
     std::fs::rename(&away, &days).unwrap();
-    wait_for_state(database, FOURTH, "loaded");
+    for day in [FIRST, SECOND, THIRD, FOURTH] {
+        wait_for_state(database, day, "loaded");
+    }
     daemon.wait_for("orders: goes on after");
     let log = stop(daemon);
-    let all: Vec<String> = (1..=4).map(|day| format!("2024-03-0{day}|1|start|loaded")).collect();
-    assert_eq!(attempts(database), all, "no attempt was spent");
+    // The folder may come back between two days of one look, and the first of them is loaded by the next.
+    let mut all = attempts(database);
+    all.sort();
+    let as_expected = |(number, attempt): (usize, &String)| {
+        attempt.starts_with(&format!("2024-03-0{}|1|", number + 1)) && attempt.ends_with("|loaded")
+    };
+    assert!(all.len() == 4 && all.iter().enumerate().all(as_expected), "no attempt was spent: {all:?}");
     assert_eq!(log.matches("source unavailable").count(), 1, "said once: {log}");
 }
 

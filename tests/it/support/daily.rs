@@ -100,7 +100,8 @@ pub(crate) fn attempts(database: &dyn Database) -> Vec<String> {
 
 /// State and attempts of a day.
 pub(crate) fn standing(database: &dyn Database, day: &str) -> String {
-    format!("{}|{}", state(database, day), column(database, day, "attempts"))
+    // Together: between two questions an attempt may begin.
+    column(database, day, "state || '|' || attempts")
 }
 
 /// How often each amount stands in the target: which file its rows came from.
