@@ -13,7 +13,7 @@ pub enum BrokenFile {
     /// The file begins with the byte order mark of UTF-16.
     #[error("line 1: the file is encoded in UTF-16; it must be UTF-8")]
     Utf16,
-    /// A record holds more than [`MAX_RECORD_BYTES`].
+    /// A record holds more than [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
     #[error("line {line}: the row that begins here is longer than 1 MiB{}", closing_quote(*open_quote))]
     RecordTooLong {
         /// The line on which the record starts.

@@ -128,13 +128,14 @@ struct Place {
     other_case: Option<String>,
 }
 
-/// Why a table that is not there cannot be created.
+/// Why a table that is not there cannot be created. One of the very same name has come meanwhile, from another process, and
+/// is none: it is looked at again before anything is created.
 fn hindrances(conn: &mut PgConnection, table: &TableName) -> QueryResult<Vec<String>> {
     let place: Place = diesel::sql_query(
         "select n.nspname::text as schema, current_user::text as role, \
          coalesce(has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage'), false) as may_create, \
          (select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p') \
-             and lower(c.relname) = lower($2) limit 1) as other_case \
+             and lower(c.relname) = lower($2) and c.relname <> $2 limit 1) as other_case \
          from (select) as one left join pg_namespace n on n.nspname = coalesce($1, current_schema())",
     )
     .bind::<Nullable<Text>, _>(table.schema.as_ref().map(Identifier::as_str))
