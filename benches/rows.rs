@@ -33,6 +33,12 @@ fn main() -> anyhow::Result<()> {
     group.bench_function("parse and validate", |bencher| {
         bencher.iter(|| parse_and_validate(black_box(&bytes), dataset).is_ok());
     });
+    for (shape, bytes) in [("quoted", quoted(&bytes)?), ("wide", wide(&bytes)?)] {
+        let rows = parse(&bytes, dataset);
+        anyhow::ensure!(rows > 0, "The {shape} file was not read");
+        group.throughput(Throughput::ElementsAndBytes { elements: rows, bytes: bytes.len() as u64 });
+        group.bench_function(format!("parse {shape}"), |bencher| bencher.iter(|| parse(black_box(&bytes), dataset)));
+    }
     group.finish();
     criterion.final_summary();
     Ok(())
@@ -42,6 +48,21 @@ fn main() -> anyhow::Result<()> {
 fn large_day(day: &str) -> anyhow::Result<Vec<u8>> {
     let (header, rows) = day.split_once('\n').context("The sample day has no rows")?;
     Ok(format!("{header}\n{}", rows.repeat(REPEATS)).into_bytes())
+}
+
+/// The same fields, all of them in quotes.
+fn quoted(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(bytes).byte_records() {
+        writer.write_byte_record(&record?)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// The lines without quotes, fifty of them in each row.
+fn wide(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let lines: Vec<&str> = std::str::from_utf8(bytes)?.lines().filter(|line| !line.contains('"')).collect();
+    Ok(lines.chunks_exact(50).map(|row| row.join(",") + "\n").collect::<String>().into_bytes())
 }
 
 /// Counts the day's rows, the header left out.

@@ -29,7 +29,7 @@ pub const MAX_FIELDS: usize = 16_384;
 
 /// How far to look for the end of a record without quotes. It bounds what is looked at in vain (and so what is looked
 /// at twice), and keeps such a record below both limits above.
-const PLAIN_WINDOW: usize = 4096;
+const PLAIN_WINDOW: usize = MAX_FIELDS;
 
 /// Why a push stopped. The parser is of no use afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

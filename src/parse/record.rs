@@ -119,21 +119,17 @@ impl Record {
                 Place::Start if next == self.quote => {
                     self.place = Place::Quoted;
                     at += 1;
+                    continue;
                 }
                 Place::Start if next == b'\r' && self.ends.is_empty() && self.fault.is_none() => {
                     self.place = Place::BlankCr;
                     at += 1;
+                    continue;
                 }
-                Place::Start => self.place = Place::Plain,
-                Place::Plain => {
+                Place::Start | Place::Plain => {
+                    self.place = Place::Plain;
                     let piece = memchr3(self.delimiter, b'\n', b'\r', rest).map_or(rest, |stop| &rest[..stop]);
                     at += self.plain(piece, line)?;
-                    if let Some(next) = bytes.get(at).copied() {
-                        at += 1;
-                        if self.boundary(next, line, line_ends)? {
-                            return Ok((at, true));
-                        }
-                    }
                 }
                 Place::Quoted => {
                     let piece = memchr(self.quote, rest).map_or(rest, |stop| &rest[..stop]);
@@ -144,24 +140,23 @@ impl Record {
                         self.place = Place::Closed;
                         at += 1;
                     }
+                    continue;
                 }
                 Place::Closed if next == self.quote => {
                     self.place = Place::Quoted;
                     self.push(&[next], line)?;
                     at += 1;
+                    continue;
                 }
                 Place::Closed if next == self.delimiter || matches!(next, b'\r' | b'\n') => {
                     if self.ends_in_backslash() {
                         self.ended_in_backslash.get_or_insert(self.ends.len());
                     }
-                    at += 1;
-                    if self.boundary(next, line, line_ends)? {
-                        return Ok((at, true));
-                    }
                 }
                 Place::Closed => {
                     self.fail(Fault::TextAfterQuote { field: self.ends.len(), backslash: self.backslash }, line)?;
                     self.place = Place::Faulty;
+                    continue;
                 }
                 Place::AfterCr | Place::BlankCr => {
                     if let Some((length, ends)) = line_ends.at(b'\r', Some(&next)) {
@@ -173,20 +168,16 @@ impl Record {
                     }
                     self.fail(Fault::LoneCr, line)?;
                     self.place = Place::Start;
+                    continue;
                 }
-                Place::Faulty => {
-                    at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-                    if let Some(next) = bytes.get(at).copied() {
-                        at += 1;
-                        if self.boundary(next, line, line_ends)? {
-                            return Ok((at, true));
-                        }
-                    }
-                }
+                Place::Faulty => at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
             }
-            // Where the header is broken nothing that follows can be told.
-            if self.fault.is_some() && *line_ends == LineEnds::Unknown {
-                return Ok((at, false));
+            // Here the field ends, if its end is among these bytes.
+            if let Some(next) = bytes.get(at).copied() {
+                at += 1;
+                if self.boundary(next, line, line_ends)? {
+                    return Ok((at, true));
+                }
             }
         }
         Ok((at, false))
@@ -259,6 +250,9 @@ impl Record {
 
     /// Whether the open field ends in a backslash that is not itself escaped by one.
     fn ends_in_backslash(&self) -> bool {
+        if self.data.last() != Some(&b'\\') {
+            return false;
+        }
         let field = &self.data[self.ends.last().copied().unwrap_or(0)..];
         field.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
     }
