@@ -73,13 +73,17 @@ test-browser: browser-tools ## tests the page in Chromium, and the API by its Op
 # How long the fuzzer looks, in seconds.
 FUZZ_SECONDS ?= 60
 
-# cargo-fuzz needs a nightly compiler. What it begins with, fuzz/corpus, is replayed by `make test` on any compiler.
+# cargo-fuzz needs a nightly compiler, and the first build takes as long as a release build. It uses the versions of this
+# project's lock file. What it begins with, fuzz/corpus, is replayed by `make test` on any compiler; what it finds
+# interesting stays out of that folder unless somebody puts it there.
 fuzz: ## feeds made-up files to the parser for FUZZ_SECONDS (60), and compares what it reads
 	@cargo fuzz --version >/dev/null 2>&1 || { \
 	  echo "make fuzz needs cargo-fuzz: cargo install --locked cargo-fuzz" >&2; exit 1; }
 	@cargo +nightly --version >/dev/null 2>&1 || { \
 	  echo "make fuzz needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
-	cargo +nightly fuzz run parse -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
+	cp Cargo.lock fuzz/
+	mkdir -p fuzz/found
+	cargo +nightly fuzz run parse fuzz/found fuzz/corpus/parse -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 screenshots: browser-tools ## makes the pictures of docs/screenshots anew
 	cargo build $(LOCKED) --bins
