@@ -8,6 +8,10 @@ use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDay};
 use crate::web::view::parts::{asks, badges, counts, facts, loads, marked, panel, scrolls, state};
 use crate::web::view::words::{length, minute, number, of};
+use crate::wording::printable;
+
+/// How much a list has of why a day is not loaded, in bytes; the day's page says all.
+const REASON_BYTES: usize = 300;
 
 /// What a range of days can be asked for.
 const FOR_RANGES: [Action; 6] =
@@ -184,7 +188,7 @@ fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDay) -> Markup {
         tr {
             th scope="row" { a href=(frame.links.day(&page.name, open.day)) { (open.day) } }
             td.is { (state(open.state)) @if open.late { " " (badges_late()) } }
-            td.why { (open.reason) }
+            td.why { (printable(&open.reason, REASON_BYTES)) }
             td.n { @if open.attempts > 0 { (open.attempts) } }
             td { @if let Some(at) = open.next_look { (minute(at)) } }
         }

@@ -6,6 +6,10 @@ use maud::{Markup, html};
 use crate::day::{Day, DayRange};
 use crate::state::State;
 use crate::web::view::model::{Action, Cell, CellState, Pause, Why};
+use crate::wording::printable;
+
+/// How much of what is said of a day its cell has, in bytes: a calendar has many of them, and the day's page says all.
+const DETAIL_BYTES: usize = 200;
 
 impl CellState {
     /// All of them, in the order a legend names them.
@@ -134,7 +138,7 @@ impl Why {
     }
 }
 
-/// What a cell says when it is pointed at, and to a screen reader. The script says it the same way.
+/// What a cell says when it is pointed at, and to a screen reader. The script says it the same way, uncut.
 pub(super) fn cell(cell: &Cell) -> String {
     use std::fmt::Write as _;
     let mut text = format!("{}: {}", cell.day, cell.state.word());
@@ -148,7 +152,7 @@ pub(super) fn cell(cell: &Cell) -> String {
         let _ = write!(text, ", {} rejected", number(rejected));
     }
     if let Some(detail) = &cell.detail {
-        let _ = write!(text, ". {detail}");
+        let _ = write!(text, ". {}", printable(detail, DETAIL_BYTES));
     }
     text
 }

@@ -1,9 +1,11 @@
 //! The daemon's page: it shows what the daemon does, and what is asked for there is done.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
+use chrono::NaiveDate;
 use diesel::connection::SimpleConnection as _;
 use rustix::process::Signal;
 
@@ -94,6 +96,13 @@ impl Page {
     /// Waits until a page says so.
     fn wait_for(&self, path: &str, text: &str) {
         wait_until(&format!("{path} has {text:?}"), || self.get(path).body.contains(text));
+    }
+
+    /// The most memory that the daemon had so far, in KiB.
+    fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).unwrap();
+        let peak = status.split_once("VmHWM:").and_then(|(_, rest)| rest.split_once("kB")).unwrap();
+        peak.0.trim().parse().unwrap()
     }
 
     fn end(self) -> String {
@@ -593,6 +602,33 @@ fn what_is_wrong_with_an_address_is_told_as_it_was_asked_for() {
             assert!(answer.body.contains(told), "{path}: {}", answer.body);
         }
         assert!(shown.body.contains("<nav aria-label=\"Main\""), "{path}: it is a page of ours: {}", shown.body);
+    }
+    page.end();
+}
+
+/// What a file's header says goes to memory, the database and the page in measure.
+#[test]
+fn forty_days_with_a_header_of_a_megabyte_stay_small_in_memory_and_on_the_page() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still("2024-04-09"), "");
+    let names = (0..8_000).fold(String::new(), |mut names, at| {
+        let _ = write!(names, ",{at:063},{at:063}");
+        names
+    });
+    project.write("header.csv", format!("id{names}\n1\n"));
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/datasets/orders", "40 waiting");
+    let before = page.peak_memory();
+    for day in FIRST.parse::<NaiveDate>().unwrap().iter_days().take(40) {
+        std::fs::hard_link(project.path("header.csv"), project.path(&format!("days/{day}.csv"))).unwrap();
+    }
+    page.send("/datasets/orders", "action=catch_up");
+    wait_until("all days are refused", || page.get("/datasets/orders").body.contains("40 refused"));
+    let grown = page.peak_memory() - before;
+    assert!(grown <= 20 * 1024, "{grown} KiB");
+    for path in ["/", "/datasets/orders", &format!("/datasets/orders/days/{FIRST}")] {
+        let size = page.get(path).body.len();
+        assert!(size <= 100_000, "{path}: {size} bytes");
     }
     page.end();
 }
