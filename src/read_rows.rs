@@ -1,11 +1,16 @@
 //! From bytes to rows: parse and validate joined, the header in between. Pure; who brings the bytes and who takes the
 //! rows is left to others.
 
+mod doubts;
 mod opening;
 
 use crate::dataset::Dataset;
 use crate::parse::{FIRST_BYTES, ParseError, Parser, RawRow};
 use crate::validate::{HeaderError, Reject, Row, Validator};
+
+pub use doubts::{Doubt, Look};
+
+use doubts::Doubts;
 
 /// What became of one record of the file.
 pub enum Taken<'a> {
@@ -36,20 +41,6 @@ pub struct Refusal {
     pub line: Option<String>,
 }
 
-/// Rows that two stray quotes may have swallowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{} line ends inside quotes (the first on line {first}), and without the quotes each of the lines would be a row; \
-     where quotes are text, set csv.quote to a character that the file does not have",
-    if *rows == 1 { "1 row holds".to_owned() } else { format!("{rows} rows hold") }
-)]
-pub struct Swallowed {
-    /// How many accepted rows hold such lines.
-    pub rows: u64,
-    /// The line on which the first of them begins.
-    pub first: u64,
-}
-
 /// Why reading ended early.
 #[derive(Debug)]
 pub enum ReadError<E> {
@@ -71,14 +62,14 @@ struct Records<'a> {
     dataset: &'a Dataset,
     validator: Option<Validator>,
     row: Row,
-    swallowed: Option<Swallowed>,
+    doubts: Doubts,
 }
 
 impl<'a> RowReader<'a> {
     /// A reader at the start of a file.
     #[must_use]
     pub fn new(dataset: &'a Dataset) -> Self {
-        let records = Records { dataset, validator: None, row: Row::default(), swallowed: None };
+        let records = Records { dataset, validator: None, row: Row::default(), doubts: Doubts::default() };
         Self { parser: Parser::new(&dataset.csv), records, opening: Some(Vec::new()) }
     }
 
@@ -114,10 +105,10 @@ impl<'a> RowReader<'a> {
         finished.map_err(|error| self.error(error))
     }
 
-    /// Accepted rows that hold lines which look like rows of their own, if there were any so far.
+    /// What the accepted rows so far may be instead of what they were read as.
     #[must_use]
-    pub fn swallowed(&self) -> Option<Swallowed> {
-        self.records.swallowed
+    pub fn doubts(&self) -> &[Doubt] {
+        self.records.doubts.found()
     }
 
     /// Why reading ended; where it ended before the header was understood, with what the file seems to be instead.
@@ -144,14 +135,12 @@ impl Records<'_> {
                 let refused = |error: HeaderError| Refusal { error: error.to_string(), line: None };
                 let validator =
                     Validator::new(&raw, rows, target, csv).map_err(|error| ReadError::Refused(refused(error)))?;
+                self.doubts = Doubts::of(&raw);
                 Taken::Header(self.validator.insert(validator).unknown_columns())
             }
             Some(validator) => match validator.check(&raw, &mut self.row) {
                 Ok(()) => {
-                    if raw.lines() > 1 && raw.looks_like_rows(self.dataset.csv.delimiter, raw.len()) {
-                        let first = Swallowed { rows: 0, first: raw.line() };
-                        self.swallowed.get_or_insert(first).rows += 1;
-                    }
+                    self.doubts.look_at(&raw, &self.dataset.csv);
                     Taken::Accepted { line: raw.line(), row: &self.row }
                 }
                 Err(reject) => Taken::Rejected { lines: raw.lines(), reject },

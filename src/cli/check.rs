@@ -255,8 +255,8 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
         Err(ReadError::Refused(Refusal { error, line })) => Err(with_first(&error, line.as_deref())),
         Err(ReadError::Taker(never)) => match never {},
         Ok(()) => {
-            if let Some(swallowed) = reader.swallowed() {
-                log::warn!("the quoting may be off: {swallowed}");
+            for doubt in reader.doubts() {
+                log::warn!("rows may be misread: {doubt}");
             }
             Ok(sample)
         }

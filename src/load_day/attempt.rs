@@ -386,10 +386,10 @@ impl<'a> Load<'a> {
             let mut take = |read: Taken<'_>| self.take(read, staged, sink);
             if length == 0 {
                 reader.finish(&mut take)?;
-                if let Some(swallowed) = reader.swallowed() {
+                for doubt in reader.doubts() {
                     let (name, day) = (&job.dataset.name, self.day);
-                    log::warn!("{name} {day}: the quoting may be off: {swallowed}");
-                    self.log.line(format_args!("the quoting may be off: {swallowed}"));
+                    log::warn!("{name} {day}: rows may be misread: {doubt}");
+                    self.log.line(format_args!("rows may be misread: {doubt}"));
                 }
                 return Ok(());
             }

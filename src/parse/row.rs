@@ -1,5 +1,7 @@
 //! One record, as the parser hands it out.
 
+use memchr::{memchr, memchr_iter};
+
 /// Why a record cannot be taken: it breaks the rules of RFC 4180, and to guess its fields might alter them. PostgreSQL's
 /// `COPY`, `DuckDB` and Python's `csv` with `strict=True` refuse the same text after a closing quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,28 @@ impl<'a> RawRow<'a> {
             }
         }
         fields == width
+    }
+
+    /// Whether a quote opens inside of a field, right before text, and the next field with a quote ends in it: what
+    /// stands between the two may be one value that was split at its delimiters.
+    #[must_use]
+    pub fn looks_split(&self, quote: u8) -> bool {
+        // Records that were split in place have no quotes.
+        if self.gap > 0 || memchr(quote, self.data).is_none() {
+            return false;
+        }
+        let mut open = false;
+        for field in self.fields() {
+            if memchr_iter(quote, field).count().is_multiple_of(2) {
+                continue;
+            }
+            if open && field.ends_with(&[quote]) {
+                return true;
+            }
+            let opens = |at: usize| field.get(at + 1).is_some_and(|next| *next != quote && !next.is_ascii_whitespace());
+            open = memchr(quote, field).is_some_and(opens);
+        }
+        false
     }
 
     /// How many fields the record has.

@@ -139,6 +139,33 @@ fn lines_that_would_be_rows_without_their_quotes_are_told_from_text() {
 }
 
 #[test]
+fn a_quote_that_a_later_field_closes_is_told_from_other_quotes() {
+    for (row, is) in [
+        ("1,90.99\"Bike, 24\"\"\",x", true),
+        ("1,Rod 8 Wt.\"Crisp in our 8'9\"\" rod, made for her.\"", true),
+        ("1, \"Smith, John\"", true),
+        ("1, \"Smith,x, \"\"y\"\", John\",z", true),
+        ("1,5\" pipe,6\" pipe", false),
+        ("1,5\",6\"", false),
+        ("1,5\" pipe,\"6\"\"\"", false),
+        ("1, \"Smith\", \"John\"", false),
+        ("1,a\"b,c\"d", false),
+        ("1,\"Smith, John\",\"a\"", false),
+        ("1,\"say \"\"hi\"\"\",\"\"\"hi\"\"\"", false),
+    ] {
+        let mut parser = Parser::new(&STRICT);
+        let mut last = false;
+        let mut each = |row: RawRow<'_>| {
+            assert_eq!(row.fault(), None);
+            last = row.looks_split(b'"');
+            Ok::<_, Infallible>(())
+        };
+        parser.push(format!("a\n{row}\n").as_bytes(), &mut each).unwrap();
+        assert_eq!(last, is, "{row}");
+    }
+}
+
+#[test]
 fn other_delimiters_and_quotes() {
     let format = CsvFormat { delimiter: b';', quote: b'\'', ..STRICT };
     assert_eq!(

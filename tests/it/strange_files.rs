@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use dayfill::config::{self, Environment};
 use dayfill::dataset::Dataset;
-use dayfill::read_rows::{ReadError, RowReader, Swallowed, Taken};
+use dayfill::read_rows::{Look, ReadError, RowReader, Taken};
 use dayfill::wording::with_first;
 
 use crate::support::project::{Orders, Project};
@@ -16,7 +16,7 @@ on_both! {
     rows_that_a_stray_quote_swallowed_are_rejected_and_the_others_load
     backslashes_before_quotes_refuse_the_day
     what_steers_a_terminal_reaches_no_log_database_or_terminal
-    lines_that_quotes_may_have_swallowed_are_warned_of
+    rows_that_may_be_misread_are_warned_of
 }
 
 /// The columns `id`, `name` and `amount`, or those named here.
@@ -46,7 +46,7 @@ fn dataset(columns: &str, csv: &str) -> Dataset {
 struct Read {
     accepted: Vec<u64>,
     rejects: Vec<(u64, String)>,
-    swallowed: Option<Swallowed>,
+    doubts: Vec<(Look, u64, u64)>,
 }
 
 fn read(dataset: &Dataset, file: &[u8]) -> Result<Read, String> {
@@ -66,8 +66,17 @@ fn read(dataset: &Dataset, file: &[u8]) -> Result<Read, String> {
         Err(ReadError::Refused(refusal)) => return Err(with_first(&refusal.error, refusal.line.as_deref())),
         Err(ReadError::Taker(never)) => match never {},
     }
-    read.swallowed = reader.swallowed();
+    read.doubts = reader.doubts().iter().map(|doubt| (doubt.look, doubt.rows, doubt.first)).collect();
     Ok(read)
+}
+
+/// Asserts on which lines the accepted rows of a file begin, and how many lines each reject spans and what it says.
+#[track_caller]
+fn assert_rows(dataset: &Dataset, file: &[u8], accepted: &[u64], rejects: &[(u64, &str)]) {
+    let read = read(dataset, file).unwrap();
+    assert_eq!(read.accepted, accepted);
+    let found: Vec<(u64, &str)> = read.rejects.iter().map(|(lines, reject)| (*lines, reject.as_str())).collect();
+    assert_eq!(found, rejects);
 }
 
 const LINE: &str = "the line is";
@@ -164,6 +173,12 @@ fn a_file_without_its_header_is_told_for_what_it_is() {
 }
 
 #[test]
+fn a_name_that_a_header_has_twice_refuses_the_file_also_where_nothing_reads_it() {
+    let refused = read(&dataset("", ""), b"id,name,amount,note,note\n1,Bob,10,x,y\n").unwrap_err();
+    assert_eq!(refused, "line 1: more than once in the header: note; the line is \"id,name,amount,note,note\"");
+}
+
+#[test]
 fn a_header_that_begins_like_another_kind_of_file_is_one() {
     let dataset = dataset("{ name = \"id\", type = \"text\", from = \"ORCID\" }", "");
     assert_eq!(read(&dataset, b"ORCID\nx\n").unwrap().accepted, [2]);
@@ -227,18 +242,137 @@ fn rows_that_cannot_be_told_apart_are_rejected() {
             )],
         ),
     ] {
-        let read = read(&dataset, &[b"id,name,amount\n", rows].concat()).unwrap();
-        assert_eq!(read.accepted, accepted);
-        let found: Vec<(u64, &str)> = read.rejects.iter().map(|(lines, reject)| (*lines, reject.as_str())).collect();
-        assert_eq!(found, rejects);
+        assert_rows(&dataset, &[b"id,name,amount\n", rows].concat(), accepted, rejects);
     }
     let tabs = dataset_of("", "delimiter = \"\\t\"");
     let file = b"id\tname\tamount\n1\t\"the rainmaker\" norton\t10\n2\t5\" pipe\t20\n";
     let Read { accepted, rejects, .. } = read(&tabs, file).unwrap();
     assert_eq!((accepted, rejects.len()), (vec![3], 1));
-    // A quote that opens nothing is text.
-    let file = b"id,name,amount\n1, \"Ann\",1\n";
-    assert_eq!(read(&dataset, file).unwrap().accepted, [2]);
+}
+
+#[test]
+fn rows_of_another_width_than_the_header_are_rejected_with_their_lines() {
+    let dataset = dataset("", "");
+    for (file, accepted, rejects) in [
+        (
+            &b"id,name,amount\n1,Bob,10,\n2,Ann,20,\n"[..],
+            &[][..],
+            &[
+                (1, "line 2: \"1,Bob,10,\" has 4 fields, the header has 3"),
+                (1, "line 3: \"2,Ann,20,\" has 4 fields, the header has 3"),
+            ][..],
+        ),
+        (
+            b"id,name,amount,\n1,Bob,10\n2,Ann,20\n",
+            &[],
+            &[
+                (1, "line 2: \"1,Bob,10\" has 3 fields, the header has 4"),
+                (1, "line 3: \"2,Ann,20\" has 3 fields, the header has 4"),
+            ],
+        ),
+        (b"id,name,amount\n1,Bob,10\n2,Ann\n", &[2], &[(1, "line 3: \"2,Ann\" has 2 fields, the header has 3")]),
+        (
+            b"id,name,amount\n1,Bob,10\n2,Ann,20\nTRAILER,3\n",
+            &[2, 3],
+            &[(1, "line 4: \"TRAILER,3\" has 2 fields, the header has 3")],
+        ),
+        (
+            b"id,name,amount\n1,Bob,10\n,,\n2,Ann,20\n,,\n",
+            &[2, 4],
+            &[
+                (1, "line 3, column id: is null but part of the key"),
+                (1, "line 5, column id: is null but part of the key"),
+            ],
+        ),
+    ] {
+        assert_rows(&dataset, file, accepted, rejects);
+    }
+}
+
+#[test]
+fn values_in_other_forms_are_rejected_with_line_and_column() {
+    for (columns, csv, file, accepted, rejects) in [
+        (
+            "{ name = \"id\", type = \"bigint\", from = \"Auftrag\" }, { name = \"amount\", type = \"numeric\", from = \"Betrag\" }",
+            "delimiter = \";\"",
+            "Auftrag;Kunde;Betrag\n1001;M\u{fc}ller;1.234,50\n1002;V\u{f6}tk;-12,00\n",
+            &[][..],
+            &[
+                "line 2, column amount: \"1.234,50\" is not a numeric",
+                "line 3, column amount: \"-12,00\" is not a numeric",
+            ][..],
+        ),
+        (
+            "{ name = \"id\", type = \"bigint\" }, { name = \"paid\", type = \"numeric\" }, \
+             { name = \"refunded\", type = \"numeric\" }",
+            "",
+            "id,customer,paid,refunded\n1,Ann,\"$1,234.50\",(1.50)\n2,Bob,12.00,(1.50)\n3,Zed,12.00,\n",
+            &[4],
+            &[
+                "line 2, column paid: \"$1,234.50\" is not a numeric",
+                "line 3, column refunded: \"(1.50)\" is not a numeric",
+            ],
+        ),
+        (
+            "{ name = \"id\", type = \"bigint\" }, { name = \"d\", type = \"date\" }, { name = \"epoch_ms\", type = \"timestamptz\" }",
+            "",
+            "id,d,epoch_ms\n1,31/03/2024,1711848600000\n2,2024-3-1,\n3,2024-03-01 00:00:00,\n4,2024-03-01,1711848600000\n",
+            &[],
+            &[
+                "line 2, column d: \"31/03/2024\" is not a date",
+                "line 3, column d: \"2024-3-1\" is not a date",
+                "line 4, column d: \"2024-03-01 00:00:00\" is not a date",
+                "line 5, column epoch_ms: \"1711848600000\" is not a timestamptz",
+            ],
+        ),
+        (
+            "{ name = \"id\", type = \"bigint\" }, { name = \"qty\", type = \"bigint\" }",
+            "",
+            "id,qty\n123.0,4.0\n124,5.0\n",
+            &[],
+            &["line 2, column id: \"123.0\" is not a bigint", "line 3, column qty: \"5.0\" is not a bigint"],
+        ),
+        (
+            "{ name = \"id\", type = \"bigint\" }, { name = \"active\", type = \"boolean\" }, \
+             { name = \"paid\", type = \"boolean\" }",
+            "",
+            "id,active,paid\n1,on,J\n2,true,J\n3,true,N\n",
+            &[4],
+            &["line 2, column active: \"on\" is not a boolean", "line 3, column paid: \"J\" is not a boolean"],
+        ),
+    ] {
+        let rejects: Vec<(u64, &str)> = rejects.iter().map(|reject| (1, *reject)).collect();
+        assert_rows(&dataset(columns, csv), file.as_bytes(), accepted, &rejects);
+    }
+}
+
+#[test]
+fn a_quote_behind_a_space_is_a_part_of_the_value() {
+    let (dataset, mut values) = (dataset("", ""), Vec::new());
+    let mut take = |taken: Taken<'_>| {
+        if let Taken::Accepted { row, .. } = taken {
+            values.push(row.cells().nth(1).flatten().map(str::to_owned));
+        }
+        Ok::<_, Infallible>(())
+    };
+    let mut reader = RowReader::new(&dataset);
+    assert!(reader.push(b"id,name,amount\n1, \"Ann\",1\n2, \"B\"\"b\",1\n", &mut take).is_ok());
+    assert!(reader.finish(&mut take).is_ok());
+    assert_eq!(values, [Some(" \"Ann\"".to_owned()), Some(" \"B\"\"b\"".to_owned())]);
+}
+
+#[test]
+fn accepted_rows_that_look_like_something_else_are_told_of() {
+    let dataset = dataset("{ name = \"id\", type = \"text\" }, { name = \"name\", type = \"text\" }", "");
+    for (rows, doubts) in [
+        (&b"1,a\nid,name\n2,b\nid,name\n"[..], &[(Look::Header, 2, 3)][..]),
+        (b"id,\"name\"\nname,id\nid,nam\n", &[(Look::Header, 1, 2)]),
+        (b"1\"Bike, 24\"\n2,5\" pipe\n", &[(Look::Split, 1, 2)]),
+        (b"1,\"\n2,b\n3,\"\n4,5\"Bike, 24\"\n5\"a,b\"\n", &[(Look::Swallowed, 1, 2), (Look::Split, 1, 6)]),
+        (b"1,a\n2,\"b\nc\"\n", &[]),
+    ] {
+        assert_eq!(read(&dataset, &[b"id,name\n", rows].concat()).unwrap().doubts, doubts, "{}", rows.escape_ascii());
+    }
 }
 
 /// One quote too many anywhere in a file of quoted and plain rows: no row is accepted that the file without it has not.
@@ -250,10 +384,10 @@ fn a_quote_too_many_loads_no_row_that_the_file_does_not_have() {
     });
     let quoted = |at: usize| [&good.as_bytes()[..at], b"\"", &good.as_bytes()[at..]].concat();
     for at in 8..good.len() {
-        let Ok(Read { accepted, rejects, swallowed }) = read(&dataset, &quoted(at)) else { continue };
+        let Ok(Read { accepted, rejects, doubts }) = read(&dataset, &quoted(at)) else { continue };
         let counted = accepted.len() as u64 + rejects.iter().map(|(lines, _)| lines).sum::<u64>();
         // All lines are accounted for, or it is said that some may not be.
-        assert!(counted == 40 || swallowed.is_some(), "a quote at {at}: {accepted:?} {rejects:?}");
+        assert!(counted == 40 || !doubts.is_empty(), "a quote at {at}: {accepted:?} {rejects:?}");
     }
 }
 
@@ -327,10 +461,10 @@ fn what_steers_a_terminal_reaches_no_log_database_or_terminal(database: &dyn Dat
     }
 }
 
-fn lines_that_quotes_may_have_swallowed_are_warned_of(database: &dyn Database) {
+fn rows_that_may_be_misread_are_warned_of(database: &dyn Database) {
     let project = Project::new(database, &Orders { csv: "delimiter = \"\\t\"", ..Orders::default() });
     project.write("days/2024-03-01.csv", "id\tamount\tnote\na\t1\t\"\nb\t2\tabc\nc\t3\t\"\nd\t4\tdef\n");
-    let warned = "the quoting may be off: 1 row holds line ends inside quotes (the first on line 2), and without the \
+    let warned = "rows may be misread: 1 row holds line ends inside quotes (the first on line 2), and without the \
                   quotes each of the lines would be a row";
     let ran = project.succeed(&["load", "2024-03-01"]);
     assert!(ran.stderr.contains(&format!("WARN  orders 2024-03-01: {warned}")), "{}", ran.stderr);
@@ -339,8 +473,13 @@ fn lines_that_quotes_may_have_swallowed_are_warned_of(database: &dyn Database) {
     assert!(log.contains(warned), "{log}");
     let sample = project.succeed(&["check", "--sample", "days/2024-03-01.csv"]);
     assert!(sample.stderr.contains(warned), "{}", sample.stderr);
+    project.write("days/2024-03-03.csv", "id\tamount\tnote\tmore\na\t1\t5\"Bike\tx\"\n");
+    let split =
+        "rows may be misread: 1 row has a quote inside a field that only a later field closes (the first on line 2)";
+    let ran = project.succeed(&["load", "2024-03-03"]);
+    assert!(ran.stderr.contains(&format!("WARN  orders 2024-03-03: {split}")), "{}", ran.stderr);
     // Text of several lines is nothing to warn of.
     project.write("days/2024-03-02.csv", "id\tamount\tnote\na\t1\t\"Dear all,\nhello\"\n");
     let ran = project.succeed(&["load", "2024-03-02"]);
-    assert!(!ran.stderr.contains("quot"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("misread"), "{}", ran.stderr);
 }

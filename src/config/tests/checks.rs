@@ -56,6 +56,11 @@ fn each_thing_that_contradicts_another() {
             "[csv]\ndelimiter = \"é\"\n[rows]",
             "csv.delimiter = \"é\": is not a single ASCII character (or \"\\t\")",
         ),
+        (
+            "\"n\"",
+            "\"n\", from = \"\"",
+            "rows.columns[1].from = \"\": is empty: columns are found by their names, so give it one where the file is made",
+        ),
         ("\"n\"", "\"n\", default = [1]", "rows.columns[1].default = [1]: is not a text, number or boolean"),
         ("[rows]", "[rows]\nwhere = \"\"", "rows.where = \"\": is empty"),
         (
