@@ -87,7 +87,7 @@ pub enum SourceError {
         /// Who gives them out does not answer, or what they are given out for has expired.
         temporary: bool,
     },
-    /// The bucket or container does not exist; waiting would not help.
+    /// The bucket or container does not exist: a mistake, or one that is not there now.
     #[error("{url}: the bucket {bucket:?} does not exist; check source.url (and source.endpoint){hint}")]
     NoBucket {
         /// The file.
@@ -96,6 +96,8 @@ pub enum SourceError {
         bucket: String,
         /// Who was asked, after a semicolon, where that is known.
         hint: String,
+        /// The files of all days are in it, so that its absence says nothing of one day's file.
+        of_all_days: bool,
     },
     /// The server could not be asked, or gave no usable answer.
     #[error("{url}: {why}")]
@@ -192,7 +194,8 @@ pub enum SourceError {
 impl SourceError {
     /// True of trouble that passes by itself and says nothing of the file: nobody answers, a name that cannot be looked
     /// up, a time-out, 408, 429 and 5xx, a TLS handshake that broke off, expired credentials, a network share that is
-    /// gone. A file that is cut off, a refusal and a certificate that is not trusted do not pass by themselves.
+    /// gone, the place of all files that is missing as a whole. A file that is cut off, a refusal and a certificate that
+    /// is not trusted do not pass by themselves.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -203,6 +206,7 @@ impl SourceError {
             Self::Unreadable { source, .. } => is_outage(source.kind()),
             // The place as a whole cannot be seen, which says nothing of a day's file.
             Self::NoFolder { .. } => true,
+            Self::NoBucket { of_all_days, .. } => *of_all_days,
             _ => false,
         }
     }

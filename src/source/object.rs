@@ -26,6 +26,7 @@ use super::reader::Stored;
 use super::s3::{self, denied};
 use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, login};
 use crate::dataset::{Forbidden, SourceSpec};
+use crate::day::Day;
 
 /// So many pieces wait for the reader; a piece is at most about 400 KiB, mostly far less.
 const PIECES_IN_FLIGHT: usize = 8;
@@ -272,10 +273,16 @@ impl Objects {
         if answer.no_credentials {
             SourceError::NoCredentials { url, why: answer.why, temporary: answer.temporary }
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
-            SourceError::NoBucket { url, bucket: location.bucket().to_owned(), hint: String::new() }
+            self.no_bucket(location, String::new())
         } else {
             SourceError::Request { url, why: answer.why, temporary: answer.temporary }
         }
+    }
+
+    fn no_bucket(&self, location: &Location, hint: String) -> SourceError {
+        let of = |day| Location::parse(&self.spec.url.of(day)).ok().map(|location| location.bucket().to_owned());
+        let of_all_days = of(Day::MIN) == of(Day::MAX);
+        SourceError::NoBucket { url: location.shown(), bucket: location.bucket().to_owned(), hint, of_all_days }
     }
 
     /// Why the file counts as not there yet; any other answer is an error.
@@ -294,7 +301,7 @@ impl Objects {
         }
         match error {
             object_store::Error::NotFound { .. } if ["NoSuchBucket", "ContainerNotFound"].contains(&code) => {
-                Err(SourceError::NoBucket { url, bucket: location.bucket().to_owned(), hint: hint() })
+                Err(self.no_bucket(location, hint()))
             }
             // The store takes a method that is not allowed for a missing file.
             object_store::Error::NotFound { .. } if why.starts_with("405") => {

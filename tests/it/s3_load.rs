@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
-use crate::support::Database;
 use crate::support::project::{Orders, Project, Ran, rows, states};
 use crate::support::s3::{ACCESS_KEY, Fault, S3Server, SECRET_KEY};
 use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, daily};
+
+const DAYS: [&str; 3] = ["2024-03-01", "2024-03-02", "2024-03-03"];
 
 fn orders(server: &S3Server, more: &str) -> Orders {
     let endpoint = server.endpoint();
@@ -83,4 +85,31 @@ fn a_body_that_is_cut_off_is_no_smaller_day() {
     assert!(ran.stdout.contains("reading failed after 0 of"), "{}", ran.stdout);
     assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|failed"]);
     assert_eq!(database.line("select count(*) from orders"), "2000");
+}
+
+#[test]
+fn a_bucket_that_is_missing_as_a_whole_gives_no_day_up_and_spends_nothing() {
+    let (server, database) = (S3Server::start_public(), SqliteDatabase::new());
+    let sections = "[waiting]\npoll = \"1s\"\n[retry]\nfirst_delay = \"1s\"\nmax_delay = \"1s\"\n";
+    let orders = Orders { sections, ..orders(&server, "anonymous = true") };
+    let project = daily::project(&database, &Orders { schedule: daily::ticking(DAYS[2]).schedule, ..orders }, "");
+    daily::add_clock(&project);
+    server.put("bucket", &format!("{}.csv", DAYS[0]), "id,amount,note\na,1,x\n");
+    let mut daemon = daily::daemon(&project);
+    daily::wait_for_state(&database, DAYS[2], "waiting");
+    server.remove_bucket("bucket");
+    daemon.wait_for("orders: source unavailable: s3://bucket/2024-03-0");
+    // They have waited for long enough to be given up, if their place could be seen.
+    database.execute("update processed_days set waiting_since = '2024-03-05 00:00:00' where dataset = 'orders'");
+    daily::let_time_pass(&database);
+    assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|waiting", "2024-03-03|waiting"]);
+    for day in DAYS {
+        server.put("bucket", &format!("{day}.csv"), "id,amount,note\na,1,x\n");
+    }
+    daily::wait_for_state(&database, DAYS[2], "loaded");
+    daemon.wait_for("orders: goes on after");
+    let log = daily::stop(daemon);
+    assert_eq!(daily::standing(&database, DAYS[1]), "loaded|1", "no attempt was spent");
+    assert_eq!(log.matches("source unavailable").count(), 1, "said once: {log}");
+    assert!(log.contains("the bucket \"bucket\" does not exist; check source.url"), "{log}");
 }

@@ -204,13 +204,19 @@ mod keys {
 
     #[test]
     #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
-    fn a_missing_object_is_waited_for_and_a_missing_bucket_is_not() {
+    fn a_missing_object_is_waited_for_and_a_missing_bucket_is_trouble_of_all_days() {
         let (server, asked) = serve("id\n");
         server.remove(BUCKET, KEY);
         assert_has(&asked.not_there(), &["NoSuchKey"]);
         let asked = Asked::new(&at(&server, "s3://dais/{day}.csv"));
         assert_has(&asked.error(), &["the bucket \"dais\" does not exist"]);
-        assert_has(&asked.look().unwrap_err().to_string(), &["the bucket \"dais\" does not exist"]);
+        let error = asked.look().unwrap_err();
+        assert_has(&error.to_string(), &["the bucket \"dais\" does not exist"]);
+        assert!(error.is_temporary(), "it says nothing of a day's file");
+        // Where each day has a bucket of its own, a missing one says something of its day.
+        let error = Asked::new(&at(&server, "s3://dais-{day}/x.csv")).look().unwrap_err();
+        assert_has(&error.to_string(), &["the bucket \"dais-2019-04-01\" does not exist"]);
+        assert!(!error.is_temporary());
     }
 
     #[test]

@@ -103,6 +103,13 @@ impl S3Server {
         self.shared.lock().unwrap().objects.remove(&(bucket.to_owned(), key.to_owned()));
     }
 
+    /// Takes a bucket away, with all that is in it.
+    pub(crate) fn remove_bucket(&self, bucket: &str) {
+        let mut state = self.shared.lock().unwrap();
+        state.buckets.remove(bucket);
+        state.objects.retain(|(of, _), _| of != bucket);
+    }
+
     /// Spoils the next request; several faults spoil several requests, in order.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.shared.lock().unwrap().faults.push_back(fault);
