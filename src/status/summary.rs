@@ -374,6 +374,53 @@ mod tests {
     }
 
     #[test]
+    fn a_dataset_without_any_file_and_one_whose_newest_files_do_not_come_are_told_as_a_whole() {
+        let waits = |number| row(number, State::Waiting, 0, false);
+        let absent = |number| row(number, State::Absent, 0, false);
+        for (newest, all, not_loaded, expected) in [
+            // Nothing was looked for yet.
+            (3, &[][..], vec![], None),
+            // Nothing was ever found, whether all was looked for or not.
+            (1, &[1], vec![waits(1)], Some(NoFiles::Never)),
+            (3, &[2, 3], vec![absent(2), waits(3)], Some(NoFiles::Never)),
+            // Something was found once; too few wait, or enough of the newest.
+            (4, &[1, 3, 4], vec![waits(3), waits(4)], None),
+            (4, &[1, 2, 3, 4], vec![absent(2), absent(3), waits(4)], Some(NoFiles::Newest(3))),
+            (5, &[1, 2, 3, 4, 5], vec![waits(2), waits(3), waits(4), row(5, State::Refused, 1, false)], None),
+            // A day that was left out, or not looked for yet, parts them.
+            (4, &[1, 2, 3, 4], vec![waits(2), row(3, State::Skipped, 0, false), waits(4)], None),
+            (5, &[1, 2, 3, 5], vec![waits(2), waits(3), waits(5)], None),
+        ] {
+            assert_eq!(summary(newest, None, all, not_loaded).no_files, expected, "{newest} {all:?}");
+        }
+    }
+
+    #[test]
+    fn days_that_need_a_person_are_one_kind_for_each_reason() {
+        let wanted = Wanted { days: (1..=8).map(day).collect(), next_tick: None, late_to: Some(day(8)) };
+        let not_loaded = vec![
+            row(3, State::Absent, 0, false),
+            row(4, State::Refused, 1, false),
+            row(6, State::Absent, 0, false),
+            row(7, State::Absent, 0, false),
+            row(8, State::Waiting, 0, false),
+        ];
+        let (all, newer_files) = ((1..=8).map(day).collect(), vec![day(1), day(2)]);
+        let days = Days { all, not_loaded, newer_files, ..Days::default() };
+        let summary = Summary::of(&days, &wanted, ATTEMPTS);
+        let kinds: Vec<_> = summary.kinds.iter().map(|it| (it.state, it.days, it.oldest, it.newest)).collect();
+        let expected = [
+            (None, 1, day(8), day(8)),
+            // A day that was late before it was given up is late still.
+            (Some(State::Absent), 3, day(3), day(7)),
+            (Some(State::Refused), 1, day(4), day(4)),
+            (Some(State::Loaded), 2, day(1), day(2)),
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!((summary.late, summary.newer_files, summary.lag, summary.attention_total), (5, 2, Some(3), 7));
+    }
+
+    #[test]
     fn a_summary_stays_short() {
         let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
         let refused = |day: &Day| NotLoaded { day: day.date(), ..row(1, State::Refused, 1, false) };

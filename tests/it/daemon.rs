@@ -8,5 +8,6 @@ mod reload;
 mod schedule;
 mod several;
 mod states;
+mod supply;
 mod systemd;
 mod trouble;

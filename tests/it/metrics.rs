@@ -2,7 +2,7 @@
 //!
 //! `DAYFILL_TEST_BLESS=1` writes the golden texts anew.
 
-mod deployed;
+pub(crate) mod deployed;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

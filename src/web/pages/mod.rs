@@ -2,6 +2,7 @@
 
 mod administration;
 mod ask;
+mod attention;
 mod dataset;
 mod day;
 mod frame;

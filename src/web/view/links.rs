@@ -39,6 +39,12 @@ impl Links {
         format!("{}/?q={}&page={page}", self.base, encoded(query))
     }
 
+    /// A page of the overview, from 1, of the datasets that need a person for a reason.
+    #[must_use]
+    pub fn needing(&self, why: &str, page: usize) -> String {
+        format!("{}/?why={}&page={page}", self.base, encoded(why))
+    }
+
     /// A dataset's page.
     #[must_use]
     pub fn dataset(&self, dataset: &str) -> String {
@@ -173,5 +179,6 @@ mod tests {
         assert_eq!(links.dataset("orders@other.table"), "/datasets/orders%40other.table");
         assert_eq!(links.dataset("a/../b?c#d\"é"), "/datasets/a%2F..%2Fb%3Fc%23d%22%C3%A9");
         assert_eq!(links.overview_page("a&page=9 b", 2), "/?q=a%26page%3D9%20b&page=2");
+        assert_eq!(links.needing("newer-file", 1), "/?why=newer-file&page=1");
     }
 }

@@ -46,6 +46,7 @@ fn attention(links: &Links, page: &Overview) -> Markup {
 fn needs(links: &Links, item: &Attention) -> Markup {
     let (word, class) = item.why.word();
     let (href, look) = match (item.why, &item.dataset, item.day) {
+        (why, None, _) if why.slug().is_some() => (links.needing(why.slug().unwrap_or_default(), 1), "Show datasets"),
         (_, Some(dataset), Some(day)) => (links.day(dataset, day), "Look at the day"),
         (_, Some(dataset), None) => (links.dataset(dataset), "Look at the dataset"),
         (Why::Configuration | Why::BrokenDataset, None, _) => (links.configuration(), "Look at the configuration"),
@@ -70,17 +71,28 @@ fn datasets(links: &Links, page: &Overview) -> Markup {
                 h2 #datasets { "Datasets" @if page.total > 0 { span.soft { (number(length(page.total))) } } }
                 @if page.total > 10 || !page.query.is_empty() { (filter(links, page)) }
             }
+            @if let Some(why) = page.why {
+                p.soft {
+                    "Only datasets with “" (why.word().0) "” are shown. "
+                    a href=(links.overview()) { "Show all datasets" }
+                }
+            }
             @if page.total == 0 {
                 p.empty {
                     b { "There are no datasets yet." }
                     " Each is one file in the folder of datasets. When one is put there, its days appear here."
                 }
+            } @else if page.datasets.is_empty() && page.why.is_some() {
+                p.empty { "No dataset needs attention for this reason." }
             } @else if page.datasets.is_empty() {
                 p.empty { "No name has “" (page.query) "” in it. " a href=(links.overview()) { "Show all datasets" } }
             } @else {
                 ul.rows { @for dataset in &page.datasets { (row(links, dataset)) } }
             }
-            (pager(page.page, page.pages, &|to| links.overview_page(&page.query, to)))
+            (pager(page.page, page.pages, &|to| match page.why.and_then(Why::slug) {
+                Some(slug) => links.needing(slug, to),
+                None => links.overview_page(&page.query, to),
+            }))
         }
     }
 }

@@ -136,6 +136,25 @@ impl Why {
             Self::BrokenDataset => ("broken dataset", "trouble"),
         }
     }
+
+    /// The kinds of which many datasets may be at once.
+    pub(in crate::web) fn of_datasets() -> impl Iterator<Item = Self> {
+        let of_days = [State::Failed, State::Refused, State::Absent].map(Self::Day);
+        of_days.into_iter().chain([Self::Late, Self::NewerFile, Self::NoFiles, Self::Target, Self::Source])
+    }
+
+    /// What stands for it in an address, where it is of datasets.
+    pub(in crate::web) fn slug(self) -> Option<&'static str> {
+        match self {
+            Self::Day(state) => Some(state.name()),
+            Self::Late => Some("late"),
+            Self::NewerFile => Some("newer-file"),
+            Self::NoFiles => Some("no-files"),
+            Self::Target => Some("held-up"),
+            Self::Source => Some("source"),
+            Self::Database | Self::Configuration | Self::BrokenDataset => None,
+        }
+    }
 }
 
 /// What a cell says when it is pointed at, and to a screen reader. The script says it the same way, uncut.

@@ -33,19 +33,19 @@ on_both! {
 }
 
 /// A daemon with a page on a free port.
-struct Page {
+pub(super) struct Page {
     daemon: Process,
     address: String,
 }
 
 /// What came back: the status line, the headers, the body.
-struct Answer {
+pub(super) struct Answer {
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Page {
-    fn start(project: &Project, arguments: &[&str]) -> Self {
+    pub(super) fn start(project: &Project, arguments: &[&str]) -> Self {
         let mut command = project.command(arguments);
         let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0"));
         loop {
@@ -73,7 +73,7 @@ impl Page {
         Answer { head: head.to_owned(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> Answer {
         self.ask(&format!("GET {path} HTTP/1.1\r\nAccept: text/html"), "")
     }
 
@@ -94,7 +94,7 @@ impl Page {
     }
 
     /// Waits until a page says so.
-    fn wait_for(&self, path: &str, text: &str) {
+    pub(super) fn wait_for(&self, path: &str, text: &str) {
         wait_until(&format!("{path} has {text:?}"), || self.get(path).body.contains(text));
     }
 
@@ -105,7 +105,7 @@ impl Page {
         peak.0.trim().parse().unwrap()
     }
 
-    fn end(self) -> String {
+    pub(super) fn end(self) -> String {
         self.daemon.signal(Signal::TERM);
         let ran = self.daemon.end();
         assert_eq!(ran.code, 0, "{ran:#?}");

@@ -47,6 +47,36 @@ fn promtool_finds_nothing_wrong_with_the_rules_and_their_alerts() {
     }
 }
 
+/// Holds the metrics of a daemon, as they stay for two hours, against the shipped rules: of each alert that is named, it
+/// fires for the dataset `orders` with that summary and for no other, or does not where there is none.
+pub(crate) fn assert_fires(metrics: &str, alerts: &[(&str, Option<&str>)]) {
+    let rules = root().join("deploy/prometheus/rules.yml");
+    let mut test = format!(
+        "rule_files:\n  - {}\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n",
+        rules.display()
+    );
+    for line in metrics.lines().filter(|line| line.starts_with("dayfill_day_") && line.contains("=\"orders\"")) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let _ = writeln!(test, "      - series: {series}\n        values: {value}x120");
+    }
+    test.push_str("    alert_rule_test:\n");
+    for (alert, summary) in alerts {
+        let _ = writeln!(test, "      - eval_time: 2h\n        alertname: {alert}");
+        let _ = match summary {
+            None => writeln!(test, "        exp_alerts: []"),
+            Some(summary) => writeln!(
+                test,
+                "        exp_alerts:\n          - exp_labels:\n              dataset: orders\n              severity: ticket\n            \
+                 exp_annotations:\n              summary: \"{summary}\""
+            ),
+        };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("test.yml"), &test).unwrap();
+    let ran = Ran::of(promtool().args(["test", "rules", "test.yml"]).current_dir(folder.path()));
+    assert_eq!(ran.code, 0, "{ran:#?}\n{test}");
+}
+
 #[test]
 fn every_alert_is_tested() {
     let named = |text: &str, key: &str| -> BTreeSet<String> {

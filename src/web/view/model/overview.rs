@@ -17,6 +17,8 @@ pub struct Overview {
     pub unread: usize,
     /// The text that datasets are filtered by; empty shows all.
     pub query: String,
+    /// Only those that need a person for this reason are shown, a line for each.
+    pub why: Option<Why>,
     /// Which page this is, from 1.
     pub page: usize,
     /// How many pages there are, at least 1.
@@ -34,7 +36,7 @@ pub struct Overview {
 pub struct Attention {
     /// Why.
     pub why: Why,
-    /// The dataset it is about.
+    /// The dataset it is about, unless it is about many.
     pub dataset: Option<String>,
     /// The day it is about.
     pub day: Option<Day>,

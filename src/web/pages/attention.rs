@@ -1,0 +1,154 @@
+//! What needs attention, a line for each trouble: of a dataset's days one for each kind, and of many datasets that meet
+//! the same one for all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::daemon::Shown;
+use crate::dataset::DatasetName;
+use crate::state::State;
+use crate::status::{Kind, NoFiles, Summary};
+use crate::web::summaries::Kept;
+use crate::web::view::model::{Attention, Why};
+use crate::wording::{MOST_NAMES, counted, named};
+
+/// How long a source may be unavailable before somebody should look: shorter outages pass by themselves.
+const SOURCE_PATIENCE: TimeDelta = TimeDelta::hours(1);
+
+/// So many datasets that meet the same share a line.
+const MANY: usize = 3;
+
+/// A line, and what of it other datasets may have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    attention: Attention,
+    /// The dataset, also where its page cannot be shown.
+    name: String,
+    /// What is wrong, without its days.
+    what: String,
+    /// How many days it is about, if it is about days.
+    days: u64,
+}
+
+impl Line {
+    /// What is wrong in the words that datasets can have in common: without their names, places, days and numbers.
+    fn essence(&self) -> String {
+        let is_common = |word: &&str| {
+            !word.contains('/')
+                && !word.contains(|c: char| c.is_ascii_digit())
+                && word.trim_matches(|c: char| !c.is_alphanumeric()) != self.name
+        };
+        self.what.split_whitespace().filter(is_common).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Everything that needs attention, the most urgent first.
+pub(super) fn lines(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, now: DateTime<Utc>) -> Vec<Line> {
+    let line = |why, name: &str, dataset: Option<String>, what: String| Line {
+        attention: Attention { why, dataset, day: None, text: what.clone() },
+        name: name.to_owned(),
+        what,
+        days: 0,
+    };
+    let mut all = Vec::new();
+    all.extend(shown.unreachable.iter().map(|(_, error)| line(Why::Database, "", None, error.clone())));
+    all.extend(shown.refused.iter().map(|refused| line(Why::Configuration, "", None, refused.replace('\n', "; "))));
+    let broken = shown.broken.iter();
+    all.extend(broken.map(|broken| line(Why::BrokenDataset, &broken.name, None, broken.problems.join("; "))));
+    for (name, dataset) in shown.datasets.iter() {
+        let of_dataset = |why, what: &String| line(why, name.as_str(), Some(name.to_string()), what.clone());
+        all.extend(dataset.trouble.iter().map(|trouble| of_dataset(Why::Target, trouble)));
+        let lasts = |since: DateTime<Utc>| now - since >= SOURCE_PATIENCE;
+        let lasting = dataset.source_trouble.iter().filter(|(since, _)| lasts(*since));
+        all.extend(lasting.map(|(_, error)| of_dataset(Why::Source, error)));
+    }
+    for (name, kept) in summaries.iter().filter(|(name, _)| shown.datasets.contains_key(*name)) {
+        all.extend(of_days(name, &kept.summary));
+    }
+    all
+}
+
+/// What needs attention among a dataset's days: a line for each kind, however many days are of it.
+fn of_days(name: &DatasetName, summary: &Summary) -> Vec<Line> {
+    let line = |why, day, (days, what, text): (u64, String, String)| Line {
+        attention: Attention { why, dataset: Some(name.to_string()), day, text },
+        name: name.to_string(),
+        what,
+        days,
+    };
+    let no_files = summary.no_files.map(|no_files| {
+        let newest = summary.recent.last().and_then(|day| day.error.clone()).unwrap_or_default();
+        let (days, what) = match no_files {
+            NoFiles::Never => (0, "no file was ever found".to_owned()),
+            NoFiles::Newest(days) => (days, format!("the newest {} have no file", counted(days, "day"))),
+        };
+        let text = format!("{what}: {newest}");
+        let what = if no_files == NoFiles::Never { text.clone() } else { format!("the newest have no file: {newest}") };
+        line(Why::NoFiles, None, (days, what, text))
+    });
+    // That these days are late or absent is said by that line.
+    let is_said = |kind: &&Kind| no_files.is_some() && matches!(kind.state, None | Some(State::Absent));
+    let of_kind = |kind: &Kind| {
+        let why = match kind.state {
+            Some(State::Loaded) => Why::NewerFile,
+            Some(state) => Why::Day(state),
+            None => Why::Late,
+        };
+        let what = match (&kind.error, why) {
+            (_, Why::NewerFile) => "the source has a newer file than the one that was loaded".to_owned(),
+            (Some(error), _) => error.clone(),
+            (None, _) => why.word().0.to_owned(),
+        };
+        let Kind { days, newest, oldest, .. } = *kind;
+        let (day, text) = match days {
+            1 => (Some(newest), what.clone()),
+            _ => (None, format!("{days} days, {oldest}..{newest}: {what}")),
+        };
+        line(why, day, (days, what, text))
+    };
+    let kinds: Vec<Line> = summary.kinds.iter().filter(|kind| !is_said(kind)).map(of_kind).collect();
+    no_files.clone().into_iter().chain(kinds).collect()
+}
+
+/// The lines, those of many datasets that meet the same as one, where the first of them was.
+pub(super) fn together(lines: Vec<Line>) -> Vec<Attention> {
+    let mut groups: Vec<(String, Vec<Line>)> = Vec::new();
+    for line in lines {
+        let essence = line.essence();
+        let is_same = |(same, group): &&mut (String, Vec<Line>)| {
+            *same == essence && group.iter().any(|first| first.attention.why == line.attention.why)
+        };
+        match groups.iter_mut().find(is_same) {
+            Some((_, group)) => group.push(line),
+            None => groups.push((essence, vec![line])),
+        }
+    }
+    let of_group = |(_, group): (String, Vec<Line>)| match group.as_slice() {
+        [first, .., _] if group.len() >= MANY => vec![of_many(first, &group)],
+        _ => group.into_iter().map(|line| line.attention).collect(),
+    };
+    groups.into_iter().flat_map(of_group).collect()
+}
+
+/// One line for many datasets.
+fn of_many(first: &Line, group: &[Line]) -> Attention {
+    let (datasets, names) = (counted(group.len(), "dataset"), named(group.iter().map(|line| &line.name), MOST_NAMES));
+    let how_many = match group.iter().map(|line| line.days).sum::<u64>() {
+        0 => datasets,
+        days => format!("{datasets}, {}", counted(days, "day")),
+    };
+    let text = format!("{how_many} ({names}): {}", first.what);
+    Attention { why: first.attention.why, dataset: None, day: None, text }
+}
+
+/// The lines of one kind, each by itself, and the datasets that they are about.
+pub(super) fn of_one_kind(lines: Vec<Line>, why: Why) -> (Vec<Attention>, BTreeSet<String>) {
+    let of_kind: Vec<Line> = lines.into_iter().filter(|line| line.attention.why == why).collect();
+    let names = of_kind.iter().map(|line| line.name.clone()).collect();
+    (of_kind.into_iter().map(|line| line.attention).collect(), names)
+}
+
+#[cfg(test)]
+mod tests;
