@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
 //! | running | [`daemon`], [`metrics`], [`scheduler`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
-//! | story | [`ready`], [`reconcile`], [`recheck`], [`load_day`], [`status`] |
+//! | story | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
 //! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`] |
@@ -21,6 +21,7 @@ pub mod dataset;
 pub mod day;
 pub mod db;
 pub mod exit_code;
+pub mod future_days;
 pub mod load_day;
 pub mod logging;
 pub mod metrics;

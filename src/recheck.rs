@@ -93,7 +93,7 @@ fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn F
         until: until.clone(),
         begun: Begun::default(),
     };
-    reconcile(context, job, &task, report)
+    reconcile(context, job, &task, report).map(drop)
 }
 
 /// Says that a loaded day's file is another, if its content is.

@@ -1,6 +1,6 @@
 //! Reconciling: wanted days minus done days, oldest first. It decides which days to load; `load_day` loads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -61,11 +61,16 @@ pub fn decide(
 /// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those
 /// left alone, the ones that were named or that another process is loading. A day that fails does not stop the others,
 /// unless its dataset stops on failure; a database that fails does, a source that answers none of several days, and the
-/// stop.
+/// stop. What is returned are the days that did not begin because of that.
 ///
 /// # Errors
 /// A [`DbError`] when the state table cannot be read.
-pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
+pub fn reconcile(
+    context: &Context,
+    job: &Job,
+    task: &Task,
+    report: &mut dyn FnMut(Report),
+) -> Result<Vec<Day>, DbError> {
     let mut conn = context.database.conn()?;
     let begun = Instant::now();
     let decided = decide(&mut conn, &job.dataset, &task.days, task.ask, task.backlog)?;
@@ -75,7 +80,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
     context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
-    let no_file = NoFile::new(todo.len());
+    let (runs, mut tried) = (Runs::new(todo.len()), BTreeSet::new());
     let unanswered = AtomicUsize::new(0);
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
@@ -92,7 +97,7 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
                 while let Some((slot, day)) = take() {
                     let loaded = load_day(context, job, day, task.ask, task.trigger);
                     // Said while the load is still in flight: who stops the process waits for those.
-                    log_report(job, task.ask, &loaded, &no_file);
+                    log_report(job, task.ask, &loaded, &runs);
                     drop(slot);
                     let unavailable = matches!(loaded.outcome, Outcome::Unavailable(_));
                     if unavailable || matches!(loaded.outcome, Outcome::Database(_)) {
@@ -121,11 +126,12 @@ pub fn reconcile(context: &Context, job: &Job, task: &Task, report: &mut dyn FnM
         }
         drop(send);
         for loaded in reports {
+            tried.insert(loaded.day);
             report(loaded);
         }
     });
-    no_file.log(job);
-    Ok(())
+    runs.log(job);
+    Ok(todo.into_iter().filter(|day| !tried.contains(day)).collect())
 }
 
 /// The days that are not left alone.
@@ -185,42 +191,72 @@ fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
 /// How many days may have a line each that says that there is no file.
 const MOST_LINES: usize = 20;
 
-/// Days whose files were not there, by state and why, where there are so many days that a line each would bury all
-/// other lines; they get a line per run in the end.
-struct NoFile(Option<Mutex<DaysByLine>>);
+/// Days of which the same is to be said, which get one line in the end: those that the source gave no answer to, and,
+/// where there are so many days that a line each would bury all other lines, those without a file.
+struct Runs {
+    no_file: bool,
+    days: Mutex<BTreeMap<(Level, String), DaysSaid>>,
+}
 
-/// Days by the level and the text of the line that they get.
-type DaysByLine = BTreeMap<(Level, String), Vec<Day>>;
+/// Days, and what is said of each. It is the same but for the place of its file.
+type DaysSaid = BTreeMap<Day, String>;
 
-impl NoFile {
+impl Runs {
     /// Of a task with that many days.
     fn new(days: usize) -> Self {
-        Self((days > MOST_LINES).then(Mutex::default))
+        Self { no_file: days > MOST_LINES, days: Mutex::default() }
     }
 
     /// Takes a day's line, if it is one of these: true when it is to be said in the end.
     fn takes(&self, report: &Report, level: Level) -> bool {
-        let (Some(days), Outcome::Waiting { why, .. } | Outcome::Absent { why, .. }) = (&self.0, &report.outcome)
-        else {
-            return false;
+        let (same, said) = match &report.outcome {
+            Outcome::Unavailable(error) => {
+                let said = |error| format!("unavailable, no attempt is counted: {error}");
+                (said(without_place(error)), said(error))
+            }
+            Outcome::Waiting { why, .. } if self.no_file => of_state(State::Waiting, why),
+            Outcome::Absent { why, .. } if self.no_file => of_state(State::Absent, why),
+            _ => return false,
         };
-        let state = if matches!(report.outcome, Outcome::Absent { .. }) { State::Absent } else { State::Waiting };
-        let mut days = days.lock().unwrap_or_else(PoisonError::into_inner);
-        days.entry((level, format!("{state}: {why}"))).or_default().push(report.day);
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        days.entry((level, same)).or_default().insert(report.day, said);
         true
     }
 
     fn log(self, job: &Job) {
-        let Some(days) = self.0 else { return };
-        for ((level, said), mut days) in days.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            days.sort_unstable();
-            let (dataset, number) = (job.dataset.name.as_str(), days.len());
-            log::log!(level, dataset, days = number; "{dataset}: {} {said} ({})", counted(number, "day"), listed(&days));
+        let dataset = job.dataset.name.as_str();
+        for ((level, _), said) in self.days.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let days: Vec<Day> = said.keys().copied().collect();
+            let number = days.len();
+            if let Some(line) = line_of(&days, said.into_values().next()) {
+                log::log!(level, dataset, days = number; "{dataset}{line}");
+            }
         }
     }
 }
 
-fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
+/// What is said of a day whose file was not there.
+fn of_state(state: State, why: &str) -> (String, String) {
+    let said = format!("{state}: {why}");
+    (said.clone(), said)
+}
+
+/// The line of days of which that is said, behind the dataset's name.
+fn line_of(days: &[Day], said: Option<String>) -> Option<String> {
+    let said = said?;
+    Some(match days {
+        [day] => format!(" {day}: {said}"),
+        days => format!(": {} {said} ({})", counted(days.len(), "day"), listed(days)),
+    })
+}
+
+/// An error of a source without the place of the file, which is another for each day.
+fn without_place(error: &str) -> &str {
+    let is_place = |text: &str| text.contains("://") || text.starts_with('/');
+    error.split_once(": ").filter(|(place, _)| is_place(place)).map_or(error, |(_, why)| why)
+}
+
+fn log_report(job: &Job, ask: Ask, report: &Report, runs: &Runs) {
     let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
     let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
     // Rows of a publish that failed were counted too.
@@ -256,12 +292,12 @@ fn log_report(job: &Job, ask: Ask, report: &Report, no_file: &NoFile) {
         // The daemon says these once, however many days meet them.
         Outcome::Unavailable(error) => {
             let level = if ask.is_a_persons() { Level::Error } else { Level::Debug };
-            (level, format!("source unavailable, no attempt is counted: {error}"))
+            (level, format!("unavailable, no attempt is counted: {error}"))
         }
         Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
         Outcome::Database(error) => (Level::Debug, error.to_string()),
     };
-    let level = if no_file.takes(report, level) { Level::Debug } else { level };
+    let level = if runs.takes(report, level) { Level::Debug } else { level };
     log::log!(level, dataset, day = day.as_str(), attempt, rows, rejected, elapsed_ms; "{dataset} {day}: {message}");
 }
 
@@ -284,6 +320,29 @@ mod tests {
     fn plan_of(days: &[(u32, Decision)]) -> Vec<(Day, Decision)> {
         let day = |number: u32| format!("2024-03-{number:02}").parse().unwrap();
         days.iter().map(|(number, decision)| (day(*number), *decision)).collect()
+    }
+
+    #[test]
+    fn the_place_of_a_file_is_no_part_of_what_days_have_in_common() {
+        for (error, why) in [
+            ("http://h/2024-03-01.csv: 503 Service Unavailable", "503 Service Unavailable"),
+            ("s3://b/2024-03-01.csv: error: refused", "error: refused"),
+            ("/mnt/x/2024-03-01.csv: Stale file handle", "Stale file handle"),
+            (
+                "the folder /mnt/x does not exist; check source.url",
+                "the folder /mnt/x does not exist; check source.url",
+            ),
+        ] {
+            assert_eq!(without_place(error), why);
+        }
+    }
+
+    #[test]
+    fn days_of_which_the_same_is_said_are_one_line() {
+        let day = |number: u32| format!("2024-03-{number:02}").parse::<Day>().unwrap();
+        let said = |days: &[Day]| line_of(days, Some("unavailable: gone".to_owned())).unwrap();
+        assert_eq!(said(&[day(1)]), " 2024-03-01: unavailable: gone");
+        assert_eq!(said(&[day(1), day(2), day(4)]), ": 3 days unavailable: gone (2024-03-01..2024-03-02, 2024-03-04)");
     }
 
     #[test]

@@ -208,6 +208,12 @@ mod tests {
                     !day.in_target || matches!(day.state, Some(State::Loaded | State::Running)),
                     "{:?}: {:?}", moved, day
                 );
+                if before.state == Some(State::Refused) && day.state != before.state {
+                    let another_try = moved == Move::Claimed && day.state == Some(State::Running);
+                    prop_assert!(another_try || matches!(moved, Move::Skipped | Move::Forgotten), "{:?}", moved);
+                }
+                // Another file of a refused or loaded day is always a new attempt.
+                prop_assert!(after(day.state, Move::Claimed, day.in_target).is_ok());
                 if before.state == Some(State::Loaded) && day.state != before.state {
                     prop_assert!(matches!(moved, Move::Claimed | Move::Forgotten), "{:?} left loaded", moved);
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use tokio::runtime::Runtime;
 
 use crate::cli::app::App;
@@ -18,6 +18,7 @@ use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
+use crate::future_days;
 use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use crate::plan::{Ask, Leave};
 use crate::ready;
@@ -41,6 +42,8 @@ pub(super) struct Loads {
     interrupted: bool,
     /// Some dataset was left out, and said to be.
     left_out: bool,
+    /// The days that did not begin, since a source or the database did not answer, or a stop came before.
+    not_tried: Vec<(DatasetName, Day)>,
 }
 
 /// How days are asked for, and how many at a time.
@@ -103,13 +106,19 @@ pub(super) fn run(
 ) -> Result<Loads, Failure> {
     let (database, mut conn) = ready(app, how.concurrency + 1)?;
     let (all, left_out) = loadable(app, &mut conn, all)?;
+    if how.ask == Ask::NotDone {
+        for Loadable { job, .. } in &all {
+            let today = future_days::today(&job.dataset, Utc::now(), conn.now()?);
+            future_days::forget(&mut conn, &job.dataset, today)?;
+        }
+    }
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
     let worker = Worker::start(&database, conn)?;
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
-    let mut reports = Vec::new();
+    let (mut reports, mut not_tried) = (Vec::new(), Vec::new());
     for Loadable { job, days } in all {
         let task = Task {
             days,
@@ -120,15 +129,16 @@ pub(super) fn run(
             until: Stop::default(),
             begun: Begun::default(),
         };
-        reconcile(&context, &job, &task, &mut |report| {
+        let left = reconcile(&context, &job, &task, &mut |report| {
             each(&job.dataset, &report);
             bar.iter().for_each(Bar::day_ended);
             reports.push((job.dataset.name.clone(), report));
         })?;
+        not_tried.extend(left.into_iter().map(|day| (job.dataset.name.clone(), day)));
     }
     drop(bar);
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out })
+    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out, not_tried })
 }
 
 /// Loads days as the entries of the audit log say, and writes into these what came of it.
@@ -155,6 +165,12 @@ impl Loads {
         for (dataset, report) in self.reports.iter().filter(is_its) {
             let word = if is_left(report) { "left alone" } else { told(dataset, report).0 };
             *counts.entry(word).or_default() += 1;
+        }
+        let is_its =
+            |(name, day): &&(DatasetName, Day)| name == dataset && range.is_none_or(|range| range.contains(*day));
+        let not_tried = self.not_tried.iter().filter(is_its).count();
+        if not_tried > 0 {
+            counts.insert("not tried", not_tried);
         }
         ended(counts)
     }
@@ -190,6 +206,8 @@ impl Loads {
             ExitCode::Failed
         } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
             ExitCode::Refused
+        } else if !self.not_tried.is_empty() {
+            ExitCode::Failed
         } else if self.left_out {
             ExitCode::Configuration
         } else if strict && any(|outcome| matches!(outcome, Outcome::Waiting { .. })) {
@@ -256,6 +274,9 @@ impl Loads {
             if number > 0 {
                 parts.push(format!("{number} {state}{with_rejects}"));
             }
+        }
+        if !self.not_tried.is_empty() {
+            parts.push(format!("{} not tried", self.not_tried.len()));
         }
         let left = self.reports.iter().filter(|(_, report)| is_left(report)).count();
         if left > 0 {

@@ -89,6 +89,7 @@ impl Daemon {
                 self.reached();
                 self.troubles.passed(LOOKING);
                 self.paused(open.paused.clone());
+                open.forgot.iter().for_each(|name| self.board.tell(News::Dataset(name.clone())));
                 let due = open.due(&self.members);
                 for name in self.members.keys() {
                     self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());

@@ -196,7 +196,8 @@ impl Run<'_> {
             until: member.retired.clone(),
             begun,
         };
-        reconcile(context, &member.job, &task, &mut |report| self.note(&report))
+        // What did not begin is asked for again by whoever wanted it.
+        reconcile(context, &member.job, &task, &mut |report| self.note(&report)).map(drop)
     }
 
     fn note(&mut self, report: &Report) {
@@ -251,6 +252,7 @@ mod tests {
 
     use tokio::runtime::Runtime;
 
+    use super::super::pulse;
     use super::*;
     use crate::config::{self, Environment};
     use crate::db::pool::Database;
@@ -275,10 +277,16 @@ columns = [{ name = "id", type = "text" }]
 
     /// A dataset of that name, and what loading it from that folder into a file there needs.
     fn ready(name: &str, folder: &Path, runtime: &Runtime) -> (Context, Member) {
+        ready_from("2024-03-01", name, folder, runtime)
+    }
+
+    /// The same, from another day on.
+    fn ready_from(start: &str, name: &str, folder: &Path, runtime: &Runtime) -> (Context, Member) {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         std::fs::create_dir(folder.join("datasets")).unwrap();
+        let orders = ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())).replace("2024-03-01", start);
         write("dayfill.toml", &format!("[database]\nurl = \"sqlite:{}/days.db\"\n", folder.display()));
-        write(&format!("datasets/{name}.toml"), &ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())));
+        write(&format!("datasets/{name}.toml"), &orders);
         let config = config::load(Some(&folder.join("dayfill.toml")), &Environment::default());
         let mut config = config.unwrap_or_else(|problems| panic!("{problems}"));
         let dataset = config.datasets.remove(0);
@@ -303,6 +311,31 @@ columns = [{ name = "id", type = "text" }]
         let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
         assert_eq!(came.last.as_deref(), Some("orders: waiting for 2024-03-02"));
         assert_eq!(came.late, Some(vec!["2024-03-02".parse().unwrap()]));
+    }
+
+    #[test]
+    fn what_a_clock_that_is_a_month_ahead_notes_is_forgotten_once_it_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let right = Utc::now();
+        let day = |days: i64| Day::new((right + chrono::TimeDelta::days(days)).date_naive());
+        let (context, member) = ready_from(&day(-1).to_string(), "orders", folder.path(), &runtime);
+        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let ahead = || right + chrono::TimeDelta::days(30);
+        work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &ahead).unwrap();
+        let before = noted_days(&context);
+        assert!(before.len() > 30 && before.contains(&day(29)), "{before:?}");
+        let name = member.job.dataset.name.clone();
+        let members = [(name.clone(), Arc::new(member))].into();
+        let look = || pulse::look(&context, &[], &members, right).open.unwrap();
+        assert_eq!(look().forgot, [name]);
+        assert_eq!(noted_days(&context), [day(-1), day(0)]);
+        assert_eq!(look().forgot, [], "said once");
+    }
+
+    /// The days that have a row.
+    fn noted_days(context: &Context) -> Vec<Day> {
+        days::open(&mut context.database.conn().unwrap()).unwrap().0.into_iter().map(|open| open.day).collect()
     }
 
     /// `load_day` has a fault for a dataset of that name while this crate is tested.

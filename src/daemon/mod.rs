@@ -267,8 +267,11 @@ impl Daemon {
         if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
             self.pulse.begun(now);
             let (context, older) = (Arc::clone(&context), self.link.older().to_vec());
-            let generation = self.link.generation();
-            self.thread("pulse", move || Event::Pulsed { generation, pulsed: Box::new(pulse::look(&context, &older)) });
+            let (generation, members) = (self.link.generation(), self.members.clone());
+            self.thread("pulse", move || {
+                let pulsed = Box::new(pulse::look(&context, &older, &members, Utc::now()));
+                Event::Pulsed { generation, pulsed }
+            });
         }
         if !doubtful {
             self.begin_work(&context, now);

@@ -8,14 +8,19 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::lane::Hindrance;
 use super::member::Member;
-use crate::dataset::DatasetName;
+use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
 use crate::db::error::DbError;
 use crate::db::paused::{self, Paused};
+use crate::future_days;
 use crate::load_day::{Context, Told};
 use crate::plan::{self, Ask, Decision};
 use crate::scheduler;
+use crate::state::State;
+
+/// The daemon's datasets.
+type Members = BTreeMap<DatasetName, Arc<Member>>;
 
 /// When the open days are looked at.
 #[derive(Debug)]
@@ -77,6 +82,8 @@ pub(super) struct Open {
     now: NaiveDateTime,
     /// The datasets that are paused.
     pub(super) paused: Vec<Paused>,
+    /// The datasets of which days of the future were forgotten.
+    pub(super) forgot: Vec<DatasetName>,
 }
 
 /// What a look came to.
@@ -89,8 +96,8 @@ pub(super) struct Pulsed {
 
 /// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is
 /// the first to find out that the database is gone, since it does not wait for the pool, which tries for long. `older`
-/// are what loads that began before a reload still work with.
-pub(super) fn look(context: &Context, older: &[Arc<Context>]) -> Pulsed {
+/// are what loads that began before a reload still work with. Days of the future by `now` are forgotten.
+pub(super) fn look(context: &Context, older: &[Arc<Context>], members: &Members, now: DateTime<Utc>) -> Pulsed {
     let mut told = Told::default();
     for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {
         match context.database.conn_at_once() {
@@ -102,14 +109,23 @@ pub(super) fn look(context: &Context, older: &[Arc<Context>]) -> Pulsed {
             Err(error) => told.error = Some(error),
         }
     }
-    Pulsed { open: open(context).map_err(Hindrance::from), told }
+    Pulsed { open: open(context, members, now).map_err(Hindrance::from), told }
 }
 
-fn open(context: &Context) -> Result<Open, DbError> {
+fn open(context: &Context, members: &Members, now: DateTime<Utc>) -> Result<Open, DbError> {
     let mut conn = context.database.conn_at_once()?;
-    let (days, now) = days::open(&mut conn)?;
+    let (days, database_now) = days::open(&mut conn)?;
     let paused = paused::list(&mut conn)?;
-    Ok(Open { days, now, paused })
+    let mut open = Open { days, now: database_now, paused, forgot: Vec::new() };
+    for (name, (dataset, today)) in open.of_the_future(members, now) {
+        match future_days::forget(&mut conn, dataset, today) {
+            Ok(true) => open.forgot.push(name),
+            Ok(false) => {}
+            // What else the look found counts all the same, and the next one tries again.
+            Err(error) => log::debug!("{name}: forgetting days of the future: {error}"),
+        }
+    }
+    Ok(open)
 }
 
 /// The days that are due, by dataset, and how long until the next one is.
@@ -119,8 +135,24 @@ pub(super) struct Due {
 }
 
 impl Open {
+    /// The datasets of which days of the future wait, each with the date of today.
+    fn of_the_future<'a>(&self, members: &'a Members, now: DateTime<Utc>) -> BTreeMap<DatasetName, (&'a Dataset, Day)> {
+        let mut found = BTreeMap::new();
+        for open in self.days.iter().filter(|open| open.known.state == State::Waiting) {
+            let Some(member) = open.dataset.parse().ok().and_then(|name: DatasetName| members.get(&name)) else {
+                continue;
+            };
+            let dataset = &member.job.dataset;
+            let today = future_days::today(dataset, now, self.now);
+            if open.day > today {
+                found.insert(dataset.name.clone(), (dataset, today));
+            }
+        }
+        found
+    }
+
     /// Which of the open days are due. Days that no schedule wants are a person's alone.
-    pub(super) fn due(&self, members: &BTreeMap<DatasetName, Arc<Member>>) -> Due {
+    pub(super) fn due(&self, members: &Members) -> Due {
         let mut days: BTreeMap<DatasetName, Vec<Day>> = BTreeMap::new();
         let mut next_in: Option<TimeDelta> = None;
         for open in &self.days {

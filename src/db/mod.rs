@@ -14,6 +14,7 @@ pub mod day_action;
 pub mod days;
 mod encoding;
 pub mod error;
+pub mod future;
 mod halving;
 pub mod loaded_files;
 mod locks;

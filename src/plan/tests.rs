@@ -239,7 +239,47 @@ fn any_state() -> impl Strategy<Value = State> {
     proptest::sample::select(State::ALL.to_vec())
 }
 
+fn any_ask() -> impl Strategy<Value = Ask> {
+    proptest::sample::select(vec![Ask::Tick, Ask::Start, Ask::Due, Ask::NotDone, Ask::Named, Ask::Forced, Ask::Changed])
+}
+
 proptest! {
+    /// Whatever clock wrote it, no look or attempt is waited for beyond now plus the longest pause of the policy.
+    #[test]
+    fn no_next_look_counts_beyond_the_longest_pause(
+        ahead in -5_000_000i64..5_000_000, ask in any_ask(), failed in any::<bool>(), attempts in 0u32..4,
+        poll in 1u64..100_000, first in 1u64..10_000, most in 1u64..100_000,
+    ) {
+        let seconds = std::time::Duration::from_secs;
+        let mut policy = Policy::default();
+        policy.waiting.poll = seconds(poll);
+        (policy.retry.first_delay, policy.retry.max_delay) = (seconds(first), seconds(most));
+        let state = if failed { State::Failed } else { State::Waiting };
+        let next_look = Some(NOW + chrono::TimeDelta::seconds(ahead));
+        let decision = decide(Some(&Known { attempts, next_look, ..known(state) }), ask, NOW, &policy);
+        if ask != Ask::Changed && decision == Decision::Leave(Leave::NotDue) {
+            // A tenth more than the delay is chance; and clocks are not read to the second.
+            let longest = if failed { first.max(most) * 11 / 10 } else { poll };
+            prop_assert!(ahead > 0 && ahead <= i64::try_from(longest).unwrap() + 6, "{}", ahead);
+        }
+    }
+
+    /// A refused day is left alone until its file is another, or a person names it; however many attempts it took.
+    #[test]
+    fn a_refused_day_is_tried_anew_for_another_file_and_for_nothing_else_by_itself(
+        ask in any_ask(), attempts in 0u32..99, ahead in proptest::option::of(-5_000_000i64..5_000_000),
+        max_attempts in 1u32..9,
+    ) {
+        let next_look = ahead.map(|ahead| NOW + chrono::TimeDelta::seconds(ahead));
+        let refused = Known { attempts, next_look, ..known(State::Refused) };
+        let expected = match ask {
+            Ask::Changed => Decision::Load(Reason::Changed),
+            Ask::Named | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
+            Ask::Tick | Ask::Start | Ask::Due | Ask::NotDone => Decision::Leave(Leave::Done(State::Refused)),
+        };
+        prop_assert_eq!(decide(Some(&refused), ask, NOW, &self::attempts(max_attempts)), expected);
+    }
+
     /// The plan never repeats a day, never skips one and keeps the order: loaded days and planned days together
     /// are the wanted days, whatever holes there are.
     #[test]

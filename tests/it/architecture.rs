@@ -8,7 +8,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
     ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording", "zone"]),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
-    ("story", &["ready", "reconcile", "recheck", "load_day", "status"]),
+    ("story", &["ready", "reconcile", "recheck", "future_days", "load_day", "status"]),
     ("running", &["daemon", "metrics", "scheduler", "service_manager", "shutdown", "traces", "web"]),
     ("shell", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];

@@ -21,6 +21,7 @@ mod locks;
 mod logging;
 mod many_days;
 mod metrics;
+mod outage;
 mod own_tables;
 mod packaging;
 mod postgres_tls;

@@ -345,3 +345,55 @@ fn a_pause_that_is_over_wakes_nobody_while_the_dataset_works() {
     assert_eq!(begun(&mut agenda, "14:00:00"), []);
     assert_eq!(agenda.next_try(), None);
 }
+
+#[test]
+fn a_source_that_is_away_keeps_everything_but_late_days_until_its_pause_is_over() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    assert_eq!(begun(&mut agenda, "13:00:00"), [look(Trigger::Tick)]);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Away(at("13:01:00")));
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "13:00:59"), []);
+    assert_eq!(agenda.next_try(), Some(at("13:01:00")));
+    // What was not done is wanted again, and said why it was wanted first.
+    let begun_at = begun(&mut agenda, "13:01:00");
+    assert_eq!(begun_at, [look(Trigger::Tick), due(&["2019-04-01"])]);
+    // Another lane that meets the same trouble does not lengthen the pause of the first one's look.
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Away(at("13:03:00")));
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Away(at("13:03:00")));
+    assert_eq!(begun(&mut agenda, "13:02:59"), []);
+    assert_eq!(begun(&mut agenda, "13:03:00"), [look(Trigger::Tick)], "due days are found by the next pulse");
+}
+
+#[test]
+fn a_source_that_answers_ends_the_pause_of_all_lanes() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Away(at("13:30:00")));
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "13:00:01"), []);
+    agenda.source_answers(&orders());
+    assert_eq!(begun(&mut agenda, "13:00:02").len(), 2);
+}
+
+#[test]
+fn a_person_has_a_source_asked_that_is_away() {
+    for asks in [(|agenda: &mut Agenda| agenda.look(&orders(), Some(Trigger::Page))) as fn(&mut Agenda), |agenda| {
+        agenda.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Named)
+    }] {
+        let mut agenda = agenda(HOURLY, "", "12:30:00");
+        assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
+        agenda.end(&orders(), &look(Trigger::Tick), Ended::Away(at("13:30:00")));
+        assert_eq!(begun(&mut agenda, "13:00:01"), []);
+        asks(&mut agenda);
+        assert!(!begun(&mut agenda, "13:00:02").is_empty());
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_ends_the_pause_of_a_source() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Away(at("13:30:00")));
+    agenda.aim(at("03:15:00"));
+    assert_eq!(begun(&mut agenda, "03:15:00"), [look(Trigger::Tick)]);
+}

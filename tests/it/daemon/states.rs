@@ -31,6 +31,7 @@ on_both! {
     a_day_left_by_a_killed_process_with_no_attempts_left_is_failed
     a_loaded_day_whose_reload_was_killed_is_loaded_as_it_was
     a_loaded_day_is_reloaded_beside_the_daemon
+    days_of_the_future_that_a_clock_ahead_had_noted_are_forgotten_once
 }
 
 const SECOND: &str = "2024-03-02";
@@ -355,4 +356,40 @@ fn a_loaded_day_is_reloaded_beside_the_daemon(database: &dyn Database) {
     stop(daemon);
     assert_eq!(attempts(database), ["2024-03-01|1|start|loaded", "2024-03-01|1|load|loaded"]);
     assert_eq!(amounts(database), ["2|1"]);
+}
+
+/// Notes days as a process does whose clock is ahead.
+fn note_ahead(database: &dyn Database, days: &[(&str, &str, u32)]) {
+    for (day, state, attempts) in days {
+        let waits = if matches!(*state, "waiting" | "failed") { "'2098-12-01 00:15:00'" } else { "null" };
+        database.execute(&format!(
+            "insert into processed_days (dataset, day, state, attempts, next_attempt_at) \
+             values ('orders', '{day}', '{state}', {attempts}, {waits})"
+        ));
+    }
+}
+
+fn days_of_the_future_that_a_clock_ahead_had_noted_are_forgotten_once(database: &dyn Database) {
+    let project = project(database, &ticking(FIRST), "");
+    // A person may ask for any day; that one stays.
+    project.run(&["load", "2099-01-07"]);
+    assert_eq!(states(database), ["2099-01-07|waiting"]);
+    let ahead = [("2099-01-01", "waiting", 0), ("2099-01-02", "waiting", 0), ("2099-01-03", "absent", 0)];
+    note_ahead(database, &[&ahead[..], &[("2099-01-05", "failed", 1), ("2099-01-06", "skipped", 0)]].concat());
+    let mut daemon = daemon(&project);
+    daemon.wait_for(
+        "WARN  orders: forgot days of the future that a clock which was ahead had noted: 2099-01-01..2099-01-03",
+    );
+    let of_the_future =
+        || -> Vec<String> { states(database).into_iter().filter(|state| state.starts_with("2099")).collect() };
+    let left = ["2099-01-05|failed", "2099-01-06|skipped", "2099-01-07|waiting"];
+    assert_eq!(of_the_future(), left);
+    wait_for_state(database, FIRST, "waiting");
+    let log = stop(daemon);
+    assert_eq!(log.matches("forgot").count(), 1, "{log}");
+    // Without a daemon the next catch-up sees to it.
+    note_ahead(database, &ahead);
+    let ran = project.run(&["catch-up", "--to", FIRST]);
+    assert!(ran.stderr.contains("orders: forgot days of the future"), "{}", ran.stderr);
+    assert_eq!(of_the_future(), left);
 }
