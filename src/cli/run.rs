@@ -28,7 +28,7 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
         format: global.log_format,
     };
     let configuration =
-        files.told(&app.config).map_err(|problems| Failure::new(ExitCode::Configuration, problems.join("\n")))?;
+        files.told(&app.config).map_err(|problems| Failure::of_lines(ExitCode::Configuration, problems))?;
     let manager = ServiceManager::new(|name| app.environment.get(name));
     let catch_up = if args.catch_up { Some(true) } else { args.no_catch_up.then_some(false) };
     // The loop and requests to sources; loads have threads of their own.
@@ -116,6 +116,7 @@ impl Files {
                 lease: settings.claim.lease,
                 max_parallel_loads: settings.max_parallel_loads,
             },
+            keep_attempts: settings.retention.attempts,
             grace: settings.shutdown.grace,
             watched: if settings.reload.watch { config.folders() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use crate::daemon::BrokenDataset;
 use crate::dataset::Dataset;
+use crate::logging::LogFormat;
 
 mod checks;
 mod database;
@@ -30,7 +31,7 @@ pub use checks::no_target;
 pub use environment::Environment;
 pub use keys::Keys;
 pub use problem::{Problem, Problems};
-pub use settings::{Claim, Database, Log, Reload, Settings, Shutdown};
+pub use settings::{Claim, Database, Log, Reload, Retention, Settings, Shutdown};
 
 use report::Report;
 use section::Section;
@@ -125,6 +126,17 @@ pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Pr
     }
     datasets.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(Config { file, settings, datasets, broken, skipped, keys })
+}
+
+/// How log lines are to be written, for what is said before a configuration is in force: as the environment says, else as the
+/// main file does where it is there and is TOML, whatever else is wrong with it; else as text.
+#[must_use]
+pub fn log_format(flag: Option<&Path>, environment: &Environment) -> LogFormat {
+    let file = locate::main_file(flag, environment).ok();
+    let settings = file.and_then(|file| toml::main_file(&file, environment).ok());
+    let settings = settings.or_else(|| toml::of_environment(environment).ok());
+    let given = settings.and_then(|keys| keys.get("log")?.clone().into_table().ok()?.get("format").cloned());
+    given.and_then(|format| settings::log_format(&format).ok()).unwrap_or_default()
 }
 
 /// A dataset file that was read, with what it says as far as it can be told.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use config::Value;
 use log::LevelFilter;
 
 use super::section::{Section, boolean, choice, duration, integer, some_text};
@@ -27,6 +29,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How the daemon stops.
     pub shutdown: Shutdown,
+    /// What the daemon clears away.
+    pub retention: Retention,
     /// When the daemon reads its configuration again.
     pub reload: Reload,
     /// Where the page listens, and who may come in.
@@ -56,6 +60,13 @@ pub struct Shutdown {
     pub grace: Duration,
 }
 
+/// How long the daemon keeps what nothing needs any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Attempts, from their end on.
+    pub attempts: TimeDelta,
+}
+
 /// When the daemon reads its configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
@@ -81,6 +92,11 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::Trace),
 ];
 
+/// How a line looks, as `log.format` says.
+pub(super) fn log_format(value: &Value) -> Result<LogFormat, String> {
+    choice(&FORMATS)(value)
+}
+
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 impl Default for Settings {
@@ -92,6 +108,7 @@ impl Default for Settings {
             max_parallel_loads: 4,
             policy: Policy::default(),
             shutdown: Shutdown { grace: Duration::from_secs(30) },
+            retention: Retention { attempts: TimeDelta::days(400) },
             reload: Reload { watch: true },
             web: Web::default(),
             log: Log { level: LevelFilter::Info, format: LogFormat::Text },
@@ -111,6 +128,7 @@ impl Settings {
             max_parallel_loads: main.read("max_parallel_loads", integer(1, 64)).unwrap_or(default.max_parallel_loads),
             policy: policy::read(main, &default.policy),
             shutdown: default.shutdown.read(main.section("shutdown")),
+            retention: default.retention.read(main.section("retention")),
             reload: default.reload.read(main.section("reload")),
             web: web::read(main, folder),
             log: default.log.read(main.section("log")),
@@ -135,6 +153,15 @@ impl Shutdown {
     }
 }
 
+impl Retention {
+    fn read(self, mut section: Section) -> Self {
+        let attempts = section.read("attempts", duration("1d", "36500d"));
+        let attempts = attempts.and_then(|attempts| TimeDelta::from_std(attempts).ok()).unwrap_or(self.attempts);
+        section.finish();
+        Self { attempts }
+    }
+}
+
 impl Reload {
     fn read(self, mut section: Section) -> Self {
         let watch = section.read("watch", boolean).unwrap_or(self.watch);
@@ -146,7 +173,7 @@ impl Reload {
 impl Log {
     fn read(self, mut section: Section) -> Self {
         let level = section.read("level", choice(&LEVELS)).unwrap_or(self.level);
-        let format = section.read("format", choice(&FORMATS)).unwrap_or(self.format);
+        let format = section.read("format", log_format).unwrap_or(self.format);
         section.finish();
         Self { level, format }
     }

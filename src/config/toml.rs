@@ -9,8 +9,15 @@ use super::environment::Environment;
 
 /// The main file's keys, with those that the environment overrides.
 pub(super) fn main_file(path: &Path, environment: &Environment) -> Result<Map<String, Value>, String> {
-    let file = source(path)?;
-    let config = Config::builder().add_source(file).add_source(environment.overrides()).build();
+    keys(Config::builder().add_source(source(path)?).add_source(environment.overrides()).build())
+}
+
+/// The keys that the environment sets.
+pub(super) fn of_environment(environment: &Environment) -> Result<Map<String, Value>, String> {
+    keys(Config::builder().add_source(environment.overrides()).build())
+}
+
+fn keys(config: Result<Config, ConfigError>) -> Result<Map<String, Value>, String> {
     match config.map_err(|error| message(&error))?.cache.kind {
         ValueKind::Table(table) => Ok(table),
         _ => Ok(Map::new()),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::dataset::{DatasetName, Target};
 use crate::db::url::DatabaseUrl;
 use crate::load_day::Job;
@@ -19,6 +21,8 @@ pub struct Configuration {
     pub broken: Vec<BrokenDataset>,
     /// How it works with the database.
     pub connection: Connection,
+    /// How long attempts are kept.
+    pub keep_attempts: TimeDelta,
     /// How long loads in flight may go on after the stop.
     pub grace: Duration,
     /// The folders whose files are watched; none when they are not to be.

@@ -12,6 +12,7 @@ use super::link::Connected;
 use super::pulse::Pulsed;
 use super::reload::NewConfiguration;
 use crate::dataset::DatasetName;
+use crate::db::error::DbError;
 
 /// What the daemon's loop hears of.
 pub(super) enum Event {
@@ -46,6 +47,8 @@ pub(super) enum Event {
         /// What it came to.
         came: Result<Came, Hindrance>,
     },
+    /// Attempts that were kept for long enough were cleared, so many.
+    Cleared(Result<usize, DbError>),
     /// Somebody asked for something on the page.
     Asked(Asked),
     /// The configuration was read; or what is wrong with it.

@@ -42,6 +42,7 @@ impl Daemon {
                 let came = if is_of_now { came } else { came.or_else(Hindrance::elsewhere) };
                 self.worked(&name, &work, began, came);
             }
+            Some(Event::Cleared(cleared)) => self.cleared(cleared),
             Some(Event::Asked(asked)) => self.asked(asked),
             Some(Event::Read(read)) => self.read(*read),
             Some(Event::Broke(what, panic)) => {

@@ -13,6 +13,7 @@ mod board;
 mod configuration;
 mod events;
 mod hear;
+mod housekeeping;
 mod lane;
 mod link;
 mod member;
@@ -36,6 +37,7 @@ use self::agenda::Agenda;
 pub use self::board::{Asked, Board, DatasetShown, News, Shown};
 pub use self::configuration::{BrokenDataset, Configuration, Connection, Given, Read};
 use self::events::Event;
+use self::housekeeping::Housekeeping;
 use self::lane::Hindrance;
 use self::link::{Connect, Link};
 use self::member::Member;
@@ -130,6 +132,8 @@ struct Daemon {
     sources: Troubles,
     /// When the open days are looked at.
     pulse: Pulse,
+    /// When what was kept for long enough is cleared.
+    housekeeping: Housekeeping,
     /// When the configuration is read again, and what came of the last time.
     reload: Reload,
     /// Tells loads to stop.
@@ -174,6 +178,7 @@ impl Daemon {
             troubles: Troubles::default(),
             sources: Troubles::default(),
             pulse: Pulse::new(now),
+            housekeeping: Housekeeping::new(now),
             reload: Reload::new(read),
             stop: Stop::default(),
             stopping: None,
@@ -275,6 +280,7 @@ impl Daemon {
         }
         if !doubtful {
             self.begin_work(&context, now);
+            self.keep_house(&context, now);
         }
     }
 

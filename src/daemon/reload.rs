@@ -186,6 +186,9 @@ impl Daemon {
         if configuration.watched != self.configuration.watched {
             self.watch = watch(&configuration, &self.send);
         }
+        if configuration.keep_attempts != self.configuration.keep_attempts {
+            self.housekeeping.soon(Utc::now());
+        }
         configuration.broken = std::mem::take(&mut self.configuration.broken);
         self.configuration = configuration;
         self.reload.in_force_since = Utc::now();

@@ -19,6 +19,7 @@ mod halving;
 pub mod loaded_files;
 mod locks;
 pub mod migrate;
+pub mod old_attempts;
 pub mod paused;
 pub mod pool;
 pub mod pooler;

@@ -5,6 +5,7 @@ mod page;
 mod policy;
 mod process;
 mod reload;
+mod retention;
 mod schedule;
 mod several;
 mod states;

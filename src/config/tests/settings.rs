@@ -33,6 +33,7 @@ fn the_shipped_main_file_names_every_key() {
         "[retry]",
         "[waiting]",
         "[shutdown]",
+        "[retention]",
         "[reload]",
         "[web]",
         "[metrics]",

@@ -156,6 +156,7 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
             lease: config.settings.claim.lease,
             max_parallel_loads: config.settings.max_parallel_loads,
         },
+        keep_attempts: config.settings.retention.attempts,
         grace: config.settings.shutdown.grace,
         watched: if config.settings.reload.watch { config.folders() } else { Vec::new() },
         keys: Arc::new(config.keys),
