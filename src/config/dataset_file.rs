@@ -128,6 +128,8 @@ fn source(mut section: Section, folder: &Path, report: &Report) -> Option<Source
     };
     let user_file = section.read("user_file", secret(source::check_user));
     let headers_file = section.read("headers_file", secret(source::check_headers));
+    let in_url = written.as_deref().is_some_and(source_url::has_user);
+    one_login(&section, in_url, user_file.is_some(), headers_file.as_deref());
     let meanings = [("failed", Forbidden::Failed), ("waiting", Forbidden::Waiting)];
     let zstd_window_log = section.read("zstd_window_log", integer(10, 31)).unwrap_or(SourceSpec::ZSTD_WINDOW_LOG);
     let forbidden = section.read("forbidden", choice(&meanings)).unwrap_or(Forbidden::Failed);
@@ -152,6 +154,21 @@ fn source(mut section: Section, folder: &Path, report: &Report) -> Option<Source
         recheck_days,
         on_change,
     })
+}
+
+/// Reports it where a request would have two headers of one name: who is to be logged in as is said once.
+fn one_login(section: &Section, in_url: bool, in_user_file: bool, headers_file: Option<&Path>) {
+    if in_url && in_user_file {
+        section.wrong("user_file", "says who to log in as, and so does url: take user and password out of url");
+    }
+    let headers = headers_file.and_then(|file| std::fs::read_to_string(file).ok());
+    if (in_url || in_user_file) && headers.is_some_and(|headers| source::logs_in(&headers)) {
+        let other = if in_user_file { "user_file" } else { "url" };
+        let advice = if in_user_file { "leave user_file out" } else { "take user and password out of url" };
+        let message =
+            format!("has a header Authorization, and {other} makes another one: {advice}, or take the header out");
+        section.wrong("headers_file", message);
+    }
 }
 
 fn schedule(mut section: Section) -> Option<Schedule> {

@@ -12,6 +12,12 @@ pub(super) fn scheme(url: &str) -> Option<&str> {
     url.split_once("://").map(|(scheme, _)| scheme)
 }
 
+/// True where the URL says who to log in as.
+pub(super) fn has_user(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
+}
+
 /// The template of a URL or path. A plain relative path lies in `folder`, which is absolute.
 pub(super) fn template(url: &str, folder: &Path) -> Result<UrlTemplate, String> {
     let template = UrlTemplate::parse(url)?;
@@ -56,6 +62,20 @@ fn pattern(url: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_stands_before_the_host() {
+        for (url, has) in [
+            ("https://me:pass@h/{day}.csv", true),
+            ("https://me@h?day={day}", true),
+            ("https://h/a@b/{day}.csv", false),
+            ("https://h/{day}.csv?to=a@b", false),
+            ("https://h?to=a@b&day={day}", false),
+            ("days/a@b/{day}.csv", false),
+        ] {
+            assert_eq!(has_user(url), has, "{url}");
+        }
+    }
 
     #[test]
     fn patterns_are_refused() {

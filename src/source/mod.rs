@@ -270,6 +270,12 @@ pub fn check_headers(text: &str) -> Result<(), String> {
     login::lines(text).map(drop)
 }
 
+/// True where the content of a `source.headers_file` says who to log in as.
+#[must_use]
+pub fn logs_in(headers: &str) -> bool {
+    login::lines(headers).is_ok_and(|headers| headers.iter().any(|(name, _)| name == "authorization"))
+}
+
 /// Where a dataset's files are, as a template fit to be shown: user, password and the values of a query are masked.
 #[must_use]
 pub fn shown(spec: &SourceSpec) -> String {

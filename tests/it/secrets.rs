@@ -163,7 +163,8 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
         ] {
             let ran = run(&project, arguments, &[("DAYFILL__DATABASE__URL", &wrong)]);
             assert_eq!(ran.code, 6, "{ran:?}");
-            let said = ran.stdout + &ran.stderr;
+            // JSON escapes the quotes.
+            let said = (ran.stdout + &ran.stderr).replace('\\', "");
             assert!(said.contains("password authentication failed for user \"app\""), "{said}");
         }
     }
@@ -272,6 +273,27 @@ fn check_warns_of_secrets_in_files_that_others_may_read() {
     allow(&project, "database.url", 0o644);
     let ran = run(&project, &["check"], &[]);
     assert!(warnings(&ran)[0].contains("database.url: database.url holds a secret"), "{ran:#?}");
+    allow(&project, "database.url", 0o640);
+
+    // Those of sources as well.
+    let keys = "url = \"https://127.0.0.1:1/{day}.csv\"\nuser_file = \"user\"\nheaders_file = \"headers\"";
+    project.write("user", "me:pa55\n");
+    project.write("headers", "X-Api-Key: s3cr3t\n");
+    project.orders(&Orders { source: keys.to_owned(), ..Orders::default() });
+    // Nobody needs to wait for that server: a check of another dataset looks at all files as well.
+    project.dataset("local", &Orders { table: "local", ..Orders::default() });
+    for (user, headers, said) in [
+        (0o644, 0o640, &["user: source.user_file holds a secret"][..]),
+        (0o640, 0o604, &["headers: source.headers_file holds a secret"]),
+        (0o600, 0o640, &[]),
+    ] {
+        allow(&project, "user", user);
+        allow(&project, "headers", headers);
+        let ran = run(&project, &["check", "--dataset", "local"], &[]);
+        let warned = warnings(&ran);
+        assert_eq!(warned.len(), said.len(), "{ran:#?}");
+        assert!(warned.iter().zip(said).all(|(warning, said)| warning.contains(said)), "{warned:?}");
+    }
 }
 
 #[test]

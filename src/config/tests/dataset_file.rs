@@ -92,7 +92,7 @@ fn a_web_source_takes_user_and_headers_from_files() {
     let good = web("user_file = \"user\"\nheaders_file = \"headers\"");
     let folder = Folder::new("")
         .write("user", "me:hush\n")
-        .write("credentials/headers", "Authorization: Bearer hush\n")
+        .write("credentials/headers", "X-Api-Key: hush\n")
         .write("datasets/a.toml", &good);
     let credentials = folder.0.path().join("credentials");
     let config = folder.load([("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]).unwrap();
@@ -110,5 +110,39 @@ fn a_web_source_takes_user_and_headers_from_files() {
             Folder::new("").write("user", "me:hush\n").write("wrong", "hush\n").write("datasets/a.toml", &web(keys));
         let problems = folder.problems([]);
         assert!(problems.contains(problem) && !problems.contains("hush"), "{keys}: {problems}");
+    }
+}
+
+#[test]
+fn a_web_source_is_told_once_who_to_log_in_as() {
+    let both = "source.headers_file = \"token\": has a header Authorization, and ";
+    for (url, keys, problem) in [
+        (
+            "https://me:hush@h/{day}.csv",
+            "user_file = \"user\"",
+            "source.user_file = \"user\": says who to log in as, and so does url",
+        ),
+        ("https://me:hush@h/{day}.csv", "headers_file = \"token\"", &format!("{both}url makes another one")),
+        (
+            "https://h/{day}.csv",
+            "user_file = \"user\"\nheaders_file = \"token\"",
+            &format!("{both}user_file makes another one"),
+        ),
+        ("https://h/{day}.csv", "headers_file = \"token\"", ""),
+        ("https://me:hush@h/{day}.csv", "headers_file = \"key\"", ""),
+        ("https://h/a@b/{day}.csv", "user_file = \"user\"\nheaders_file = \"key\"", ""),
+    ] {
+        let source = GOOD.replace("s3://bucket/{day}.csv\"", &format!("{url}\"\n{keys}"));
+        let folder = Folder::new("")
+            .write("user", "me:hush\n")
+            .write("token", "authorization: Bearer hush\n")
+            .write("key", "X-Api-Key: hush\n")
+            .write("datasets/a.toml", &source);
+        if problem.is_empty() {
+            assert!(folder.load([]).unwrap().broken.is_empty(), "{url} {keys}");
+        } else {
+            let problems = folder.problems([]);
+            assert!(problems.contains(problem) && !problems.contains("hush"), "{url} {keys}: {problems}");
+        }
     }
 }
