@@ -1,5 +1,7 @@
 //! Log lines: to standard error, as text or as JSON, past the progress bar where there is one. Level and format can be
 //! changed while the process runs; `env_logger` fixes both when it is built, so a thin logger around it asks first.
+//!
+//! A line is one line whatever it tells of: [`printable`] is applied here, once, to all that is written.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -12,7 +14,7 @@ use indicatif::MultiProgress;
 use log::kv::{Error as KvError, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::wording::printable_lines;
+use crate::wording::printable;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -46,10 +48,15 @@ impl Reader {
     }
 }
 
+/// The longest message, in bytes: journald parts lines at 48 KiB.
+const LONGEST: usize = 16 << 10;
+
 /// The level of our own lines, as a number that `LevelFilter` knows.
 static LEVEL: AtomicUsize = AtomicUsize::new(0);
 /// Lines are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
+/// Logging has begun.
+static STARTED: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging. Lines of other crates are shown from `warn` on, or from the level asked for if that is `debug` or
 /// finer.
@@ -63,7 +70,17 @@ pub fn start(level: LevelFilter, format: LogFormat, reader: Reader, bars: &Multi
         .build();
     // A logger that is set already belongs to a test in the same process.
     let _ = log::set_boxed_logger(Box::new(Switched(lines)));
+    // What is said of a panic is a log line like any other. Who catches it says what becomes of the work.
+    std::panic::set_hook(Box::new(|panic| log::error!("a fault in dayfill: {panic}")));
     set(level, format);
+    STARTED.store(true, Ordering::Relaxed);
+}
+
+/// The format in force; `None` before logging has begun.
+#[must_use]
+pub fn format_in_force() -> Option<LogFormat> {
+    let format = if JSON.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text };
+    STARTED.load(Ordering::Relaxed).then_some(format)
 }
 
 /// Changes level and format from the next line on.
@@ -100,25 +117,59 @@ fn shown(level: usize, target: &str) -> usize {
 }
 
 fn write_line(out: &mut Formatter, record: &Record<'_>, reader: Reader) -> io::Result<()> {
-    match (reader, JSON.load(Ordering::Relaxed)) {
-        (Reader::Anybody, true) => writeln!(out, "{}", json(record)),
-        (Reader::Anybody, false) => {
+    let format = if JSON.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text };
+    match (reader, format) {
+        (Reader::Anybody, LogFormat::Text) => {
             let style = out.default_level_style(record.level());
             let time = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-            let message = printable_lines(&record.args().to_string());
-            writeln!(out, "{time} {style}{:<5}{style:#} {message}", record.level())
+            writeln!(out, "{time} {style}{:<5}{style:#} {}", record.level(), message(record))
         }
-        (Reader::Journal, true) => writeln!(out, "{}{}", priority(record.level()), json(record)),
-        (Reader::Journal, false) => {
-            let message = printable_lines(&record.args().to_string());
-            out.write_all(entries(record.level(), &message).as_bytes())
-        }
+        (reader, format) => writeln!(out, "{}", plain_line(record, reader, format)),
     }
 }
 
-/// A message for journald, which makes an entry of each line.
-fn entries(level: Level, message: &str) -> String {
-    message.lines().flat_map(|line| [priority(level), line, "\n"]).collect()
+/// A line without colour and, as text, without its time, which journald keeps.
+fn plain_line(record: &Record<'_>, reader: Reader, format: LogFormat) -> String {
+    let priority = if reader == Reader::Journal { priority(record.level()) } else { "" };
+    match format {
+        LogFormat::Text => format!("{priority}{}", message(record)),
+        LogFormat::Json => format!("{priority}{}", json(record)),
+    }
+}
+
+/// Why the program ends, as its last line for a reader or a format that takes lines: one line, whatever the level that is
+/// logged. `None` where standard error is read by people, who may be shown it as it is.
+#[must_use]
+pub fn last_line(error: &str, reader: Reader, format: LogFormat) -> Option<String> {
+    if (reader, format) == (Reader::Anybody, LogFormat::Text) {
+        return None;
+    }
+    let prefix = if format == LogFormat::Text { "error: " } else { "" };
+    Some(plain_line(
+        &Record::builder().level(Level::Error).args(format_args!("{prefix}{error}")).build(),
+        reader,
+        format,
+    ))
+}
+
+/// A text as one line that steers nothing. Some errors of ours have several lines.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        let joint = match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        line.push_str(joint);
+        line.push_str(part);
+    }
+    printable(&line, LONGEST)
+}
+
+/// What a record says, on one line.
+fn message(record: &Record<'_>) -> String {
+    one_line(&record.args().to_string())
 }
 
 /// The prefix from which journald takes the priority.
@@ -164,7 +215,7 @@ impl VisitValue<'_> for Field<'_> {
         let value = match (value.to_u64(), value.to_i64()) {
             (Some(number), _) => number.into(),
             (None, Some(number)) => number.into(),
-            (None, None) => value.to_string().into(),
+            (None, None) => one_line(&value.to_string()).into(),
         };
         self.fields.0.insert(self.key.to_owned(), value);
         Ok(())
@@ -182,7 +233,7 @@ fn json(record: &Record<'_>) -> String {
     let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     fields.0.insert("time".to_owned(), time.into());
     fields.0.insert("level".to_owned(), record.level().as_str().to_lowercase().into());
-    fields.0.insert("message".to_owned(), record.args().to_string().into());
+    fields.0.insert("message".to_owned(), message(record).into());
     // Collecting into a map cannot fail.
     let _ = record.key_values().visit(&mut fields);
     serde_json::Value::Object(fields.0).to_string()
@@ -191,6 +242,7 @@ fn json(record: &Record<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wording::is_harmful;
 
     #[test]
     fn level_and_format_change_from_one_line_to_the_next() {
@@ -236,11 +288,49 @@ mod tests {
         assert_eq!(fields, expected);
     }
 
+    /// Ends a line, steers a terminal, turns the direction of a text.
+    const HOSTILE: &str = "a\n<3>b\r\u{1b}[2J\u{9b}\u{202e}\u{2028}c";
+    const ESCAPED: &str = "a; <3>b\\r\\u{1b}[2J\\u{9b}\\u{202e}\\u{2028}c";
+
     #[test]
-    fn each_line_for_the_journal_has_its_priority() {
-        assert_eq!(entries(Level::Error, "one"), "<3>one\n");
-        assert_eq!(entries(Level::Warn, "one\ntwo\r\n\nfour\n"), "<4>one\n<4>two\n<4>\n<4>four\n");
-        assert_eq!(entries(Level::Trace, "one"), entries(Level::Debug, "one"));
+    fn a_line_is_one_line_whatever_it_tells_of() {
+        let kvs: [(&str, Value<'_>); 1] = [("day", HOSTILE.into())];
+        let line = |level, reader, format| {
+            plain_line(
+                &Record::builder().level(level).args(format_args!("{HOSTILE}")).key_values(&kvs).build(),
+                reader,
+                format,
+            )
+        };
+        assert_eq!(line(Level::Warn, Reader::Journal, LogFormat::Text), format!("<4>{ESCAPED}"));
+        assert_eq!(line(Level::Error, Reader::Anybody, LogFormat::Text), ESCAPED);
+        assert_eq!(
+            line(Level::Trace, Reader::Journal, LogFormat::Text),
+            line(Level::Debug, Reader::Journal, LogFormat::Text)
+        );
+        for (reader, priority) in [(Reader::Journal, "<6>"), (Reader::Anybody, "")] {
+            let line = line(Level::Info, reader, LogFormat::Json);
+            assert!(!line.chars().any(is_harmful), "{line}");
+            let fields: serde_json::Value = serde_json::from_str(line.strip_prefix(priority).unwrap()).unwrap();
+            assert_eq!((&fields["message"], &fields["day"]), (&ESCAPED.into(), &ESCAPED.into()));
+        }
+        let long = "x".repeat(2 * LONGEST);
+        let line =
+            plain_line(&Record::builder().args(format_args!("{long}")).build(), Reader::Anybody, LogFormat::Text);
+        assert_eq!(line.len(), LONGEST);
+    }
+
+    #[test]
+    fn the_last_error_is_one_line_for_the_journal_and_as_json() {
+        let error = "the configuration is wrong:\na: is wrong\nb:\n\n  tip: \u{1b}[2J\n";
+        assert_eq!(last_line(error, Reader::Anybody, LogFormat::Text), None);
+        let said = "the configuration is wrong: a: is wrong; b: tip: \\u{1b}[2J";
+        assert_eq!(last_line(error, Reader::Journal, LogFormat::Text), Some(format!("<3>error: {said}")));
+        for (reader, priority) in [(Reader::Journal, "<3>"), (Reader::Anybody, "")] {
+            let line = last_line(error, reader, LogFormat::Json).unwrap();
+            let fields: serde_json::Value = serde_json::from_str(line.strip_prefix(priority).unwrap()).unwrap();
+            assert_eq!((&fields["level"], &fields["message"]), (&"error".into(), &said.into()));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Making a database ready: its state tables, and the tables of datasets.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::dataset::Dataset;
@@ -17,13 +19,17 @@ use crate::db::target::{self, TargetError};
 pub fn connect(database: &Database) -> Result<Conn, DbError> {
     let mut conn = database.connect()?;
     database.warm_up();
-    if let Some(advice) = conn.language_advice()? {
+    if let Some(advice) = conn.language_advice()?
+        && is_news(&advice)
+    {
         log::warn!("errors may be taken for others: {advice}");
     }
     pooler::require_sessions(&mut conn, &mut database.conn()?)?;
     let examined = state_tables::require(&mut conn)?;
     for note in examined.notes {
-        log::warn!("database: {note}");
+        if is_news(&note) {
+            log::warn!("database: {note}");
+        }
     }
     let fresh = !migrate::has_state_tables(&mut conn)?;
     let applied = if examined.pending.is_empty() { Vec::new() } else { migrate::migrate(&mut conn)? };
@@ -31,6 +37,12 @@ pub fn connect(database: &Database) -> Result<Conn, DbError> {
         log::info!("the state tables were brought up to date: {}", applied.join(", "));
     }
     Ok(conn)
+}
+
+/// True the first time: what holds for a whole database is said once, however often this process connects.
+fn is_news(text: &str) -> bool {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned())
 }
 
 /// The pauses between tries at what is locked: the first, and the longest.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use crate::wording::{MOST_BYTES, printable};
+
 /// How long a datagram may wait for room: a service manager that hangs must not take the process with it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -117,7 +119,7 @@ fn watchdog(usec: Option<&str>, pid: Option<&str>, own_pid: u32) -> Option<Durat
 }
 
 fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+    printable(text, MOST_BYTES)
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
         manager.ready("3 datasets");
         assert_eq!(received(listener), "READY=1\nSTATUS=3 datasets\n");
         manager.status("two\nlines\r\nREADY=1");
-        assert_eq!(received(listener), "STATUS=two lines  READY=1\n");
+        assert_eq!(received(listener), "STATUS=two\\nlines\\r\\nREADY=1\n");
         manager.stopping();
         assert_eq!(received(listener), "STOPPING=1\n");
 

@@ -93,6 +93,44 @@ pub fn printable_lines(text: &str) -> String {
     }
 }
 
+/// A JSON text as it can stand on a terminal: what JSON leaves as it is and would steer one is written as an escape of
+/// JSON's, so that the values stay the same. Line ends between values stay.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char != '\n' && is_harmful(char) {
+            let mut units = [0; 2];
+            shown.extend(char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
+}
+
+/// A text of ours in colours, which may hold what others said: our colours stay, all else that steers a terminal is
+/// escaped. What others say cannot be told from ours where it is a colour; it must be printable before it is put in.
+#[must_use]
+pub fn printable_styled(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        shown.push_str(&printable_lines(before));
+        let length = after.find(|char: char| !char.is_ascii_digit() && char != ';').unwrap_or(after.len());
+        let (numbers, behind) = after.split_at(length);
+        rest = if let Some(behind) = behind.strip_prefix('m') {
+            shown.extend(["\u{1b}[", numbers, "m"]);
+            behind
+        } else {
+            shown.push_str("\\u{1b}[");
+            after
+        };
+    }
+    shown.push_str(&printable_lines(rest));
+    shown
+}
+
 /// Whether a character does something else than stand in its line: control characters, line ends, what turns the
 /// direction of a text (Unicode Standard Annex 9, section 2), and marks that nobody sees.
 #[must_use]
@@ -222,6 +260,27 @@ mod tests {
         assert_eq!(printable_lines("a\n\tb\n"), "a\n\\tb\n");
         assert_eq!(printable_lines("a\nb"), "a\nb");
         assert_eq!(printable_lines("\u{1b}[2J\r\nb"), "\\u{1b}[2J\\r\nb");
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let value = serde_json::json!({ "a": "\u{1b}\u{9b}\u{202e}\u{7f}\u{e0041}\n\té", "b": [1] });
+        let shown = printable_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!shown.chars().any(|char| char != '\n' && is_harmful(char)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn colours_stay_and_nothing_else_that_steers() {
+        for (text, shown) in [
+            ("\u{1b}[1m\u{1b}[31mred\u{1b}[0m\n", "\u{1b}[1m\u{1b}[31mred\u{1b}[0m\n"),
+            ("a\u{1b}[2Jb\u{1b}]0;c\u{7}\u{9b}1m", "a\\u{1b}[2Jb\\u{1b}]0;c\\u{7}\\u{9b}1m"),
+            ("\u{1b}[", "\\u{1b}["),
+            ("\u{1b}[3", "\\u{1b}[3"),
+            ("\u{1b}[\u{1b}[0m", "\\u{1b}[\u{1b}[0m"),
+        ] {
+            assert_eq!(printable_styled(text), shown, "{text:?}");
+        }
     }
 
     #[test]

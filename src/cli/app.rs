@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
+use crate::cli::warnings;
 use crate::column::TableName;
 use crate::config::{self, Config, Environment};
 use crate::dataset::Dataset;
@@ -36,6 +37,13 @@ impl App {
         let reader = logging::Reader::of_stderr(environment.get("JOURNAL_STREAM"));
         let level = level(log.level, (global.verbose, global.quiet));
         logging::start(level, global.log_format.unwrap_or(log.format), reader, &bars);
+        if let Some((old, path)) = warnings::left_behind(&config) {
+            let (old, path) = (old.display(), path.display());
+            log::warn!(
+                "{old} in the working folder is not used: the database is {path}, beside the configuration, and is not there \
+                 yet; if {old} is the database of this configuration, stop dayfill and move it: mv {old} {path}"
+            );
+        }
         Ok(Self { config, environment, bars })
     }
 

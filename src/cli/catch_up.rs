@@ -63,7 +63,7 @@ pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {
 
 /// Prints the table of days and the summary.
 pub(super) fn conclude(loads: &Loads, strict: bool) -> Result<ExitCode, Failure> {
-    super::print(&super::coloured(&format!("{}\n{}\n", loads.table(), loads.summary())))?;
+    super::print_coloured(&format!("{}\n{}\n", loads.table(), loads.summary()))?;
     Ok(loads.exit_code(strict))
 }
 
@@ -117,5 +117,5 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         table.row(&[dataset.to_string(), range.to_string(), would.clone(), of_run(run.len(), because.clone())]);
     }
     let text = if table.is_empty() { "nothing to do\n".to_owned() } else { table.render() };
-    super::print(&super::coloured(&text))
+    super::print_coloured(&text)
 }

@@ -24,7 +24,7 @@ use crate::read_rows::{ReadError, Refusal, RowReader, Taken};
 use crate::source::{self, Looked, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
-use crate::wording::{MOST_NAMES, counted, named, printable_lines, with_first};
+use crate::wording::{MOST_NAMES, counted, named, printable, with_first};
 
 /// How many rejected rows of a sample are printed.
 const SHOWN: usize = 10;
@@ -32,8 +32,17 @@ const SHOWN: usize = 10;
 /// The worst that was found so far.
 struct Findings(ExitCode);
 
+/// A line of what was found; one line, whatever it tells of.
+fn line(kind: &str, what: &str) -> Result<(), Failure> {
+    super::print(&format!("{kind:<7}  {}\n", printable(what, usize::MAX))).map(drop)
+}
+
+fn warning(what: &str) -> Result<(), Failure> {
+    line("warning", what)
+}
+
 fn fine(what: &str) -> Result<(), Failure> {
-    super::print(&format!("ok       {}\n", printable_lines(what))).map(drop)
+    line("ok", what)
 }
 
 impl Findings {
@@ -41,7 +50,8 @@ impl Findings {
         if self.0 == ExitCode::Success {
             self.0 = code;
         }
-        super::print(&format!("problem  {}\n", printable_lines(what))).map(drop)
+        // The reasons why a table does not fit have lines of their own.
+        super::print(&format!("problem  {what}\n")).map(drop)
     }
 }
 
@@ -60,8 +70,8 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     for problem in app.config.broken.iter().flat_map(|broken| &broken.problems.0) {
         findings.wrong(ExitCode::Configuration, &problem.to_string())?;
     }
-    for warning in warnings::of(app) {
-        super::print(&format!("warning  {warning}\n"))?;
+    for what in warnings::of(app) {
+        warning(&what)?;
     }
     if let Err(error) = web::look(&app.config.settings.web) {
         findings.wrong(ExitCode::Configuration, &error.to_string())?;
@@ -107,16 +117,16 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
                 findings.wrong(ExitCode::Configuration, &format!("database {url}: {problem}"))?;
             }
             for note in examined.notes {
-                super::print(&format!("warning  database {url}: {note}\n"))?;
+                warning(&format!("database {url}: {note}"))?;
             }
             if let Some(advice) = conn.language_advice()? {
-                super::print(&format!("warning  database {url}: {advice}\n"))?;
+                warning(&format!("database {url}: {advice}"))?;
             }
             // What the datasets need cannot be told before.
             Ok((!hindered).then_some(conn))
         }
         Err(error) => {
-            findings.wrong(ExitCode::Database, &format!("database {url}: {error}"))?;
+            findings.wrong(ExitCode::Database, &format!("database {url}: {}", Failure::from(error)))?;
             Ok(None)
         }
     }
@@ -128,7 +138,7 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
         Ok(Readiness::Ready) => {
             fine(&format!("{name}: SQL, and table {table}"))?;
             for note in target::reload_notes(conn, dataset)? {
-                super::print(&format!("warning  {name}: {note}\n"))?;
+                warning(&format!("{name}: {note}"))?;
             }
             Ok(())
         }
@@ -160,7 +170,10 @@ fn reach(
             fine(&format!("{name}: {url} answers: {why}"))?;
             any_file(app, dataset, &days, runtime)
         }
-        Err(error) => findings.wrong(ExitCode::Failed, &format!("{name}: {error}")),
+        Err(error) => {
+            let error = printable(&error.to_string(), usize::MAX);
+            findings.wrong(ExitCode::Failed, &format!("{name}: {error}"))
+        }
     }
 }
 
@@ -184,8 +197,7 @@ fn any_file(app: &App, dataset: &Dataset, days: &[Day], runtime: &tokio::runtime
         number if number > LOOKS => format!("{LOOKS} of its {number} wanted days were looked at, and none"),
         number => format!("none of its {number} wanted days"),
     };
-    let warning = format!("warning  {name}: {of} has a file; check source.url and schedule.start\n");
-    super::print(&warning).map(drop)
+    warning(&format!("{name}: {of} has a file; check source.url and schedule.start"))
 }
 
 /// What was found in a sample.
@@ -198,7 +210,8 @@ struct Sample {
 
 fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
     let refused = |why: String| {
-        super::print(&format!("{}: {} would be refused: {why}\n", dataset.name, file.display()))?;
+        let what = format!("{}: {} would be refused: {why}", dataset.name, file.display());
+        super::print(&format!("{}\n", printable(&what, usize::MAX)))?;
         Ok(ExitCode::Refused)
     };
     let sample = match read_sample(dataset, file)? {
@@ -210,10 +223,11 @@ fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
     super::print(&format!("{}: {rows}, {} accepted, {rejected} rejected\n", dataset.name, read - rejected))?;
     for ((column, reason), number) in &sample.by_reason {
         let column = column.as_deref().map_or_else(String::new, |column| format!("column {column} "));
-        super::print(&format!("  {}: {column}{reason}\n", counted(*number, "time")))?;
+        let what = printable(&format!("{column}{reason}"), usize::MAX);
+        super::print(&format!("  {}: {what}\n", counted(*number, "time")))?;
     }
     for reject in &sample.rejects {
-        super::print(&format!("  {reject}\n"))?;
+        super::print(&format!("  {}\n", printable(&reject.to_string(), usize::MAX)))?;
     }
     match audit(sample.counts, &dataset.limits) {
         Ok(_) => Ok(ExitCode::Success),

@@ -124,7 +124,7 @@ fn would_retry(chosen: &[Chosen]) -> Result<ExitCode, Failure> {
         left.push_str(&left_alone(dataset, alone));
     }
     let text = if table.is_empty() { "nothing to retry\n".to_owned() } else { table.render() };
-    super::print(&super::coloured(&format!("{text}{left}")))
+    super::print_coloured(&format!("{text}{left}"))
 }
 
 pub(super) fn skip(app: &App, args: &Skip) -> Result<ExitCode, Failure> {

@@ -8,6 +8,7 @@ use crate::config::Problems;
 use crate::db::error::DbError;
 use crate::db::target::TargetError;
 use crate::exit_code::ExitCode;
+use crate::wording::printable;
 
 /// The colour of what went wrong.
 pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
@@ -16,31 +17,39 @@ pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: ExitCode,
-    message: String,
+    lines: Vec<String>,
 }
 
 impl Failure {
-    pub(super) fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+    /// What is said on one line, whoever's words are in it.
+    pub(super) fn new(code: ExitCode, message: impl AsRef<str>) -> Self {
+        Self::of_lines(code, [message])
+    }
+
+    /// What is said on several lines.
+    pub(super) fn of_lines(code: ExitCode, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        Self { code, lines: lines.into_iter().map(|line| printable(line.as_ref(), usize::MAX)).collect() }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.lines.join("\n"))
     }
 }
 
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
-        Self::new(ExitCode::Configuration, format!("the configuration is wrong:\n{problems}"))
+        let problems = problems.0.iter().map(ToString::to_string);
+        Self::of_lines(ExitCode::Configuration, ["the configuration is wrong:".to_owned()].into_iter().chain(problems))
     }
 }
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         let code = match &error {
-            DbError::Setup(_) => ExitCode::Configuration,
+            // Of which there may be several.
+            DbError::Setup(problems) => return Self::of_lines(ExitCode::Configuration, problems.lines()),
             error if error.is_unreachable() => ExitCode::Database,
             _ => ExitCode::Failed,
         };
@@ -52,7 +61,7 @@ impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         match error {
             TargetError::Db(error) => error.into(),
-            wrong => Self::new(ExitCode::Configuration, wrong.to_string()),
+            wrong => Self::of_lines(ExitCode::Configuration, wrong.to_string().lines()),
         }
     }
 }

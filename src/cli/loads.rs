@@ -89,7 +89,7 @@ fn loadable(app: &App, conn: &mut Conn, all: Vec<DatasetDays>) -> Result<(Vec<Lo
     }
     if wrong.len() == number && number > 0 {
         let told: Vec<String> = wrong.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-        return Err(Failure::new(ExitCode::Configuration, told.join("\n")));
+        return Err(Failure::of_lines(ExitCode::Configuration, told));
     }
     for (name, why) in &wrong {
         log::error!("dataset {name} is left out until this is fixed: {why}");

@@ -7,6 +7,7 @@ use crate::db::migrate;
 use crate::db::state_tables;
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
+use crate::wording::printable;
 
 pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
     let database = app.database(1);
@@ -14,7 +15,8 @@ pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
         && let DatabaseUrl::Sqlite(path) = database.url().whole()
         && !path.exists()
     {
-        return super::print(&format!("would create {} and its state tables\n", path.display()));
+        let path = printable(&path.display().to_string(), usize::MAX);
+        return super::print(&format!("would create {path} and its state tables\n"));
     }
     let mut conn = database.connect()?;
     let examined = state_tables::require(&mut conn)?;

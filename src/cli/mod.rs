@@ -27,22 +27,29 @@ use clap::{CommandFactory, Parser};
 use crate::cli::app::App;
 use crate::cli::args::{AlgoliaCommand, AlgoliaEtl, Cli, Command, Global};
 use crate::cli::failure::Failure;
+use crate::config::{self, Environment};
 use crate::exit_code::ExitCode;
-use crate::wording::printable_lines;
+use crate::logging::{self, Reader};
+use crate::wording::{MOST_BYTES, printable, printable_json, printable_lines, printable_styled};
 
 /// Runs `dayfill` with these arguments, the program's name first.
 #[must_use]
 pub fn dayfill(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = Cli::parse_from(arguments);
-    finish(run(&cli.global, cli.command))
+    match parse::<Cli>(arguments) {
+        Ok(Cli { global, command }) => finish(run(&global, command), &global),
+        Err(code) => code,
+    }
 }
 
 /// Runs `algolia-etl` with these arguments, the program's name first.
 #[must_use]
 pub fn algolia_etl(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = AlgoliaEtl::parse_from(arguments);
-    let AlgoliaCommand::RunEtl(run_etl) = cli.command;
-    finish(run(&cli.global, Command::RunEtl(run_etl)))
+    match parse::<AlgoliaEtl>(arguments) {
+        Ok(AlgoliaEtl { global, command: AlgoliaCommand::RunEtl(run_etl) }) => {
+            finish(run(&global, Command::RunEtl(run_etl)), &global)
+        }
+        Err(code) => code,
+    }
 }
 
 fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
@@ -73,37 +80,83 @@ fn run(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Completions { shell } => {
             let mut written = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dayfill", &mut written);
-            print(&String::from_utf8_lossy(&written))
+            write(&String::from_utf8_lossy(&written))
         }
         Command::Man => {
             let mut written = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut written)?;
-            print(&String::from_utf8_lossy(&written))
+            write(&String::from_utf8_lossy(&written))
         }
     }
 }
 
-/// Writes to standard output. A reader that went away (`dayfill status | head`) is no failure.
+/// Writes lines to standard output. What steers a terminal is escaped, whoever said it.
 fn print(text: &str) -> Result<ExitCode, Failure> {
+    write(&printable_lines(text))
+}
+
+/// Writes lines in colours where standard output is a terminal that wants them. What others said must be printable
+/// already: a colour of theirs cannot be told from ours.
+fn print_coloured(text: &str) -> Result<ExitCode, Failure> {
+    match anstream::AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => write(&anstream::adapter::strip_str(&printable_styled(text)).to_string()),
+        _ => write(&printable_styled(text)),
+    }
+}
+
+/// Writes a JSON text to standard output.
+fn print_json(json: &str) -> Result<ExitCode, Failure> {
+    write(&printable_json(json))
+}
+
+/// Writes to standard output as it is. A reader that went away (`dayfill status | head`) is no failure.
+fn write(text: &str) -> Result<ExitCode, Failure> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::Success),
     }
 }
 
-/// The text with its colours where standard output is a terminal that wants them, without elsewhere.
-fn coloured(text: &str) -> String {
-    match anstream::AutoStream::choice(&io::stdout()) {
-        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-        _ => text.to_owned(),
-    }
+/// Reads the arguments. Help and the version end the process; of a line that cannot be read it is said what is wrong.
+fn parse<P: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<P, ExitCode> {
+    let arguments: Vec<OsString> = arguments.collect();
+    P::try_parse_from(&arguments).map_err(|error| {
+        // An argument that is echoed ends no line and steers no terminal.
+        let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy(), MOST_BYTES));
+        let error = P::try_parse_from(shown).err().unwrap_or(error);
+        let environment = Environment::capture();
+        let format = config::log_format(None, &environment);
+        let text = error.to_string();
+        let last = logging::last_line(text.trim_start_matches("error: "), reader(&environment), format);
+        match last.filter(|_| error.use_stderr()) {
+            Some(line) => say(&line),
+            None => error.exit(),
+        }
+        ExitCode::Usage
+    })
 }
 
-fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
+/// Ends a command: says why it failed, and its exit code.
+fn finish(result: Result<ExitCode, Failure>, global: &Global) -> ExitCode {
     result.unwrap_or_else(|failure| {
-        let said = printable_lines(&failure.to_string());
-        // Standard error may be gone too; there is nobody left to tell then.
-        let _ = writeln!(anstream::stderr(), "{}error:{} {said}", failure::RED.render(), failure::RED.render_reset());
+        let said = failure.to_string();
+        let environment = Environment::capture();
+        // Where the configuration is what failed, nothing was made of it yet.
+        let format = logging::format_in_force().or(global.log_format);
+        let format = format.unwrap_or_else(|| config::log_format(global.config.as_deref(), &environment));
+        match logging::last_line(&said, reader(&environment), format) {
+            Some(line) => say(&line),
+            None => say(&format!("{}error:{} {said}", failure::RED.render(), failure::RED.render_reset())),
+        }
         failure.code
     })
+}
+
+fn reader(environment: &Environment) -> Reader {
+    Reader::of_stderr(environment.get("JOURNAL_STREAM"))
+}
+
+/// Writes a line to standard error. It may be gone; there is nobody left to tell then.
+fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }

@@ -12,7 +12,7 @@ use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::load_day::{Outcome, Report};
 use crate::plan::Ask;
-use crate::wording::with_first;
+use crate::wording::{printable, with_first};
 
 /// The dataset that stands for the original's one task.
 const ORIGINAL: &str = "shopify_config";
@@ -54,7 +54,10 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
             let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
             let table = &dataset.target.table;
             // The original's words, which say "rows" of a single one too.
-            format!("Extracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to {table}")
+            return format!(
+                "Processing data for {day}\nExtracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to \
+                 {table}\n"
+            );
         }
         Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
         Outcome::Refused { error, first } => {
@@ -69,5 +72,5 @@ fn lines(dataset: &Dataset, report: &Report) -> String {
         Outcome::Cancelled { by } => format!("Cancelled {day}: by {by}"),
         Outcome::Interrupted => format!("Interrupted before {day} was loaded"),
     };
-    format!("Processing data for {day}\n{said}\n")
+    format!("Processing data for {day}\n{}\n", printable(&said, usize::MAX))
 }

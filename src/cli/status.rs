@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::scheduler;
 use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus};
-use crate::wording::{counted, load_again};
+use crate::wording::{MOST_BYTES, counted, load_again, printable};
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
@@ -29,11 +29,12 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
         let database = app.config.settings.database.url.to_string();
         let json = serde_json::json!({ "database": database, "workers": workers, "datasets": all });
         let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::from)?;
-        return super::print(&format!("{text}\n"));
+        return super::print_json(&format!("{text}\n"));
     }
     let mut text = String::new();
     if conn.is_none() {
-        let _ = writeln!(text, "no state tables yet in {}\n", app.config.settings.database.url.whole());
+        let database = app.config.settings.database.url.whole().to_string();
+        let _ = writeln!(text, "no state tables yet in {}\n", printable(&database, MOST_BYTES));
     }
     let shown = match (args.all, args.from.is_some() || args.to.is_some()) {
         (true, _) => Shown::EachDay,
@@ -44,7 +45,7 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
         text.push_str(&render(status, shown, !workers.is_empty()));
     }
     text.push_str(&render_workers(&workers));
-    super::print(&super::coloured(&text))
+    super::print_coloured(&text)
 }
 
 /// Which days are shown, and how.
@@ -71,8 +72,8 @@ fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
     let next = next.map_or_else(String::new, |next| format!("; next tick {next}"));
     let mut text = format!("{} into {}: {counts}{last}{next}\n", status.dataset, status.table);
     if let Some(Pause { at, who, reason }) = &status.paused {
-        let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let _ = writeln!(text, "paused since {at} by {who}{why}");
+        let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", printable(reason, MOST_BYTES)));
+        let _ = writeln!(text, "paused since {at} by {}{why}", printable(who, MOST_BYTES));
     }
     text.push_str(&render_days(&status.days, shown));
     let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
@@ -162,10 +163,11 @@ fn render_workers(workers: &[WorkerStatus]) -> String {
         let WorkerStatus { host, pid, version, started_at, heartbeat_at, refused_config, .. } = worker;
         let _ = writeln!(
             text,
-            "at work: {host} pid {pid}, dayfill {version}, since {started_at}, heartbeat {heartbeat_at}"
+            "at work: {} pid {pid}, dayfill {version}, since {started_at}, heartbeat {heartbeat_at}",
+            printable(host, MOST_BYTES)
         );
         for problem in refused_config.iter().flat_map(|problems| problems.lines()) {
-            let _ = writeln!(text, "  refused configuration: {problem}");
+            let _ = writeln!(text, "  refused configuration: {}", printable(problem, usize::MAX));
         }
     }
     text

@@ -79,7 +79,7 @@ fn list(path: &Path) -> Result<ExitCode, Failure> {
     if table.is_empty() {
         return super::print(&format!("nobody yet: {}\n", path.display()));
     }
-    super::print(&table.render())
+    super::print_coloured(&table.render())
 }
 
 fn refuse_no_name(name: &str) -> Result<(), Failure> {

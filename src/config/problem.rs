@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wording::{MOST_BYTES, printable};
+
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -18,11 +20,13 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, key, value, message } = self;
-        match value {
-            _ if key.is_empty() => write!(f, "{origin}: {message}"),
-            None => write!(f, "{origin}: {key}: {message}"),
-            Some(value) => write!(f, "{origin}: {key} = {value}: {message}"),
-        }
+        let problem = match value {
+            _ if key.is_empty() => format!("{origin}: {message}"),
+            None => format!("{origin}: {key}: {message}"),
+            Some(value) => format!("{origin}: {key} = {value}: {message}"),
+        };
+        // A line each, whatever the names of files and keys hold.
+        f.write_str(&printable(&problem, 2 * MOST_BYTES))
     }
 }
 

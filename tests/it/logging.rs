@@ -70,3 +70,80 @@ fn a_day_that_was_not_loaded_has_neither_rows_nor_an_attempt_that_was_given_back
     let line = project.run(&["--log-format", "json", "load", "2024-03-01"]).stderr;
     assert!(!line.contains("attempt") && !line.contains("rows"), "{line}");
 }
+
+/// What the program writes to journald, or to a file, as it ends with that exit code.
+fn end(project: &Project, code: i32, journal: bool, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let file = File::create(project.path("stderr")).unwrap();
+    let found = file.metadata().unwrap();
+    let mut command = project.command(arguments);
+    if journal {
+        command.env("JOURNAL_STREAM", format!("{}:{}", found.dev(), found.ino()));
+    }
+    let status = command.envs(variables.iter().copied()).stderr(file).status().unwrap();
+    let text = std::fs::read_to_string(project.path("stderr")).unwrap();
+    assert_eq!(status.code(), Some(code), "{arguments:?}: {text}");
+    text
+}
+
+/// The one line of a text.
+fn only(text: &str) -> &str {
+    let line = text.strip_suffix('\n').unwrap_or_else(|| panic!("{text:?}"));
+    assert!(!line.contains('\n'), "{text}");
+    line
+}
+
+#[test]
+fn the_error_with_which_the_program_ends_has_its_priority_and_is_one_entry() {
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders::default());
+    let wrong = "retry.max_attempts = 0\nclaim.lease = \"0s\"\n";
+    let json = "log.format = \"json\"\n";
+    let by_variable = [("DAYFILL__LOG__FORMAT", "json")];
+    let configuration = "the configuration is wrong: ";
+    // The main file, arguments and variables; the exit code, whether it is JSON, and what is said.
+    for (file, arguments, variables, code, as_json, begins, holds) in [
+        (wrong, &["run"][..], &[][..], 3, false, configuration, "; PROJECT/dayfill.toml: retry.max_attempts = 0"),
+        (
+            &format!("{wrong}{json}"),
+            &["run"],
+            &[],
+            3,
+            true,
+            configuration,
+            "; PROJECT/dayfill.toml: retry.max_attempts = 0",
+        ),
+        (wrong, &["run"], &by_variable, 3, true, configuration, "retry.max_attempts"),
+        (wrong, &["--log-format", "json", "run"], &[], 3, true, configuration, "retry.max_attempts"),
+        // Of what is no TOML nothing can be known, but of the variable.
+        ("[log", &["run"], &[], 3, false, configuration, "is not TOML"),
+        ("[log", &["run"], &by_variable, 3, true, configuration, "is not TOML"),
+        ("log.format = \"jsn\"", &["run"], &[], 3, false, configuration, "log.format"),
+        // When logging has begun, and when there are no arguments to begin with.
+        (json, &["load", "2024-03-01", "--dataset", "no\u{1b}[2J"], &[], 2, true, "there is no dataset ", "\\u{1b}"),
+        ("", &["load", "2024-03-01", "--dataset", "none"], &[], 2, false, "there is no dataset \"none\"", "orders"),
+        ("", &["run", "--nothing"], &[], 2, false, "unexpected argument '--nothing' found", "; Usage: "),
+        ("", &["run", "--nothing\u{1b}[2J\n<1>x"], &by_variable, 2, true, "unexpected argument", "Usage: "),
+    ] {
+        project.write("dayfill.toml", file);
+        let folder = project.path("").canonicalize().unwrap();
+        for journal in [true, false] {
+            let text = end(&project, code, journal, arguments, variables).replace(folder.to_str().unwrap(), "PROJECT");
+            let of = format!("{file:?} {arguments:?} {journal}: {text}");
+            assert!(!text.contains(['\u{1b}', '\r']), "{of}");
+            if !journal && !as_json {
+                assert!(text.starts_with("error: "), "{of}");
+                continue;
+            }
+            let line = only(&text).strip_prefix(if journal { "<3>" } else { "" }).unwrap_or_else(|| panic!("{of}"));
+            let message = if as_json {
+                let fields: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{of}"));
+                assert_eq!(fields["level"], "error", "{of}");
+                assert!(fields["time"].is_string(), "{of}");
+                fields["message"].as_str().unwrap().to_owned()
+            } else {
+                line.strip_prefix("error: ").unwrap_or_else(|| panic!("{of}")).to_owned()
+            };
+            assert!(message.starts_with(begins) && message.contains(holds), "{of}");
+        }
+    }
+}

@@ -116,3 +116,34 @@ fn two_configurations_do_not_share_the_default_database() {
     let ran = Ran::of(command.args(["--config", "dayfill.toml", "status"]));
     assert!(ran.stdout.starts_with("shopify_config into algolia_output: 6 loaded, 1 waiting;"), "{ran:#?}");
 }
+
+#[test]
+fn a_database_that_an_older_version_left_in_the_working_folder_is_told_of_and_never_used() {
+    let sample = Sample::new();
+    sample.run(DAYFILL, &["load", "2019-04-01"]);
+    let folder = sample.0.folder();
+    let (old, own) = (folder.join("dayfill.db"), folder.join("sample/dayfill.db"));
+    std::fs::rename(&own, &old).unwrap();
+    let before = std::fs::read(&old).unwrap();
+    let advice = "stop dayfill and move it: mv dayfill.db sample/dayfill.db\n";
+    let said = |ran: &Ran| ran.stderr.matches("dayfill.db in the working folder is not used").count();
+    let ran = sample.run(DAYFILL, &["status"]);
+    assert!(said(&ran) == 1 && ran.stderr.ends_with(advice) && ran.stdout.contains("missing"), "{ran:#?}");
+    // The original's program beside the sample has a configuration of its own, and so a database of its own.
+    let etl = ["run-etl", "--start-date", "2019-04-01", "--end-date", "2019-04-01"];
+    let ran = sample.run(ALGOLIA_ETL, &etl);
+    assert!(ran.code == 0 && said(&ran) == 1 && own.exists(), "{ran:#?}");
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+    // Once it has its own, the other one may be anybody's.
+    assert_eq!(said(&sample.run(ALGOLIA_ETL, &etl)), 0);
+
+    // What the advice says runs, and the day is loaded there.
+    std::fs::remove_file(&own).unwrap();
+    std::fs::rename(&old, &own).unwrap();
+    let ran = sample.run(DAYFILL, &["load", "2019-04-01"]);
+    assert!(said(&ran) == 0 && ran.stdout.contains("already loaded"), "{ran:#?}");
+    // No database, and one that a variable names in the working folder, are told of by nobody.
+    std::fs::remove_file(&own).unwrap();
+    std::fs::write(&old, "no database").unwrap();
+    assert_eq!(said(&sample.run(DAYFILL, &["status"])), 0);
+}
