@@ -5,7 +5,7 @@
 pub const FIRST_BYTES: usize = 4096;
 
 /// What begins with which bytes.
-const BEGINNINGS: [(&[u8], &str); 19] = [
+const BEGINNINGS: [(&[u8], &str); 25] = [
     (b"BZh", "compressed with bzip2"),
     (b"\xfd7zXZ\0", "compressed with xz"),
     (b"\x1f\x8b", "compressed with gzip once more"),
@@ -20,7 +20,13 @@ const BEGINNINGS: [(&[u8], &str); 19] = [
     (b"ORC", "an ORC file"),
     (b"Obj\x01", "an Avro file"),
     (b"ARROW1", "an Arrow file"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"%PDF-", "a PDF document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x89PNG\r\n\x1a\n", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"-----BEGIN PGP", "encrypted or signed with PGP"),
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS, and not what it points to"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (such as xls)"),
     (b"SQLite format 3\0", "a SQLite database"),
     (b"\0\0\xfe\xff", "text in UTF-32"),
@@ -66,9 +72,28 @@ fn text_kind(first: &[u8]) -> Option<&'static str> {
         _ if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<body") => {
             Some("an HTML page; a server may have answered with an error or a login")
         }
-        _ if begins("<?xml") => Some("XML"),
-        [b'{' | b'[', ..] => Some("JSON"),
+        _ if is_markup(text) => Some("XML or the like; a server may have answered with an error"),
+        _ if is_json(text) => Some("JSON"),
         _ => None,
+    }
+}
+
+/// Whether a text begins with a tag. Names of columns may be in angle brackets too: `<TICKER>,<DATE>,<CLOSE>`.
+fn is_markup(text: &[u8]) -> bool {
+    let end = text.iter().position(|byte| *byte == b'>');
+    let behind = end.and_then(|end| text.get(end + 1));
+    matches!(text, [b'<', b'?' | b'!' | b'/' | b'a'..=b'z' | b'A'..=b'Z', ..])
+        && end.is_some()
+        && !matches!(behind, Some(b',' | b';' | b'|' | b'\t'))
+}
+
+/// Whether a text begins as an object does, or as a list of values that no other kind of text has in brackets.
+fn is_json(text: &[u8]) -> bool {
+    let Some((bracket @ (b'{' | b'['), rest)) = text.split_first() else { return false };
+    match (bracket, rest.trim_ascii_start().first()) {
+        (b'{', Some(next)) => matches!(next, b'"' | b'}'),
+        (_, Some(next)) => matches!(next, b'{' | b'[' | b'"' | b']' | b'-' | b'0'..=b'9'),
+        (_, None) => true,
     }
 }
 
@@ -91,6 +116,14 @@ mod tests {
             (b"\n <!DOCTYPE HTML>\n<html>", "HTML"),
             (b"\xEF\xBB\xBF<html lang=en>", "HTML"),
             (b"<?xml version=\"1.0\"?>", "XML"),
+            (b"<Error><Code>AccessDenied</Code></Error>", "XML"),
+            (b"<!-- 503 -->\n", "XML"),
+            (b"{\\rtf1\\ansi", "RTF"),
+            (b"\x89PNG\r\n\x1a\n\0", "image"),
+            (b"-----BEGIN PGP MESSAGE-----\n", "PGP"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"),
+            (b"{ \"id\": 1 }\n", "JSON"),
+            (b"[1,2]", "JSON"),
             (b"{\"id\":1}\n", "JSON"),
             (b"[\n {\"id\":1}\n", "JSON"),
             (b"i\0d\0,\0n\0", "UTF-16"),
@@ -99,8 +132,21 @@ mod tests {
         ] {
             assert!(kind(first).unwrap_or_default().contains(is), "{first:?} is {:?}", kind(first));
         }
-        for csv in [&b""[..], b"id,name\n1,a\n", b"PK,name\n", b"P", b"\0", b"\"a\"\n", b"# made by <html>\n", b"3\xFF"]
-        {
+        for csv in [
+            &b""[..],
+            b"id,name\n1,a\n",
+            b"PK,name\n",
+            b"P",
+            b"\0",
+            b"\"a\"\n",
+            b"# made by <html>\n",
+            b"3\xFF",
+            b"[section]\nkey=1\n",
+            b"{id},{name}\n",
+            b"<1,2\n",
+            b"<TICKER>,<DATE>\n",
+            b"<x;y\n",
+        ] {
             assert_eq!(kind(csv), None, "{csv:?}");
         }
     }

@@ -11,7 +11,10 @@ use crate::wording::printable;
 const LINE_BYTES: usize = 300;
 
 /// Delimiters that other programs write.
-const DELIMITERS: [u8; 7] = [b',', b';', b'\t', b'|', b':', b'^', b'~'];
+const DELIMITERS: [u8; 8] = [b',', b';', b'\t', b'|', b':', b'^', b'~', b' '];
+
+/// Quotes that other programs write.
+const QUOTES: [u8; 2] = [b'"', b'\''];
 
 /// What separates columns elsewhere and is no delimiter here.
 const NO_DELIMITERS: [&str; 8] = ["||", "\u{1f}", "\u{1}", "~|~", "|~|", "^|^", "::", "|#|"];
@@ -35,7 +38,7 @@ pub(super) fn explain(error: String, opening: &[u8], dataset: &Dataset) -> Refus
     Refusal { error, line: Some(shown) }
 }
 
-/// Which delimiter would make the line a header that has the dataset's columns.
+/// Which delimiter and which quote would make the line a header that has the dataset's columns.
 fn what_would_fit(line: &[u8], dataset: &Dataset) -> Option<String> {
     let text = std::str::from_utf8(line).ok()?;
     let needed = || dataset.rows.columns.iter().filter(|column| !column.optional).map(|column| column.header.as_str());
@@ -46,15 +49,28 @@ fn what_would_fit(line: &[u8], dataset: &Dataset) -> Option<String> {
             return Some(format!("its columns are separated by {separator:?}, and csv.delimiter is one character"));
         }
     }
-    let others = DELIMITERS.into_iter().filter(|other| *other != dataset.csv.delimiter && *other != dataset.csv.quote);
-    others
-        .filter(|other| all(&names(line, &CsvFormat { delimiter: *other, ..dataset.csv.clone() })))
-        .map(would_fit)
-        .next()
+    let csv = &dataset.csv;
+    if all(&names(line, csv)) {
+        return None;
+    }
+    let others = |all: &[u8], own: u8| all.iter().copied().filter(move |other| *other != own).collect::<Vec<u8>>();
+    let delimiters = [vec![csv.delimiter], others(&DELIMITERS, csv.delimiter)].concat();
+    let quotes = [vec![csv.quote], others(&QUOTES, csv.quote)].concat();
+    let formats = quotes.iter().flat_map(|quote| delimiters.iter().map(move |delimiter| (*delimiter, *quote)));
+    formats
+        .filter(|(delimiter, quote)| delimiter != quote)
+        .find(|(delimiter, quote)| {
+            all(&names(line, &CsvFormat { delimiter: *delimiter, quote: *quote, ..csv.clone() }))
+        })
+        .map(|(delimiter, quote)| would_fit(csv, delimiter, quote))
 }
 
-fn would_fit(delimiter: u8) -> String {
-    format!("csv.delimiter = {:?} would make it fit", char::from(delimiter).to_string())
+fn would_fit(csv: &CsvFormat, delimiter: u8, quote: u8) -> String {
+    let keys = [("delimiter", csv.delimiter, delimiter), ("quote", csv.quote, quote)];
+    let other = keys.into_iter().filter(|(_, is, would)| is != would);
+    let keys: Vec<String> =
+        other.map(|(key, _, would)| format!("csv.{key} = {:?}", char::from(would).to_string())).collect();
+    format!("{} would make it fit", keys.join(" and "))
 }
 
 /// The names of the line, read as a header of that format.

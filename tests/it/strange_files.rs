@@ -173,13 +173,45 @@ fn a_file_without_its_header_is_told_for_what_it_is() {
 }
 
 #[test]
+fn the_delimiter_and_the_quote_that_would_make_a_header_fit_are_named() {
+    let dataset = dataset("", "");
+    let none = "line 1: there is no header: the line names none of the columns id, name, amount";
+    for (file, message) in [
+        (
+            &b"id name amount\n1 Bob 10\n"[..],
+            format!("{none}; csv.delimiter = \" \" would make it fit; {LINE} \"id name amount\""),
+        ),
+        (
+            b"'id','name','amount'\n1,'Bob',10\n",
+            format!(
+                "line 1: missing in the header: id, name, amount (is it \"'amount'\"?); csv.quote = \"'\" would make it \
+                 fit; {LINE} \"'id','name','amount'\""
+            ),
+        ),
+        (
+            b"'id';'name';'amount'\n1;'Bob';10\n",
+            format!(
+                "{none}; csv.delimiter = \";\" and csv.quote = \"'\" would make it fit; {LINE} \
+                 \"'id';'name';'amount'\""
+            ),
+        ),
+    ] {
+        assert_eq!(read(&dataset, file).unwrap_err(), message);
+    }
+}
+
+#[test]
 fn a_name_that_a_header_has_twice_refuses_the_file_also_where_nothing_reads_it() {
     let refused = read(&dataset("", ""), b"id,name,amount,note,note\n1,Bob,10,x,y\n").unwrap_err();
     assert_eq!(refused, "line 1: more than once in the header: note; the line is \"id,name,amount,note,note\"");
+    let refused = read(&dataset("{ name = \"id\", type = \"text\" }", ""), b"id,x,x\n1,a,b\n").unwrap_err();
+    assert_eq!(refused, "line 1: more than once in the header: x; the line is \"id,x,x\"");
 }
 
 #[test]
 fn a_header_that_begins_like_another_kind_of_file_is_one() {
+    let refused = read(&dataset("", ""), b"<TICKER>,<DATE>\nx,y\n").unwrap_err();
+    assert!(refused.ends_with("the line is \"<TICKER>,<DATE>\""), "{refused}");
     let dataset = dataset("{ name = \"id\", type = \"text\", from = \"ORCID\" }", "");
     assert_eq!(read(&dataset, b"ORCID\nx\n").unwrap().accepted, [2]);
 }
