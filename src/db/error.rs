@@ -406,6 +406,50 @@ mod tests {
         assert!(!other.to_string().contains("TMPDIR"), "{other}");
     }
 
+    /// An error with all that PostgreSQL tells of one.
+    struct Told;
+
+    impl DatabaseErrorInformation for Told {
+        fn message(&self) -> &str {
+            "SQLSTATE P0001: no"
+        }
+
+        fn details(&self) -> Option<&str> {
+            Some("because of\nAnn")
+        }
+
+        fn hint(&self) -> Option<&str> {
+            Some("Ask ops.")
+        }
+
+        fn table_name(&self) -> Option<&str> {
+            Some("orders")
+        }
+
+        fn column_name(&self) -> Option<&str> {
+            Some("note")
+        }
+
+        fn constraint_name(&self) -> Option<&str> {
+            Some("rule_7")
+        }
+
+        fn statement_position(&self) -> Option<i32> {
+            None
+        }
+    }
+
+    #[test]
+    fn all_that_the_database_tells_is_kept_and_what_names_no_value_is_logged() {
+        let source = Diesel::DatabaseError(DatabaseErrorKind::Unknown, Box::new(Told));
+        let error = DbError::Statement { doing: WRITING, source };
+        let kept = "no; detail: because of; Ann; hint: Ask ops.; constraint rule_7; column note";
+        assert_eq!(error.in_full(), format!("{WRITING}: {kept}"));
+        let logged = error.to_string();
+        assert!(logged.contains("refused the rows, constraint rule_7, column note (SQLSTATE P0001)"), "{logged}");
+        assert!(!logged.contains("Ann") && !logged.contains("ops"), "{logged}");
+    }
+
     #[test]
     fn what_may_be_logged_holds_no_value() {
         let unknown = DatabaseErrorKind::Unknown;

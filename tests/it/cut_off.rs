@@ -175,12 +175,25 @@ fn a_quote_that_is_never_closed_refuses_the_day() {
     assert!(big.len() > MAX_RECORD_BYTES + 1000);
     project.day("2024-03-01", &small);
     project.day("2024-03-02", &big);
-    let ran = project.exit(4, &["load", "2024-03-01..2024-03-02"]);
-    for why in [
-        "line 5: the row that begins here has a quote that is still open",
-        "line 5: the row that begins here is longer than 1 MiB",
+    project.day("2024-03-03", "a,1,\"he said \\\"\"hi\n");
+    project.day("2024-03-04", &format!("a,1,{}\n", "x".repeat(MAX_RECORD_BYTES)));
+    let ran = project.exit(4, &["load", "2024-03-01..2024-03-04"]);
+    for (day, why) in [
+        (
+            1,
+            "line 5: the row that begins here has a quote that is still open at the end of the file; the file is cut off, or \
+             the quote is stray",
+        ),
+        (2, "line 5: the row that begins here is longer than 1 MiB; is its closing quote missing?"),
+        (
+            3,
+            "the file is cut off, or it seems to escape quotes with backslashes (\\\"), and only doubled quotes (\"\") are read",
+        ),
+        // No quote is open, so that none can be missing.
+        (4, "line 2: the row that begins here is longer than 1 MiB"),
     ] {
-        assert!(ran.stdout.contains(why), "{}", ran.stdout);
+        let line = ran.stdout.lines().find(|line| line.contains(&format!("2024-03-0{day}"))).unwrap();
+        assert!(line.trim_end().ends_with(why), "{line}");
     }
     assert_eq!(database.line("select count(*) from orders"), "0");
 }

@@ -90,7 +90,8 @@ impl Fitting<'_> {
         }
         let (table, name, kind) = (self.table(), column.name.quoted(), (self.statements.dialect.kind)(column.kind));
         let default = match found {
-            FoundColumn { is_identity: true, .. } => format!("alter column {name} drop identity, "),
+            // In one statement the type would be changed first, and numbers itself only what is a number.
+            FoundColumn { is_identity: true, .. } => format!("alter column {name} drop identity; alter table {table} "),
             FoundColumn { has_default: true, .. } => format!("alter column {name} drop default, "),
             _ => String::new(),
         };

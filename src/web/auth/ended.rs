@@ -112,6 +112,7 @@ mod tests {
         ended.until().extend((0..20_000).map(|number| (number.to_string(), until)));
         ended.add("last", noon());
         assert!(ended.has("last") && ended.has("first") && ended.has("0") && ended.has("19999"));
+        assert_eq!(ended.until().len(), 20_002, "none of them made room");
         ended.add("late", noon() + TimeDelta::hours(13));
         assert!(ended.has("late") && ended.until().len() == 1, "those whose time is over are forgotten");
     }

@@ -114,6 +114,58 @@ impl Page {
 }
 
 #[test]
+fn each_limit_of_one_address_is_said_when_it_holds() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let mut page = Page::start(&project, &["run"]);
+    let address = page.address.clone();
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let stream = format!("GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let unfinished = format!(
+        "POST /datasets/orders/actions HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
+         Content-Length: 10\r\n\r\n"
+    );
+    let _streams: Vec<_> = (0..65).map(|_| ask(&stream)).collect();
+    page.daemon.wait_for("127.0.0.1 has 64 streams of events, as many as one may");
+    let _bodies: Vec<_> = (0..17).map(|_| ask(&unfinished)).collect();
+    page.daemon.wait_for("127.0.0.1 has 16 unfinished requests, as many as one may");
+    let _silent: Vec<_> = (0..129).map(|_| ask("")).collect();
+    page.daemon.wait_for("127.0.0.1 has 128 connections to the page, as many as one address may");
+    page.end();
+}
+
+#[test]
+fn what_a_loaded_day_lacks_and_a_reload_would_take_away_is_shown_before() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &Orders { max_rejected: "90%", ..still(SECOND) }, "");
+    project.day(FIRST, "a,1,x\nb,abc,y\n");
+    project.day(SECOND, "a,1,x\n");
+    project.succeed(&["catch-up"]);
+    database.execute("alter table orders add column shop text");
+    let page = Page::start(&project, &["run"]);
+    page.wait_for("/", "1 with rejects");
+    let cell = |class: &str, day: &str| format!("class=\"{class}\" href=\"/datasets/orders/days/{day}\"");
+    for path in ["/", "/datasets/orders"] {
+        let shown = page.get(path).body;
+        assert!(shown.contains("1 with rejects"), "{shown}");
+        assert!(shown.contains(&cell("rejects", FIRST)) && shown.contains(&cell("loaded", SECOND)), "{shown}");
+    }
+    let shown = page.get("/datasets/orders").body;
+    assert!(shown.contains("<i class=\"m rejects\"></i>loaded with rejects</dt>"), "the legend: {shown}");
+    assert!(page.get(&format!("/datasets/orders/days/{FIRST}")).body.contains("loaded with rejects"));
+    let dry_run =
+        |action: &str| page.get(&format!("/datasets/orders/dry-run?action={action}&from={FIRST}&to={FIRST}")).body;
+    let lost = "what others wrote into shop is lost";
+    assert!(dry_run("reload").contains(lost), "{}", dry_run("reload"));
+    assert!(!dry_run("load").contains(lost), "it is left alone");
+    page.end();
+}
+
+#[test]
 fn the_login_says_that_the_users_file_cannot_be_read() {
     let database = SqliteDatabase::new();
     let project = project(&database, &still(FIRST), "[web]\nauth = \"users.toml\"\n");
