@@ -104,15 +104,17 @@ $(VENV)/.installed: tests/browser/requirements.txt
 	@touch $@
 
 # The tests start servers of their own, some of them also where DAYFILL_TEST_POSTGRES_URL names one
-# (tests/it/support/postgres.rs), make certificates (tests/it/tls.rs), ask systemd about the unit
-# (tests/it/packaging.rs) and promtool about metrics and alerts (tests/it/metrics.rs). They only need the programs.
-install-test-tools: ## installs PostgreSQL's server, openssl, systemd's tools and promtool where they are missing
+# (tests/it/support/postgres.rs), put PgBouncer before it (tests/it/poolers.rs), make certificates (tests/it/tls.rs),
+# ask systemd about the unit (tests/it/packaging.rs) and promtool about metrics and alerts (tests/it/metrics.rs). They
+# only need the programs.
+install-test-tools: ## installs PostgreSQL's server, PgBouncer, openssl, systemd's tools and promtool where they are missing
 	@command -v promtool >/dev/null || test -x "$(TOOLS)/promtool" || .ci/promtool "$(TOOLS)"
 	@missing=; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="postgresql"; \
 	command -v openssl >/dev/null || missing="$$missing$${missing:+ }openssl"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing$${missing:+ }systemd"; \
-	$(call install-missing,PostgreSQL's server (initdb$(comma) pg_ctl and postgres in PATH)$(comma) openssl and systemd-analyze)
+	command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || missing="$$missing$${missing:+ }pgbouncer"; \
+	$(call install-missing,PostgreSQL's server (initdb$(comma) pg_ctl and postgres in PATH)$(comma) openssl$(comma) systemd-analyze and pgbouncer)
 
 bench: install-test-tools browser-tools ## measures parse and validate, whole loads against psql, daemon and page (takes long)
 	cargo bench $(LOCKED) --bench rows

@@ -25,6 +25,7 @@ mod metrics;
 mod outage;
 mod own_tables;
 mod packaging;
+mod poolers;
 mod postgres_tls;
 mod rejected_rows;
 mod s3_environment;

@@ -6,6 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod daily;
 pub(crate) mod http;
 pub(crate) mod page;
+pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod project;

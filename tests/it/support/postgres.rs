@@ -321,7 +321,7 @@ impl Cluster {
 }
 
 /// A command in the cluster's folder, run by the cluster's owner.
-fn as_owner(program: impl AsRef<OsStr>, root: &Path) -> Command {
+pub(super) fn as_owner(program: impl AsRef<OsStr>, root: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root);
     if let Some((user, group)) = owner() {
@@ -331,7 +331,7 @@ fn as_owner(program: impl AsRef<OsStr>, root: &Path) -> Command {
 }
 
 /// Whom a cluster belongs to if not to us: `PostgreSQL` refuses to run as root.
-fn owner() -> Option<(u32, u32)> {
+pub(super) fn owner() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
