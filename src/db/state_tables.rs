@@ -88,6 +88,12 @@ pub fn examine(conn: &mut Conn) -> Result<Examined, DbError> {
     {
         examined.problems.extend(missing(&relations, &applied));
     }
+    if let Conn::Postgres(link) = conn
+        && examined.problems.is_empty()
+    {
+        let left = super::postgres::left_behind(link.get(), MIGRATIONS);
+        examined.notes.extend(left.doing("looking for dayfill's tables in other schemas")?);
+    }
     examined.pending = pending;
     Ok(examined)
 }

@@ -116,6 +116,50 @@ fn own_tables_have_a_schema_where_one_is_named() {
 }
 
 #[test]
+fn days_recorded_in_another_schema_are_told_of_and_the_advice_moves_them() {
+    for migrated in [false, true] {
+        let database = TestPostgres::database();
+        let project = Project::new(&database, &Orders::default());
+        project.day("2024-03-01", "a,1,x\n");
+        project.day("2024-03-02", "a,2,x\n");
+        project.succeed(&["load", "2024-03-01..2024-03-02"]);
+        project.write("dayfill.toml", "[database]\nschema = \"own\"\n");
+        let words = "the schema public holds dayfill's tables too, with 2 recorded days that";
+        if migrated {
+            let ran = project.succeed(&["migrate"]);
+            assert!(ran.stderr.contains(words), "{ran:#?}");
+        }
+        for command in [&["migrate", "--dry-run"][..], &["check"]] {
+            let ran = project.succeed(command);
+            assert!(said(&ran).contains(words), "{command:?}: {ran:#?}");
+        }
+        follow(&database, &project);
+        assert!(!said(&project.succeed(&["check"])).contains("recorded day"));
+        assert_eq!(database.lines("select state from own.processed_days"), ["loaded", "loaded"]);
+        project.succeed(&["catch-up"]);
+        assert_eq!(database.line("select count(*) from own.load_attempts where outcome = 'loaded'"), "2");
+    }
+}
+
+#[test]
+fn a_schema_with_days_of_its_own_is_never_advised_to_be_dropped() {
+    let database = TestPostgres::database();
+    let project = Project::new(&database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\n");
+    project.day("2024-03-02", "a,2,x\n");
+    project.succeed(&["load", "2024-03-01..2024-03-02"]);
+    project.write("dayfill.toml", "[database]\nschema = \"own\"\n");
+    let ran = project.succeed(&["load", "2024-03-01"]);
+    assert!(ran.stderr.contains("with 2 recorded days"), "the start says it: {ran:#?}");
+    let ran = project.succeed(&["check"]);
+    assert!(ran.stdout.contains("with 1 recorded day that") && !ran.stdout.contains("drop table"), "{ran:#?}");
+    assert!(ran.stdout.contains("set database.schema = \"public\""), "{ran:#?}");
+    // Another dayfill beside this one has datasets of its own.
+    database.execute("update public.processed_days set definition_hash = 'other'");
+    assert!(!project.succeed(&["check"]).stdout.contains("recorded day"));
+}
+
+#[test]
 fn a_schema_that_may_not_be_created_is_told_of() {
     let database = TestPostgres::database();
     let role = role(&database);

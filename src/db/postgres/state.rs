@@ -32,7 +32,7 @@ pub(in crate::db) fn state_relations(conn: &mut PgConnection) -> QueryResult<Vec
     Ok(names.into_iter().map(relation).collect())
 }
 
-fn names() -> Vec<&'static str> {
+pub(super) fn names() -> Vec<&'static str> {
     TABLES.iter().map(|(table, _)| *table).chain([MIGRATIONS]).collect()
 }
 
