@@ -140,16 +140,31 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
             for note in target::reload_notes(conn, dataset)? {
                 warning(&format!("{name}: {note}"))?;
             }
-            Ok(())
+            partition(conn, dataset, findings)
         }
         Ok(Readiness::Needs(statements)) => {
-            fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))
+            fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))?;
+            if let Some(lost) = target::lost_days(conn, dataset, &statements)? {
+                super::print(&format!("warning  {name}: {lost}\n"))?;
+            }
+            Ok(())
         }
         Err(error) => {
             let failure = Failure::from(error);
             findings.wrong(failure.code, &format!("{name}: {failure}"))
         }
     }
+}
+
+/// So many of the newest wanted days need a partition where the target is partitioned by the day.
+const NEWEST: usize = 7;
+
+fn partition(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<(), Failure> {
+    let days = wanted(dataset, None, None);
+    let newest = days.get(days.len().saturating_sub(NEWEST)..).unwrap_or_default();
+    let Some((day, create)) = target::missing_partition(conn, dataset, newest)? else { return Ok(()) };
+    let (name, table) = (&dataset.name, &dataset.target.table);
+    findings.wrong(ExitCode::Configuration, &format!("{name}: table {table} has no partition for {day}: {create}"))
 }
 
 /// Looks for the newest wanted day's file: that it is not there yet is fine, that nobody answers is not, nor that the

@@ -137,7 +137,7 @@ impl Agenda {
         if let Some(entry) = self.entry(name) {
             entry.look(trigger);
             if trigger == Some(Trigger::Page) {
-                entry.away_until = None;
+                entry.try_now();
             }
         }
     }
@@ -168,7 +168,7 @@ impl Agenda {
         if !days.is_empty() {
             entry.asked_next.push_back(Work::Asked(days, ask, Begun::default()));
         }
-        entry.away_until = None;
+        entry.try_now();
     }
 
     /// Has these datasets begin nothing by themselves, and no others. One whose pause is over is looked at.
@@ -337,6 +337,11 @@ impl Entry {
             not_before: None,
             away_until: None,
         }
+    }
+
+    /// Who asks for something may have changed what was in the way.
+    fn try_now(&mut self) {
+        (self.not_before, self.away_until) = (None, None);
     }
 
     /// What persons asked for and is not over, in its order.

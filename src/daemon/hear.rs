@@ -13,7 +13,7 @@ use super::lane::{Came, Hindrance};
 use super::link::{Connected, set_aside};
 use super::pulse::Pulsed;
 use super::stopping::say_not_begun;
-use super::trouble::PAUSES;
+use super::trouble::{PAUSES, STANDING_PAUSES};
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
@@ -101,7 +101,7 @@ impl Daemon {
                 self.lost(&error);
                 self.pulse.ended(now, lease, None);
             }
-            Err(Hindrance::Other(error)) => {
+            Err(Hindrance::Standing(error) | Hindrance::Other(error)) => {
                 self.board.metrics().database_failed();
                 self.troubles.met(LOOKING, &error, PAUSES);
                 self.pulse.ended(now, lease, None);
@@ -173,12 +173,16 @@ impl Daemon {
                 self.lost(&error);
                 Ended::Unreachable
             }
+            Err(Hindrance::Standing(error)) if is_member => {
+                self.board.metrics().troubled(name);
+                Ended::Troubled(self.troubles.met(name.as_str(), &error, STANDING_PAUSES))
+            }
             Err(Hindrance::Other(error)) if is_member => {
                 self.board.metrics().troubled(name);
                 Ended::Troubled(self.troubles.met(name.as_str(), &error, PAUSES))
             }
             // Nobody waits for a dataset that is gone.
-            Err(Hindrance::Other(error)) => {
+            Err(Hindrance::Standing(error) | Hindrance::Other(error)) => {
                 log::debug!("{name}: {error}");
                 Ended::CutShort
             }

@@ -43,6 +43,8 @@ pub(super) struct Came {
 pub(super) enum Hindrance {
     /// The database cannot be reached.
     Unreachable(String),
+    /// What stays so until a person changes the database.
+    Standing(String),
     /// Something else.
     Other(String),
 }
@@ -53,16 +55,28 @@ impl Hindrance {
     pub(super) fn elsewhere(self) -> Result<Came, Self> {
         match self {
             Self::Unreachable(error) => log::debug!("of the database before: {error}"),
-            Self::Other(_) => return Err(self),
+            Self::Standing(_) | Self::Other(_) => return Err(self),
         }
         Ok(Came { cut_short: true, ..Came::default() })
     }
 }
 
+impl Hindrance {
+    fn of(error: &DbError) -> Self {
+        let text = error.to_string();
+        if error.is_unreachable() {
+            Self::Unreachable(text)
+        } else if error.stands_until_changed() {
+            Self::Standing(text)
+        } else {
+            Self::Other(text)
+        }
+    }
+}
+
 impl From<DbError> for Hindrance {
     fn from(error: DbError) -> Self {
-        let text = error.to_string();
-        if error.is_unreachable() { Self::Unreachable(text) } else { Self::Other(text) }
+        Self::of(&error)
     }
 }
 
@@ -204,6 +218,9 @@ impl Run<'_> {
         self.board.heard(&self.member.job.dataset.name, report);
         self.loaded |= matches!(report.outcome, Outcome::Loaded);
         self.answered |= report.source_answered();
+        if matches!(report.outcome, Outcome::Failed { .. } | Outcome::Database(_)) {
+            self.member.may_not_fit();
+        }
         let said = match &report.outcome {
             Outcome::Loaded => "loaded",
             Outcome::Waiting { .. } => "waiting for",
@@ -211,9 +228,7 @@ impl Run<'_> {
             Outcome::Failed { .. } => "failed",
             Outcome::Refused { .. } => "refused",
             Outcome::Database(error) => {
-                let text = error.to_string();
-                let unreachable = error.is_unreachable();
-                self.broke = Some(if unreachable { Hindrance::Unreachable(text) } else { Hindrance::Other(text) });
+                self.broke = Some(Hindrance::of(error));
                 return;
             }
             Outcome::Cancelled { .. } => "cancelled",

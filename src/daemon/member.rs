@@ -35,6 +35,11 @@ impl Member {
         self.fits.store(true, Ordering::Relaxed);
     }
 
+    /// A load failed: somebody may have changed the target.
+    pub(super) fn may_not_fit(&self) {
+        self.fits.store(false, Ordering::Relaxed);
+    }
+
     /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
     pub(super) fn backlog(&self, trigger: Trigger) -> Option<u32> {
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,12 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use crate::audit::audit;
-use crate::dataset::Mode;
+use crate::dataset::{Mode, Target};
 use crate::day::Day;
-use crate::db::error::{COMPUTING, CONSTRAINTS, DELETING, DbError, Doing, WRITING};
+use crate::db::error::{COMPUTING, CONSTRAINTS, DbError, Doing, WRITING};
 use crate::db::halving::{Lines, Trial, take_or_reject};
 use crate::db::pool::{Conn, on};
-use crate::db::publish::{PublishError, reject_doubles};
+use crate::db::publish::{PublishError, delete_day, reject_doubles};
 use crate::db::refusal;
 use crate::db::stage::StagedDay;
 use crate::validate::Reject;
@@ -49,12 +49,11 @@ pub(super) fn write_others(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>
         reject_doubles(search.conn, day, search.staged)?;
     }
     if mode == Mode::ReplaceDay {
-        let delete = search.conn.statements(search.staged.dataset).delete_day(day);
-        search.run(&delete, DELETING)?;
+        delete_day(search.conn, day, search.staged.dataset)?;
     }
     // What fails without any row is no row's fault.
     let nothing = search.statement(Lines::NONE);
-    search.run(&nothing, WRITING)?;
+    search.run(&nothing, WRITING).map_err(DbError::without_rows)?;
     take_or_reject(&mut search, all)?;
     search.settle()?;
     let Search { written, .. } = search;
@@ -167,6 +166,17 @@ impl<'s, 'd> Search<'s, 'd> {
     }
 }
 
+/// Tells of a day that the target has no partition for.
+fn no_partition(conn: &mut Conn, target: &Target, day: Day) -> Result<DbError, DbError> {
+    let missing = match conn {
+        Conn::Postgres(link) => super::postgres::missing_partition(link.get(), target, &[day])
+            .doing("looking for the target's partitions")?,
+        Conn::Sqlite(_) => None,
+    };
+    let advice = missing.map_or_else(String::new, |(_, create)| format!(": {create}"));
+    Ok(DbError::NoPartition { day, table: target.table.to_string(), advice })
+}
+
 impl Trial for Search<'_, '_> {
     type Fault = DbError;
     type Error = PublishError;
@@ -180,9 +190,9 @@ impl Trial for Search<'_, '_> {
                 Ok(None)
             }
             Err(error) => {
-                let day_column = &self.staged.dataset.target.day_column;
-                if error.is_of_a_missing_partition(day_column.as_str()) {
-                    return Err(DbError::NoPartition { table: self.staged.dataset.target.table.to_string() }.into());
+                let target = &self.staged.dataset.target;
+                if error.is_of_a_missing_partition(target.day_column.as_str()) {
+                    return Err(no_partition(self.conn, target, self.day)?.into());
                 }
                 if error.may_be_a_rows() { Ok(Some(error)) } else { Err(error.into()) }
             }

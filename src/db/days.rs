@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Text;
 
-use crate::dataset::DatasetName;
+use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
@@ -261,6 +261,22 @@ pub fn known(
         known.insert(Day::new(row.day), row.known(conn, now)?);
     }
     Ok((known, now))
+}
+
+/// How many days of the dataset brought rows to its target by its present definition, and the first and last of them.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i64, DayRange)>, DbError> {
+    use diesel::dsl::{count_star, max, min};
+    let (number, from, to): (i64, Option<NaiveDate>, Option<NaiveDate>) = on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.name.as_str()))
+        .filter(processed_days::definition_hash.eq(dataset.definition_hash()))
+        .filter(processed_days::rows_loaded.gt(0))
+        .select((count_star(), min(processed_days::day), max(processed_days::day)))
+        .get_result(c))
+    .doing("counting the days with rows in the target")?;
+    Ok(from.zip(to).map(|(from, to)| (number, DayRange { from: Day::new(from), to: Day::new(to) })))
 }
 
 /// A day that a process is loading, that waits, or that failed.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
+use crate::day::Day;
 use crate::wording::printable;
 
 /// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
@@ -30,10 +31,36 @@ pub enum DbError {
         source: Diesel,
     },
     /// The target is partitioned by the day and has no partition for it.
-    #[error("table {table} has no partition for the day: create it, the next look loads the day")]
+    #[error("table {table} has no partition for {day}; dayfill loads the day once there is one{advice}")]
     NoPartition {
+        /// The day.
+        day: Day,
         /// The target.
         table: String,
+        /// The statement that creates it, after a colon; empty where it is not known.
+        advice: String,
+    },
+    /// Rows that were to be deleted are still there; the new ones would stand beside them.
+    #[error(
+        "{rows} of the day stayed in table {table} when dayfill deleted them, which mode replace_day needs: a trigger \
+         keeps them; \"dayfill check\" names it"
+    )]
+    RowsStay {
+        /// The target.
+        table: String,
+        /// How many, in words.
+        rows: String,
+    },
+    /// Rows that were written have another day in the target; a reload of the day would not replace them.
+    #[error(
+        "{rows} did not keep the day in table {table}, by which mode replace_day finds them at a reload: a trigger \
+         changes the day column; take that out of the trigger, or name another column in target.day_column"
+    )]
+    RowsMoved {
+        /// The target.
+        table: String,
+        /// How many, in words.
+        rows: String,
     },
     /// A table that was to be looked at or altered is locked by others.
     #[error("{tables} locked by {by}; waited {seconds} s")]
@@ -122,6 +149,9 @@ const STATES_OF_THE_DATABASE: [&str; 8] = ["08", "40", "53", "57", "58", "55P03"
 /// Classes that no row of a file can cause: features, transactions, authorization, names, syntax, prerequisites.
 const STATES_OF_THE_SETUP: [&str; 11] = ["0A", "25", "26", "28", "3D", "3F", "42", "55", "72", "F0", "HV"];
 
+/// The code of a right that is lacking, and of a row that a policy of row-level security does not take.
+const DENIED: &str = "42501";
+
 /// What a statement that reports its SQLSTATE puts before its message.
 pub(super) const SQLSTATE: &str = "SQLSTATE ";
 
@@ -169,6 +199,8 @@ impl DbError {
             Self::Unreadable { .. }
             | Self::Locked { .. }
             | Self::NoPartition { .. }
+            | Self::RowsStay { .. }
+            | Self::RowsMoved { .. }
             | Self::Setup(_)
             | Self::Migration(_)
             | Self::LockFile { .. }
@@ -200,6 +232,8 @@ impl DbError {
             | Self::Unreadable { .. }
             | Self::Locked { .. }
             | Self::NoPartition { .. }
+            | Self::RowsStay { .. }
+            | Self::RowsMoved { .. }
             | Self::Setup(_) => true,
             Self::Statement { source: Diesel::DatabaseError(kind, information), .. } => {
                 is_own(*kind, information.message())
@@ -211,22 +245,46 @@ impl DbError {
         }
     }
 
+    /// True for what stays as it is until a person changes the database.
+    #[must_use]
+    pub fn stands_until_changed(&self) -> bool {
+        match self {
+            Self::NoPartition { .. } | Self::RowsStay { .. } | Self::RowsMoved { .. } | Self::Setup(_) => true,
+            // No row of the file is at fault where the day's old rows cannot be deleted, nor where a name is not known.
+            Self::Statement { doing, .. } => {
+                let is_of_setup = |code| code != DENIED && is_one_of(code, &STATES_OF_THE_SETUP);
+                (*doing == DELETING || self.code().is_some_and(is_of_setup)) && !self.is_the_databases_own()
+            }
+            _ => false,
+        }
+    }
+
     /// True when a load that ends with it counts against the day's attempts: the database is well, and the statement was
-    /// about the day's rows.
+    /// about the file's rows.
     #[must_use]
     pub fn costs_an_attempt(&self) -> bool {
-        matches!(self, Self::Statement { doing, .. } if OF_ROWS.contains(doing)) && !self.is_the_databases_own()
+        matches!(self, Self::Statement { doing, .. } if OF_ROWS.contains(doing))
+            && !self.stands_until_changed()
+            && !self.is_the_databases_own()
     }
 
     /// True when a row may be at fault, so that it is worth looking for it.
     pub(super) fn may_be_a_rows(&self) -> bool {
-        let Self::Statement { source: Diesel::DatabaseError(_, information), .. } = self else { return false };
-        let of_setup = match parts(information.message()) {
-            // A policy of row-level security that a row breaks has the code of a missing right.
-            (Some("42501") | None, _) => false,
-            (Some(code), _) => is_one_of(code, &STATES_OF_THE_SETUP),
-        };
-        self.costs_an_attempt() && !of_setup
+        self.costs_an_attempt() && self.information().is_some()
+    }
+
+    /// Of a statement that wrote no row: no row is at fault, and a right that is lacking is just that.
+    pub(super) fn without_rows(self) -> Self {
+        match &self {
+            Self::Statement { doing, .. } if self.code() == Some(DENIED) => {
+                Self::Setup(format!("{doing}: {}", self.words()))
+            }
+            _ => self,
+        }
+    }
+
+    fn code(&self) -> Option<&str> {
+        parts(self.information()?.message()).0
     }
 
     /// The error with everything that the database said, values of rows among it: for the attempt, the page and
@@ -295,13 +353,14 @@ fn words(source: &Diesel) -> String {
 fn without_values(doing: &str, source: &Diesel) -> String {
     let Diesel::DatabaseError(kind, information) = source else { return one_line(&source.to_string()) };
     let (code, message) = parts(information.message());
-    let of_setup = code.is_some_and(|code| code != "42501" && is_one_of(code, &STATES_OF_THE_SETUP));
+    let of_setup = code.is_some_and(|code| code != DENIED && is_one_of(code, &STATES_OF_THE_SETUP));
     // SQLite's are its own words and names of the schema; a trigger's text is of no kind.
     let of_sqlite = information.table_name().is_none() && message.contains(" constraint failed");
     if !OF_ROWS.contains(&doing) || is_own(*kind, information.message()) || of_setup || of_sqlite {
         return one_line(message);
     }
     let what = match kind {
+        _ if doing == DELETING => "the database refused, and mode replace_day needs it",
         DatabaseErrorKind::UniqueViolation => "a row violates a unique constraint",
         DatabaseErrorKind::ForeignKeyViolation => "a row violates a foreign key",
         DatabaseErrorKind::NotNullViolation => "a row violates a not-null constraint",
@@ -365,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_code_tells_whose_fault_it_is_in_any_language() {
-        let (own, row, setup) = ((true, false, false), (false, true, true), (false, false, true));
+        let (own, row, setup) = ((true, false, false), (false, true, true), (false, false, false));
         for (message, expected) in [
             ("SQLSTATE 40P01: Verklemmung (Deadlock) entdeckt", own),
             ("SQLSTATE 57014: storniere Anfrage wegen Benutzeraufforderung", own),

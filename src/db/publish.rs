@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::audit::{Passed, TooManyRejected, audit};
-use crate::column::Identifier;
+use crate::column::{Identifier, TableName};
 use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
@@ -191,8 +191,46 @@ fn write_target(
         staged.dataset.rows.filter.is_none() || (written == accepted && staged.dataset.target.mode == Mode::ReplaceDay);
     let passed = if is_sure { accepted } else { count(conn, &statements.count(day))? };
     // Rows that were there already count too in the other modes, and the insert does not tell of them.
-    let loaded = if staged.dataset.target.mode == Mode::ReplaceDay { written } else { passed };
+    let loaded = match staged.dataset.target.mode {
+        Mode::ReplaceDay => standing(conn, day, staged.dataset, written, passed)?,
+        _ if written < passed => passed - left_out(conn, day, staged.dataset)?,
+        _ => passed,
+    };
     Ok(Written { passed, loaded })
+}
+
+/// How many of the rows stand in the target after so many were written. A trigger may send them to tables that inherit
+/// from it, which counts as none written; one that gives them another day is an error: no reload would delete them.
+fn standing(conn: &mut Conn, day: Day, dataset: &Dataset, written: i64, passed: i64) -> Result<i64, DbError> {
+    let table = &dataset.target.table;
+    if passed == 0 || !trigger_may_keep_rows(conn, table, "insert")? {
+        return Ok(written);
+    }
+    let count_day = conn.statements(dataset).count_day(day);
+    match count(conn, &count_day)? {
+        there if there < written => {
+            Err(DbError::RowsMoved { table: table.to_string(), rows: counted(written - there, "row") })
+        }
+        there => Ok(there.min(passed)),
+    }
+}
+
+/// How many staged rows have a key that the target does not have after they were written: a trigger kept them out.
+fn left_out(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError> {
+    if !trigger_may_keep_rows(conn, &dataset.target.table, "insert")? {
+        return Ok(0);
+    }
+    let key = comparing_as_target(conn, dataset)?;
+    let count_left_out = conn.statements(dataset).count_left_out(day, &key);
+    count(conn, &count_left_out)
+}
+
+fn trigger_may_keep_rows(conn: &mut Conn, table: &TableName, verb: &str) -> Result<bool, DbError> {
+    match conn {
+        Conn::Postgres(link) => super::postgres::trigger_may_keep_rows(link.get(), table, verb),
+        Conn::Sqlite(link) => super::sqlite::trigger_may_keep_rows(link.get(), table, verb),
+    }
+    .doing("looking for triggers of the target")
 }
 
 fn write_whole(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
@@ -205,17 +243,33 @@ fn write_whole(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<
 /// Writes all staged rows at once, and holds what the database would check at the commit against them; how many were
 /// written.
 fn insert(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError> {
-    let statements = conn.statements(dataset);
     if dataset.target.mode == Mode::ReplaceDay {
-        conn.execute(&statements.delete_day(day), DELETING)?;
+        delete_day(conn, day, dataset)?;
     }
     let broken = broken_references(conn, dataset)?;
-    let written = conn.execute(&statements.insert(day), WRITING).map(signed)?;
+    let insert = conn.statements(dataset).insert(day);
+    let written = conn.execute(&insert, WRITING).map(signed)?;
     if let Conn::Postgres(_) = conn {
         conn.batch("set constraints all immediate", CONSTRAINTS)?;
     }
     no_more_broken_references(conn, dataset, broken)?;
     Ok(written)
+}
+
+/// Takes the day's old rows out of the target. Rows that a trigger keeps there are an error: they would stand beside
+/// the new ones. They are looked for only where a trigger could keep one.
+pub(super) fn delete_day(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<(), DbError> {
+    let table = &dataset.target.table;
+    let statements = conn.statements(dataset);
+    let (delete, count_day) = (statements.delete_day(day), statements.count_day(day));
+    conn.execute(&delete, DELETING)?;
+    if !trigger_may_keep_rows(conn, table, "delete")? {
+        return Ok(());
+    }
+    match count(conn, &count_day)? {
+        0 => Ok(()),
+        rows => Err(DbError::RowsStay { table: table.to_string(), rows: counted(rows, "row") }),
+    }
 }
 
 /// How many references of a SQLite target lead nowhere; `None` where the database itself tells in time.

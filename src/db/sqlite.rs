@@ -140,6 +140,18 @@ pub(super) fn refers_to_itself(conn: &mut SqliteConnection, table: &TableName) -
     Ok(found.count > 0)
 }
 
+/// True when a trigger of the table may keep a row from being written so, by `insert` or `delete`.
+pub(super) fn trigger_may_keep_rows(conn: &mut SqliteConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
+    let found: Count = diesel::sql_query(format!(
+        "select count(*) as count from \"{}\".sqlite_master where type = 'trigger' and tbl_name = ? collate nocase \
+         and sql like '%{verb}%raise%(%'",
+        main_or(table)
+    ))
+    .bind::<Text, _>(table.name.as_str())
+    .get_result(conn)?;
+    Ok(found.count > 0)
+}
+
 /// How many of the table's references lead nowhere, where some may until the commit: SQLite checks deferred ones no
 /// sooner, and does not tell which of them are deferred but in the table's own text. `None` where there are none.
 pub(super) fn broken_references(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Option<i64>> {

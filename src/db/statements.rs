@@ -93,6 +93,23 @@ impl Statements<'_> {
         format!("select count(*) as count {}", self.rows(day, None))
     }
 
+    /// Counts the staged rows that pass the filter and whose key is not in the target. `key` are expressions for the
+    /// key's columns that compare as the target does.
+    pub(super) fn count_left_out(&self, day: Day, key: &[String]) -> String {
+        let target = &self.dataset.target;
+        let values: Vec<String> = key.iter().enumerate().map(|(n, key)| format!("{key} as key{n}")).collect();
+        let same = |(n, name): (usize, &Identifier)| format!("target.{} = staged.key{n}", name.quoted());
+        let same: Vec<String> = target.key.iter().enumerate().map(same).collect();
+        format!(
+            "select count(*) as count from (select {} {}) as staged \
+             where not exists (select 1 from {} as target where {})",
+            values.join(", "),
+            self.rows(day, None),
+            target.table.quoted(),
+            same.join(" and ")
+        )
+    }
+
     /// Computes the filter and all derived columns of some lines' rows, to no avail but that it fails where they do.
     pub(super) fn compute(&self, day: Day, lines: Lines) -> String {
         let each = self.dataset.rows.derive.iter().map(|derived| self.computed(derived));
@@ -167,6 +184,13 @@ impl Statements<'_> {
             target.day_column.quoted(),
             (self.dialect.day)(day)
         )
+    }
+
+    /// Counts the day's rows in the target.
+    pub(super) fn count_day(&self, day: Day) -> String {
+        let target = &self.dataset.target;
+        let (table, column) = (target.table.quoted(), target.day_column.quoted());
+        format!("select count(*) as count from {table} where {column} = {}", (self.dialect.day)(day))
     }
 
     /// Moves the staged rows that pass the filter into the target, in the order of its primary key: inserts that

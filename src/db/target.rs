@@ -5,10 +5,14 @@ use std::fmt;
 use diesel::RunQueryDsl;
 
 use crate::dataset::Dataset;
+use crate::day::Day;
+use crate::db::days;
 use crate::db::error::{DbError, Doing};
 use crate::db::locks::For;
+use crate::db::migrate;
 use crate::db::pool::{Conn, on};
 use crate::db::stage;
+use crate::wording::counted;
 
 pub(super) mod found;
 pub(super) mod reload;
@@ -102,22 +106,59 @@ pub fn reload_notes(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, D
     })
 }
 
+/// The first of these days for which a partitioned target has no partition, with the statement that creates one; `None`
+/// where each has one, or the target is not partitioned by the day alone.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn missing_partition(conn: &mut Conn, dataset: &Dataset, days: &[Day]) -> Result<Option<(Day, String)>, DbError> {
+    conn.on_targets(|conn| match conn {
+        Conn::Postgres(link) => super::postgres::missing_partition(link.get(), &dataset.target, days)
+            .doing("looking for the target's partitions"),
+        Conn::Sqlite(_) => Ok(None),
+    })
+}
+
 /// Creates the target, or the columns it lacks, if need be, and has the database read the dataset's SQL on an empty
 /// stage. Looks first: `create table if not exists` needs the right to create even where there is nothing to do.
 ///
 /// # Errors
 /// A [`TargetError`] that names the columns or the key of the dataset's file.
 pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
-    conn.on_targets(|conn| {
+    let done = conn.on_targets(|conn| {
+        let mut done = Vec::new();
         if readiness(conn, dataset)? != Readiness::Ready {
             // A dataset that cannot be loaded leaves no table behind.
             read_sql(conn, dataset, false)?;
-            conn.within_bounds(&[dataset.target.table.quoted()], For::Altering, TargetError::of_db, |conn| {
-                create(conn, dataset)
-            })?;
+            let tables = [dataset.target.table.quoted()];
+            done = conn.within_bounds(&tables, For::Altering, TargetError::of_db, |conn| create(conn, dataset))?;
         }
-        read_sql(conn, dataset, true)
-    })
+        read_sql(conn, dataset, true).map(|()| done)
+    })?;
+    if let Some(lost) = lost_days(conn, dataset, &done)? {
+        log::warn!("{}: its table was created anew: {lost}", dataset.name);
+    }
+    Ok(())
+}
+
+/// Which days are recorded as loaded into a target that these statements create, so that their rows are gone, and how
+/// to load them again.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn lost_days(conn: &mut Conn, dataset: &Dataset, statements: &[String]) -> Result<Option<String>, DbError> {
+    let creates = statements.iter().any(|sql| sql.starts_with("create table"));
+    if !creates || !migrate::has_state_tables(conn)? {
+        return Ok(None);
+    }
+    let (name, table) = (&dataset.name, &dataset.target.table);
+    Ok(days::with_rows(conn, dataset)?.map(|(number, days)| {
+        let number = counted(number, "day");
+        format!(
+            "{number} recorded as loaded had rows in table {table}, which was not there any more: to load them again \
+             run \"dayfill load --force {days} --dataset {name}\""
+        )
+    }))
 }
 
 fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {
@@ -128,7 +169,8 @@ fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {
     .doing("reading the target's columns")
 }
 
-fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
+/// The statements that were run.
+fn create(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, TargetError> {
     let done = conn.transaction(|conn| {
         conn.lock_for_ddl()?;
         // Another process may have done it while this one waited.
@@ -137,10 +179,10 @@ fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
         Ok::<_, TargetError>(statements)
     })?;
     // Said when it is done: it is tried again where a lock is in the way.
-    for sql in done {
+    for sql in &done {
         log::info!("{}: {sql}", dataset.name);
     }
-    Ok(())
+    Ok(done)
 }
 
 fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetError> {

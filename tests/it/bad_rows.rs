@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use diesel::connection::SimpleConnection;
 
+use crate::support::daemon::rows_of;
 use crate::support::postgres::TestPostgres;
 use crate::support::project::{Orders, Project, Ran, states};
 use crate::support::{Database, on_both, wait_until};
@@ -211,6 +212,62 @@ fn a_trigger_that_keeps_rows_out_is_told(database: &dyn Database) {
     let said = "2 of 4 rows inserted: a trigger or a rule of the target kept out the others";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
     assert!(database.line("select log from load_attempts").contains(said));
+
+    // In the other modes, rows that were there already count as loaded, and those that a trigger keeps out do not.
+    for mode in ["insert_new", "upsert"] {
+        if mode == "insert_new" {
+            database.execute("delete from orders");
+            if is_postgres(database) {
+                database.execute("alter table orders drop constraint orders_pkey, add primary key (id)");
+            } else {
+                database.execute("drop table orders");
+                database.execute(
+                    "create table orders (id text primary key not null, amount bigint, note text, has_note boolean, \
+                     file_date date not null, created_at text); \
+                     create trigger keep_out before insert on orders when new.amount = 2 begin select raise(ignore); end",
+                );
+            }
+        }
+        project.orders(&Orders { mode, ..Orders::default() });
+        project.day("2024-03-02", "a,1,x\n");
+        project.day("2024-03-01", "a,1,x\nb,2,x\nc,2,\nd,-1,\ne,3,\n");
+        let ran = project.succeed(&["load", "2024-03-02", "--force"]);
+        assert!(!ran.stderr.contains("kept out"), "{}", ran.stderr);
+        let ran = project.succeed(&["load", "2024-03-01", "--force"]);
+        assert!(ran.stderr.contains(said), "{mode}: {}", ran.stderr);
+        let counts = database.line(&format!("{counts} where day = '2024-03-01'"));
+        assert_eq!(counts, "5|1|0|2", "{mode}");
+    }
+}
+
+#[test]
+fn a_trigger_that_sends_rows_elsewhere_loses_none_in_silence() {
+    let database = TestPostgres::database();
+    target(&database, "", "");
+    database.execute(
+        "create table orders_march () inherits (orders); \
+         create function send_on() returns trigger language plpgsql as $$ begin \
+         insert into orders_march values (new.*); return null; end $$; \
+         create trigger send_on before insert on orders for each row execute function send_on()",
+    );
+    let project = Project::new(&database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\nb,2,x\n");
+    for _ in 0..2 {
+        let ran = project.succeed(&["load", "2024-03-01", "--force"]);
+        assert!(!ran.stderr.contains("kept out"), "{}", ran.stderr);
+        let counts = "select rows_filtered, rows_rejected, rows_loaded from processed_days";
+        assert_eq!(database.line(counts), "0|0|2");
+        assert_eq!(ids(&database), "a b");
+    }
+    // Rows with another day would stay there beside those of a reload.
+    database.execute(
+        "create or replace function send_on() returns trigger language plpgsql as $$ begin \
+         new.file_date := date '2024-04-01'; return new; end $$",
+    );
+    let ran = project.exit(6, &["load", "2024-03-01", "--force"]);
+    assert!(ran.stderr.contains("2 rows did not keep the day in table orders"), "{}", ran.stderr);
+    assert_eq!(database.lines("select distinct file_date from orders"), ["2024-03-01"]);
+    assert_eq!(database.line("select state, attempts from processed_days"), "loaded|1");
 }
 
 fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
@@ -294,11 +351,28 @@ fn a_day_without_a_partition_waits_for_it() {
         project.day(day, "a,1,x\nb,2,x\n");
     }
     let ran = project.run(&["load", "2024-03-01..2024-03-02"]);
-    assert!(ran.stderr.contains("table orders has no partition for the day"), "{ran:#?}");
+    assert!(ran.stderr.contains("table orders has no partition for 2024-03-02"), "{ran:#?}");
     assert_eq!(states(&database), ["2024-03-01|loaded"]);
     database.execute("create table orders_2 partition of orders for values from ('2024-03-02') to ('2024-03-03')");
     project.succeed(&["load", "2024-03-02"]);
     assert_eq!(states(&database), ["2024-03-01|loaded", "2024-03-02|loaded"]);
+}
+
+#[test]
+fn a_limit_on_temporary_files_is_named_and_costs_no_attempt() {
+    let database = TestPostgres::database();
+    let name = database.line("select current_database()");
+    let limit =
+        format!("alter database {name} set temp_file_limit = '512kB'; alter database {name} set work_mem = '64kB'");
+    database.execute(&limit);
+    let project = Project::new(&database, &Orders::default());
+    project.day("2024-03-01", &rows_of(40_000, 1));
+    let ran = project.exit(6, &["load", "2024-03-01"]);
+    let said = "it is a limit of the PostgreSQL server for the role: raise it (alter role ... set temp_file_limit)";
+    assert!(ran.stderr.contains(said), "{ran:#?}");
+    assert_eq!(database.line("select outcome from load_attempts"), "database");
+    database.execute(&format!("alter role current_user in database {name} set temp_file_limit = -1"));
+    project.succeed(&["load", "2024-03-01"]);
 }
 
 #[test]

@@ -13,6 +13,8 @@ on_both! {
     keys_are_compared_as_the_target_compares_them
     a_dataset_that_cannot_be_loaded_keeps_no_other_from_it
     what_a_reload_does_to_others_is_said_before
+    a_trigger_that_forbids_deletes_doubles_no_day_and_costs_no_attempt
+    a_target_that_is_gone_is_told_of_with_the_days_it_held
 }
 
 fn no_csv_can_write_dayfills_own_tables(database: &dyn Database) {
@@ -131,6 +133,72 @@ fn what_a_reload_does_to_others_is_said_before(database: &dyn Database) {
     assert!(!project.run(&["check"]).stdout.contains("a reload of a day"));
 }
 
+fn a_trigger_that_forbids_deletes_doubles_no_day_and_costs_no_attempt(database: &dyn Database) {
+    let postgres = database.url().starts_with("postgres");
+    let project = Project::new(database, &Orders::default());
+    project.day("2024-03-01", "a,1,x\nb,2,x\n");
+    project.succeed(&["load", "2024-03-01"]);
+    let before = rows(database);
+    for (name, setup, said) in [
+        (
+            "keeps",
+            if postgres {
+                "create function keep() returns trigger language plpgsql as 'begin return null; end'; \
+                 create trigger keeps before delete on orders for each row execute function keep()"
+            } else {
+                "create trigger keeps before delete on orders begin select raise(ignore); end"
+            },
+            "2 rows of the day stayed in table orders",
+        ),
+        (
+            "forbids",
+            if postgres {
+                "create function forbid() returns trigger language plpgsql as \
+                 $$ begin raise exception 'append only, not %', old.id; end $$; \
+                 create trigger forbids after delete on orders for each row execute function forbid()"
+            } else {
+                "create trigger forbids before delete on orders begin select raise(abort, 'append only'); end"
+            },
+            "taking the day's old rows out of the target: the database refused, and mode replace_day needs it",
+        ),
+    ] {
+        database.execute(setup);
+        // Without a row of the file that is among the old ones, no key would be there twice.
+        project.day("2024-03-01", "c,3,x\n");
+        let ran = project.exit(6, &["load", "2024-03-01", "--force"]);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains(said), "{ran:#?}");
+        assert!(!ran.stderr.contains("append only"), "no value is logged: {ran:#?}");
+        assert_eq!(rows(database), before, "{name}");
+        assert_eq!(database.line("select state, attempts from processed_days"), "loaded|1", "{name}");
+        let ran = project.succeed(&["check"]);
+        let warned = format!("warning  orders: the trigger {name} seems to forbid that rows of orders are deleted");
+        let line = ran.stdout.lines().find(|line| line.starts_with(&warned));
+        database.execute(advised(line.unwrap_or_else(|| panic!("{ran:#?}"))).unwrap());
+        project.succeed(&["load", "2024-03-01", "--force"]);
+        assert_eq!(rows(database), ["c|3|x|yes|2024-03-01"], "{name}");
+        project.day("2024-03-01", "a,1,x\nb,2,x\n");
+        project.succeed(&["load", "2024-03-01", "--force"]);
+    }
+}
+
+fn a_target_that_is_gone_is_told_of_with_the_days_it_held(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    for day in ["2024-03-01", "2024-03-02"] {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.succeed(&["load", "2024-03-01..2024-03-02"]);
+    assert!(!ran.stderr.contains("WARN"), "{ran:#?}");
+    database.execute("drop table orders");
+    let said = "2 days recorded as loaded had rows in table orders, which was not there any more: to load them again run \
+                \"dayfill load --force 2024-03-01..2024-03-02 --dataset orders\"";
+    let ran = project.succeed(&["check"]);
+    assert!(ran.stdout.contains(&format!("warning  orders: {said}")), "{ran:#?}");
+    let ran = project.run(&["catch-up"]);
+    assert!(ran.stderr.contains(&format!("WARN  orders: its table was created anew: {said}")), "{ran:#?}");
+    project.succeed(&["load", "--force", "2024-03-01..2024-03-02", "--dataset", "orders"]);
+    assert_eq!(rows(database).len(), 2);
+}
+
 /// The table `orders` as dayfill would create it, with the day's type and the key to choose.
 fn orders_table(database: &dyn Database, day: &str, key: &str) {
     database.execute(&format!(
@@ -180,6 +248,9 @@ fn a_day_column_of_another_type_is_refused_and_the_advice_helps() {
         [("timestamp", "2024-03-01 00:00:00"), ("timestamptz", "2024-03-01 00:00:00+00"), ("text", "2024-03-01")]
     {
         let database = TestPostgres::database();
+        // Sessions of others have another time zone than dayfill's, which are in UTC.
+        let zone = "alter database DATABASE set timezone = 'Pacific/Kiritimati'";
+        database.execute(&zone.replace("DATABASE", &database.line("select current_database()")));
         orders_table(&database, kind, "primary key (file_date, id)");
         database.execute(&format!("insert into orders (id, file_date) values ('old', '{day}')"));
         let project = Project::new(&database, &Orders::default());
@@ -330,6 +401,19 @@ fn what_is_wrong_with_a_table_is_said_and_the_advice_helps() {
             ),
             "its rule keep",
         ),
+        (
+            "replace_day",
+            format!("create unlogged table orders (id text, {COLUMNS}, {day}, {key})"),
+            "it is unlogged: a crash of the server empties it",
+        ),
+        (
+            "replace_day",
+            format!(
+                "create domain amounts as numeric(9, 2); create table orders (id text, amount amounts, note text, \
+                 has_note boolean, created_at timestamptz, {day}, {key})"
+            ),
+            "column amount is amounts, the dataset has bigint",
+        ),
     ] {
         let database = TestPostgres::database();
         database.execute(&setup);
@@ -345,6 +429,40 @@ fn what_is_wrong_with_a_table_is_said_and_the_advice_helps() {
 }
 
 #[test]
+fn views_that_keep_a_column_from_being_changed_are_named() {
+    let database = TestPostgres::database();
+    database.execute(&format!(
+        "create table orders (id integer, {COLUMNS}, file_date date, primary key (file_date, id)); \
+         create view seen as select id from orders; create materialized view kept as select id, note from orders"
+    ));
+    let project = Project::new(&database, &Orders::default());
+    let ran = project.exit(3, &["check"]);
+    let said = "column id is integer, the dataset has text (drop first what uses it and create it again afterwards: kept, \
+                seen): alter table";
+    assert!(ran.stdout.contains(said), "{ran:#?}");
+    database.execute("drop view seen; drop materialized view kept");
+    follow_the_advice(&database, &project);
+}
+
+#[test]
+fn a_domain_takes_what_the_type_behind_it_takes_but_for_the_rows_that_it_refuses() {
+    for mode in ["replace_day", "upsert"] {
+        let database = TestPostgres::database();
+        let key = if mode == "upsert" { "id" } else { "id, file_date" };
+        database.execute(&format!(
+            "create domain word as text check (value ~ '^[a-z]+$'); create domain amounts as bigint not null; \
+             create table orders (id word, amount amounts, note text, has_note boolean, created_at timestamptz, \
+             file_date date not null, primary key ({key}))"
+        ));
+        let project = Project::new(&database, &Orders { mode, max_rejected: "3", ..Orders::default() });
+        project.day("2024-03-01", "a,1,x\n9,2,x\nb,,x\nc,3,x\nc,4,x\n");
+        project.succeed(&["load", "2024-03-01"]);
+        assert_eq!(database.lines("select id, amount from orders order by id"), ["a|1", "c|3"], "{mode}");
+        assert_eq!(database.lines("select line from rejected_rows order by line"), ["3", "4", "6"], "{mode}");
+    }
+}
+
+#[test]
 fn json_is_wanted_where_the_table_has_an_array() {
     let database = TestPostgres::database();
     database.execute(&format!(
@@ -355,6 +473,80 @@ fn json_is_wanted_where_the_table_has_an_array() {
     let project = Project::new(&database, &Orders { columns, ..Orders::default() });
     follow_the_advice(&database, &project);
     assert_eq!(database.line("select tags::text from orders"), "[1, 2]");
+}
+
+#[test]
+fn a_day_without_a_partition_is_found_and_the_advice_helps() {
+    let partitioned = |by: &str, more: &str| {
+        format!(
+            "create table orders (id text, {COLUMNS}, file_date date, primary key (file_date, id)) partition by {by} \
+             (file_date); {more}"
+        )
+    };
+    for (setup, first, created) in [
+        (partitioned("range", ""), "2024-03-01", "partition of \"orders\" for values from ('2024-03-01')"),
+        (
+            partitioned(
+                "range",
+                "create table orders_20240304 (id text); \
+                 create table of_days partition of orders for values from ('2024-02-10') to ('2024-03-04')",
+            ),
+            "2024-03-04",
+            "\"orders_20240304_2\" partition of \"orders\" for values from ('2024-03-04') to ('2024-03-05')",
+        ),
+        (
+            partitioned("range", "create table old partition of orders for values from (minvalue) to ('2024-02-01')"),
+            "2024-03-01",
+            "\"orders_202403\" partition of \"orders\" for values from ('2024-03-01') to ('2024-04-01')",
+        ),
+        (
+            partitioned("list", "create table one partition of orders for values in ('2024-03-01', '2024-03-03')"),
+            "2024-03-02",
+            "for values in ('2024-03-02')",
+        ),
+    ] {
+        let database = TestPostgres::database();
+        database.execute(&setup);
+        let project = Project::new(&database, &Orders::default());
+        let ran = project.exit(3, &["check"]);
+        let said = format!("problem  orders: table orders has no partition for {first}: create table");
+        assert!(ran.stdout.contains(&said) && ran.stdout.contains(created), "{created}: {ran:#?}");
+        project.day(first, "a,1,x\n");
+        let ran = project.exit(6, &["load", first]);
+        assert!(ran.stdout.contains(created), "{ran:#?}");
+        assert_eq!(database.line("select outcome from load_attempts"), "database");
+        // The newest week has seven days.
+        for _ in 0..7 {
+            let ran = project.run(&["check"]);
+            ran.stdout.lines().filter_map(advised).for_each(|sql| database.execute(sql));
+        }
+        project.succeed(&["check"]);
+        project.succeed(&["load", first]);
+        assert_eq!(rows(&database), [format!("a|1|x|yes|{first}")]);
+    }
+    for more in ["create table others partition of orders default", "alter table orders rename to elsewhere"] {
+        let database = TestPostgres::database();
+        database.execute(&partitioned("list", more));
+        Project::new(&database, &Orders::default()).succeed(&["check"]);
+    }
+}
+
+#[test]
+fn a_table_partitioned_by_the_day_takes_no_upsert_and_the_advice_helps() {
+    let database = TestPostgres::database();
+    database.execute(&format!(
+        "create table orders (id text, {COLUMNS}, file_date date, primary key (file_date, id)) partition by range \
+         (file_date); create table all_days partition of orders default"
+    ));
+    let project = Project::new(&database, &Orders { mode: "upsert", ..Orders::default() });
+    let ran = project.exit(3, &["check"]);
+    let said = "must be (id) for mode upsert, but it is partitioned by file_date, which every unique key of it has to hold: \
+                set mode = \"replace_day\"";
+    assert!(ran.stdout.contains(said), "{ran:#?}");
+    project.orders(&Orders::default());
+    project.succeed(&["check"]);
+    project.day("2024-03-01", "a,1,x\n");
+    project.succeed(&["load", "2024-03-01"]);
 }
 
 #[test]

@@ -161,6 +161,16 @@ fn a_look_in_trouble_is_wanted_again_when_its_pause_is_over() {
 }
 
 #[test]
+fn what_somebody_asks_for_waits_for_no_pause() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Troubled(at("01:05:00")));
+    assert_eq!(begun(&mut agenda, "01:00:10"), []);
+    agenda.look(&orders(), Some(Trigger::Page));
+    assert_eq!(begun(&mut agenda, "01:00:10"), [look(Trigger::Tick)]);
+}
+
+#[test]
 fn due_days_wait_for_the_trouble_of_their_dataset_to_pass() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     agenda.look(&orders(), Some(Trigger::Start));

@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, Bool, Nullable, Oid, Text};
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::db::state_tables;
 use crate::db::target::found::{Computed, Found, FoundColumn, May, OnServer, Seen, Unique, quoted};
-use crate::db::target::reload::{Attached, OnDelete, Reference};
+use crate::db::target::reload::{Attached, OnDelete, Reference, Trigger};
 
 #[derive(QueryableByName)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
@@ -31,6 +31,8 @@ struct Relation {
     #[diesel(sql_type = Bool)]
     may_delete: bool,
     #[diesel(sql_type = Bool)]
+    unlogged: bool,
+    #[diesel(sql_type = Bool)]
     row_security: bool,
     #[diesel(sql_type = Bool)]
     row_security_forced: bool,
@@ -46,7 +48,7 @@ const RELATION: &str = "select c.oid, c.relkind::text as kind, n.nspname::text a
      coalesce(n.nspname = current_setting('dayfill.schema', true), false) as in_state_schema, \
      pg_get_userbyid(c.relowner)::text as owner, current_user::text as role, \
      pg_has_role(c.relowner, 'usage') as is_owner, has_table_privilege(c.oid, 'delete') as may_delete, \
-     c.relkind in ('r', 'p') and row_security_active(c.oid) as row_security, \
+     c.relpersistence = 'u' as unlogged, c.relkind in ('r', 'p') and row_security_active(c.oid) as row_security, \
      c.relforcerowsecurity as row_security_forced, \
      array(select rulename::text from pg_rewrite where ev_class = c.oid and ev_type <> '1' and ev_enabled <> 'D' \
          order by 1) as rules, \
@@ -81,6 +83,7 @@ pub(in crate::db) fn find_target(conn: &mut PgConnection, table: &TableName) -> 
             role: relation.role,
             is_owner: relation.is_owner,
             may_delete: relation.may_delete,
+            unlogged: relation.unlogged,
             row_security: relation.row_security,
             row_security_forced: relation.row_security_forced,
             rules: relation.rules,
@@ -178,6 +181,10 @@ struct CatalogColumn {
     name: String,
     #[diesel(sql_type = Text)]
     kind: String,
+    /// The type with its length or precision; that behind a domain.
+    #[diesel(sql_type = Text)]
+    full: String,
+    /// The type without them.
     #[diesel(sql_type = Text)]
     base: String,
     #[diesel(sql_type = Bool)]
@@ -194,21 +201,30 @@ struct CatalogColumn {
     may_insert: bool,
     #[diesel(sql_type = Bool)]
     may_update: bool,
+    #[diesel(sql_type = Array<Text>)]
+    used_by: Vec<String>,
 }
 
 fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<FoundColumn>> {
     let columns: Vec<CatalogColumn> = diesel::sql_query(
-        "select attname::text as name, format_type(atttypid, atttypmod) as kind, format_type(atttypid, null) as base, \
+        "select attname::text as name, format_type(atttypid, atttypmod) as kind, \
+         case t.typtype when 'd' then format_type(t.typbasetype, t.typtypmod) \
+             else format_type(atttypid, atttypmod) end as \"full\", \
+         format_type(case t.typtype when 'd' then t.typbasetype else atttypid end, null) as base, \
          attnotnull as not_null, atthasdef and attgenerated = '' as has_default, attgenerated <> '' as generated, \
          attidentity::text as identity, has_column_privilege(attrelid, attnum, 'select') as may_select, \
          has_column_privilege(attrelid, attnum, 'insert') as may_insert, \
-         has_column_privilege(attrelid, attnum, 'update') as may_update \
-         from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped order by attnum",
+         has_column_privilege(attrelid, attnum, 'update') as may_update, \
+         array(select distinct r.ev_class::regclass::text from pg_depend d join pg_rewrite r on r.oid = d.objid \
+             where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass \
+             and d.refobjid = attrelid and d.refobjsubid = attnum and r.ev_class <> attrelid order by 1) as used_by \
+         from pg_attribute join pg_type t on t.oid = atttypid \
+         where attrelid = $1 and attnum > 0 and not attisdropped order by attnum",
     )
     .bind::<Oid, _>(table)
     .load(conn)?;
     let columns = columns.into_iter().map(|column| FoundColumn {
-        takes: taken_types(&column.base, &column.kind),
+        takes: taken_types(&column.base, &column.full),
         takes_days: column.base == "date",
         name: column.name,
         kind: column.kind,
@@ -221,6 +237,7 @@ fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<FoundColumn>>
             _ => None,
         },
         may: May { select: column.may_select, insert: column.may_insert, update: column.may_update },
+        used_by: column.used_by,
     });
     Ok(columns.collect())
 }
@@ -269,15 +286,20 @@ struct Hanging {
     name: String,
     #[diesel(sql_type = Text)]
     action: String,
+    #[diesel(sql_type = Bool)]
+    may_forbid: bool,
 }
 
 /// What hangs on to the rows of a table: triggers that run when a row is deleted (bit 8 of `tgtype`), and foreign keys.
 pub(in crate::db) fn attached(conn: &mut PgConnection, table: &TableName) -> QueryResult<Attached> {
     let hanging: Vec<Hanging> = diesel::sql_query(
-        "select conrelid::regclass::text as name, confdeltype::text as action from pg_constraint \
+        "select conrelid::regclass::text as name, confdeltype::text as action, false as may_forbid from pg_constraint \
          where contype = 'f' and confrelid = to_regclass($1) and conparentid = 0 \
-         union all select tgname::text, 'trigger' from pg_trigger \
-         where tgrelid = to_regclass($1) and not tgisinternal and tgenabled <> 'D' and tgtype & 8 <> 0 order by 1",
+         union all select t.tgname::text, 'trigger', p.prosrc ~* 'raise\\s+(exception|using|sqlstate|'')' \
+             or (t.tgtype & 3 = 3 and p.prosrc ~* 'return\\s+null') \
+         from pg_trigger t join pg_proc p on p.oid = t.tgfoid \
+         where t.tgrelid = to_regclass($1) and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 8 <> 0 \
+         order by 1",
     )
     .bind::<Text, _>(table.quoted())
     .load(conn)?;
@@ -292,8 +314,13 @@ pub(in crate::db) fn attached(conn: &mut PgConnection, table: &TableName) -> Que
             .into_iter()
             .map(|found| Reference { on_delete: on_delete(&found.action), table: found.name })
             .collect(),
-        triggers: triggers.into_iter().map(|found| found.name).collect(),
+        triggers: triggers.into_iter().map(|found| trigger(found, table)).collect(),
     })
+}
+
+fn trigger(found: Hanging, table: &TableName) -> Trigger {
+    let turn_off = format!("alter table {} disable trigger {};", table.quoted(), quoted(&found.name));
+    Trigger { name: found.name, may_forbid: found.may_forbid, turn_off }
 }
 
 #[derive(QueryableByName)]
@@ -314,9 +341,10 @@ pub(in crate::db) fn comparing_as_target(
     key: &[Identifier],
 ) -> QueryResult<Vec<String>> {
     let columns: Vec<KeyColumn> = diesel::sql_query(
-        "select a.attname::text as name, format_type(a.atttypid, null) as kind, \
+        "select a.attname::text as name, \
+         format_type(case t.typtype when 'd' then t.typbasetype else a.atttypid end, null) as kind, \
          case when l.oid is not null then quote_ident(n.nspname) || '.' || quote_ident(l.collname) end as collation \
-         from pg_attribute a left join pg_collation l on l.oid = a.attcollation \
+         from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation l on l.oid = a.attcollation \
          left join pg_namespace n on n.oid = l.collnamespace \
          where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped",
     )

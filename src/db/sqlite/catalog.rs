@@ -7,8 +7,8 @@ use diesel::sql_types::{Bool, Integer, Nullable, Text};
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::dataset::Target;
 use crate::db::state_tables::{MIGRATIONS, Relation, TABLES};
-use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique};
-use crate::db::target::reload::{Attached, OnDelete, Reference};
+use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique, quoted};
+use crate::db::target::reload::{Attached, OnDelete, Reference, Trigger};
 
 #[derive(QueryableByName)]
 struct Object {
@@ -75,6 +75,7 @@ pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -
             kind: column.kind.clone(),
             not_null: column.not_null,
             may: May { select: true, insert: true, update: true },
+            used_by: Vec::new(),
         })
         .collect();
     let has_day = columns.iter().any(|column| column.name.eq_ignore_ascii_case(target.day_column.as_str()));
@@ -135,14 +136,17 @@ struct Hanging {
     name: String,
     #[diesel(sql_type = Text)]
     action: String,
+    #[diesel(sql_type = Bool)]
+    may_forbid: bool,
 }
 
 /// What hangs on to the rows of a table: triggers that run when a row is deleted, and foreign keys.
 pub(in crate::db) fn attached(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Attached> {
     let hanging: Vec<Hanging> = diesel::sql_query(
-        "select m.name, lower(f.on_delete) as action from sqlite_master as m, pragma_foreign_key_list(m.name) as f \
+        "select m.name, lower(f.on_delete) as action, false as may_forbid \
+         from sqlite_master as m, pragma_foreign_key_list(m.name) as f \
          where m.type = 'table' and lower(f.\"table\") = lower(?) \
-         union all select name, 'trigger' from sqlite_master \
+         union all select name, 'trigger', sql like '%raise%(%' from sqlite_master \
          where type = 'trigger' and lower(tbl_name) = lower(?) and lower(sql) like '%delete%on%' order by 1",
     )
     .bind::<Text, _>(table.name.as_str())
@@ -159,8 +163,13 @@ pub(in crate::db) fn attached(conn: &mut SqliteConnection, table: &TableName) ->
             .into_iter()
             .map(|found| Reference { on_delete: on_delete(&found.action), table: found.name })
             .collect(),
-        triggers: triggers.into_iter().map(|found| found.name).collect(),
+        triggers: triggers.into_iter().map(trigger).collect(),
     })
+}
+
+fn trigger(found: Hanging) -> Trigger {
+    let turn_off = format!("drop trigger {};", quoted(&found.name));
+    Trigger { name: found.name, may_forbid: found.may_forbid, turn_off }
 }
 
 #[derive(QueryableByName)]

@@ -40,6 +40,8 @@ pub(in crate::db) struct OnServer {
     pub(in crate::db) is_owner: bool,
     /// The role may delete its rows.
     pub(in crate::db) may_delete: bool,
+    /// Its rows do not outlive a crash of the server.
+    pub(in crate::db) unlogged: bool,
     /// Policies say which of its rows the role sees.
     pub(in crate::db) row_security: bool,
     /// They hold for its owner, too.
@@ -68,6 +70,8 @@ pub(in crate::db) struct FoundColumn {
     /// The database alone says what is in it.
     pub(in crate::db) computed: Option<Computed>,
     pub(in crate::db) may: May,
+    /// The views that use it, which keep its type from being changed.
+    pub(in crate::db) used_by: Vec<String>,
 }
 
 /// What the session's role may do with a column.

@@ -11,7 +11,16 @@ pub(in crate::db) struct Attached {
     /// The foreign keys of other tables that refer to it.
     pub(in crate::db) references: Vec<Reference>,
     /// The triggers that run when its rows are deleted.
-    pub(in crate::db) triggers: Vec<String>,
+    pub(in crate::db) triggers: Vec<Trigger>,
+}
+
+/// A trigger that runs when rows are deleted.
+pub(in crate::db) struct Trigger {
+    pub(in crate::db) name: String,
+    /// By its code it may raise an error, or keep the row.
+    pub(in crate::db) may_forbid: bool,
+    /// The statement that has it run no more.
+    pub(in crate::db) turn_off: String,
 }
 
 /// A foreign key that refers to a table.
@@ -61,11 +70,18 @@ pub(super) fn notes(dataset: &Dataset, found: &Found, wanted: &[TargetColumn<'_>
         }
     }
     if !attached.triggers.is_empty() {
-        let triggers: Vec<&str> = attached.triggers.iter().map(String::as_str).collect();
+        let triggers: Vec<&str> = attached.triggers.iter().map(|trigger| trigger.name.as_str()).collect();
         notes.push(format!(
             "a reload of a day deletes its rows, which runs the triggers {}; one that forbids it makes the reload fail",
             named(&triggers, 10)
         ));
     }
+    notes.extend(attached.triggers.iter().filter(|trigger| trigger.may_forbid).map(|trigger| {
+        format!(
+            "the trigger {} seems to forbid that rows of {table} are deleted, as mode replace_day does: set \
+             target.mode to \"insert_new\" or \"upsert\", or {}",
+            trigger.name, trigger.turn_off
+        )
+    }));
     notes
 }

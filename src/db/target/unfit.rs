@@ -31,6 +31,7 @@ impl Fitting<'_> {
         reasons.extend(self.unfilled());
         reasons.extend(self.odd_day());
         if let Some(server) = &self.found.server {
+            reasons.extend(self.unlogged(server));
             reasons.extend(self.rights(server));
             reasons.extend(self.row_security(server));
             reasons.extend(self.rules(server));
@@ -105,8 +106,12 @@ impl Fitting<'_> {
             _ => format!(" using {name}::text::{kind}"),
         };
         let wants = if is_day { "the day needs" } else { "the dataset has" };
+        let views = match &found.used_by[..] {
+            [] => String::new(),
+            views => format!(" (drop first what uses it and create it again afterwards: {})", views.join(", ")),
+        };
         Some(format!(
-            "column {} is {}, {wants} {}: alter table {table} {default}alter column {name} type {kind}{using};",
+            "column {} is {}, {wants} {}{views}: alter table {table} {default}alter column {name} type {kind}{using};",
             column.name,
             found.kind,
             column.kind.name()
@@ -278,6 +283,16 @@ impl Fitting<'_> {
             self.table(),
             quoted(&server.role)
         ))
+    }
+
+    fn unlogged(&self, server: &OnServer) -> Option<String> {
+        server.unlogged.then(|| {
+            format!(
+                "it is unlogged: a crash of the server empties it, and its days would still count as loaded: \
+                 alter table {} set logged;",
+                self.table()
+            )
+        })
     }
 
     fn row_security(&self, server: &OnServer) -> Option<String> {

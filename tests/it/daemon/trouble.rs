@@ -24,6 +24,7 @@ on_both! {
     ends_that_could_not_be_written_outlive_a_reload
     a_target_that_does_not_fit_is_told_with_its_datasets_name_once
     of_days_asked_for_only_those_that_met_trouble_are_loaded_once_more
+    a_target_that_is_changed_under_the_daemon_is_looked_at_again
 }
 
 fn end(daemon: Process) -> String {
@@ -119,6 +120,20 @@ fn of_days_asked_for_only_those_that_met_trouble_are_loaded_once_more(database: 
     };
     wait_until("it is loaded again", || outcomes(SECOND).iter().filter(|outcome| *outcome == "loaded").count() == 2);
     assert_eq!(outcomes(FIRST), ["loaded", "loaded"]);
+}
+
+fn a_target_that_is_changed_under_the_daemon_is_looked_at_again(database: &dyn Database) {
+    let project = project(database, &Settings::default(), &one_day());
+    let mut daemon = run(&project);
+    daemon.wait_for("waiting: no such file");
+    database.execute("drop table orders");
+    project.replace("days/2024-03-01.csv", format!("id,amount,note\n{}", rows_of(10, 1)));
+    daemon.wait_for("create table \"orders\"");
+    wait_for_day(database, "orders", FIRST, "loaded");
+    assert_eq!(days(database), [format!("orders|{FIRST}|loaded|1")]);
+    assert!(attempts(database).iter().all(|end| !end.ends_with("failed")), "{:?}", attempts(database));
+    assert_eq!(amounts(database), ["1|10"]);
+    end(daemon);
 }
 
 /// Ends all sessions on the database but the test's own and those that copy rows.
