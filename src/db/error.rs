@@ -130,6 +130,7 @@ const NOT_THE_DATAS_FAULT: &[&str] = &[
     "database or disk is full",
     "disk I/O error",
     "could not write",
+    "temp_file_limit",
     "could not read block",
     "could not open file",
     "attempt to write a readonly database",
