@@ -228,7 +228,12 @@ impl Run<'_> {
             Outcome::Failed { .. } => "failed",
             Outcome::Refused { .. } => "refused",
             Outcome::Database(error) => {
-                self.broke = Some(Hindrance::of(error));
+                let mut hindrance = Hindrance::of(error);
+                // That one day may be the only one that it keeps from being loaded.
+                if let Hindrance::Standing(text) = &mut hindrance {
+                    *text = format!("{}: {text}", report.day);
+                }
+                self.broke = Some(hindrance);
                 return;
             }
             Outcome::Cancelled { .. } => "cancelled",

@@ -14,7 +14,7 @@ pub(super) type Pauses = (Duration, Duration);
 pub(super) const PAUSES: Pauses = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The same for what a person has to change, each time with a whole file read in vain.
-pub(super) const STANDING_PAUSES: Pauses = (PAUSES.0, Duration::from_secs(300));
+pub(super) const STANDING_PAUSES: Pauses = (PAUSES.0, Duration::from_mins(5));
 
 /// Trouble that lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -378,6 +378,13 @@ fn without_values(doing: &str, source: &Diesel) -> String {
     if let Some(code) = code {
         let _ = write!(text, " (SQLSTATE {code})");
     }
+    if doing == DELETING {
+        // The day keeps the state it had: only the attempt holds it.
+        if let Some(table) = information.table_name().filter(|table| !table.is_empty()) {
+            let _ = write!(text, ", table {table}");
+        }
+        return text + "; the table load_attempts and the day's page show the database's message";
+    }
     text + "; \"dayfill status\" and the day's page show the database's message"
 }
 

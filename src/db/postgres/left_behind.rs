@@ -76,14 +76,11 @@ impl Elsewhere {
     fn note(&self, days: i64, is_fresh: bool) -> String {
         let Self { schema, own, .. } = self;
         let days = counted(days, "recorded day");
-        let mut note = format!(
+        let older = format!(
             "the schema {schema} holds dayfill's tables too, with {days} that the tables in the schema {own} do not \
              have: dayfill loads them again; to go on with the older tables set database.schema = \"{schema}\""
         );
-        if is_fresh {
-            note += &format!(", or to move them stop dayfill and run: {}", self.moves());
-        }
-        note
+        if is_fresh { format!("{older}, or to move them stop dayfill and run: {}", self.moves()) } else { older }
     }
 
     /// The statements that put the older tables in the place of ours, which are empty.

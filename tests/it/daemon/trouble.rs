@@ -128,6 +128,7 @@ fn a_target_that_is_changed_under_the_daemon_is_looked_at_again(database: &dyn D
     daemon.wait_for("waiting: no such file");
     database.execute("drop table orders");
     project.replace("days/2024-03-01.csv", format!("id,amount,note\n{}", rows_of(10, 1)));
+    daemon.wait_for("ERROR orders: 2024-03-01: taking the day's old rows out of the target");
     daemon.wait_for("create table \"orders\"");
     wait_for_day(database, "orders", FIRST, "loaded");
     assert_eq!(days(database), [format!("orders|{FIRST}|loaded|1")]);
