@@ -1,5 +1,5 @@
-//! PgBouncer between dayfill and PostgreSQL: in session mode all works, also in sessions that others used before; in
-//! transaction mode nothing is loaded, and `check` says what to change.
+//! `PgBouncer` between dayfill and `PostgreSQL`: in session mode all works, also in sessions that others used before;
+//! in transaction mode nothing is loaded, and `check` says what to change.
 
 use diesel::connection::SimpleConnection;
 
