@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 
 use crate::day::Day;
@@ -25,7 +26,7 @@ impl UrlTemplate {
     ///
     /// # Errors
     /// A message when a brace is left open, something other than `day` stands in braces, a strftime code is unknown or
-    /// needs a time of day, or the day does not occur (every day would be the same file).
+    /// needs a time of day, or the day does not occur or its format has no code (every day would be the same file).
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -39,7 +40,22 @@ impl UrlTemplate {
         if parts.len() == 1 {
             return Err("has no {day}: every day would be the same file".to_owned());
         }
-        Ok(Self { text: text.to_owned(), parts })
+        let template = Self { text: text.to_owned(), parts };
+        // They differ in year, month, week, day and weekday.
+        let days = [(2019, 4, 1), (2020, 12, 31)].map(|(year, month, day)| NaiveDate::from_ymd_opt(year, month, day));
+        let [first, other] = days.map(|date| template.of(Day::new(date.unwrap_or_default())));
+        if first == other {
+            return Err("says nothing of the day: every day would be the same file; {day:FORMAT} takes codes such as \
+                        %Y%m%d"
+                .to_owned());
+        }
+        Ok(template)
+    }
+
+    /// What stands before the first gap.
+    pub(crate) fn before_day(&self) -> String {
+        let text = |part: &Part| if let Part::Text(text) = part { Some(text.clone()) } else { None };
+        self.parts.iter().map_while(text).collect()
     }
 
     /// The same template below a folder, whose own braces mean nothing.
@@ -113,8 +129,29 @@ mod tests {
 
     #[test]
     fn what_names_no_day_is_refused() {
-        for template in ["s3://b/file.csv", "{date}.csv", "{day.csv", "{day:%H}.csv", "{day:%!}.csv", "{}"] {
+        for template in [
+            "s3://b/file.csv",
+            "{date}.csv",
+            "{day.csv",
+            "{day:%H}.csv",
+            "{day:%!}.csv",
+            "{}",
+            "{day:x}.csv",
+            "{day:%%}/{day:}.csv",
+        ] {
             assert!(UrlTemplate::parse(template).is_err(), "{template}");
+        }
+        for template in ["{day:%Y}", "{day:%j}", "{day:%a}", "{day:x}/{day:%d}"] {
+            assert!(UrlTemplate::parse(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_day_is_the_same_for_all_days() {
+        for (template, before) in
+            [("{day}.csv", "/a{b}/"), ("x/y-{day:%Y}/{day}.csv", "/a{b}/x/y-"), ("{day}/x", "/a{b}/")]
+        {
+            assert_eq!(UrlTemplate::parse(template).unwrap().within("/a{b}").before_day(), before);
         }
     }
 }

@@ -1,9 +1,6 @@
-//! The HTTP client behind every store: which redirects it follows, how long a busy server is left alone, and what of a
-//! server's words may be shown.
+//! The HTTP client behind every store: which redirects it follows, and what of a server's words may be shown.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,12 +10,13 @@ use object_store::client::{
 };
 use object_store::{ClientConfigKey, ClientOptions};
 use reqwest::header::{
-    CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, LOCATION, RANGE, RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
+    CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, LOCATION, RANGE, TRANSFER_ENCODING, USER_AGENT,
 };
 use reqwest::{Method, StatusCode, Version};
 use url::Url;
 
+use super::busy::{Pauses, time};
 use super::{Patience, mask};
 use crate::dataset::Redirects;
 
@@ -34,6 +32,7 @@ pub(super) const UNKNOWN_SIZE: u64 = u64::MAX;
 pub(super) struct Connector {
     client: reqwest::Client,
     rules: Arc<Rules>,
+    pauses: Pauses,
     allow_http: bool,
 }
 
@@ -43,8 +42,11 @@ struct Rules {
     redirects: Redirects,
     /// What each request of a web source says beside what the store says; user and token are among it.
     headers: HeaderMap,
-    /// A body whose length is not told is taken where its end is marked.
-    any_length: bool,
+    /// A web server: a body whose length is not told is taken where its end is marked, and a time of the last change
+    /// that cannot be read is none.
+    is_web: bool,
+    /// What signs a request signs its host, too.
+    signed_for_host: bool,
 }
 
 impl Connector {
@@ -66,13 +68,21 @@ impl Connector {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .build()?;
-        Ok(Self { client, rules: Arc::new(Rules { redirects, ..Rules::default() }), allow_http })
+        let rules = Arc::new(Rules { redirects, ..Rules::default() });
+        Ok(Self { client, rules, pauses: Pauses::default(), allow_http })
     }
 
     /// The same connections for files of a web server, asked for with these headers.
     pub(super) fn for_web(&self, headers: HeaderMap) -> Self {
-        let rules = Rules { redirects: self.rules.redirects, headers, any_length: true };
-        Self { client: self.client.clone(), rules: Arc::new(rules), allow_http: self.allow_http }
+        let rules = Rules { redirects: self.rules.redirects, headers, is_web: true, signed_for_host: false };
+        Self { rules: Arc::new(rules), ..self.clone() }
+    }
+
+    /// The same for S3, whose signatures hold for one host and region: a redirect to another host is an error that says
+    /// what to set, or, where it names a region, an answer.
+    pub(super) fn for_s3(self) -> Self {
+        let rules = Rules { redirects: self.rules.redirects, signed_for_host: true, ..Rules::default() };
+        Self { rules: Arc::new(rules), ..self }
     }
 }
 
@@ -94,35 +104,35 @@ impl HttpService for Connector {
         for (name, value) in &self.rules.headers {
             request.headers_mut().insert(name, value.clone());
         }
-        let secrets = mask::secrets(request.uri().query().unwrap_or_default(), request.headers());
-        let mut followed = 0;
+        let mut asked = Vec::new();
         let mut response = loop {
+            self.pauses.wait(&request).await;
             let response = self.client.call(request.clone()).await?;
             match self.rules.redirected(&request, &response).map_err(|error| refused(&error))? {
-                Some(_) if followed == MOST_REDIRECTS => return Err(refused(&Unfollowed::TooMany)),
-                Some(next) => request = next,
+                Some(_) if asked.len() == MOST_REDIRECTS => return Err(refused(&Unfollowed::TooMany)),
+                Some(next) => asked.push(std::mem::replace(&mut request, next)),
                 None => break response,
             }
-            followed += 1;
         };
         if let Some(date) = time(response.headers(), &DATE) {
             response.extensions_mut().insert(ServerTime(date));
         }
         if response.status().is_success() {
-            if self.rules.any_length && request.method() == Method::GET && is_marked(&response) {
+            check_whole(&request, &response).map_err(|error| refused(&error))?;
+            if self.rules.is_web && request.method() == Method::GET && is_marked(&response) {
                 response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(UNKNOWN_SIZE));
+            }
+            if self.rules.is_web && time(response.headers(), &LAST_MODIFIED).is_none() {
+                response.headers_mut().remove(LAST_MODIFIED);
             }
             return Ok(response);
         }
-        if let Some(pause) = pause(&response) {
-            if pause > LONGEST_PAUSE {
-                return Err(refused(&Busy { status: response.status(), pause }));
-            }
-            tokio::time::sleep(pause).await;
-        }
+        self.pauses.note(&request, &response).map_err(|busy| refused(&busy))?;
         let (parts, body) = response.into_parts();
-        // What is left out of the words of S3 repeats the request in ways that would have all of them masked.
-        let words = mask::masked(&super::error::essence(first_of(body.bytes_stream()).await), &secrets);
+        let words = first_of(body.bytes_stream()).await;
+        asked.push(request);
+        let secrets = mask::secrets(&asked);
+        let words = super::error::essence(&words, |words| mask::masked(words, &secrets));
         Ok(HttpResponse::from_parts(parts, words.into()))
     }
 }
@@ -136,10 +146,29 @@ fn refused<E: std::error::Error + Clone + Send + Sync + 'static>(error: &E) -> H
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServerTime(pub(super) DateTime<Utc>);
 
-fn time(headers: &HeaderMap, name: &HeaderName) -> Option<DateTime<Utc>> {
-    let text = headers.get(name)?.to_str().ok()?;
-    DateTime::parse_from_rfc2822(text).ok().map(|time| time.with_timezone(&Utc))
+/// An answer that is no file as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum NotAsAsked {
+    #[error("the server sends a part of the file (206) where all of it was asked for")]
+    Part,
+    #[error("the server encodes the file as {0:?} (Content-Encoding), which was not asked for; gzip and zstd are read")]
+    Encoded(String),
 }
+
+/// Holds a success against what was asked for.
+fn check_whole(request: &HttpRequest, response: &HttpResponse) -> Result<(), NotAsAsked> {
+    if response.status() == StatusCode::PARTIAL_CONTENT && !request.headers().contains_key(RANGE) {
+        return Err(NotAsAsked::Part);
+    }
+    let codings = response.headers().get_all(CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let unread =
+        codings.find(|coding| !READ.iter().any(|read| coding.trim_ascii().eq_ignore_ascii_case(read.as_bytes())));
+    unread.map_or(Ok(()), |coding| Err(NotAsAsked::Encoded(String::from_utf8_lossy(coding.trim_ascii()).into_owned())))
+}
+
+/// The encodings that are recognised, or none; a client that uploads to S3 in signed pieces leaves the last one there.
+const READ: [&str; 6] = ["", "identity", "gzip", "x-gzip", "zstd", "aws-chunked"];
 
 /// True of a body without a length whose end shows all the same: the last chunk of HTTP/1.1 (RFC 9112, section 7.1),
 /// the last frame of HTTP/2. Without either, a body that is cut off looks whole.
@@ -148,34 +177,6 @@ fn is_marked(response: &HttpResponse) -> bool {
     let chunked = codings.next_back().is_some_and(|coding| coding.trim_end().to_ascii_lowercase().ends_with("chunked"));
     !response.headers().contains_key(CONTENT_LENGTH) && (chunked || response.version() == Version::HTTP_2)
 }
-
-/// A server that wants to be left alone for longer is not waited for; the day is tried again later.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-
-/// How long a busy server asks to be left alone (RFC 9110, section 10.2.3): in seconds, or until when.
-fn pause(response: &HttpResponse) -> Option<Duration> {
-    if ![StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&response.status()) {
-        return None;
-    }
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
-    let now = time(response.headers(), &DATE).unwrap_or_else(Utc::now);
-    seconds.or_else(|| (time(response.headers(), &RETRY_AFTER)? - now).to_std().ok())
-}
-
-/// A server asked to be left alone for long.
-#[derive(Debug, Clone)]
-pub(super) struct Busy {
-    status: StatusCode,
-    pause: Duration,
-}
-
-impl fmt::Display for Busy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; the server asks to be left alone for {} s", self.status, self.pause.as_secs())
-    }
-}
-
-impl std::error::Error for Busy {}
 
 /// The beginning of a body, as text. One that breaks off says what it said until then.
 async fn first_of(mut body: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, HttpError>>) -> String {
@@ -193,8 +194,12 @@ impl Rules {
     fn redirected(&self, request: &HttpRequest, response: &HttpResponse) -> Result<Option<HttpRequest>, Unfollowed> {
         let reads = [Method::GET, Method::HEAD].contains(request.method());
         let location = response.headers().get(LOCATION);
-        let (301..=303 | 307 | 308, Some(location), true) = (response.status().as_u16(), location, reads) else {
-            return Ok(None);
+        let status = response.status();
+        let location = match (status.as_u16(), location) {
+            (301..=303 | 307 | 308, Some(location)) if reads => location,
+            // S3 tells the region of a bucket without a place.
+            (300..=303 | 305..=399, None) if !self.signed_for_host => return Err(Unfollowed::NoPlace(status)),
+            _ => return Ok(None),
         };
         let from = Url::parse(&request.uri().to_string()).map_err(|_| Unfollowed::Nowhere)?;
         let to = location.to_str().ok().and_then(|to| from.join(to).ok()).ok_or(Unfollowed::Nowhere)?;
@@ -205,6 +210,10 @@ impl Rules {
             _ => return Err(Unfollowed::Nowhere),
         }
         let same_host = from.host() == to.host();
+        if !same_host && self.signed_for_host {
+            let names_region = response.headers().contains_key(REGION);
+            return if names_region { Ok(None) } else { Err(Unfollowed::OtherService(host())) };
+        }
         if !same_host && self.redirects == Redirects::SameHost {
             return Err(Unfollowed::OtherHost(host()));
         }
@@ -221,6 +230,9 @@ impl Rules {
     }
 }
 
+/// Where S3 names the region of a bucket.
+pub(super) const REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+
 /// The headers that every server may see.
 const HARMLESS: [HeaderName; 7] =
     [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, USER_AGENT];
@@ -233,8 +245,15 @@ enum Unfollowed {
          source.redirects = \"any\" if it may send on to every host"
     )]
     OtherHost(String),
+    #[error(
+        "the service sends on to another host, {0}, which is not followed: set source.region to the bucket's region, or \
+         source.endpoint to the service's own URL"
+    )]
+    OtherService(String),
     #[error("the server sends on from https to http ({0}), which is never followed: it would be read unprotected")]
     Downgrade(String),
+    #[error("the server answers {0}, and does not say where the file is (Location)")]
+    NoPlace(StatusCode),
     #[error("the server sends on to something that is no http or https URL")]
     Nowhere,
     #[error("the server sends on and on: {MOST_REDIRECTS} redirects were followed")]
@@ -296,6 +315,12 @@ mod tests {
                 }
             }
         }
+        for status in [301, 302, 300] {
+            let unplaced = Rules::default().redirected(&request("https://h/"), &answer(status, &[]));
+            assert_eq!(unplaced.unwrap_err(), Unfollowed::NoPlace(StatusCode::from_u16(status).unwrap()));
+            let s3 = Rules { signed_for_host: true, ..Rules::default() };
+            assert!(s3.redirected(&request("https://h/"), &answer(status, &[])).unwrap().is_none());
+        }
         for status in [200, 300, 304, 404] {
             let response = answer(status, &[(LOCATION, "https://g/")]);
             assert!(Rules::default().redirected(&request("https://h/"), &response).unwrap().is_none(), "{status}");
@@ -303,18 +328,26 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_server_says_how_long_it_wants_to_be_left_alone() {
-        let date = "Tue, 02 Apr 2019 02:00:00 GMT";
-        for (status, retry_after, seconds) in [
-            (429, "10", Some(10)),
-            (503, " 0 ", Some(0)),
-            (503, "Tue, 02 Apr 2019 02:01:30 GMT", Some(90)),
-            (503, "Tue, 02 Apr 2019 01:00:00 GMT", None),
-            (503, "soon", None),
-            (500, "10", None),
+    fn a_part_and_an_encoding_that_nobody_asked_for_are_no_file() {
+        let part = |range: bool| {
+            let mut asked = request("https://h/a");
+            if !range {
+                asked.headers_mut().remove(RANGE);
+            }
+            check_whole(&asked, &answer(206, &[]))
+        };
+        assert_eq!((part(false), part(true)), (Err(NotAsAsked::Part), Ok(())));
+        for (coding, read) in [
+            ("gzip", true),
+            ("GZIP", true),
+            ("", true),
+            ("aws-chunked", true),
+            ("aws-chunked, zstd", true),
+            ("br", false),
+            ("gzip, deflate", false),
         ] {
-            let found = pause(&answer(status, &[(RETRY_AFTER, retry_after), (DATE, date)]));
-            assert_eq!(found, seconds.map(Duration::from_secs), "{status} {retry_after}");
+            let checked = check_whole(&request("https://h/a"), &answer(200, &[(CONTENT_ENCODING, coding)]));
+            assert_eq!(checked.is_ok(), read, "{coding} {checked:?}");
         }
     }
 }

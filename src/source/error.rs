@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use super::client::Busy;
+use super::busy::Busy;
 use super::s3::NoCredentials;
 use crate::wording::counted;
 
@@ -269,6 +269,13 @@ fn passes_by_itself(layer: &(dyn StdError + 'static)) -> bool {
         || layer.downcast_ref::<reqwest::Error>().is_some_and(is_no_connection)
 }
 
+/// True where no connection came about, and so not by what TLS says either.
+fn is_unreached(layer: &(dyn StdError + 'static)) -> bool {
+    let of_http = layer.downcast_ref::<HttpError>();
+    of_http.is_some_and(|error| error.kind() == HttpErrorKind::Connect && is_no_answer(error))
+        || layer.downcast_ref::<reqwest::Error>().is_some_and(is_no_connection)
+}
+
 /// Nobody was there. The store asks for a bucket's region without types of its own.
 fn is_no_connection(error: &reqwest::Error) -> bool {
     let mut layer = error.source();
@@ -326,10 +333,26 @@ pub(super) struct Answer {
     pub(super) region: Option<String>,
     /// The whole in a few words.
     pub(super) why: String,
-    /// The credentials were missing, so nothing was asked.
-    pub(super) no_credentials: bool,
+    /// Whether there was something to ask with.
+    pub(super) login: Login,
     /// It may pass by itself.
     pub(super) temporary: bool,
+    /// No connection came about.
+    pub(super) unreached: bool,
+    /// The server's certificate is of an authority that is not trusted.
+    pub(super) untrusted: bool,
+}
+
+/// Whether there was something to ask a store with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Login {
+    /// There was, or none was needed.
+    #[default]
+    Had,
+    /// No credentials were found or could be used, so nothing was asked.
+    Missing,
+    /// Google's or Azure's token was not given out, so nothing was asked.
+    NotGiven,
 }
 
 /// Codes of credentials that have expired.
@@ -341,10 +364,20 @@ const STATUS: &str = "Server returned non-2xx status code: ";
 /// Longer answers are cut: some servers send a page.
 const LONGEST_ANSWER: usize = 300;
 
-/// Says what to do about a certificate of one's own authority.
+/// Says what to do about a certificate of one's own authority, or of one's own.
 fn with_advice_on_trust(why: String) -> String {
-    if why.contains("UnknownIssuer") { format!("{why}; {UNKNOWN_AUTHORITY}") } else { why }
+    if why.contains("UnknownIssuer") {
+        format!("{why}; {UNKNOWN_AUTHORITY}")
+    } else if why.contains("CaUsedAsEndEntity") {
+        format!("{why}; {AUTHORITY_ITSELF}")
+    } else {
+        why
+    }
 }
+
+const AUTHORITY_ITSELF: &str = "the server shows the certificate of an authority (CA:TRUE) as its own, which no setting \
+     makes valid: give it one that is made for a server (with openssl req -x509, -addext \
+     basicConstraints=critical,CA:FALSE)";
 
 const UNKNOWN_AUTHORITY: &str = "the server's certificate is signed by an authority that this machine does not trust: \
      install the authority's certificate, or name a PEM file of all authorities to trust in SSL_CERT_FILE";
@@ -361,7 +394,8 @@ impl Answer {
         if let Some(missing) = layers.iter().find_map(|e| e.downcast_ref::<NoCredentials>()) {
             let temporary = missing.is_temporary();
             let why = with_advice_on_trust(missing.to_string());
-            return Self { why, no_credentials: true, temporary, ..Self::default() };
+            let untrusted = why.ends_with(UNKNOWN_AUTHORITY);
+            return Self { why, login: Login::Missing, temporary, untrusted, ..Self::default() };
         }
         let outer = layers.iter().rposition(|e| e.to_string().contains("Error performing ")).unwrap_or(0) + 1;
         let mut why = String::new();
@@ -393,7 +427,11 @@ impl Answer {
             || code.as_deref().is_some_and(|code| EXPIRED.contains(&code));
         let why = why.replace(['\n', '\r'], " ");
         let why = with_advice_on_trust(why);
-        Self { code, message, details, region, why, no_credentials: false, temporary }
+        let untrusted = why.ends_with(UNKNOWN_AUTHORITY);
+        let unreached = layers.iter().any(|layer| is_unreached(*layer));
+        let no_token = layers.iter().any(|layer| layer.to_string().starts_with("Error performing token request"));
+        let login = if no_token { Login::NotGiven } else { Login::Had };
+        Self { code, message, details, region, why, login, temporary, unreached, untrusted }
     }
 
     /// The error code; empty where there is none.
@@ -402,13 +440,14 @@ impl Answer {
     }
 }
 
-/// Of the XML body of an error only the elements that are made use of; any other body as it is.
-pub(super) fn essence(body: String) -> String {
-    if element(&body, "Code").is_none() {
-        return body;
+/// Of the XML body of an error only the elements that are made use of, any other body as it is; all as `masked` shows
+/// it. What else stands in such a body repeats the request in ways that would have all of it masked.
+pub(super) fn essence(body: &str, masked: impl Fn(&str) -> String) -> String {
+    if element(body, "Code").is_none() {
+        return masked(body);
     }
     let elements = ["Code", "Message", "Details", "Region"]
-        .map(|name| element(&body, name).map_or_else(String::new, |text| format!("<{name}>{text}</{name}>")));
+        .map(|name| element(body, name).map_or_else(String::new, |text| format!("<{name}>{}</{name}>", masked(text))));
     format!("<Error>{}</Error>", elements.concat())
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::dataset::SourceSpec;
@@ -26,6 +26,8 @@ pub(super) enum LoginError {
 /// was renewed counts at once.
 pub(super) fn headers(url: &mut Url, spec: &SourceSpec) -> Result<HeaderMap, LoginError> {
     let mut headers = HeaderMap::new();
+    // What is not said leaves the server free to encode the file as it likes.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(header) = of_url(url) {
         headers.insert(AUTHORIZATION, header);
     }

@@ -2,21 +2,37 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use object_store::client::HttpRequest;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, COOKIE};
 
 /// Shorter texts are no secrets, and stand in every other sentence.
 const SHORTEST: usize = 4;
 /// What stands in place of an answer that holds a secret in a disguise.
 const LEFT_OUT: &str = "(the server's words are left out: they repeat what the request was made with)";
 
-/// Everything in a request that nobody else may see: its query, whole and value by value; what authorises it, as it is
-/// sent and taken apart; and every header that is marked as sensitive.
-pub(super) fn secrets(query: &str, headers: &HeaderMap) -> Vec<String> {
-    let mut secrets = Vec::new();
-    secrets.push(query.to_owned());
-    secrets.extend(query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value).to_owned()));
-    for (name, value) in headers {
+/// Everything in these requests that nobody else may see: its query, whole and value by value; what authorises it, as it is
+/// sent and taken apart; every header that is marked as sensitive; and the secrets of a form, such as those that are
+/// given for a token.
+pub(super) fn secrets(requests: &[HttpRequest]) -> Vec<String> {
+    let secrets: Vec<String> = requests.iter().flat_map(of_request).collect();
+    let mut secrets: Vec<String> = secrets.iter().map(|secret| decoded(secret)).chain(secrets.clone()).collect();
+    secrets.retain(|secret| secret.len() >= SHORTEST);
+    // The longest first, so that none is left in pieces.
+    secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    secrets.dedup();
+    secrets
+}
+
+fn of_request(request: &HttpRequest) -> Vec<String> {
+    let query = request.uri().query().unwrap_or_default();
+    let value = |pair: &str| pair.split_once('=').map_or(pair, |(_, value)| value).to_owned();
+    let mut secrets = vec![query.to_owned()];
+    secrets.extend(query.split('&').map(value));
+    let form = request.body().as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    let is_secret = |pair: &&str| IN_FORMS.iter().any(|word| pair.split('=').next().unwrap_or_default().contains(word));
+    secrets.extend(form.split('&').filter(is_secret).map(value));
+    for (name, value) in request.headers() {
         let is_token = name.as_str().ends_with("token");
         if !(value.is_sensitive() || is_token || [AUTHORIZATION, COOKIE].contains(name)) {
             continue;
@@ -25,13 +41,11 @@ pub(super) fn secrets(query: &str, headers: &HeaderMap) -> Vec<String> {
         secrets.extend(value.split([' ', ',']).filter(|part| !SCHEMES.contains(part)).flat_map(parts));
         secrets.push(value);
     }
-    let mut secrets: Vec<String> = secrets.iter().map(|secret| decoded(secret)).chain(secrets.clone()).collect();
-    secrets.retain(|secret| secret.len() >= SHORTEST);
-    // The longest first, so that none is left in pieces.
-    secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    secrets.dedup();
     secrets
 }
+
+/// What names of secrets have in them, in the forms that tokens are asked for with.
+const IN_FORMS: [&str; 4] = ["secret", "token", "assertion", "password"];
 
 /// The words before what authorises, which are no secrets.
 const SCHEMES: [&str; 4] = ["Basic", "Bearer", "Token", "AWS4-HMAC-SHA256"];
@@ -138,12 +152,19 @@ mod tests {
 
     use super::*;
 
+    fn request(url: &str, form: &str) -> HttpRequest {
+        let mut request = HttpRequest::new(form.to_owned().into());
+        *request.uri_mut() = url.parse().unwrap();
+        request
+    }
+
     #[test]
     fn what_a_request_was_made_with_is_masked_in_every_encoding() {
-        let query = "se=2030-01-01&sig=a%2Fb%2Bsecret%3D&v=1";
+        let form = "grant_type=client_credentials&client_secret=f0rm%2Fsecret&scope=all";
+        let mut request = request("https://h/2019.csv?se=2030-01-01&sig=a%2Fb%2Bsecret%3D&v=1", form);
         // me:pa55 w/rd
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Basic bWU6cGE1NSB3L3Jk"))]);
-        let secrets = secrets(query, &headers);
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic bWU6cGE1NSB3L3Jk"));
+        let secrets = secrets(&[request]);
         for (said, shown) in [
             ("no such file /2019.csv", "no such file /2019.csv"),
             ("what is sig=a%2Fb%2Bsecret%3D&v=1?", "what is sig=***&v=1?"),
@@ -152,6 +173,7 @@ mod tests {
             ("Authorization: Basic bWU6cGE1NSB3L3Jk", "Authorization: ***"),
             ("user me:pa55 w/rd unknown", "user *** unknown"),
             ("password 'pa55 w/rd' is wrong", "password '***' is wrong"),
+            ("client_credentials f0rm/secret wrong", "client_credentials *** wrong"),
             // Disguised.
             ("what is a%25252Fb%25252Bsecret%25253D?", LEFT_OUT),
             ("what is a%2fb%2bsecret%3d?", LEFT_OUT),
@@ -169,7 +191,7 @@ mod tests {
 
     #[test]
     fn nothing_is_masked_where_there_is_no_secret() {
-        let secrets = secrets("", &HeaderMap::new());
+        let secrets = secrets(&[request("https://h/2019.csv", "")]);
         assert_eq!(secrets, Vec::<String>::new());
         assert_eq!(masked("not & here \\ é", &secrets), "not & here \\ é");
     }

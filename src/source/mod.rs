@@ -4,6 +4,7 @@
 //! as it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
 //! file, so that no day is loaded from part of its file. What the text means is left to `parse`.
 
+mod busy;
 mod client;
 mod decompress;
 mod error;
@@ -11,6 +12,8 @@ mod local;
 mod location;
 mod login;
 mod mask;
+mod named_files;
+mod network;
 mod object;
 mod reader;
 mod s3;
@@ -198,13 +201,12 @@ impl Source {
     /// volume that is not mounted. One whose name holds the day may come with its day, and is not meant.
     #[must_use]
     fn missing_folder(&self) -> Option<PathBuf> {
-        let file = |day| match Location::parse(&self.spec.url.of(day)) {
-            Ok(Location::File(path, _)) => Some(path),
+        let before = self.spec.url.before_day();
+        let (folder, _) = before.rsplit_once('/')?;
+        match Location::parse(folder) {
+            Ok(Location::File(folder, _)) if local::is_no_folder(&folder) => Some(folder),
             _ => None,
-        };
-        let (first, last) = (file(Day::MIN)?, file(Day::MAX)?);
-        let folder = first.ancestors().find(|folder| last.starts_with(folder))?;
-        local::is_no_folder(folder).then(|| folder.to_owned())
+        }
     }
 
     /// Looks whether the file of a day is there, without reading it. Blocks: not to be called from async code.

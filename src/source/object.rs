@@ -20,8 +20,10 @@ use tokio::task::AbortHandle;
 use url::Url;
 
 use super::client::{Connector, ServerTime, UNKNOWN_SIZE};
-use super::error::Answer;
+use super::error::{Answer, Login};
 use super::location::{Cloud, Location};
+use super::named_files::NamedFiles;
+use super::network::NetworkSettings;
 use super::reader::Stored;
 use super::s3::{self, denied};
 use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, login};
@@ -36,7 +38,8 @@ const PIECES_IN_FLIGHT: usize = 8;
 pub(super) struct Objects {
     spec: Arc<SourceSpec>,
     environment: Vec<(String, String)>,
-    aws_files: s3::NamedFiles,
+    aws_files: NamedFiles,
+    network: NetworkSettings,
     patience: Patience,
     /// By bucket: its name may hold the day, though it hardly ever does.
     buckets: Mutex<HashMap<String, Connected>>,
@@ -70,9 +73,9 @@ impl Objects {
     /// Nothing is connected yet. Of the environment only what belongs to a cloud is kept.
     pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], patience: Patience) -> Self {
         let clouds = |(name, _): &&(String, String)| name.starts_with("AZURE_") || name.starts_with("GOOGLE_");
-        let aws_files = s3::NamedFiles::of(environment);
+        let (aws_files, network) = (NamedFiles::of_amazon(environment), NetworkSettings::of(environment));
         let environment = environment.iter().filter(clouds).cloned().collect();
-        Self { spec, environment, aws_files, patience, buckets: Mutex::default(), connector: OnceLock::new() }
+        Self { spec, environment, aws_files, network, patience, buckets: Mutex::default(), connector: OnceLock::new() }
     }
 
     /// Opens a file, unless `end` comes first; a task on `runtime` receives it until the file is dropped.
@@ -269,8 +272,13 @@ impl Objects {
     }
 
     fn unconnected(&self, location: &Location, error: &object_store::Error) -> SourceError {
-        let (url, answer) = (location.shown(), Answer::of(error));
-        if answer.no_credentials {
+        let (url, mut answer) = (location.shown(), Answer::of(error));
+        let named = self.named_files(location);
+        // A key file that holds something else is read all the same, and the store does not say which it is.
+        answer.why += &if answer.why.contains("decode") { named.all() } else { named.to_string() };
+        answer.why += setting_of(&answer.why);
+        answer.why += &self.network.hint(self.scheme(location), &answer);
+        if answer.login == Login::Missing {
             SourceError::NoCredentials { url, why: answer.why, temporary: answer.temporary }
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
             self.no_bucket(location, String::new())
@@ -283,6 +291,24 @@ impl Objects {
         let of = |day| Location::parse(&self.spec.url.of(day)).ok().map(|location| location.bucket().to_owned());
         let of_all_days = of(Day::MIN) == of(Day::MAX);
         SourceError::NoBucket { url: location.shown(), bucket: location.bucket().to_owned(), hint, of_all_days }
+    }
+
+    /// The scheme of requests for a file.
+    fn scheme(&self, location: &Location) -> &'static str {
+        let plain = match location {
+            Location::Web(url) => url.scheme() == "http",
+            _ => self.spec.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")),
+        };
+        if plain { "http" } else { "https" }
+    }
+
+    /// The files that the tools of the location's cloud are told to take credentials from; Amazon's say it themselves.
+    fn named_files(&self, location: &Location) -> NamedFiles {
+        match location {
+            Location::Object { cloud: Cloud::Google, .. } => NamedFiles::of_google(&self.environment),
+            Location::Object { cloud: Cloud::Azure, .. } => NamedFiles::of_azure(&self.environment),
+            _ => NamedFiles::default(),
+        }
     }
 
     /// Why the file counts as not there yet; any other answer is an error.
@@ -319,16 +345,53 @@ impl Objects {
                 Err(SourceError::Forbidden { url, why, grant })
             }
             object_store::Error::Unauthenticated { .. } => {
-                Err(SourceError::Unauthenticated { url, why, advice: String::new(), temporary })
+                let advice = match location {
+                    Location::Web(_) => LOGIN,
+                    _ => "",
+                };
+                Err(SourceError::Unauthenticated { url, why, advice: advice.to_owned(), temporary })
             }
-            _ if answer.no_credentials => Err(SourceError::NoCredentials { url, why, temporary }),
+            _ if answer.login == Login::Missing => Err(SourceError::NoCredentials { url, why, temporary }),
             _ if why.starts_with("Content-Length Header missing") => {
                 let why =
                     "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
                 Err(SourceError::Request { url, why, temporary: false })
             }
-            _ => Err(SourceError::Request { url, why: why + &hint(), temporary }),
+            _ => {
+                let why = why + &hint() + &self.named_files(location).to_string();
+                let why = why + no_token(location, &answer) + &self.network.hint(self.scheme(location), &answer);
+                Err(SourceError::Request { url, why, temporary })
+            }
         }
+    }
+}
+
+/// What to do where a web server does not know who asks.
+const LOGIN: &str = "name a file of user:password in source.user_file, or one of headers, such as Authorization: \
+     Bearer ..., in source.headers_file; if there is one, check it";
+
+/// The setting that is meant by an error of a store, after a semicolon.
+fn setting_of(why: &str) -> &'static str {
+    match why {
+        "Account must be specified" => "; set AZURE_STORAGE_ACCOUNT_NAME",
+        _ if why.starts_with("Invalid Access Key") => "; check AZURE_STORAGE_ACCOUNT_KEY",
+        _ => "",
+    }
+}
+
+/// Where credentials were looked for, if none were given out.
+fn no_token(location: &Location, answer: &Answer) -> &'static str {
+    match location {
+        Location::Object { cloud: Cloud::Google, .. } if answer.login == Login::NotGiven => {
+            "; no token was given out: credentials come from GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, \
+             gcloud's file or else the machine's service account; for a public bucket set source.anonymous = true"
+        }
+        Location::Object { cloud: Cloud::Azure, .. } if answer.login == Login::NotGiven => {
+            "; no token was given out: credentials come from AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY, \
+             AZURE_CLIENT_ID with AZURE_CLIENT_SECRET and AZURE_TENANT_ID, or else the machine's identity; for a \
+             public container set source.anonymous = true"
+        }
+        _ => "",
     }
 }
 

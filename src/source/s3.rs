@@ -17,11 +17,11 @@ use url::{Host, Url};
 pub(super) use self::credentials::NoCredentials;
 use self::credentials::{Chain, Credentials};
 use self::http::NamedRegion;
-pub(super) use self::settings::NamedFiles;
 use self::settings::Settings;
 use super::Patience;
 use super::client::Connector;
 use super::error::Answer;
+use super::named_files::NamedFiles;
 use crate::dataset::SourceSpec;
 
 /// The region of services that do not care; Amazon's own default.
@@ -85,7 +85,7 @@ impl Bucket {
             Some(credentials) => builder.with_credentials(Arc::clone(credentials) as _),
             None => builder.with_skip_signature(true),
         };
-        let (name, named, fixed) = (name.to_owned(), NamedRegion::new(connector), spec.region.is_some());
+        let (name, named, fixed) = (name.to_owned(), NamedRegion::new(connector.for_s3()), spec.region.is_some());
         Ok(Self { builder, credentials, region, fixed, endpoint, in_host, name, named })
     }
 

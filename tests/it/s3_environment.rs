@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::postgres_tls::openssl;
 use crate::support::Database as _;
 use crate::support::http::{self, Server};
 use crate::support::project::{Orders, Project, Ran};
 use crate::support::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 use crate::support::sqlite::SqliteDatabase;
+use crate::support::tls::{acceptor, certificate};
 
 const DAY: &str = "2024-03-01";
 
@@ -111,13 +111,7 @@ struct Amazon {
 
 impl Amazon {
     fn start(folder: &Path) -> Self {
-        let names = format!("subjectAltName = {}", HOSTS.map(|host| format!("DNS:{host}")).join(","));
-        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key"];
-        let more = ["-addext", &names, "-addext", "basicConstraints = critical, CA:FALSE"];
-        openssl(
-            folder,
-            &[&["req", "-x509", "-days", "2", "-subj", "/CN=any", "-out", "ca.pem"][..], &key, &more].concat(),
-        );
+        certificate(folder, &HOSTS);
         let (issuer, bucket) = (Server::start(issue), with_a_row("proxied"));
         let local = |url: &str| url.trim_start_matches("http://").parse::<SocketAddr>().unwrap();
         let behind = (local(&issuer.url()), local(&bucket.endpoint()));
@@ -140,17 +134,6 @@ impl Amazon {
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
-}
-
-fn acceptor(folder: &Path) -> TlsAcceptor {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    // Fails where another test of this process has done it.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let certificate = CertificateDer::from_pem_file(folder.join("ca.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(folder.join("ca.key")).unwrap();
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
-    TlsAcceptor::from(Arc::new(config.unwrap()))
 }
 
 async fn hand_on(

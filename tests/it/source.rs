@@ -1,7 +1,9 @@
 //! Reading days' files from real servers: local files, a web server, an S3 service, each with what goes wrong there.
 
 mod local;
+mod patience;
 mod signed;
+mod tls;
 mod web;
 
 use std::io::{Read as _, Write as _};

@@ -13,7 +13,7 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
-use super::settings::NamedFiles;
+use crate::source::named_files::NamedFiles;
 
 /// New credentials are asked for so long before the old ones expire: no request may outlive them.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(5);

@@ -16,7 +16,7 @@ use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
 use url::{Host, Url};
 
-use crate::source::client::Connector;
+use crate::source::client::{Connector, REGION};
 
 /// A client for STS, SSO and the machine's own services. It follows `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
 /// `NO_PROXY` as the buckets' client does, and trusts these authorities (PEM) beside the system's.
@@ -89,7 +89,7 @@ impl NamedRegion {
 
     fn note(&self, response: &HttpResponse) {
         let status = response.status();
-        let region = response.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok());
+        let region = response.headers().get(REGION).and_then(|region| region.to_str().ok());
         if let (true, Some(region)) = (status.is_redirection() || status.as_u16() == 400, region) {
             *self.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(region.to_owned());
         }

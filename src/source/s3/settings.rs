@@ -1,6 +1,5 @@
 //! What environment and profile say of S3, by the rules of Amazon's own tools.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -133,38 +132,6 @@ fn authorities(file: &Path) -> Result<Vec<u8>, BadSettings> {
     if roots.is_empty() { Err(bad("holds no certificate in PEM".to_owned())) } else { Ok(pem) }
 }
 
-/// The variables that name files, for errors that say which of them is missing.
-const FILES: [&str; 4] = [
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_CONFIG_FILE",
-];
-
-/// The files that variables name for Amazon's credentials.
-#[derive(Debug, Clone, Default)]
-pub(in crate::source) struct NamedFiles(Vec<(String, PathBuf)>);
-
-impl NamedFiles {
-    /// Those of an environment.
-    pub(in crate::source) fn of(environment: &[(String, String)]) -> Self {
-        let named = environment.iter().filter(|(name, value)| FILES.contains(&name.as_str()) && !value.is_empty());
-        Self(named.map(|(name, value)| (name.clone(), PathBuf::from(value))).collect())
-    }
-}
-
-impl fmt::Display for NamedFiles {
-    /// Which of them cannot be read, each after a semicolon; nothing where all can.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, file) in &self.0 {
-            if let Err(error) = std::fs::File::open(file) {
-                write!(f, "; {name} names {}: {error}", file.display())?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,17 +168,5 @@ mod tests {
             let error = authorities(&file).unwrap_err().to_string();
             assert!(error.starts_with("AWS_CA_BUNDLE") && error.contains(why), "{error}");
         }
-    }
-
-    #[test]
-    fn the_files_that_are_missing_are_named() {
-        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-        };
-        let there = pairs(&[("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SECRET_ACCESS_KEY", "/x"), ("HOME", "/x")]);
-        assert_eq!(NamedFiles::of(&there).to_string(), "");
-        let missing = pairs(&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")]);
-        let told = NamedFiles::of(&missing).to_string();
-        assert!(told.starts_with("; AWS_WEB_IDENTITY_TOKEN_FILE names /nonexistent/token: No such file"), "{told}");
     }
 }

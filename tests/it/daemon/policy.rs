@@ -1,9 +1,15 @@
 //! What the settings make of catching up, of retries, of waiting and of files that change.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper::header::{HeaderValue, RETRY_AFTER};
+
 use crate::support::daily::{
     add_clock, amounts, attempts, column, daemon, let_time_pass, project, standing, still, stop, ticking,
     wait_for_state,
 };
+use crate::support::http::{Server, status, whole};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, states};
 use crate::support::slow_http::SlowHttp;
@@ -34,6 +40,7 @@ on_both! {
     a_refused_day_is_left_where_changes_are_ignored
     only_the_files_of_the_newest_days_are_looked_at_again
     a_folder_that_is_missing_for_fifty_days_is_trouble_of_the_source_and_all_load_when_it_is_back
+    a_server_that_is_in_trouble_for_long_costs_no_attempt
     a_day_stays_loaded_when_its_file_goes
 }
 
@@ -414,6 +421,33 @@ fn a_folder_that_is_missing_for_fifty_days_is_trouble_of_the_source_and_all_load
     let log = stop(daemon);
     let all = attempts(database);
     assert!(all.len() == 50 && all.iter().all(|it| it.ends_with("|loaded")), "no attempt was spent: {all:?}");
+    assert_eq!(log.matches("source unavailable").count(), 1, "said once: {log}");
+}
+
+fn a_server_that_is_in_trouble_for_long_costs_no_attempt(database: &dyn Database) {
+    let up = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&up);
+    let server = Server::start(move |_| {
+        let mut response =
+            if is_up.load(Ordering::SeqCst) { whole("id,amount,note\na,1,x\n") } else { status(503, "maintenance") };
+        // For so long nobody waits, so that each look ends at once.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("3600"));
+        async { response }
+    });
+    let sections = "[retry]\nmax_attempts = 1\nfirst_delay = \"1s\"\nmax_delay = \"1s\"\n";
+    let source = format!("url = \"{}/{{day}}.csv\"", server.url());
+    let project = project(database, &Orders { source, sections, ..ticking(SECOND) }, "");
+    let mut daemon = daemon(&project);
+    daemon.wait_for("orders: source unavailable: ");
+    wait_until("it is asked again and again", || server.seen().len() > 3);
+    up.store(true, Ordering::SeqCst);
+    for day in [FIRST, SECOND] {
+        wait_for_state(database, day, "loaded");
+    }
+    daemon.wait_for("orders: goes on after");
+    let log = stop(daemon);
+    assert_eq!([FIRST, SECOND].map(|day| standing(database, day)), ["loaded|1", "loaded|1"]);
+    assert_eq!(attempts(database).len(), 2, "no attempt was spent");
     assert_eq!(log.matches("source unavailable").count(), 1, "said once: {log}");
 }
 

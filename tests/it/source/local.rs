@@ -63,9 +63,11 @@ fn names_are_taken_letter_for_letter() {
 fn a_missing_file_is_waited_for_and_a_missing_folder_is_named() {
     let folder = TempDir::new().unwrap();
     assert_eq!(Asked::new(&at(&folder, "{day}.csv")).not_there(), "no such file");
-    // One whose name holds the day may come with its day.
-    let why = Asked::new(&at(&folder, "{day}/orders.csv")).not_there();
-    assert_has(&why, &["the folder", "2019-04-01 does not exist"]);
+    // One whose name holds the day may come with its day, also where many days share it.
+    for (template, name) in [("{day}/orders.csv", "2019-04-01"), ("{day:%a}/orders.csv", "Mon")] {
+        let why = Asked::new(&at(&folder, template)).not_there();
+        assert_has(&why, &["the folder", &format!("{name} does not exist")]);
+    }
     // Without that of all days nothing can be told of any.
     let asked = Asked::new(&at(&folder, "inbox/{day}.csv"));
     assert_has(&asked.error(), &["the folder", "inbox does not exist; check source.url, or mount it"]);
@@ -226,18 +228,20 @@ fn refused(folder: &TempDir, name: &str, limits: Limits) -> Option<SourceError> 
 #[test]
 fn a_small_file_that_becomes_a_huge_one_is_refused() {
     let folder = TempDir::new().unwrap();
-    for (name, content) in [("z", packed(70, zstd_of)), ("g", packed(70, gzip_of))] {
-        assert!(content.len() < 1_000_000);
+    // 32 GiB of zstd, and 1,000 rows of 1 MiB as gzip: of neither more is read than it takes to tell.
+    for (name, content) in [("z", packed(32 << 10, zstd_of)), ("g", packed(1000, gzip_of))] {
+        assert!(content.len() < 8_000_000, "{}", content.len());
         write(&folder, &format!("{name}/2019-04-01.csv"), &content);
         let error = refused(&folder, &format!("{name}/{{day}}.csv"), Limits::default()).unwrap().to_string();
         assert_has(&error, &["grows to more than 500 times its stored size", "raise limits.max_ratio"]);
-        // What it advises is enough; one of the two will do.
-        if name == "g" {
-            continue;
-        }
-        let raised = Limits { max_ratio: 100_000, ..Limits::default() };
-        assert!(refused(&folder, &format!("{name}/{{day}}.csv"), raised).is_none());
+        let raised = Limits { max_ratio: 100_000, max_bytes: 65 << 20, ..Limits::default() };
+        let error = refused(&folder, &format!("{name}/{{day}}.csv"), raised).unwrap().to_string();
+        assert_has(&error, &["holds more than 68157440 bytes, the limit", "raise limits.max_bytes"]);
     }
+    // What it advises is enough.
+    write(&folder, "2019-04-01.csv", &packed(70, zstd_of));
+    let raised = Limits { max_ratio: 100_000, ..Limits::default() };
+    assert!(refused(&folder, "{day}.csv", raised).is_none());
     // Small files of equal rows shrink as far and are in order.
     write(&folder, "2019-04-01.csv", &packed(64, zstd_of));
     assert!(refused(&folder, "{day}.csv", Limits::default()).is_none());

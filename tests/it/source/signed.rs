@@ -3,8 +3,11 @@
 
 use std::process::Command;
 
+use hyper::header::{AUTHORIZATION, HeaderValue, LOCATION};
+
 use super::s3::{ACCESS_KEY, Fault, NamedBy, S3Server, SECRET_KEY};
 use super::*;
+use crate::support::http::{Server, status};
 
 /// Runs the ignored tests of an inner module with these variables, and without any other of Amazon's.
 fn run(module: &str, tests: usize, variables: &[(&str, &str)]) {
@@ -20,7 +23,7 @@ fn run(module: &str, tests: usize, variables: &[(&str, &str)]) {
 
 #[test]
 fn s3_by_keys_of_the_environment() {
-    run("keys", 17, &[("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]);
+    run("keys", 19, &[("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]);
 }
 
 #[test]
@@ -269,7 +272,7 @@ mod keys {
     #[test]
     #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
     fn the_region_that_the_service_names_is_followed() {
-        for named_by in [NamedBy::Redirect, NamedBy::Body] {
+        for named_by in [NamedBy::Redirect, NamedBy::Location, NamedBy::Body] {
             let (server, asked) = serve("id\n1\n");
             server.is_in("eu-west-1", named_by);
             assert_eq!(asked.read().unwrap().text, b"id\n1\n");
@@ -286,7 +289,7 @@ mod keys {
     #[test]
     #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
     fn a_region_that_the_dataset_says_is_held_against_the_one_that_the_service_names() {
-        for named_by in [NamedBy::Redirect, NamedBy::Body] {
+        for named_by in [NamedBy::Redirect, NamedBy::Location, NamedBy::Body] {
             let (server, _) = serve("id\n1\n");
             server.is_in("eu-west-1", named_by);
             let mut spec = at(&server, "s3://days/{day}.csv");
@@ -298,6 +301,51 @@ mod keys {
             spec.region = None;
             let error = Asked::new(&spec).error();
             assert!(!error.contains("evil"), "{error}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn a_redirect_to_another_host_says_what_to_set() {
+        let server = Server::start(|_| {
+            let mut response = status(307, "");
+            response.headers_mut().insert(LOCATION, HeaderValue::from_static("http://elsewhere.invalid/x?sig=hush"));
+            async { response }
+        });
+        let mut spec = spec("s3://days/{day}.csv");
+        (spec.allow_http, spec.endpoint) = (true, Some(server.url()));
+        let error = Asked::new(&spec).error();
+        assert_has(&error, &["another host, elsewhere.invalid", "source.region", "source.endpoint"]);
+        assert!(!error.contains("source.redirects") && !error.contains("hush"), "{error}");
+        assert_eq!(server.seen().len(), 1);
+    }
+
+    #[test]
+    #[ignore = "needs an environment: run by s3_by_keys_of_the_environment"]
+    fn a_refusal_that_repeats_the_request_keeps_its_code_and_what_of_its_message_is_no_secret() {
+        let server = Server::start(|request| {
+            let signed = request.headers()[AUTHORIZATION].to_str().unwrap().to_owned();
+            let hidden = s3::hex(signed.as_bytes());
+            let message = match request.uri().path() {
+                "/days/plain-2019-04-01" => "does not match".to_owned(),
+                "/days/said-2019-04-01" => format!("does not match: {signed}"),
+                _ => format!("does not match: {hidden}"),
+            };
+            let body = format!(
+                "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>{message}</Message>\
+                 <AWSAccessKeyId>{ACCESS_KEY}</AWSAccessKeyId><StringToSign>{signed}</StringToSign>\
+                 <CanonicalRequestBytes>{hidden}</CanonicalRequestBytes></Error>"
+            );
+            async { status(403, body) }
+        });
+        for (name, words) in [("plain", "does not match"), ("said", "does not match: ***"), ("hidden", "are left out")]
+        {
+            let mut spec = spec(&format!("s3://days/{name}-{{day}}"));
+            (spec.allow_http, spec.endpoint) = (true, Some(server.url()));
+            let error = Asked::new(&spec).error();
+            assert_has(&error, &["(SignatureDoesNotMatch: ", words, "the secret key does not belong to the key id"]);
+            let hidden = s3::hex(ACCESS_KEY.as_bytes());
+            assert!(![ACCESS_KEY, "Signature=", &*hidden].iter().any(|secret| error.contains(secret)), "{error}");
         }
     }
 

@@ -92,7 +92,10 @@ fn a_missing_file_is_waited_for() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    assert_has(&asked(&serve(&[|| status(401, "")])).error(), &["credentials were not accepted", "401"]);
+    assert_has(
+        &asked(&serve(&[|| status(401, "")])).error(),
+        &["credentials were not accepted (401", "source.headers_file"],
+    );
     let server = serve(&[|| status(403, "members only")]);
     assert_has(&asked(&server).error(), &["access denied (403 Forbidden: members only)", "forbidden = \"waiting\""]);
     let mut spec = spec(&format!("{}/{{day}}.csv", server.url()));
@@ -145,6 +148,33 @@ fn a_body_of_unknown_length_is_whole_by_its_end_mark() {
     let read = asked(&server).read().unwrap();
     assert_eq!((read.info.bytes, read.hash.as_str()), (None, sha256(&text).as_str()));
     assert_eq!(read.text, text);
+}
+
+#[test]
+fn a_part_of_a_file_that_nobody_asked_for_is_an_error() {
+    let server = serve(&[|| {
+        let mut part = status(206, "id\n1\n");
+        part.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_static("bytes 0-4/100"));
+        part
+    }]);
+    assert_has(&asked(&server).error(), &["sends a part of the file (206)"]);
+    assert_has(&asked(&server).look().unwrap_err().to_string(), &["sends a part of the file (206)"]);
+}
+
+#[test]
+fn an_encoding_that_nobody_asked_for_is_named_and_a_time_that_cannot_be_read_is_none() {
+    let server = serve(&[|| {
+        let mut encoded = whole("\u{1}id");
+        encoded.headers_mut().insert(hyper::header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+        encoded
+    }]);
+    assert_has(&asked(&server).error(), &["\"br\" (Content-Encoding), which was not asked for"]);
+    let server = serve(&[|| {
+        let mut response = whole("id\n");
+        response.headers_mut().insert(hyper::header::LAST_MODIFIED, HeaderValue::from_static("yesterday"));
+        response
+    }]);
+    assert_eq!(asked(&server).read().unwrap().text, b"id\n");
 }
 
 #[test]
@@ -293,29 +323,13 @@ fn a_file_must_settle_by_the_clock_of_its_server_before_it_is_taken() {
 }
 
 #[test]
-fn a_server_that_is_busy_is_left_alone_as_long_as_it_asks() {
-    let busy: [fn() -> Response<Body>; 2] = [
-        || {
-            let mut response = status(429, "slow down");
-            response.headers_mut().insert(hyper::header::RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        },
-        || whole("id\n"),
-    ];
-    let server = serve(&busy);
-    let began = std::time::Instant::now();
-    assert_eq!(asked(&server).read().unwrap().text, b"id\n");
-    assert!(began.elapsed() >= Duration::from_secs(1), "asked again after {:?}", began.elapsed());
-    // One that asks for longer than anybody waits is asked once.
-    let server = serve(&[|| {
-        let mut response = status(503, "");
-        response.headers_mut().insert(hyper::header::RETRY_AFTER, HeaderValue::from_static("3600"));
-        response
-    }]);
-    let error = asked(&server).read().unwrap_err();
-    assert_has(&error.to_string(), &["503 Service Unavailable; the server asks to be left alone for 3600 s"]);
-    assert!(error.is_temporary());
-    assert_eq!(server.seen().len(), 1);
+fn a_server_that_is_in_trouble_five_times_is_asked_a_sixth_time() {
+    let trouble: fn() -> Response<Body> = || status(503, "");
+    let server = serve(&[trouble, trouble, trouble, trouble, trouble, || whole("id\n")]);
+    let patience = Patience { backoff: Duration::from_millis(1), ..Patience::default() };
+    let asked = Asked::with(&spec(&format!("{}/{{day}}.csv", server.url())), &[], patience);
+    assert_eq!(asked.read().unwrap().text, b"id\n");
+    assert_eq!(server.seen().len(), 6);
 }
 
 #[test]
@@ -348,6 +362,11 @@ fn what_a_server_repeats_of_the_request_is_masked() {
     let url = server.url().replace("//", "//me:pa55word@");
     let error = Asked::new(&spec(&format!("{url}/{{day}}.csv?sig=s3cr3t%2Fsig"))).error();
     assert_has(&error, &["400 Bad Request: /2019-04-01.csv?*** ***"]);
+    // So is what a server asks for that was sent on to.
+    let sender = redirecting(format!("{}/elsewhere.csv?signature=r3d1rected", server.url()));
+    let mut spec = spec(&format!("{}/{{day}}.csv", sender.url()));
+    spec.redirects = dayfill::dataset::Redirects::Any;
+    assert_has(&Asked::new(&spec).error(), &["400 Bad Request: /elsewhere.csv?***"]);
 }
 
 #[test]
@@ -405,6 +424,52 @@ fn an_unsigned_request_reads_a_public_bucket() {
     assert_eq!(server.seen()[0].authorization, None);
 }
 
+#[test]
+fn the_file_of_credentials_that_cannot_be_used_is_named() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("key.json");
+    std::fs::write(&file, "{}").unwrap();
+    let file = file.to_str().unwrap();
+    let wrong = format!("names {file}");
+    let server = serve(&[|| status(404, "")]);
+    let (missing, account) = ("/nonexistent/key.json", "AZURE_STORAGE_ACCOUNT_NAME");
+    let workload = [(account, "a"), ("AZURE_CLIENT_ID", "c"), ("AZURE_TENANT_ID", "t")];
+    for (scheme, variable, value, words) in [
+        ("gs", "GOOGLE_APPLICATION_CREDENTIALS", missing, "names /nonexistent/key.json: No such file"),
+        ("gs", "GOOGLE_SERVICE_ACCOUNT", missing, "names /nonexistent/key.json: No such file"),
+        ("gs", "GOOGLE_APPLICATION_CREDENTIALS", file, &*wrong),
+        ("gs", "GOOGLE_SERVICE_ACCOUNT", file, &*wrong),
+        ("az", "AZURE_FEDERATED_TOKEN_FILE", missing, "names /nonexistent/key.json: No such file"),
+    ] {
+        let endpoint = server.url();
+        let mut environment = vec![(variable, value), ("AZURE_STORAGE_ENDPOINT", &*endpoint)];
+        environment.extend(workload.iter().filter(|_| scheme == "az").copied());
+        let environment: Vec<_> = environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let asked = Asked::with(&spec(&format!("{scheme}://bucket/{{day}}.csv")), &environment, hasty());
+        for error in [asked.open().unwrap_err(), asked.look().unwrap_err()] {
+            assert_has(&error.to_string(), &["://bucket/2019-04-01.csv: ", variable, words]);
+            assert!(!error.is_temporary(), "{error}");
+        }
+    }
+    assert_eq!(server.seen(), []);
+}
+
+#[test]
+fn googles_details_are_kept() {
+    let server = serve(&[|| {
+        status(
+            403,
+            "<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access denied.</Message><Details>etl does \
+             not have storage.objects.get access to the Google Cloud Storage object.</Details></Error>",
+        )
+    }]);
+    let mut spec = spec("gs://bucket/{day}.csv");
+    (spec.anonymous, spec.allow_http, spec.forbidden) = (true, true, Forbidden::Waiting);
+    let environment = [("GOOGLE_BASE_URL".to_owned(), server.url())];
+    let error = Asked::with(&spec, &environment, hasty()).error();
+    assert_has(&error, &["Access denied. (etl does not have storage.objects.get", "grant storage.objects.get"]);
+}
+
 /// The error of a source that nobody serves any more.
 fn error_of(answer: fn() -> Response<Body>) -> SourceError {
     asked(&serve(&[answer])).read().unwrap_err()
@@ -435,11 +500,12 @@ fn trouble_that_passes_by_itself_is_told_from_what_does_not() {
 
 #[test]
 fn a_server_that_is_not_there_is_trouble_that_passes() {
-    // A port that nobody listens on any more, a name that no name server knows (RFC 6761), and a handshake cut off.
+    // A port that nobody listens on any more, a name that no name server knows (RFC 6761), and a handshake that is reset.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let resetting = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = resetting.local_addr().unwrap();
-    let thread = std::thread::spawn(move || resetting.incoming().take(3).map(|stream| drop(stream.unwrap())).count());
+    let reset = |stream: std::io::Result<std::net::TcpStream>| stream.unwrap().read_exact(&mut [0]).unwrap();
+    let thread = std::thread::spawn(move || resetting.incoming().take(3).map(reset).count());
     for host in [format!("http://{closed}"), "http://nowhere.invalid".to_owned(), format!("https://{address}")] {
         let error = Asked::new(&spec(&format!("{host}/{{day}}.csv"))).read().unwrap_err();
         assert!(error.is_temporary(), "{error}");

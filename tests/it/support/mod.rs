@@ -14,6 +14,7 @@ pub(crate) mod s3;
 pub(crate) mod slow_http;
 pub(crate) mod sqlite;
 pub(crate) mod strict_csv;
+pub(crate) mod tls;
 pub(crate) mod trouble;
 
 use std::time::{Duration, Instant};

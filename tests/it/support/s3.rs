@@ -61,6 +61,8 @@ struct State {
 pub(crate) enum NamedBy {
     /// As Amazon does: a redirect without a place, and a header.
     Redirect,
+    /// As Amazon does for a bucket that was made a short while ago: a redirect with a place, and a header.
+    Location,
     /// As `MinIO` does: 400, and an element of the body.
     Body,
 }
@@ -185,9 +187,13 @@ fn elsewhere(state: &State, request: &Request<Incoming>) -> Option<Response<Body
     }
     let xml = |code: &str, more: &str| format!("<Error><Code>{code}</Code><Message>elsewhere</Message>{more}</Error>");
     Some(match named_by {
-        NamedBy::Redirect => {
+        NamedBy::Redirect | NamedBy::Location => {
             let mut response = http::status(301, xml("PermanentRedirect", ""));
             response.headers_mut().insert("x-amz-bucket-region", region.parse().unwrap());
+            if matches!(named_by, NamedBy::Location) {
+                let place = format!("http://elsewhere.invalid{}", request.uri().path());
+                response.headers_mut().insert(hyper::header::LOCATION, place.parse().unwrap());
+            }
             response
         }
         NamedBy::Body => http::status(400, xml("AuthorizationHeaderMalformed", &format!("<Region>{region}</Region>"))),
