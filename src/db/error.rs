@@ -477,7 +477,7 @@ mod tests {
     struct Told;
 
     impl DatabaseErrorInformation for Told {
-        fn message(&self) -> &str {
+        fn message(&self) -> &'static str {
             "SQLSTATE P0001: no"
         }
 
