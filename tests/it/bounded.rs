@@ -58,7 +58,7 @@ fn days_with_a_header_of_a_megabyte_take_no_more_than_others_do(database: &dyn D
     let doubled = project(database, "doubled", &format!("id,amount,note{names}\na,1,x{}\n", ",".repeat(16_000)));
     let (peak, log) = daemon(&doubled, ": refused: ");
     assert!(peak <= usual + 20 * MIB, "{peak} and {usual}");
-    assert!(log.contains("and 7,990 more"), "{:.2000}", log);
+    assert!(log.contains("and 7,990 more"), "{log:.2000}");
     assert!(log.len() <= DAYS * EACH, "{}", log.len());
 
     // Names that are only not used are told of as briefly.

@@ -388,7 +388,7 @@ fn a_source_that_answers_ends_the_pause_of_all_lanes() {
 #[test]
 fn a_person_has_a_source_asked_that_is_away() {
     for asks in [(|agenda: &mut Agenda| agenda.look(&orders(), Some(Trigger::Page))) as fn(&mut Agenda), |agenda| {
-        agenda.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Named)
+        agenda.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Named);
     }] {
         let mut agenda = agenda(HOURLY, "", "12:30:00");
         assert_eq!(begun(&mut agenda, "13:00:00").len(), 1);
