@@ -17,6 +17,25 @@ use crate::dataset::Limits;
 /// Up to so much text nothing is made of how far a file was compressed: small files of equal rows shrink to nearly nothing.
 const RATIO_COUNTS_FROM: u64 = 64 << 20;
 
+/// Which limit is exceeded.
+#[derive(Debug, PartialEq, Eq)]
+enum Exceeds {
+    Bytes(u64),
+    Ratio(u64),
+}
+
+/// Holds so many bytes of text, out of so many stored ones, against the limits.
+fn exceeds(limits: Limits, stored: u64, text: u64) -> Option<Exceeds> {
+    let Limits { max_bytes, max_ratio, .. } = limits;
+    if text > max_bytes {
+        Some(Exceeds::Bytes(max_bytes))
+    } else if text > RATIO_COUNTS_FROM && text / stored.max(1) > max_ratio {
+        Some(Exceeds::Ratio(max_ratio))
+    } else {
+        None
+    }
+}
+
 /// Stored bytes are taken in pieces of this size.
 const PIECE: usize = 128 * 1024;
 
@@ -93,16 +112,13 @@ impl SourceFile {
     /// Counts text that was read, and holds it against the limits.
     fn count(&mut self, read: usize) -> Result<(), SourceError> {
         self.text_bytes += read as u64;
-        let Limits { max_bytes, max_ratio, .. } = self.limits;
+        let stored = self.stored_bytes.load(Ordering::Relaxed);
         let url = || self.info.url.clone();
-        if self.text_bytes > max_bytes {
-            return Err(SourceError::TooLarge { url: url(), max_bytes });
+        match exceeds(self.limits, stored, self.text_bytes) {
+            None => Ok(()),
+            Some(Exceeds::Bytes(max_bytes)) => Err(SourceError::TooLarge { url: url(), max_bytes }),
+            Some(Exceeds::Ratio(max_ratio)) => Err(SourceError::Inflated { url: url(), max_ratio }),
         }
-        let stored = self.stored_bytes.load(Ordering::Relaxed).max(1);
-        if self.text_bytes > RATIO_COUNTS_FROM && self.text_bytes / stored > max_ratio {
-            return Err(SourceError::Inflated { url: url(), max_ratio });
-        }
-        Ok(())
     }
 
     /// What is known of the file.
@@ -209,5 +225,33 @@ impl Read for Hashing {
             return Err(SourceError::WrongSize { url, got: self.bytes, announced }.into_io());
         }
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_held_against_its_own_size_and_the_stored_one() {
+        let (small, gib) = (RATIO_COUNTS_FROM, 1_u64 << 30);
+        let (default, raised) = (Limits::default(), Limits { max_ratio: 100_000, ..Limits::default() });
+        let Limits { max_bytes, max_ratio, .. } = default;
+        let unbounded = Limits { max_bytes: u64::MAX, ..default };
+        for (limits, stored, text, expected) in [
+            // Small files of equal rows shrink as far and are in order.
+            (default, 5_000, small, None),
+            (default, 5_000, small + 1, Some(Exceeds::Ratio(max_ratio))),
+            (default, 0, small + 1, Some(Exceeds::Ratio(max_ratio))),
+            // What the error advises is enough.
+            (raised, 5_000, small + 1, None),
+            (unbounded, gib, gib * 500, None),
+            (unbounded, gib, gib * 501, Some(Exceeds::Ratio(max_ratio))),
+            (Limits { max_bytes: gib, ..default }, gib, gib, None),
+            (Limits { max_bytes: gib, ..default }, gib, gib + 1, Some(Exceeds::Bytes(gib))),
+            (raised, gib, max_bytes + 1, Some(Exceeds::Bytes(max_bytes))),
+        ] {
+            assert_eq!(exceeds(limits, stored, text), expected, "{limits:?} {stored} {text}");
+        }
     }
 }
