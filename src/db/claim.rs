@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -330,7 +330,7 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
             let waited = claim.prior.as_ref().filter(|prior| prior.state.0 == State::Waiting);
             ProcessedDay {
                 attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
-                next_attempt_at: Some(now + *look_again),
+                next_attempt_at: Some(next_look(now, *look_again)),
                 source_url: Some(url.clone()),
                 error: Some(why.clone()),
                 waiting_since: waited.and_then(|prior| prior.waiting_since).or(Some(now)),
@@ -371,6 +371,14 @@ pub struct FoundNone<'a> {
     pub give_up_after: Duration,
 }
 
+/// When a day without a file is looked for again: after the pause, or up to a tenth of it sooner. Years of such days are
+/// looked at one after the other, and come due together all the same, as one task with a line per run of days.
+fn next_look(now: NaiveDateTime, pause: Duration) -> NaiveDateTime {
+    let step = i64::try_from(pause.as_micros() / 10).unwrap_or(i64::MAX).max(1);
+    let next = now + pause;
+    next - TimeDelta::microseconds(next.and_utc().timestamp_micros().rem_euclid(step))
+}
+
 /// Notes that the file of a waiting or absent day is still not there; the states it was in before and is in then: a day
 /// that waited too long is absent. `None` when it neither waits nor is absent any more: another process was faster.
 ///
@@ -400,7 +408,7 @@ pub fn note_none(
         let waits = state == State::Waiting;
         let row = ProcessedDay {
             state: Stored(state),
-            next_attempt_at: waits.then(|| now + found.look_again),
+            next_attempt_at: waits.then(|| next_look(now, found.look_again)),
             waiting_since: waits.then_some(since),
             source_url: Some(found.url.to_owned()),
             error: Some(found.why.to_owned()),

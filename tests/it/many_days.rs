@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
+use rustix::process::Signal;
+
+use crate::support::daemon;
 use crate::support::project::{Orders, Project, nightly, states};
-use crate::support::{Database, on_both};
+use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, on_both, wait_until};
 
 on_both! {
     loaded_days_with_rejected_rows_are_told_of
@@ -206,4 +210,25 @@ fn what_is_done_by_commands_is_in_the_audit_log(database: &dyn Database) {
     let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
     let who = database.lines("select distinct who from audit_log");
     assert!(who.len() == 1 && who[0].starts_with(&format!("{}@", user.trim())), "{who:?}");
+}
+
+#[test]
+fn years_without_files_take_a_line_per_run_of_days_in_the_daemons_log_too() {
+    let database = SqliteDatabase::new();
+    // The days are looked at one after the other: by when each was looked at, each would come due alone.
+    let sections = "[waiting]\npoll = \"5s\"\ngive_up_after = \"4s\"\nabsent_days = 0\n";
+    let orders = |first| Orders { schedule: nightly(first, "2024-03-01"), sections, ..Orders::default() };
+    let project = daemon::project(&database, &daemon::Settings::default(), &orders("2024-03-01"));
+    project.day("2024-03-01", "a,1,x\n");
+    let mut daemon = daemon::run(&project);
+    daemon.wait_for("orders 2024-03-01: loaded 1 row");
+    project.orders(&orders("2023-08-01"));
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("orders: 213 days waiting: no such file (2023-08-01..2024-02-29)");
+    let absent = "select count(*) from processed_days where state = 'absent'";
+    wait_until("they are absent", || database.line(absent) == "213");
+    daemon.signal(Signal::TERM);
+    let log = daemon.end().stderr;
+    let lines = log.lines().filter(|line| line.contains("no such file")).count();
+    assert!(lines < 60, "{lines} lines\n{log}");
 }
