@@ -15,7 +15,7 @@ pub enum DbError {
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A statement failed.
-    #[error("{doing}: {}{}", without_values(doing, source), which_room(doing, source))]
+    #[error("{doing}: {}{}{}", without_values(doing, source), which_room(doing, source), who_ended(source))]
     Statement {
         /// What the statement was for.
         doing: &'static str,
@@ -73,7 +73,7 @@ pub enum DbError {
         seconds: u64,
     },
     /// Rows could not be handed to a COPY under way.
-    #[error("copying rows to the stage: {0}")]
+    #[error("copying rows to the stage: {0}{ended}", ended = ended_by(None, &.0.to_string()))]
     Copy(std::io::Error),
     /// The database is not as dayfill needs it, which only a person can change; each line says what and how.
     #[error("{0}")]
@@ -294,7 +294,8 @@ impl DbError {
     pub fn in_full(&self) -> String {
         match self {
             Self::Statement { doing, source } | Self::Unreadable { doing, source } => {
-                format!("{doing}: {}", printable(&words(source), MAX_WORDS))
+                let (room, ended) = (which_room(doing, source), who_ended(source));
+                format!("{doing}: {}{room}{ended}", printable(&words(source), MAX_WORDS))
             }
             other => other.to_string(),
         }
@@ -400,6 +401,32 @@ fn which_room(doing: &str, source: &Diesel) -> &'static str {
     } else if message.contains("temp_file_limit") {
         "; it is a limit of the PostgreSQL server for the role: raise it (alter role ... set temp_file_limit), or raise \
          work_mem"
+    } else {
+        ""
+    }
+}
+
+/// Who ended the statement or its session, where neither its rows nor dayfill did.
+fn who_ended(source: &Diesel) -> &'static str {
+    let Diesel::DatabaseError(_, information) = source else { return "" };
+    let (code, message) = parts(information.message());
+    ended_by(code, message)
+}
+
+/// The same, by the words of PostgreSQL's postgres.c, or by the code where they are of another language. What dayfill
+/// cancels itself is never told as an error.
+fn ended_by(code: Option<&str>, message: &str) -> &'static str {
+    let says = |words: &str| message.contains(words);
+    if says("canceling statement due to statement timeout") {
+        "; dayfill sets no statement_timeout: a pooler, a function or a trigger of the target does"
+    } else if says("canceling statement due to user request") {
+        "; somebody cancelled dayfill's statement (pg_cancel_backend)"
+    } else if says("terminating connection due to idle-in-transaction timeout") {
+        "; dayfill sent nothing for claim.lease, as when its process stands still"
+    } else if says("terminating connection due to administrator command") || code == Some("57P01") {
+        "; somebody ended dayfill's session (pg_terminate_backend), or the server was stopped"
+    } else if code == Some("57014") {
+        "; dayfill's statement was cancelled (SQLSTATE 57014)"
     } else {
         ""
     }
@@ -515,6 +542,24 @@ mod tests {
         let logged = error.to_string();
         assert!(logged.contains("refused the rows, constraint rule_7, column note (SQLSTATE P0001)"), "{logged}");
         assert!(!logged.contains("Ann") && !logged.contains("ops"), "{logged}");
+    }
+
+    #[test]
+    fn a_statement_that_others_ended_says_who() {
+        for (message, words) in [
+            ("canceling statement due to user request", "somebody cancelled dayfill's statement (pg_cancel_backend)"),
+            ("canceling statement due to statement timeout", "dayfill sets no statement_timeout"),
+            ("FATAL:  terminating connection due to administrator command", "somebody ended dayfill's session"),
+            ("SQLSTATE 57P01: beende Verbindung aufgrund von Anweisung des Administrators", "(pg_terminate_backend)"),
+            ("SQLSTATE 57014: storniere Anfrage wegen Benutzeraufforderung", "was cancelled (SQLSTATE 57014)"),
+            ("terminating connection due to idle-in-transaction timeout", "sent nothing for claim.lease"),
+        ] {
+            let error = error(WRITING, DatabaseErrorKind::Unknown, message);
+            assert!(error.to_string().contains(words) && error.in_full().contains(words), "{error}");
+            assert!(!error.costs_an_attempt(), "{error}");
+        }
+        let copy = DbError::Copy(std::io::Error::other("canceling statement due to user request"));
+        assert!(copy.to_string().ends_with("(pg_cancel_backend)"), "{copy}");
     }
 
     #[test]
