@@ -13,6 +13,7 @@ use crate::column::TableName;
 use crate::config::{self, Config, Environment};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
+use crate::db::login::ReadUrl;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
 use crate::db::url::DatabaseUrl;
@@ -142,7 +143,8 @@ impl App {
     /// The database behind a pool of that many connections.
     pub(super) fn database(&self, connections: u32) -> Arc<Database> {
         let settings = &self.config.settings;
-        Arc::new(Database::new(settings.database.url.clone(), settings.claim.lease, connections))
+        let database = Database::new(settings.database.url.clone(), settings.claim.lease, connections);
+        Arc::new(database.reading_url(read_url(&self.config, &self.environment)))
     }
 
     /// A connection for looking only; `None` when there is nothing to look at yet: no SQLite file, no state tables.
@@ -163,6 +165,12 @@ impl App {
         }
         Ok(Some(conn))
     }
+}
+
+/// What reads the database's URL anew, for when a login fails.
+pub(super) fn read_url(config: &Config, environment: &Environment) -> ReadUrl {
+    let (file, environment) = (config.file.clone(), environment.clone());
+    Arc::new(move || config::database_url(&file, &environment))
 }
 
 /// The wanted days of a dataset as of now, within bounds.

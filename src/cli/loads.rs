@@ -115,6 +115,7 @@ pub(super) fn run(
     let runtime = Runtime::new()?;
     let stop = Stop::default();
     shutdown::on_signal(runtime.handle(), stop.clone())?;
+    stop.cancels(database.waits());
     let worker = Worker::start(&database, conn)?;
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::app::{App, level};
+use crate::cli::app::{App, level, read_url};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
@@ -117,8 +117,9 @@ impl Files {
                 max_parallel_loads: settings.max_parallel_loads,
             },
             keep_attempts: settings.retention.attempts,
+            read_url: read_url(config, &self.environment),
             grace: settings.shutdown.grace,
-            watched: if settings.reload.watch { config.folders() } else { Vec::new() },
+            watched: if settings.reload.watch { config.read_from() } else { Vec::new() },
             keys: Arc::new(config.keys.clone()),
             in_force: Box::new(move || {
                 logging::set(level, format);

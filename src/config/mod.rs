@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use crate::daemon::BrokenDataset;
 use crate::dataset::Dataset;
+use crate::db::url::DatabaseUrl;
 use crate::logging::LogFormat;
 
 mod checks;
@@ -65,11 +66,11 @@ pub struct BrokenDatasetFile {
 }
 
 impl Config {
-    /// The folders whose files it was read from.
+    /// What it was read from: the main file and its folder, and that of the dataset files.
     #[must_use]
-    pub fn folders(&self) -> Vec<PathBuf> {
+    pub fn read_from(&self) -> Vec<PathBuf> {
         let folder = locate::folder_of(&self.file);
-        vec![folder.to_owned(), folder.join(&self.settings.datasets)]
+        vec![self.file.clone(), folder.to_owned(), folder.join(&self.settings.datasets)]
     }
 }
 
@@ -137,6 +138,17 @@ pub fn log_format(flag: Option<&Path>, environment: &Environment) -> LogFormat {
     let settings = settings.or_else(|| toml::of_environment(environment).ok());
     let given = settings.and_then(|keys| keys.get("log")?.clone().into_table().ok()?.get("format").cloned());
     given.and_then(|format| settings::log_format(&format).ok()).unwrap_or_default()
+}
+
+/// Reads the database's URL anew from wherever the main file and the environment have it, whatever else is wrong there;
+/// `None` where it cannot be read.
+#[must_use]
+pub fn database_url(main_file: &Path, environment: &Environment) -> Option<DatabaseUrl> {
+    let report = Report::new(main_file, environment);
+    let table = toml::main_file(main_file, environment).ok()?;
+    let section = Section::root(&report, table).section("database");
+    let found = database::read(section, &report, environment, locate::folder_of(main_file));
+    report.into_problems().is_empty().then_some(found.url)
 }
 
 /// A dataset file that was read, with what it says as far as it can be told.

@@ -56,7 +56,7 @@ pub struct Claim {
 /// How the daemon stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
-    /// How long loads in flight may go on before they are abandoned.
+    /// How long running loads have to finish before they are cancelled.
     pub grace: Duration,
 }
 

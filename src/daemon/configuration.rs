@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::dataset::{DatasetName, Target};
+use crate::db::login::ReadUrl;
 use crate::db::url::DatabaseUrl;
 use crate::load_day::Job;
 
@@ -23,9 +24,11 @@ pub struct Configuration {
     pub connection: Connection,
     /// How long attempts are kept.
     pub keep_attempts: TimeDelta,
+    /// What reads the database's URL anew, for when a login fails.
+    pub read_url: ReadUrl,
     /// How long loads in flight may go on after the stop.
     pub grace: Duration,
-    /// The folders whose files are watched; none when they are not to be.
+    /// The files that are watched, and the folders with all dataset files in them; none when they are not to be.
     pub watched: Vec<PathBuf>,
     /// Every key that was given, and the main file's others with their defaults, by the place each stands in: what is
     /// shown, and what a reload says of its changes.

@@ -269,5 +269,9 @@ impl Daemon {
             self.manager.status(&self.status_text());
             self.pulse.soon(now);
         }
+        // What the page shows of the configuration, and what a reload compares with, follow.
+        if self.link.renewed_credentials() {
+            self.reload.soon();
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
-use super::configuration::Connection;
+use super::configuration::{Configuration, Connection};
 use super::trouble::{PAUSES, Trouble};
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
@@ -36,6 +36,8 @@ pub(super) struct Link {
     unreachable: Option<Trouble>,
     /// When it was last reached again.
     back_at: Option<Instant>,
+    /// In which generation other credentials were told of.
+    renewed_in: Option<u32>,
 }
 
 impl Link {
@@ -110,6 +112,13 @@ impl Link {
         self.unreachable.iter_mut().for_each(|trouble| trouble.try_now(now));
     }
 
+    /// True, once for each database, where connections to it are made with other credentials than the configuration in
+    /// force has.
+    pub(super) fn renewed_credentials(&mut self) -> bool {
+        let other = self.context.as_ref().is_some_and(|context| context.database.has_other_credentials());
+        other && self.renewed_in.replace(self.generation) != Some(self.generation)
+    }
+
     /// The loads in flight.
     pub(super) fn flights(&self) -> &Arc<Flights> {
         &self.flights
@@ -144,9 +153,11 @@ pub(super) struct Connect {
 
 impl Connect {
     /// To the database that is told. Must be called inside the runtime.
-    pub(super) fn new(connection: &Connection, stop: &Stop, flights: &Arc<Flights>) -> Self {
-        let Connection { database, lease, max_parallel_loads: loads } = connection.clone();
+    pub(super) fn new(configuration: &Configuration, stop: &Stop, flights: &Arc<Flights>) -> Self {
+        let Connection { database, lease, max_parallel_loads: loads } = configuration.connection.clone();
         let database = Database::new(database, lease, loads + LOOKING);
+        let database = database.reading_url(Arc::clone(&configuration.read_url));
+        stop.cancels(database.waits());
         let (stop, flights) = (stop.clone(), Arc::clone(flights));
         Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, loads }
     }

@@ -338,7 +338,7 @@ impl Daemon {
         if !self.link.begin_connecting() {
             return;
         }
-        let connect = Connect::new(&self.configuration.connection, &self.stop, self.link.flights());
+        let connect = Connect::new(&self.configuration, &self.stop, self.link.flights());
         let generation = self.link.generation();
         self.thread("connect", move || Event::Connected { generation, connected: connect.connect() });
     }

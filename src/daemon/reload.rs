@@ -175,7 +175,7 @@ impl Daemon {
             log::log!(level, "the configuration was read again: nothing changed");
             return;
         }
-        let moved = configuration.connection.database != self.configuration.connection.database;
+        let moved = !configuration.connection.database.same_place(&self.configuration.connection.database);
         // A tick that comes just now is still a tick of the old schedule.
         self.agenda.pass(Utc::now());
         self.take_datasets(&configuration, moved);
@@ -262,7 +262,7 @@ impl Reading {
         let connected = if configuration.connection == self.connection || self.context.is_none() {
             None
         } else {
-            let connect = Connect::new(&configuration.connection, &self.stop, &self.flights);
+            let connect = Connect::new(&configuration, &self.stop, &self.flights);
             Some(connect.connect().map_err(|error| vec![error])?)
         };
         let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
@@ -280,7 +280,7 @@ impl Reading {
             let same =
                 |old: &Arc<Job>| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash;
             // Another database may have other tables of the same names.
-            self.connection.database == configuration.connection.database && self.old.iter().any(same)
+            self.connection.database.same_place(&configuration.connection.database) && self.old.iter().any(same)
         };
         let new: Vec<Arc<Job>> = configuration.jobs.iter().filter(|job| !known(job)).cloned().collect();
         for job in new {

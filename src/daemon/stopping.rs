@@ -1,4 +1,4 @@
-//! How the daemon ends: loads in flight get their time, and are then abandoned before they commit, whatever they wait
+//! How the daemon ends: loads in flight get their time, and are then cancelled before they commit, whatever they wait
 //! for. Nothing else is waited for: what only looks, connects or reads has nothing to lose.
 
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ impl Daemon {
         // What has only its last line left to say ends before anybody could read this.
         if !self.link.flights().now().is_empty() {
             log::info!(
-                "stopping: no further day begins; loads in flight have {} s, once more abandons them",
+                "shutting down: running loads have {} s to finish; signal again to cancel them",
                 grace.as_secs()
             );
         }

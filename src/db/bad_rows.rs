@@ -14,6 +14,7 @@ use crate::db::pool::{Conn, on};
 use crate::db::publish::{PublishError, delete_day, reject_doubles};
 use crate::db::refusal;
 use crate::db::stage::StagedDay;
+use crate::db::watch::Watched;
 use crate::validate::Reject;
 
 /// How many rows wait at most for rows that they refer to.
@@ -31,14 +32,20 @@ pub(super) enum Step {
 /// Writes all rows but those that the database does not take; how many were written.
 ///
 /// # Errors
-/// [`PublishError::Refused`] as soon as too many are rejected; an error that is no row's fault as it is.
-pub(super) fn write_others(conn: &mut Conn, day: Day, staged: &mut StagedDay<'_>) -> Result<i64, PublishError> {
+/// [`PublishError::Refused`] as soon as too many are rejected, [`PublishError::Stopped`] as soon as the load is to stop; an
+/// error that is no row's fault as it is.
+pub(super) fn write_others(
+    conn: &mut Conn,
+    day: Day,
+    staged: &mut StagedDay<'_>,
+    watched: &Watched,
+) -> Result<i64, PublishError> {
     let statements = conn.statements(staged.dataset);
     conn.batch(&statements.index_stage(), "indexing the stage")?;
     let all = staged_lines(conn, &statements.staged_lines())?;
     let rows = &staged.dataset.rows;
     let computes = rows.filter.is_some() || !rows.derive.is_empty();
-    let mut search = Search::new(conn, day, staged)?;
+    let mut search = Search::new(conn, day, staged, watched)?;
     if computes {
         take_or_reject(&mut search, all)?;
     }
@@ -82,6 +89,8 @@ fn staged_lines(conn: &mut Conn, sql: &str) -> Result<Lines, DbError> {
 struct Search<'s, 'd> {
     conn: &'s mut Conn,
     staged: &'s mut StagedDay<'d>,
+    /// Tells when the load is to stop: a search may take far longer than a statement.
+    watched: &'s Watched,
     day: Day,
     step: Step,
     written: i64,
@@ -96,7 +105,7 @@ struct Search<'s, 'd> {
 }
 
 impl<'s, 'd> Search<'s, 'd> {
-    fn new(conn: &'s mut Conn, day: Day, staged: &'s mut StagedDay<'d>) -> Result<Self, DbError> {
+    fn new(conn: &'s mut Conn, day: Day, staged: &'s mut StagedDay<'d>, watched: &'s Watched) -> Result<Self, DbError> {
         let table = &staged.dataset.target.table;
         let doing = "reading the target's constraints";
         let (coded, check_deferred, refers_to_itself) = match conn {
@@ -108,7 +117,7 @@ impl<'s, 'd> Search<'s, 'd> {
             Conn::Sqlite(link) => (false, None, super::sqlite::refers_to_itself(link.get(), table).doing(doing)?),
         };
         let (step, waiting) = (Step::Compute, Vec::new());
-        Ok(Self { conn, staged, day, step, written: 0, coded, check_deferred, refers_to_itself, waiting })
+        Ok(Self { conn, staged, watched, day, step, written: 0, coded, check_deferred, refers_to_itself, waiting })
     }
 
     fn statement(&self, lines: Lines) -> String {
@@ -182,6 +191,9 @@ impl Trial for Search<'_, '_> {
     type Error = PublishError;
 
     fn take(&mut self, lines: Lines) -> Result<Option<DbError>, PublishError> {
+        if self.watched.is_cancelled() {
+            return Err(PublishError::Stopped);
+        }
         let doing = if self.step == Step::Compute { COMPUTING } else { WRITING };
         let statement = self.statement(lines);
         match self.run(&statement, doing) {
@@ -210,5 +222,58 @@ impl Trial for Search<'_, '_> {
         self.waiting.push((line, reject));
         // They count against the limit when nothing has come that they refer to: many may wait for one.
         if self.waiting.len() < MOST_WAITING { Ok(()) } else { self.settle() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{self, Environment};
+    use crate::db::pool::Database;
+    use crate::db::stage;
+
+    const ORDERS: &str = r#"
+[source]
+url = "days/{day}.csv"
+[schedule]
+cron = "0 2 * * *"
+start = 2024-03-01
+[target]
+table = "orders"
+key = ["id"]
+[rows]
+columns = [{ name = "id", type = "text" }]
+[limits]
+max_rejected = "100%"
+"#;
+
+    #[test]
+    fn a_search_ends_as_soon_as_the_load_is_to_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("datasets")).unwrap();
+        write("dayfill.toml", "[database]\nurl = \"sqlite:days.db\"\n");
+        write("datasets/orders.toml", ORDERS);
+        let config = config::load(Some(&folder.path().join("dayfill.toml")), &Environment::default());
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let database = Arc::new(Database::new(config.settings.database.url, config.settings.claim.lease, 2));
+        let mut conn = database.connect().unwrap();
+        let table = "create table orders (id text check (id <> 'b'), file_date text)";
+        conn.batch(table, "creating the target").unwrap();
+        let mut search = |cancelled: bool| {
+            let mut staged = StagedDay::new(&config.datasets[0]);
+            stage::create(&mut conn, staged.dataset).unwrap();
+            conn.batch("insert into temp.dayfill_stage values ('a', 2), ('b', 3)", "staging").unwrap();
+            staged.counts.read = 2;
+            let watched = database.watch(&mut conn, Arc::new(|_| {})).unwrap();
+            if cancelled {
+                watched.canceller().cancel();
+            }
+            conn.transaction(|conn| write_others(conn, "2024-03-01".parse().unwrap(), &mut staged, &watched))
+        };
+        assert_eq!(search(false).unwrap(), 1);
+        assert!(matches!(search(true), Err(PublishError::Stopped)));
     }
 }

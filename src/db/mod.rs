@@ -18,6 +18,7 @@ pub mod future;
 mod halving;
 pub mod loaded_files;
 mod locks;
+pub mod login;
 pub mod migrate;
 pub mod old_attempts;
 pub mod paused;

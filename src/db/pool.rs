@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{CustomizeConnection, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::column::Identifier;
 use crate::db::error::{DbError, Doing, one_line};
+use crate::db::login::{Login, ReadUrl, Sessions};
 use crate::db::url::DatabaseUrl;
-use crate::db::watch::Watch;
+use crate::db::watch::{Waiter, Watch};
 
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,13 +29,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// inserting a million rows took 8 to 15% longer (docs/benchmarks.md). Only a session that stages takes it.
 const STAGE_BUFFERS: &str = "64MB";
 
-/// How long SQLite waits for another process that holds the write lock, milliseconds. Publishing a day holds it for
-/// seconds per million rows, and a lock that never comes free belongs to a process that somebody stopped.
-const SQLITE_BUSY_TIMEOUT_MS: u32 = 600_000;
-
 /// A database and the connections to it.
 pub struct Database {
     url: DatabaseUrl,
+    login: Arc<Login>,
     /// Names, for as long as this lives, whoever works through these connections.
     worker: String,
     lease: Duration,
@@ -45,8 +43,8 @@ pub struct Database {
 }
 
 enum Connections {
-    Postgres(Pool<ConnectionManager<PgConnection>>),
-    Sqlite(Pool<ConnectionManager<SqliteConnection>>),
+    Postgres(Pool<Sessions<PgConnection>>),
+    Sqlite(Pool<Sessions<SqliteConnection>>),
 }
 
 /// A connection to either database.
@@ -57,21 +55,49 @@ pub enum Conn {
     Sqlite(Handle<SqliteConnection>),
 }
 
+/// A connection in somebody's hands.
+pub struct Handle<C: diesel::r2d2::R2D2Connection + 'static> {
+    link: Link<C>,
+    /// What it knows while it waits for the lock of a SQLite file.
+    waiter: Waiter,
+}
+
 /// A connection of its own, or one on loan from the pool.
-pub enum Handle<C: diesel::r2d2::R2D2Connection + 'static> {
-    /// Of its own.
+enum Link<C: diesel::r2d2::R2D2Connection + 'static> {
     Own(Box<C>),
-    /// On loan.
-    Pooled(Box<PooledConnection<ConnectionManager<C>>>),
+    Pooled(Box<PooledConnection<Sessions<C>>>),
 }
 
 impl<C: diesel::r2d2::R2D2Connection + 'static> Handle<C> {
+    fn own(database: &Database, conn: C) -> Self {
+        Self { link: Link::Own(Box::new(conn)), waiter: database.waiter() }
+    }
+
+    fn pooled(database: &Database, conn: PooledConnection<Sessions<C>>) -> Self {
+        Self { link: Link::Pooled(Box::new(conn)), waiter: database.waiter() }
+    }
+
     /// The connection itself.
     pub(super) fn get(&mut self) -> &mut C {
-        match self {
-            Self::Own(conn) => conn,
-            Self::Pooled(conn) => conn,
+        match &mut self.link {
+            Link::Own(conn) => conn,
+            Link::Pooled(conn) => conn,
         }
+    }
+
+    /// It is watched.
+    pub(super) fn watched_as(&mut self, waiter: Waiter) {
+        self.waiter = waiter;
+    }
+}
+
+impl Handle<SqliteConnection> {
+    /// Begins a transaction that holds the lock of all writers.
+    fn begin_writing(&mut self) -> diesel::QueryResult<()> {
+        let waiter = self.waiter.clone();
+        super::sqlite::while_locked(self.get(), &waiter, |conn| {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+        })
     }
 }
 
@@ -99,7 +125,22 @@ impl Database {
     #[must_use]
     pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
         let worker = uuid::Uuid::new_v4().to_string();
-        Self { url, worker, lease, connections, pool: OnceLock::new(), watched: Arc::default() }
+        let login = Arc::new(Login::new(url.clone()));
+        Self { url, login, worker, lease, connections, pool: OnceLock::new(), watched: Arc::default() }
+    }
+
+    /// The same, which reads its URL anew where a connection cannot be made. Other credentials for the same database are
+    /// taken from there; another database is not.
+    #[must_use]
+    pub fn reading_url(self, read: ReadUrl) -> Self {
+        let login = Arc::new(Login::new(self.url.clone()).reading(read));
+        Self { login, ..self }
+    }
+
+    /// True where connections are made with other credentials than those it was told.
+    #[must_use]
+    pub fn has_other_credentials(&self) -> bool {
+        self.login.url() != self.url
     }
 
     /// The id of the worker that these connections belong to. On PostgreSQL each of them holds its lock.
@@ -127,12 +168,12 @@ impl Database {
 
     fn pool(&self) -> &Connections {
         self.pool.get_or_init(|| match &self.url {
-            DatabaseUrl::Postgres(postgres) => {
-                Connections::Postgres(pool(&postgres.conninfo(), self.connections, self.postgres_session()))
+            DatabaseUrl::Postgres(_) => {
+                Connections::Postgres(pool(&self.login, self.connections, self.postgres_session()))
             }
             DatabaseUrl::Sqlite(path) => {
                 create_private(path);
-                Connections::Sqlite(pool(&path.to_string_lossy(), self.connections, SqliteSession))
+                Connections::Sqlite(pool(&self.login, self.connections, SqliteSession))
             }
         })
     }
@@ -159,8 +200,8 @@ impl Database {
         let named = |error: String| DbError::Unreachable(format!("{}: {}", path.display(), one_line(&error)));
         let mut conn =
             SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
-        wait_for_locks(&mut conn).map_err(|error| named(error.to_string()))?;
-        Ok(Conn::Sqlite(Handle::Own(Box::new(conn))))
+        super::sqlite::wait_inside(&mut conn).map_err(|error| named(error.to_string()))?;
+        Ok(Conn::Sqlite(Handle::own(self, conn)))
     }
 
     /// A new connection outside the pool. Its errors come at once and say what is wrong; the pool's come after
@@ -169,13 +210,12 @@ impl Database {
     /// # Errors
     /// [`DbError::Unreachable`].
     pub fn connect(&self) -> Result<Conn, DbError> {
-        let masked = |message: String| DbError::Unreachable(self.url.mask(&one_line(&message)));
+        let masked = |message: String| DbError::Unreachable(self.login.url().mask(&one_line(&message)));
         match &self.url {
-            DatabaseUrl::Postgres(postgres) => {
-                let mut conn =
-                    PgConnection::establish(&postgres.conninfo()).map_err(|error| masked(error.to_string()))?;
+            DatabaseUrl::Postgres(_) => {
+                let mut conn: PgConnection = self.login.establish().map_err(|error| masked(error.to_string()))?;
                 self.postgres_session().on_acquire(&mut conn).map_err(|error| masked(error.to_string()))?;
-                Ok(Conn::Postgres(Handle::Own(Box::new(conn))))
+                Ok(Conn::Postgres(Handle::own(self, conn)))
             }
             DatabaseUrl::Sqlite(path) => {
                 let named = |error: String| masked(format!("{}: {error}", path.display()));
@@ -183,7 +223,7 @@ impl Database {
                 let mut conn =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
                 SqliteSession.on_acquire(&mut conn).map_err(|error| named(error.to_string()))?;
-                Ok(Conn::Sqlite(Handle::Own(Box::new(conn))))
+                Ok(Conn::Sqlite(Handle::own(self, conn)))
             }
         }
     }
@@ -195,8 +235,8 @@ impl Database {
     /// [`DbError::Unreachable`].
     pub fn conn_at_once(&self) -> Result<Conn, DbError> {
         let free = match self.pool() {
-            Connections::Postgres(pool) => pool.try_get().map(|conn| Conn::Postgres(Handle::Pooled(Box::new(conn)))),
-            Connections::Sqlite(pool) => pool.try_get().map(|conn| Conn::Sqlite(Handle::Pooled(Box::new(conn)))),
+            Connections::Postgres(pool) => pool.try_get().map(|conn| Conn::Postgres(Handle::pooled(self, conn))),
+            Connections::Sqlite(pool) => pool.try_get().map(|conn| Conn::Sqlite(Handle::pooled(self, conn))),
         };
         free.map_or_else(|| self.connect(), Ok)
     }
@@ -219,10 +259,10 @@ impl Database {
     /// [`DbError::Unreachable`] when none came free or could be made in time.
     pub fn conn(&self) -> Result<Conn, DbError> {
         let masked =
-            |error: diesel::r2d2::PoolError| DbError::Unreachable(self.url.mask(&one_line(&error.to_string())));
+            |error: diesel::r2d2::PoolError| DbError::Unreachable(self.login.url().mask(&one_line(&error.to_string())));
         Ok(match self.pool() {
-            Connections::Postgres(pool) => Conn::Postgres(Handle::Pooled(Box::new(pool.get().map_err(masked)?))),
-            Connections::Sqlite(pool) => Conn::Sqlite(Handle::Pooled(Box::new(pool.get().map_err(masked)?))),
+            Connections::Postgres(pool) => Conn::Postgres(Handle::pooled(self, pool.get().map_err(masked)?)),
+            Connections::Sqlite(pool) => Conn::Sqlite(Handle::pooled(self, pool.get().map_err(masked)?)),
         })
     }
 }
@@ -234,7 +274,7 @@ fn create_private(path: &Path) {
     drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
-fn pool<C, S>(url: &str, connections: u32, session: S) -> Pool<ConnectionManager<C>>
+fn pool<C, S>(login: &Arc<Login>, connections: u32, session: S) -> Pool<Sessions<C>>
 where
     C: diesel::r2d2::R2D2Connection + 'static,
     S: CustomizeConnection<C, diesel::r2d2::Error>,
@@ -250,7 +290,7 @@ where
         .connection_customizer(Box::new(session))
         // r2d2 would log each failed try as an error; what the caller gets says the same once.
         .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
-        .build_unchecked(ConnectionManager::new(url))
+        .build_unchecked(Sessions::new(Arc::clone(login)))
 }
 
 /// How often a server that can (PostgreSQL 14, on Linux) looks whether we are still there while it works or waits for a
@@ -309,7 +349,7 @@ struct SqliteSession;
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSession {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        wait_for_locks(conn)
+        super::sqlite::wait_inside(conn)
             .and_then(|()| use_wal(conn))
             .and_then(|()| {
                 conn.batch_execute("pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file")
@@ -318,16 +358,16 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSessio
     }
 }
 
-fn wait_for_locks(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
-    conn.batch_execute(&format!("pragma busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}"))
-}
-
 /// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking
 /// the whole file and letting go of it does.
 fn use_wal(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
     loop {
         match conn.batch_execute("pragma journal_mode = wal") {
-            Err(error) if error.to_string().contains("locked") => conn.batch_execute("begin exclusive; rollback")?,
+            Err(error) if error.to_string().contains("locked") => {
+                super::sqlite::while_locked(conn, &Waiter::default(), |conn| {
+                    conn.batch_execute("begin exclusive; rollback")
+                })?;
+            }
             switched => return switched,
         }
     }
@@ -368,7 +408,7 @@ impl Conn {
     ) -> Result<T, E> {
         match self {
             Self::Postgres(link) => AnsiTransactionManager::begin_transaction(link.get()),
-            Self::Sqlite(link) => AnsiTransactionManager::begin_transaction_sql(link.get(), "BEGIN IMMEDIATE"),
+            Self::Sqlite(link) => link.begin_writing(),
         }
         .doing("beginning a transaction")?;
         self.end(work, "committing")

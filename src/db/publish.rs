@@ -98,7 +98,7 @@ pub fn publish(
             return Err(PublishError::Lost);
         }
         let Written { passed, loaded } =
-            conn.on_targets(|conn| write_target(conn, Day::new(claim.row.day), staged, log))?;
+            conn.on_targets(|conn| write_target(conn, Day::new(claim.row.day), staged, log, watched))?;
         let now = conn.now()?;
         rejects::replace(conn, &claim.row.dataset, claim.row.day, &mut staged.rejects)?;
         measured.rows_read = Some(signed(staged.counts.read));
@@ -170,12 +170,13 @@ fn write_target(
     day: Day,
     staged: &mut StagedDay<'_>,
     log: &AttemptLog,
+    watched: &Watched,
 ) -> Result<Written, PublishError> {
     let written = match write_whole(conn, day, staged) {
         Err(PublishError::Db(error)) if error.may_be_a_rows() => {
             log.line(format_args!("{error}; looking for the rows at fault"));
             let before = staged.counts.rejected;
-            let written = bad_rows::write_others(conn, day, staged)?;
+            let written = bad_rows::write_others(conn, day, staged, watched)?;
             log.line(format_args!(
                 "{} rejected while writing to the target",
                 counted(staged.counts.rejected - before, "row")

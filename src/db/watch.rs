@@ -1,8 +1,8 @@
 //! Watching connections at work: who blocks a statement that waits for long is asked on another connection and told, and
 //! a statement can be cancelled.
 //!
-//! PostgreSQL only: SQLite does not tell who holds its lock, and a statement of it can be stopped by its own process
-//! alone.
+//! In PostgreSQL, that is. A connection to SQLite can be kept from waiting only by the thread that waits: a [`Waiter`] tells
+//! it when to stop, and takes what it tells.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::db::locks::{HOLDER, Holder, named};
 use crate::db::pool::{Conn, Database};
 
 /// How long a statement waits before it is told.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a statement that is to be cancelled is cancelled again: one that had not begun yet was missed.
 const CANCEL_AGAIN: Duration = Duration::from_millis(200);
@@ -25,32 +25,51 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(200);
 /// What a statement waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// What is locked; `None` where the statement is a commit that waits for a standby.
-    lock: Option<String>,
+    wanted: Wanted,
     /// How long it has waited.
     seconds: u64,
-    /// The sessions in the way.
-    holders: Vec<Holder>,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// A lock in PostgreSQL: what is locked, and the sessions in the way.
+    Lock { on: String, holders: Vec<Holder> },
+    /// A standby that confirms the commit.
+    Standby,
+    /// SQLite's write lock: the file, and who holds it, in words.
+    File { path: String, holder: String },
 }
 
 impl Waiting {
+    /// For SQLite's write lock.
+    pub(super) fn for_file(path: String, waited: Duration, holder: String) -> Self {
+        Self { wanted: Wanted::File { path, holder }, seconds: waited.as_secs() }
+    }
+
     /// True when it is the same that is waited for, and the same sessions are in the way.
-    fn is_still(&self, other: &Self) -> bool {
-        let pids = |waiting: &Self| waiting.holders.iter().map(|holder| holder.pid).collect::<Vec<_>>();
-        self.lock == other.lock && pids(self) == pids(other)
+    pub(super) fn is_still(&self, other: &Self) -> bool {
+        let pids = |holders: &[Holder]| holders.iter().map(|holder| holder.pid).collect::<Vec<_>>();
+        match (&self.wanted, &other.wanted) {
+            (Wanted::Lock { on, holders }, Wanted::Lock { on: other, holders: others }) => {
+                on == other && pids(holders) == pids(others)
+            }
+            (one, other) => one == other,
+        }
     }
 }
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lock, seconds, holders } = self;
-        match lock {
-            Some(lock) => write!(f, "waiting for {seconds} s for a lock on {lock}, held by {}", named(holders)),
-            None => write!(
-                f,
-                "waiting for {seconds} s for a synchronous standby to confirm the commit; the rows are on the primary's \
-                 disk, see pg_stat_replication and synchronous_standby_names"
+        let Self { wanted, seconds } = self;
+        write!(f, "waiting for {seconds} s for ")?;
+        match wanted {
+            Wanted::Lock { on, holders } => write!(f, "a lock on {on}, held by {}", named(holders)),
+            Wanted::Standby => f.write_str(
+                "a synchronous standby to confirm the commit; the rows are on the primary's disk, see \
+                 pg_stat_replication and synchronous_standby_names",
             ),
+            Wanted::File { path, holder } => write!(f, "the write lock of the SQLite file {path}, held by {holder}"),
         }
     }
 }
@@ -69,6 +88,10 @@ pub(super) struct Watch {
 struct Entries {
     all: BTreeMap<u64, Entry>,
     last: u64,
+    /// The process ends: nothing is waited for that the next process can do as well.
+    process_ends: bool,
+    /// When it was last told of a wait for the database's file, by whichever connection.
+    told_of_file: Option<Instant>,
     /// The thread that watches is there.
     watching: bool,
 }
@@ -96,11 +119,53 @@ pub struct Watched {
     id: u64,
 }
 
-/// Cancels what a watched connection does.
+/// Cancels what a watched connection does, or has all connections wait no longer than they must.
 #[derive(Clone)]
 pub struct Canceller {
     watch: Weak<Watch>,
-    id: u64,
+    /// The connection; `None` for all.
+    id: Option<u64>,
+}
+
+/// What a connection to SQLite knows while it waits for the file's lock.
+#[derive(Clone, Default)]
+pub struct Waiter {
+    watch: Weak<Watch>,
+    /// Its entry, while it is watched.
+    id: Option<u64>,
+}
+
+/// For how long other connections say nothing of a wait for the file that one has told of.
+const TOLD_FOR: Duration = Duration::from_mins(1);
+
+impl Waiter {
+    /// True when what the connection does is cancelled.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.watch.upgrade().zip(self.id).is_some_and(|(watch, id)| watch.is_cancelled(id))
+    }
+
+    /// True when the process ends.
+    pub(super) fn process_ends(&self) -> bool {
+        self.watch.upgrade().is_some_and(|watch| watch.entries().process_ends)
+    }
+
+    /// Tells what is waited for, and with `None` that the wait is over: as the load has it told, else in the log. There it
+    /// is told once, by whichever connection waits first.
+    pub(super) fn tell(&self, waiting: Option<&Waiting>) {
+        let watch = self.watch.upgrade();
+        let by_load = watch.as_ref().zip(self.id).filter(|(watch, id)| watch.entries().all.contains_key(id));
+        let before = watch.as_ref().and_then(|watch| {
+            let now = waiting.map(|_| Instant::now());
+            std::mem::replace(&mut watch.entries().told_of_file, now)
+        });
+        match (by_load, waiting) {
+            (Some((watch, id)), waiting) => watch.tell(id, None, waiting),
+            (None, Some(waiting)) if before.is_none_or(|before| before.elapsed() >= TOLD_FOR) => {
+                log::info!("{waiting}");
+            }
+            (None, _) => {}
+        }
+    }
 }
 
 impl Watched {
@@ -117,7 +182,13 @@ impl Watched {
     /// What cancels it.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
-        Canceller { watch: Arc::downgrade(&self.watch), id: self.id }
+        Canceller { watch: Arc::downgrade(&self.watch), id: Some(self.id) }
+    }
+
+    /// True when what is under way is to end: it was cancelled, and not sealed before.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.watch.is_cancelled(self.id)
     }
 }
 
@@ -128,10 +199,20 @@ impl Drop for Watched {
 }
 
 impl Canceller {
+    /// True when there is nothing left that it could cancel.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.watch.strong_count() == 0
+    }
+
     /// Cancels the connection's statements from here on, until it is sealed. Waits for nothing.
     pub fn cancel(&self) {
         let Some(watch) = self.watch.upgrade() else { return };
-        if let Some(entry) = watch.entries().all.get_mut(&self.id) {
+        let Some(id) = self.id else {
+            watch.entries().process_ends = true;
+            return;
+        };
+        if let Some(entry) = watch.entries().all.get_mut(&id) {
             entry.cancelled = true;
             entry.next = Instant::now();
         }
@@ -152,6 +233,9 @@ impl Database {
         let id = entries.last;
         let next = Instant::now() + PATIENCE;
         entries.all.insert(id, Entry { pid, tell, told: None, next, cancelled: false, sealed: false });
+        if let Conn::Sqlite(link) = conn {
+            link.watched_as(Waiter { watch: Arc::downgrade(&watch), id: Some(id) });
+        }
         if pid.is_some() && !std::mem::replace(&mut entries.watching, true) {
             let (watch, database) = (Arc::clone(&watch), Arc::downgrade(self));
             let thread = std::thread::Builder::new().name("lock watch".to_owned());
@@ -159,6 +243,17 @@ impl Database {
         }
         drop(entries);
         Ok(Watched { watch, id })
+    }
+
+    /// What has its connections wait no longer for SQLite's file than they must, from when the process is to end.
+    #[must_use]
+    pub fn waits(&self) -> Canceller {
+        Canceller { watch: Arc::downgrade(self.watched()), id: None }
+    }
+
+    /// For a connection that is not watched.
+    pub(super) fn waiter(&self) -> Waiter {
+        Waiter { watch: Arc::downgrade(self.watched()), id: None }
     }
 }
 
@@ -181,6 +276,10 @@ impl Conn {
 impl Watch {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cancelled(&self, id: u64) -> bool {
+        self.entries().all.get(&id).is_some_and(Entry::is_to_be_cancelled)
     }
 
     /// Looks at what is due until nothing is watched any more.
@@ -290,7 +389,7 @@ impl Waits {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds that have passed")]
         let seconds = self.seconds as u64;
         if self.for_standby {
-            return Ok(Waiting { lock: None, seconds, holders: Vec::new() });
+            return Ok(Waiting { wanted: Wanted::Standby, seconds });
         }
         let holders = diesel::sql_query(format!(
             "select {HOLDER} from pg_stat_activity a where a.pid = any(pg_blocking_pids($1)) order by seconds desc, pid"
@@ -298,7 +397,7 @@ impl Waits {
         .bind::<Integer, _>(self.pid)
         .load(conn)
         .doing("asking who holds a lock")?;
-        Ok(Waiting { lock: Some(self.locked.clone()), seconds, holders })
+        Ok(Waiting { wanted: Wanted::Lock { on: self.locked.clone(), holders }, seconds })
     }
 }
 
@@ -331,7 +430,8 @@ mod tests {
 
     #[test]
     fn a_wait_in_words() {
-        let waiting = |lock: Option<&str>| Waiting { lock: lock.map(str::to_owned), seconds: 12, holders: Vec::new() };
+        let lock = |on: &str| Wanted::Lock { on: on.to_owned(), holders: Vec::new() };
+        let waiting = |on: Option<&str>| Waiting { wanted: on.map_or(Wanted::Standby, lock), seconds: 12 };
         assert_eq!(
             waiting(Some("orders")).to_string(),
             "waiting for 12 s for a lock on orders, held by another session"
@@ -339,5 +439,9 @@ mod tests {
         assert!(waiting(None).to_string().starts_with("waiting for 12 s for a synchronous standby"));
         assert!(waiting(None).is_still(&Waiting { seconds: 30, ..waiting(None) }));
         assert!(!waiting(None).is_still(&waiting(Some("orders"))));
+        let file = |holder: &str| Waiting::for_file("/x.db".to_owned(), Duration::from_secs(12), holder.to_owned());
+        let said = "waiting for 12 s for the write lock of the SQLite file /x.db, held by process 7 (python3)";
+        assert_eq!(file("process 7 (python3)").to_string(), said);
+        assert!(!file("process 7").is_still(&file("process 8")));
     }
 }

@@ -124,13 +124,14 @@ impl<'a> Load<'a> {
     pub(super) fn run(&mut self, trigger: Trigger) -> Result<Outcome, DbError> {
         let mut conn = self.context.database.conn()?;
         let watched = self.context.database.watch(&mut conn, self.tells_of_waits())?;
-        let mut answer = self.claim(&mut conn, trigger, false)?;
-        if matches!(answer, Answer::LookFirst) {
-            if let Some(outcome) = self.look(&mut conn)? {
-                return Ok(outcome);
-            }
-            answer = self.claim(&mut conn, trigger, true)?;
-        }
+        // From here on: to claim a day may take long as well, where another program writes to the SQLite file.
+        self.stop.cancels(watched.canceller());
+        let answer = match self.look_and_claim(&mut conn, trigger) {
+            Err(error) if self.stop.is_abandoned() && error.is_the_databases_own() => return Ok(Outcome::Interrupted),
+            Err(error) => return Err(error),
+            Ok(Err(outcome)) => return Ok(outcome),
+            Ok(Ok(answer)) => answer,
+        };
         let claim = match answer {
             Answer::Claimed(claim) => claim,
             Answer::Left(leave) => return Ok(Outcome::Left(leave)),
@@ -151,7 +152,6 @@ impl<'a> Load<'a> {
         let ours = Ours { held: self.context.worker.hold(&claim.token, cancel), claim: *claim };
         let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt, &self.waits);
         self.flight = Some(flight);
-        self.stop.cancels(watched.canceller());
         let _time_limit = self.job.dataset.limits.max_duration.map(|most| self.stops_after(most));
         let mut staged = StagedDay::new(&self.job.dataset);
         // A fault while one day is loaded ends that attempt, and neither the daemon nor other days. The connection may be in
@@ -171,6 +171,18 @@ impl<'a> Load<'a> {
                 self.end(None, ours, staged, self.stopped())
             }
             Err((problem, conn)) => self.end(conn, ours, staged, problem),
+        }
+    }
+
+    /// Claims the day, after a look at its file where a claim wants one; what came of it where there is nothing to claim.
+    fn look_and_claim(&self, conn: &mut Conn, trigger: Trigger) -> Result<Result<Answer, Outcome>, DbError> {
+        let answer = self.claim(conn, trigger, false)?;
+        if !matches!(answer, Answer::LookFirst) {
+            return Ok(Ok(answer));
+        }
+        match self.look(conn)? {
+            Some(outcome) => Ok(Err(outcome)),
+            None => self.claim(conn, trigger, true).map(Ok),
         }
     }
 

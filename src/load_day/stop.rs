@@ -122,8 +122,11 @@ impl Stop {
     }
 
     /// Has the stop cancel the statements of a connection, so that nobody waits for a lock.
-    pub(super) fn cancels(&self, statements: Canceller) {
-        lock(&self.0.statements).push(statements);
+    pub(crate) fn cancels(&self, statements: Canceller) {
+        let mut all = lock(&self.0.statements);
+        all.retain(|known| !known.is_gone());
+        all.push(statements);
+        drop(all);
         if self.is_abandoned() {
             self.abandon();
         }

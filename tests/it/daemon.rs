@@ -1,6 +1,8 @@
 //! `dayfill run`, as a process among others.
 
 mod broken;
+mod credentials;
+mod links;
 mod page;
 mod policy;
 mod process;

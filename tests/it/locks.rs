@@ -206,3 +206,62 @@ fn a_load_that_waits_for_a_lock_can_be_cancelled() {
     assert_eq!(ran.code, 1, "{ran:#?}");
     assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")], "it is loaded as it was");
 }
+
+/// A load that waits for a row of the target which another session holds.
+fn held_up(database: &TestDatabase) -> (Project, Process, PgConnection) {
+    let project = loaded(database);
+    let lock = left_open(database, "select * from orders for update");
+    let process = Process::start(&project, &["load", "--force", FIRST]);
+    wait_until_locked_out(database);
+    (project, process, lock)
+}
+
+#[test]
+fn a_statement_that_somebody_cancelled_says_so() {
+    for (function, words) in [
+        ("pg_cancel_backend", "; somebody cancelled dayfill's statement (pg_cancel_backend)"),
+        (
+            "pg_terminate_backend",
+            "; somebody ended dayfill's session (pg_terminate_backend), or the server was stopped",
+        ),
+    ] {
+        let database = TestPostgres::database();
+        let (_project, process, _lock) = held_up(&database);
+        let waiting = "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        database.execute(&format!("select {function}(pid) {waiting}"));
+        let ran = process.end();
+        assert_ne!(ran.code, 0, "{ran:#?}");
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+        let last = "select outcome, error from load_attempts order by started_at desc limit 1";
+        let attempt = database.line(last);
+        assert!(attempt.starts_with("database|") && attempt.contains(words), "{attempt}");
+        assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")], "it is loaded as it was");
+    }
+}
+
+#[test]
+fn a_search_for_rows_at_fault_can_be_cancelled() {
+    let database = TestPostgres::database();
+    let orders = Orders { max_rejected: "100%", ..one_day() };
+    let project = project(&database, &Settings::default(), &orders);
+    project.day(FIRST, "a,1,x\nb,2,y\nc,3,z\n");
+    database.execute(
+        "create table orders (id text not null check (id <> 'b'), amount bigint, note text, has_note boolean, \
+         file_date date not null, created_at timestamptz not null default now(), primary key (file_date, id)); \
+         create function wait_at_c() returns trigger language plpgsql as $$ begin \
+         if new.id = 'c' then perform pg_advisory_xact_lock(4711); end if; return new; end $$; \
+         create trigger waits before insert on orders for each row execute function wait_at_c()",
+    );
+    // The row that the target refuses comes before the one that waits: this is the search.
+    let _lock = left_open(&database, "select pg_advisory_xact_lock(4711)");
+    let process = Process::start(&project, &["load", FIRST]);
+    wait_until_locked_out(&database);
+    let ran = project.succeed(&["cancel", FIRST]);
+    assert_eq!(ran.stdout, "orders 2024-03-01: cancelled\n");
+    let ran = process.end();
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert_eq!(attempts(&database), [format!("{FIRST}|1|interrupted")]);
+    let log = database.line("select log from load_attempts");
+    assert!(log.contains("looking for the rows at fault"), "{log}");
+    assert_eq!(amounts(&database), [""; 0]);
+}

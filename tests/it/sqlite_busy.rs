@@ -1,4 +1,5 @@
-//! Another program that writes to the same `SQLite` file for long: everything waits, nobody hears of a lock.
+//! Another program that writes to the same `SQLite` file for long: everything waits, and says so when it takes long; a
+//! signal ends the wait.
 
 use std::fs;
 use std::process::Child;
@@ -6,10 +7,14 @@ use std::sync::Arc;
 
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
+use rustix::process::Signal;
 use tokio::sync::Semaphore;
 
+use crate::support::daemon::{self, Settings};
 use crate::support::http::{Server, whole};
-use crate::support::project::{Orders, Project, states};
+use crate::support::process::Process;
+use crate::support::project::{FIRST, Orders, Project, states};
+use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, wait_until};
 
@@ -101,4 +106,54 @@ fn a_file_with_a_rollback_journal_is_waited_for_too() {
     wait_until_open(&mut child, &database);
     release(child, &mut holder, "commit");
     assert_eq!(database.line("select count(*) from orders"), "14");
+}
+
+/// A daemon or command whose first day waits for the write lock, which another program holds. The day's file is whole.
+fn waiting_to_publish(database: &SqliteDatabase, arguments: &[&str]) -> (SlowHttp, Project, Process, SqliteConnection) {
+    let server = SlowHttp::start();
+    let project = daemon::project(database, &Settings::default(), &daemon::from(&server, (FIRST, FIRST)));
+    server.day(FIRST, &daemon::rows_of(10, 1));
+    server.hold_next(FIRST);
+    let process = Process::start(&project, arguments);
+    server.wait_until_held(FIRST);
+    let mut holder = database.connect();
+    holder.batch_execute("begin immediate").unwrap();
+    server.release(FIRST);
+    (server, project, process, holder)
+}
+
+/// The next process takes the day over.
+fn assert_loaded_by_the_next(database: &SqliteDatabase, project: &Project, holder: &mut SqliteConnection) {
+    assert_eq!(daemon::amounts(database), [""; 0]);
+    holder.batch_execute("rollback").unwrap();
+    project.succeed(&["catch-up"]);
+    assert_eq!(states(database), ["2024-03-01|loaded"]);
+    assert_eq!(daemon::amounts(database), ["1|10"]);
+}
+
+#[test]
+fn a_load_that_waits_for_the_write_lock_says_who_holds_it_and_ends_at_the_second_signal() {
+    let database = SqliteDatabase::new();
+    let (_server, project, mut daemon, mut holder) = waiting_to_publish(&database, &["run"]);
+    daemon.wait_for("orders 2024-03-01: waiting for 1");
+    let told = daemon.stderr().lines().last().unwrap();
+    assert!(told.contains(" s for the write lock of the SQLite file /"), "{told}");
+    assert!(told.contains(&format!("dayfill.db, held by process {} (", std::process::id())), "{told}");
+    daemon.signal(Signal::TERM);
+    daemon.wait_for("shutting down: running loads have 3600 s to finish; signal again to cancel them");
+    daemon.signal(Signal::TERM);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(!ran.stderr.contains("ending without the database's answer"), "{}", ran.stderr);
+    assert_loaded_by_the_next(&database, &project, &mut holder);
+}
+
+#[test]
+fn a_command_that_waits_for_the_write_lock_ends_at_the_first_signal() {
+    let database = SqliteDatabase::new();
+    let (_server, project, command, mut holder) = waiting_to_publish(&database, &["catch-up"]);
+    command.signal(Signal::TERM);
+    let ran = command.end();
+    assert_ne!(ran.code, 0, "{ran:#?}");
+    assert_loaded_by_the_next(&database, &project, &mut holder);
 }

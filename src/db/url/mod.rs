@@ -106,6 +106,25 @@ impl DatabaseUrl {
         }
     }
 
+    /// True where both are the same database, whoever logs in to it and with which secrets and limits: the same file; the
+    /// same hosts, ports, database, schema and options of the session.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sqlite(one), Self::Sqlite(other)) => one == other,
+            (Self::Postgres(one), Self::Postgres(other)) => one.same_place(other),
+            (Self::Sqlite(_), Self::Postgres(_)) | (Self::Postgres(_), Self::Sqlite(_)) => false,
+        }
+    }
+
+    /// What the driver is given to connect, secrets and all. Not for any other eyes.
+    pub(super) fn for_driver(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.to_string_lossy().into_owned(),
+            Self::Postgres(url) => url.conninfo(),
+        }
+    }
+
     /// True where it holds a password or another secret.
     #[must_use]
     pub fn has_secret(&self) -> bool {
@@ -182,6 +201,28 @@ mod tests {
             assert_eq!(parsed, Ok(DatabaseUrl::Sqlite(path.into())), "{url}");
         }
         assert_eq!(DatabaseUrl::parse("sqlite:a.db", None).unwrap().to_string(), "sqlite:a.db");
+    }
+
+    #[test]
+    fn another_login_is_no_other_database() {
+        let one = "postgres://u:p@db:5432/d?sslmode=require";
+        for (other, same) in [
+            ("postgres://u:q@db:5432/d?sslmode=require", true),
+            ("postgres://v:q@db:5432/d?connect_timeout=3", true),
+            ("postgres://db:5432/d?user=u&password=q", true),
+            ("postgres://u:p@db2:5432/d", false),
+            ("postgres://u:p@db:5433/d", false),
+            ("postgres://u:p@db:5432/e", false),
+            ("postgres://u:p@db:5432/d?hostaddr=10.0.0.7", false),
+            ("postgres://u:p@db:5432/d?options=-csearch_path%3Dshop", false),
+            ("sqlite:d", false),
+        ] {
+            let parsed = |url| DatabaseUrl::parse(url, None).unwrap();
+            assert_eq!(parsed(one).same_place(&parsed(other)), same, "{other}");
+            assert_eq!(parsed(other).same_place(&parsed(one)), same, "{other}");
+        }
+        let DatabaseUrl::Postgres(server) = DatabaseUrl::parse(one, None).unwrap() else { panic!() };
+        assert!(!server.clone().with_schema("shop".parse().ok()).same_place(&server));
     }
 
     #[test]

@@ -71,6 +71,9 @@ const KEYWORDS: [&str; 50] = [
 /// The keywords whose values are never shown.
 const SECRETS: [&str; 5] = ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"];
 
+/// The keywords that say which database it is; `options` may set the search path.
+const PLACE: [&str; 6] = ["service", "host", "hostaddr", "port", "dbname", "options"];
+
 /// Given to libpq unless the URL says otherwise: libpq has no time limit of its own, so that a dropped packet would
 /// hang a load for minutes.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -169,6 +172,10 @@ impl PostgresUrl {
         secrets
             .iter()
             .fold(message.to_owned(), |message, secret| message.replace(&quoted(secret), "***").replace(secret, "***"))
+    }
+
+    pub(super) fn same_place(&self, other: &Self) -> bool {
+        PLACE.iter().all(|keyword| self.get(keyword) == other.get(keyword)) && self.schema == other.schema
     }
 
     pub(super) fn has_secret(&self) -> bool {

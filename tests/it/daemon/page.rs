@@ -253,7 +253,7 @@ fn not_begun_when_stopped_at(held: &str) -> Option<String> {
     server.wait_until_held(held);
     assert_eq!(database.line("select outcome from audit_log"), "accepted: 3 days");
     page.daemon.signal(Signal::TERM);
-    page.daemon.wait_for("stopping: no further day begins");
+    page.daemon.wait_for("shutting down: running loads have ");
     let refused = page.send("/datasets/orders", &format!("action=load&from={THIRD}"));
     assert!(
         refused.head.starts_with("HTTP/1.1 503") && refused.body.contains("the daemon is ending"),

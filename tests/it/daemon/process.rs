@@ -14,7 +14,7 @@ use crate::support::trouble::{fill_the_disk, make_room, wait_for_sessions_to_end
 use crate::support::{Database, on_both, wait_until};
 
 const SECOND: &str = "2024-03-02";
-const STOPPING: &str = "stopping: no further day begins";
+const STOPPING: &str = "shutting down: running loads have ";
 const ABANDONING: &str = "cancelling running loads";
 
 on_both! {

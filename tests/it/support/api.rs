@@ -157,8 +157,9 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
             max_parallel_loads: config.settings.max_parallel_loads,
         },
         keep_attempts: config.settings.retention.attempts,
+        read_url: Arc::new(|| None),
         grace: config.settings.shutdown.grace,
-        watched: if config.settings.reload.watch { config.folders() } else { Vec::new() },
+        watched: if config.settings.reload.watch { config.read_from() } else { Vec::new() },
         keys: Arc::new(config.keys),
         in_force: Box::new(|| {}),
     })
