@@ -59,7 +59,7 @@ impl Places {
             if !end.is_dir() {
                 continue;
             }
-            for file in end.read_dir().into_iter().flatten().flatten().filter(|entry| is_ours(&entry.file_name())) {
+            for file in end.read_dir().into_iter().flatten().flatten().filter(|entry| is_ours(entry.file_name())) {
                 if file.file_type().is_ok_and(|kind| kind.is_symlink()) {
                     places.follow(&file.path());
                 }

@@ -49,15 +49,15 @@ pub(in crate::db) fn while_locked(
     set_timeout(conn, ONE_TRY)?;
     let done = loop {
         let done = statement(conn);
-        let waited = began.elapsed();
+        let elapsed = began.elapsed();
         let at_most = if waiter.process_ends() { AT_THE_END } else { AT_MOST };
-        if !done.as_ref().is_err_and(is_locked) || waited >= at_most || waiter.is_cancelled() {
+        if !done.as_ref().is_err_and(is_locked) || elapsed >= at_most || waiter.is_cancelled() {
             break done;
         }
-        if waited >= look {
-            look = waited + LOOK_AGAIN;
+        if elapsed >= look {
+            look = elapsed + LOOK_AGAIN;
             let file = super::database_file(conn).unwrap_or_default();
-            let waiting = Waiting::for_file(printable(&file, SHOWN), waited, holder(Path::new(&file)));
+            let waiting = Waiting::for_file(printable(&file, SHOWN), elapsed, holder(Path::new(&file)));
             if !told.as_ref().is_some_and(|told| told.is_still(&waiting)) {
                 waiter.tell(Some(&waiting));
                 told = Some(waiting);
@@ -76,8 +76,8 @@ fn is_locked(error: &diesel::result::Error) -> bool {
     error.to_string().contains("database is locked")
 }
 
-/// Where SQLite locks a byte to write: in the index of the write-ahead log (WAL_WRITE_LOCK, walformat.html, section 2.3.1),
-/// and in a file with a rollback journal (RESERVED_BYTE of its os.h).
+/// Where SQLite locks a byte to write: in the index of the write-ahead log (`WAL_WRITE_LOCK`, walformat.html, section 2.3.1),
+/// and in a file with a rollback journal (`RESERVED_BYTE` of its os.h).
 const IN_LOG_INDEX: u64 = 120;
 const IN_FILE: u64 = 0x4000_0001;
 
@@ -100,7 +100,7 @@ fn holder(file: &Path) -> String {
     }
 }
 
-/// The process that holds a lock for writing on that byte of a file, in the words of /proc/locks (proc_locks(5)).
+/// The process that holds a lock for writing on that byte of a file, in the words of /proc/locks (`proc_locks(5)`).
 fn pid_of(locks: &str, inode: u64, byte: u64) -> Option<u32> {
     locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
