@@ -3,13 +3,19 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 
 use super::next_tick;
-use crate::dataset::Schedule;
+use crate::dataset::{Dataset, Schedule};
 use crate::day::Day;
 use crate::zone::Zone;
 
+/// When a wanted day of the dataset is late, or will be; `None` where its days have no deadline.
+#[must_use]
+pub fn deadline(dataset: &Dataset, day: Day) -> Option<DateTime<Utc>> {
+    of_day(&dataset.schedule, dataset.policy.waiting.deadline?, day)
+}
+
 /// When the day is late: at the first `time` of the zone's clock after the first tick that wants the day. `None` when
 /// no tick ever does.
-pub(super) fn deadline(schedule: &Schedule, time: NaiveTime, day: Day) -> Option<DateTime<Utc>> {
+pub(super) fn of_day(schedule: &Schedule, time: NaiveTime, day: Day) -> Option<DateTime<Utc>> {
     let date = day.date().checked_add_days(Days::new(schedule.lag_days.into()))?;
     let midnight = instant(schedule.timezone, date, NaiveTime::MIN)?;
     // Midnight itself may be the tick.
@@ -65,7 +71,7 @@ mod tests {
         ];
         for (cron, zone, lag, time, day, at) in table {
             let time = NaiveTime::parse_from_str(time, "%H:%M").unwrap();
-            let found = deadline(&schedule(cron, zone, lag), time, day.parse().unwrap());
+            let found = of_day(&schedule(cron, zone, lag), time, day.parse().unwrap());
             assert_eq!(found, Some(at.parse().unwrap()), "{cron} {zone} {time} {day}");
         }
     }

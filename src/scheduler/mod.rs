@@ -24,7 +24,7 @@ use crate::dataset::Schedule;
 use crate::zone::Zone;
 
 pub use clock::{ClockWatch, Clocks, Jump};
-pub use deadline::first_time_after;
+pub use deadline::{deadline, first_time_after};
 pub use waker::{Waker, WakerError};
 pub use wanted::wanted;
 pub use wrong::NICKNAMES;

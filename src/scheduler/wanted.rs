@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::deadline::deadline;
+use super::deadline;
 use super::{last_tick, next_tick};
 use crate::dataset::Dataset;
 use crate::plan;
@@ -19,7 +19,7 @@ pub fn wanted(dataset: &Dataset, now: DateTime<Utc>) -> Wanted {
     let days = plan::wanted(schedule, last_tick(schedule, now));
     let late_to = dataset.policy.waiting.deadline.and_then(|time| {
         // The deadline of a later day never comes earlier.
-        let late = days.partition_point(|day| deadline(schedule, time, *day).is_some_and(|at| at <= now));
+        let late = days.partition_point(|day| deadline::of_day(schedule, time, *day).is_some_and(|at| at <= now));
         days.get(late.checked_sub(1)?).copied()
     });
     Wanted { days, next_tick, late_to }

@@ -23,12 +23,12 @@ class Watched:
 
     def open(
         self, url: str = "about:blank", dark: bool = False, width: int = 1280, height: int = 900, scripts: bool = True,
-        session: dict | None = None,
+        session: dict | None = None, zone: str = "UTC",
     ) -> Page:
-        """A page of its own browser; `session` is what `session_of` gave."""
+        """A page of its own browser, whose reader's clock is that of `zone`; `session` is what `session_of` gave."""
         context = self.browser.new_context(
             color_scheme="dark" if dark else "light", viewport={"width": width, "height": height},
-            locale="en-GB", timezone_id="UTC", reduced_motion="reduce", java_script_enabled=scripts,
+            locale="en-GB", timezone_id=zone, reduced_motion="reduce", java_script_enabled=scripts,
             storage_state=session,
         )
         context.set_default_timeout(PATIENCE * 1000)

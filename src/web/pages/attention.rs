@@ -7,7 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::daemon::Shown;
-use crate::dataset::DatasetName;
+use crate::dataset::{Dataset, DatasetName};
+use crate::scheduler;
 use crate::state::State;
 use crate::status::{Kind, NoFiles, Summary};
 use crate::web::summaries::Kept;
@@ -47,7 +48,7 @@ impl Line {
 /// Everything that needs attention, the most urgent first.
 pub(super) fn lines(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, now: DateTime<Utc>) -> Vec<Line> {
     let line = |why, name: &str, dataset: Option<String>, what: String| Line {
-        attention: Attention { why, dataset, day: None, text: what.clone() },
+        attention: Attention { why, dataset, day: None, text: what.clone(), since: None },
         name: name.to_owned(),
         what,
         days: 0,
@@ -64,16 +65,19 @@ pub(super) fn lines(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>,
         let lasting = dataset.source_trouble.iter().filter(|(since, _)| lasts(*since));
         all.extend(lasting.map(|(_, error)| of_dataset(Why::Source, error)));
     }
-    for (name, kept) in summaries.iter().filter(|(name, _)| shown.datasets.contains_key(*name)) {
-        all.extend(of_days(name, &kept.summary));
+    for (name, kept) in summaries {
+        if let Some(dataset) = shown.datasets.get(name) {
+            all.extend(of_days(&dataset.job.dataset, &kept.summary));
+        }
     }
     all
 }
 
 /// What needs attention among a dataset's days: a line for each kind, however many days are of it.
-fn of_days(name: &DatasetName, summary: &Summary) -> Vec<Line> {
+fn of_days(dataset: &Dataset, summary: &Summary) -> Vec<Line> {
+    let name = &dataset.name;
     let line = |why, day, (days, what, text): (u64, String, String)| Line {
-        attention: Attention { why, dataset: Some(name.to_string()), day, text },
+        attention: Attention { why, dataset: Some(name.to_string()), day, text, since: None },
         name: name.to_string(),
         what,
         days,
@@ -99,6 +103,7 @@ fn of_days(name: &DatasetName, summary: &Summary) -> Vec<Line> {
         let what = match (&kind.error, why) {
             (_, Why::NewerFile) => "the source has a newer file than the one that was loaded".to_owned(),
             (Some(error), _) => error.clone(),
+            (None, Why::Late) => "not loaded".to_owned(),
             (None, _) => why.word().0.to_owned(),
         };
         let Kind { days, newest, oldest, .. } = *kind;
@@ -106,7 +111,10 @@ fn of_days(name: &DatasetName, summary: &Summary) -> Vec<Line> {
             1 => (Some(newest), what.clone()),
             _ => (None, format!("{days} days, {oldest}..{newest}: {what}")),
         };
-        line(why, day, (days, what, text))
+        let mut line = line(why, day, (days, what, text));
+        let since = (why == Why::Late).then(|| scheduler::deadline(dataset, oldest)).flatten();
+        line.attention.since = since.map(|at| at.with_timezone(&dataset.schedule.timezone));
+        line
     };
     let kinds: Vec<Line> = summary.kinds.iter().filter(|kind| !is_said(kind)).map(of_kind).collect();
     no_files.clone().into_iter().chain(kinds).collect()
@@ -140,7 +148,7 @@ fn of_many(first: &Line, group: &[Line]) -> Attention {
         days => format!("{datasets}, {}", counted(days, "day")),
     };
     let text = format!("{how_many} ({names}): {}", first.what);
-    Attention { why: first.attention.why, dataset: None, day: None, text }
+    Attention { why: first.attention.why, dataset: None, day: None, text, since: None }
 }
 
 /// The lines of one kind, each by itself, and the datasets that they are about.

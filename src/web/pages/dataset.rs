@@ -118,11 +118,11 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         source: source::shown(&dataset.source),
         table: dataset.target.table.to_string(),
         cron: dataset.schedule.cron.clone(),
-        timezone: dataset.schedule.timezone.name().to_owned(),
+        timezone: dataset.schedule.timezone,
         start: dataset.schedule.start,
         end: dataset.schedule.end,
         lag_days: dataset.schedule.lag_days,
-        next_tick: wanted.next_tick,
+        next_tick: wanted.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
         pause: paused.as_ref().map(pause),
         trouble: shown.held_up().map(ToOwned::to_owned),
         late: summary.late,
@@ -133,7 +133,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         loading: loading(&flights.unwrap_or_default(), &dataset.name),
         cells,
         history: history.iter().map(measure).collect(),
-        open: open.iter().map(open_day).collect(),
+        open: open.iter().map(|day| open_day(dataset, day)).collect(),
         open_total,
     }
 }
@@ -154,15 +154,17 @@ fn measure(day: &DayStatus) -> Measure {
     }
 }
 
-fn open_day(day: &DayStatus) -> OpenDay {
+fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
+    let zone = &dataset.schedule.timezone;
     let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let said = [day.error.clone(), day.note.clone(), held];
     OpenDay {
         day: day.day,
         state: state_of(day.state),
         late: day.late,
+        deadline: scheduler::deadline(dataset, day.day).map(|at| at.with_timezone(zone)),
         attempts: day.attempts.unsigned_abs(),
         reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
-        next_look: day.next_attempt_at.as_deref().and_then(instant),
+        next_look: day.next_attempt_at.as_deref().and_then(instant).map(|at| at.with_timezone(zone)),
     }
 }

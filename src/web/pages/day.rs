@@ -16,6 +16,7 @@ use crate::day::Day;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::{rejects, summary};
+use crate::plan;
 use crate::scheduler;
 use crate::state::State as DayState;
 use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
@@ -59,6 +60,7 @@ pub(super) struct Which {
 
 struct Read {
     day: DayStatus,
+    next_tick: Option<DateTime<Utc>>,
     attempts: Vec<AttemptStatus>,
     rejects: Paged<RejectedRowStatus>,
     rejects_total: u64,
@@ -97,6 +99,7 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
     let after = known.iter().copied().filter(|other| *other > day).min();
     Ok(Some(Read {
         day: status,
+        next_tick: wanted.next_tick,
         attempts: status::attempts(conn, &dataset.name, day)?,
         rejects,
         rejects_total: rejects::kept(conn, &dataset.name, day)?.unsigned_abs(),
@@ -105,8 +108,10 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
 }
 
 fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DayPage {
-    let Read { day, attempts, rejects, rejects_total, neighbours } = read;
+    let Read { day, next_tick, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
+    let in_zone = |at: DateTime<Utc>| at.with_timezone(&dataset.schedule.timezone);
+    let is_awaited = day.wanted && plan::is_awaited(day.state(), day.loaded_at.is_some());
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
     let most = dataset.policy.retry.max_attempts;
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
@@ -117,11 +122,13 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         state: state_with_rejects(day.state, day.rows_rejected),
         wanted: day.wanted,
         late: day.late,
+        deadline: scheduler::deadline(dataset, day.day).filter(|_| is_awaited).map(in_zone),
         older_definition: day.older_definition,
         newer_file: day.newer_file,
         error: day.error.clone(),
         note: day.note.clone(),
-        next_look: day.next_attempt_at.as_deref().and_then(instant),
+        next_look: day.next_attempt_at.as_deref().and_then(instant).map(in_zone),
+        next_tick: next_tick.filter(|_| day.wanted && day.state().is_none()).map(in_zone),
         actions: if may_change { actions(day.state()) } else { Vec::new() },
         loading: flight.map(|flight| one_loading(flight)),
         steps: attempts.first().map(|attempt| steps(attempt, &day)).unwrap_or_default(),

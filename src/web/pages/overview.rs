@@ -107,7 +107,7 @@ fn row(name: &DatasetName, shown: &DatasetShown, summary: Option<&Summary>, flig
         name: name.to_string(),
         source: source::shown(&dataset.source),
         days: summary.map(days),
-        next_tick: shown.next_tick,
+        next_tick: shown.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
         pause: shown.paused.as_ref().map(pause),
         loading: loading(flights, name),
     }

@@ -7,7 +7,8 @@ use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
 use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
-use crate::web::view::words::{ago, minute, range, second};
+use crate::web::view::times::{minute, second};
+use crate::web::view::words::{ago, range};
 
 /// The processes at work.
 #[must_use]

@@ -1,5 +1,6 @@
 //! The page of a dataset: what it is, what can be done, every day in its calendar, what is not loaded, its course.
 
+use chrono::DateTime;
 use maud::{Markup, html};
 
 use crate::web::view::calendar::{calendar, legend};
@@ -7,8 +8,10 @@ use crate::web::view::chart::charts;
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDay};
 use crate::web::view::parts::{asks, badges, counts, facts, loads, marked, panel, scrolls, state};
-use crate::web::view::words::{length, minute, number, of};
+use crate::web::view::times::{minute, scheduled};
+use crate::web::view::words::{length, number, of};
 use crate::wording::printable;
+use crate::zone::Zone;
 
 /// How much a list has of why a day is not loaded, in bytes; the day's page says all.
 const REASON_BYTES: usize = 300;
@@ -77,7 +80,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
                     code { (page.cron) } " in " (page.timezone)
                     @if page.lag_days > 0 { ", the file of " (of(page.lag_days.into(), "day")) " before" }
                 })),
-                ("Next tick", Some(page.next_tick.map_or_else(|| html! { "none any more" }, minute))),
+                ("Next tick", Some(page.next_tick.map_or_else(|| html! { "none any more" }, scheduled))),
                 ("Days", Some(html! { "from " (page.start) @if let Some(end) = page.end { " to " (end) } })),
             ]))
         }
@@ -187,14 +190,17 @@ fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDay) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(frame.links.day(&page.name, open.day)) { (open.day) } }
-            td.is { (state(open.state)) @if open.late { " " (badges_late()) } }
+            td.is { (state(open.state)) @if open.late { " " (late(open.deadline)) } }
             td.why { (printable(&open.reason, REASON_BYTES)) }
             td.n { @if open.attempts > 0 { (open.attempts) } }
-            td { @if let Some(at) = open.next_look { (minute(at)) } }
+            td { @if let Some(at) = open.next_look { (scheduled(at)) } }
         }
     }
 }
 
-fn badges_late() -> Markup {
-    html! { span.badge.urgent { i.m.late {} "late" } }
+fn late(since: Option<DateTime<Zone>>) -> Markup {
+    html! {
+        span.badge.urgent { i.m.late {} "late" }
+        @if let Some(since) = since { " " small { "since " (scheduled(since)) } }
+    }
 }

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::web::view::assets;
 use crate::web::view::model::Frame;
-use crate::web::view::words::minute;
+use crate::web::view::times::minute;
 
 /// Where in the navigation a page stands.
 #[derive(Clone, Copy, PartialEq, Eq)]

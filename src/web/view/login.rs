@@ -4,7 +4,7 @@ use maud::html;
 
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::model::{Frame, Login, MayNot, Problem, Unreachable};
-use crate::web::view::words::minute;
+use crate::web::view::times::minute;
 
 /// The login.
 #[must_use]

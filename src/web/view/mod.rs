@@ -19,6 +19,7 @@ mod overview;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod times;
 mod words;
 
 /// What a browser may do with a page, for the header of that name. Live updates need `connect-src`; the drawings of

@@ -6,7 +6,8 @@ use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
 use crate::web::view::model::{Attention, DatasetRow, Frame, Overview, Why};
 use crate::web::view::parts::{badges, counts, loads, marked, pager, strip};
-use crate::web::view::words::{length, minute, number, of};
+use crate::web::view::times::scheduled;
+use crate::web::view::words::{length, number, of};
 
 /// The page of all datasets.
 #[must_use]
@@ -59,6 +60,9 @@ fn needs(links: &Links, item: &Attention) -> Markup {
         p {
             @if item.dataset.is_some() { b { (about) } " " }
             (item.text)
+            @if let Some(since) = item.since {
+                (if item.day.is_some() { "; late since " } else { "; the first late since " }) (scheduled(since))
+            }
         }
         a href=(href) { (look) @if item.dataset.is_some() { span.unseen { ": " (about) } } }
     }
@@ -124,7 +128,7 @@ fn row(links: &Links, dataset: &DatasetRow) -> Markup {
             div.said {
                 (counts(days.as_ref().map(|days| days.counts.as_slice())))
                 small { (newest(dataset)) }
-                @if let Some(tick) = dataset.next_tick { small { "next tick " (minute(tick)) } }
+                @if let Some(tick) = dataset.next_tick { small { "next tick " (scheduled(tick)) } }
             }
         }
     }

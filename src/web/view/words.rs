@@ -1,11 +1,11 @@
-//! States, actions, numbers and times in words.
+//! States, actions, numbers and spans of time in words.
 
-use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
-use maud::{Markup, html};
+use chrono::{Datelike, TimeDelta};
 
 use crate::day::{Day, DayRange};
 use crate::state::State;
 use crate::web::view::model::{Action, Cell, CellState, Pause, Why};
+use crate::web::view::times::minute_text;
 use crate::wording::printable;
 
 /// How much of what is said of a day its cell has, in bytes: a calendar has many of them, and the day's page says all.
@@ -180,7 +180,7 @@ pub(super) fn cell(cell: &Cell) -> String {
 pub(super) fn why_paused(pause: &Pause) -> String {
     let Pause { since, by, reason } = pause;
     let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("since {} by {by}{why}", since.format(MINUTE))
+    format!("since {} by {by}{why}", minute_text(*since))
 }
 
 /// A number with its thousands apart: `1,208`.
@@ -252,28 +252,6 @@ pub(super) fn short(day: Day) -> String {
     format!("{} {}", day.date().day(), day.date().format("%b"))
 }
 
-/// How an instant is written to the minute.
-const MINUTE: &str = "%Y-%m-%d %H:%M UTC";
-
-/// An instant, to the minute, in UTC.
-pub(super) fn minute(at: DateTime<Utc>) -> Markup {
-    time(at, MINUTE)
-}
-
-/// An instant, to the second, in UTC.
-pub(super) fn second(at: DateTime<Utc>) -> Markup {
-    time(at, "%Y-%m-%d %H:%M:%S UTC")
-}
-
-/// An instant's time of day, to the millisecond, in UTC.
-pub(super) fn time_of_day(at: DateTime<Utc>) -> Markup {
-    time(at, "%H:%M:%S%.3f")
-}
-
-fn time(at: DateTime<Utc>, format: &str) -> Markup {
-    html! { time datetime=(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)) { (at.format(format).to_string()) } }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,12 +289,5 @@ mod tests {
             assert_eq!(bytes(n), text);
         }
         assert_eq!(bytes(5_000_000_000_000), "5,000.0 GB");
-    }
-
-    #[test]
-    fn an_instant_is_read_by_people_and_by_programs() {
-        let at = DateTime::from_timestamp_millis(1_795_332_665_120).unwrap();
-        let html = minute(at).into_string();
-        assert_eq!(html, "<time datetime=\"2026-11-22T07:31:05.120Z\">2026-11-22 07:31 UTC</time>");
     }
 }

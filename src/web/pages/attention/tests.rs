@@ -98,7 +98,7 @@ fn days_of_a_kind_are_one_line_with_their_range_and_one_day_is_named() {
         (Some(State::Absent), 4, gone, "absent | orders | 4 days, 2024-03-06..2024-03-09: no such file"),
         (Some(State::Absent), 1, gone, "absent | orders 2024-03-09 | no such file"),
         (None, 2, gone, "late | orders | 2 days, 2024-03-08..2024-03-09: no such file"),
-        (None, 1, None, "late | orders 2024-03-09 | late"),
+        (None, 1, None, "late | orders 2024-03-09 | not loaded"),
         (
             Some(State::Loaded),
             1,

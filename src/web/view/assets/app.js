@@ -204,15 +204,17 @@
   let again = 0;
   let pause = 1000;
 
-  function say(state, live, banner) {
+  function say(state, live, ...banner) {
     $("live").className = "live " + state;
-    $("live").textContent = live;
-    $("lost").textContent = banner;
+    $("live").replaceChildren(...live);
+    $("lost").replaceChildren(...banner);
+    point();
   }
 
   function lost() {
-    const since = new Date(broken).toLocaleTimeString([], { timeStyle: "short" });
-    say("off", "daemon lost since " + since, `Lost the daemon at ${since}, trying again.`);
+    const dateTime = new Date(broken).toISOString();
+    const since = () => make("time", { dateTime }, dateTime.slice(11, 16) + " UTC");
+    say("off", ["daemon lost since ", since()], "Lost the daemon at ", since(), ", trying again.");
   }
 
   function hush() {
@@ -228,7 +230,7 @@
     stream.onopen = () => {
       clearTimeout(patience);
       [broken, patience, pause] = [0, 0, 1000];
-      say("on", "live", "");
+      say("on", ["live"]);
     };
     stream.onerror = () => {
       broken ||= Date.now();
@@ -244,7 +246,7 @@
     on("daemon", () => refresh(QUICK));
     on("hello", ({ version, told }) => {
       if (told !== +document.body.dataset.told) refresh(0); // something was missed
-      if (version !== document.body.dataset.version) say("on", `dayfill ${version} runs now: reload the page`, "");
+      if (version !== document.body.dataset.version) say("on", [`dayfill ${version} runs now: reload the page`]);
     });
   }
 
@@ -254,11 +256,16 @@
     refresh(0);
   }
 
-  function ready() {
-    for (const calendar of all(".cal")) rove(cellsOf(calendar));
+  // A time that is pointed at says what it is by the reader's clock.
+  function point() {
     for (const time of all('time[datetime*="T"]')) {
       time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
     }
+  }
+
+  function ready() {
+    for (const calendar of all(".cal")) rove(cellsOf(calendar));
+    point();
     paint();
   }
 

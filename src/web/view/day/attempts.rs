@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use crate::state::State;
 use crate::web::view::model::{Attempt, CellState, DayPage, Frame};
 use crate::web::view::parts::{marked, panel, state};
-use crate::web::view::words::{length, milliseconds, of, second, time_of_day};
+use crate::web::view::times::{second, time_of_day};
+use crate::web::view::words::{length, milliseconds, of};
 
 pub(super) fn attempts(_: &Frame, page: &DayPage) -> Option<Markup> {
     (!page.attempts.is_empty()).then(|| {
@@ -31,7 +32,7 @@ fn one(place: usize, attempt: &Attempt) -> Markup {
         @if let Some(error) = &attempt.error { p.error { (error) } }
         @if !attempt.lines.is_empty() {
             details #{ "log-" (place) } {
-                summary { (of(length(attempt.lines.len()), "log line")) }
+                summary { (of(length(attempt.lines.len()), "log line")) ", times in UTC" }
                 ol.log { @for line in &attempt.lines {
                     li.(level(&line.level)) { (time_of_day(line.at)) " " b { (line.level) } " " (line.message) }
                 } }

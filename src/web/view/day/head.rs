@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::state::State;
 use crate::web::view::model::{Action, CellState, DayPage, Frame, LONGEST_REASON};
 use crate::web::view::parts::{asks, loads, state};
-use crate::web::view::words::minute;
+use crate::web::view::times::scheduled;
 
 /// What stands first among the buttons, where a state allows it.
 const OPEN: [Action; 4] = [Action::Retry, Action::Load, Action::Reload, Action::Cancel];
@@ -39,8 +39,14 @@ fn said(frame: &Frame, page: &DayPage) -> Markup {
             p.lead { (page.day.date().format("%A").to_string()) ". " (page.state.meaning()) }
             @if let Some(error) = &page.error { p.error { (error) } }
             @if let Some(note) = &page.note { p { "A person said: " q { (note) } } }
-            @if page.late { p { span.badge.urgent { i.m.late {} "late" } " It is past its deadline." } }
-            @if let Some(at) = page.next_look { p { "It is looked at again by itself at " (minute(at)) "." } }
+            @match (page.late, page.deadline) {
+                (true, Some(at)) => p { span.badge.urgent { i.m.late {} "late" } " since " (scheduled(at)) "." },
+                (true, None) => p { span.badge.urgent { i.m.late {} "late" } " It is past its deadline." },
+                (false, Some(at)) => p { "It is late unless it is loaded by " (scheduled(at)) "." },
+                (false, None) => {}
+            }
+            @if let Some(at) = page.next_look { p { "It is looked at again by itself at " (scheduled(at)) "." } }
+            @if let Some(at) = page.next_tick { p { "The next tick is at " (scheduled(at)) "." } }
             @if page.newer_file {
                 p { "Its source has a newer file than the one that was loaded. A reload takes that one." }
             }

@@ -10,7 +10,8 @@ use maud::{Markup, html};
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::model::{DayPage, Frame};
 use crate::web::view::parts::{facts, panel};
-use crate::web::view::words::{bytes, number, second};
+use crate::web::view::times::second;
+use crate::web::view::words::{bytes, number};
 
 /// A part of the page; `None` where there is nothing to tell.
 type Section = fn(&Frame, &DayPage) -> Option<Markup>;

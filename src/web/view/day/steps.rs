@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use crate::web::view::model::{DayPage, Frame, RowCounts, StepDone, StepOutcome};
 use crate::web::view::parts::panel;
-use crate::web::view::words::{milliseconds, number, of, time_of_day};
+use crate::web::view::times::time_of_day;
+use crate::web::view::words::{milliseconds, number, of};
 
 /// The steps of the last attempt.
 pub(super) fn happened(_: &Frame, page: &DayPage) -> Option<Markup> {

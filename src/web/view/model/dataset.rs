@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::day::{Day, DayRange};
 use crate::web::view::model::{Action, Cell, CellState, Loading, RowCounts, StateCount};
+use crate::zone::Zone;
 
 /// A dataset and all its days.
 #[derive(Debug, Clone)]
@@ -17,7 +18,7 @@ pub struct DatasetPage {
     /// The schedule's cron fields.
     pub cron: String,
     /// The schedule's zone.
-    pub timezone: String,
+    pub timezone: Zone,
     /// The first wanted day.
     pub start: Day,
     /// The last wanted day; `None` goes on for ever.
@@ -25,7 +26,7 @@ pub struct DatasetPage {
     /// How many days before a tick's date the tick's newest day lies.
     pub lag_days: u32,
     /// When the schedule ticks next.
-    pub next_tick: Option<DateTime<Utc>>,
+    pub next_tick: Option<DateTime<Zone>>,
     /// Set while its ticks load nothing.
     pub pause: Option<Pause>,
     /// What holds the dataset up, such as a target that does not fit.
@@ -85,12 +86,14 @@ pub struct OpenDay {
     pub state: CellState,
     /// It is past its deadline.
     pub late: bool,
+    /// When that was, or will be; `None` where it has none.
+    pub deadline: Option<DateTime<Zone>>,
     /// Attempts begun in the present series.
     pub attempts: u32,
     /// Why it is not loaded.
     pub reason: String,
     /// When it is looked at again by itself.
-    pub next_look: Option<DateTime<Utc>>,
+    pub next_look: Option<DateTime<Zone>>,
 }
 
 /// What an action would do, before it is asked for.

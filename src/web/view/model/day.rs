@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::day::Day;
 use crate::web::view::model::{Action, CellState, Loading, Step};
+use crate::zone::Zone;
 
 /// A day of a dataset and what happened to it.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct DayPage {
     pub wanted: bool,
     /// It is past its deadline.
     pub late: bool,
+    /// By when it is to be loaded, of a day that is not.
+    pub deadline: Option<DateTime<Zone>>,
     /// It was loaded by another definition of the dataset than the one in force.
     pub older_definition: bool,
     /// Its source has a newer file than the one that was loaded.
@@ -30,7 +33,9 @@ pub struct DayPage {
     /// What a person said.
     pub note: Option<String>,
     /// When it is looked at again by itself.
-    pub next_look: Option<DateTime<Utc>>,
+    pub next_look: Option<DateTime<Zone>>,
+    /// When the schedule ticks next, where that tick loads the day.
+    pub next_tick: Option<DateTime<Zone>>,
     /// What this person may ask for now.
     pub actions: Vec<Action>,
     /// The load in flight.

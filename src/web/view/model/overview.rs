@@ -1,10 +1,11 @@
 //! What the overview shows.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{Cell, Loading, Pause, StateCount};
+use crate::zone::Zone;
 
 /// The overview of all datasets, one page of it.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Attention {
     pub day: Option<Day>,
     /// What is wrong, in a sentence or two.
     pub text: String,
+    /// Since when the day, or the first of several, is late.
+    pub since: Option<DateTime<Zone>>,
 }
 
 /// Why something needs a person.
@@ -77,7 +80,7 @@ pub struct DatasetRow {
     /// Its days; `None` while they were not read yet.
     pub days: Option<DaysInShort>,
     /// When its schedule ticks next.
-    pub next_tick: Option<DateTime<Utc>>,
+    pub next_tick: Option<DateTime<Zone>>,
     /// Set while its ticks load nothing.
     pub pause: Option<Pause>,
     /// The days that are being loaded.

@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 
-use super::{Texts, at, cells, counts, day, length, loading, noise, range};
+use super::{Texts, at, cells, counts, day, in_paris, length, loading, noise, range, zone};
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
@@ -20,9 +20,10 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
             day: cell.day,
             state: cell.state,
             late: cell.late,
+            deadline: cell.late.then(|| in_paris("2026-11-20T06:30:00Z")),
             attempts: if cell.state == CellState::Stored(State::Failed) { 5 } else { 0 },
             reason: t.text(cell.detail.as_deref().unwrap_or("no orders that day, said marta")),
-            next_look: (cell.state == CellState::Stored(State::Waiting)).then(|| at("2026-11-20T07:45:00Z")),
+            next_look: (cell.state == CellState::Stored(State::Waiting)).then(|| in_paris("2026-11-20T07:45:00Z")),
         })
         .collect();
     let history = cells.iter().rev().take(90).rev().map(|cell| measure(cell.day, cell.state)).collect();
@@ -31,11 +32,11 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
         source: t.text("s3://alg-data-public/{day}.csv"),
         table: t.text("algolia_output"),
         cron: t.text("0 2 * * *"),
-        timezone: t.text("Europe/Paris"),
+        timezone: zone("Europe/Paris"),
         start: day(from),
         end: None,
         lag_days: 1,
-        next_tick: Some(at("2026-11-21T01:00:00Z")),
+        next_tick: Some(in_paris("2026-11-21T01:00:00Z")),
         pause: None,
         trouble: None,
         late: 1,
@@ -98,7 +99,7 @@ pub(in crate::web::view::tests) fn no_days(t: &Texts) -> DatasetPage {
         source: t.text("/srv/files/{day}.csv"),
         table: t.text("next_year"),
         cron: t.text("@daily"),
-        timezone: t.text("UTC"),
+        timezone: zone("UTC"),
         ..dataset(&Texts::plain(), "2026-11-01")
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::{PROBLEM, Texts, at, day, loading};
+use super::{PROBLEM, Texts, at, day, in_paris, loading};
 use crate::state::State;
 use crate::web::view::model::{
     Action, Attempt, CellState, DayPage, File, LogLine, Reject, Rejects, RowCounts, Step, StepDone, StepOutcome,
@@ -72,11 +72,13 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
         state: CellState::Stored(State::Refused),
         wanted: true,
         late: true,
+        deadline: Some(in_paris("2026-11-14T06:30:00Z")),
         older_definition: false,
         newer_file: false,
         error: Some(t.text(PROBLEM)),
         note: None,
         next_look: None,
+        next_tick: None,
         actions: vec![Action::Retry, Action::Load, Action::Skip, Action::Forget],
         loading: None,
         steps: steps(t, Some(Step::Audit), ["245,913 bytes", "1,208 rows", "too many rejected rows", ""]),
@@ -120,6 +122,7 @@ pub(in crate::web::view::tests) fn loaded(t: &Texts) -> DayPage {
         day: day("2026-11-12"),
         state: CellState::WithRejects,
         late: false,
+        deadline: None,
         older_definition: true,
         newer_file: true,
         error: None,
@@ -145,6 +148,7 @@ pub(in crate::web::view::tests) fn running(t: &Texts) -> DayPage {
         day: day("2026-11-20"),
         state: CellState::Stored(State::Running),
         late: false,
+        deadline: None,
         error: None,
         actions: Vec::new(),
         loading: Some(loading(true)),
@@ -162,6 +166,8 @@ pub(in crate::web::view::tests) fn missing(t: &Texts) -> DayPage {
         dataset: t.text("orders"),
         state: CellState::Missing,
         late: false,
+        deadline: Some(in_paris("2026-11-21T06:30:00Z")),
+        next_tick: Some(in_paris("2026-11-21T01:00:00Z")),
         wanted: true,
         error: None,
         actions: vec![Action::Load, Action::Skip],

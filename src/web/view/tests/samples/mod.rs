@@ -19,6 +19,7 @@ use crate::day::{Day, DayRange};
 use crate::state::State;
 use crate::web::view::links::Links;
 use crate::web::view::model::{Cell, CellState, Frame, Loading, StateCount, Step, Who};
+use crate::zone::Zone;
 
 /// Makes the texts of a model, and remembers them.
 pub(super) struct Texts {
@@ -57,6 +58,15 @@ fn range(text: &str) -> DayRange {
 
 fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+/// The same, of a schedule in Paris.
+fn in_paris(text: &str) -> DateTime<Zone> {
+    at(text).with_timezone(&zone("Europe/Paris"))
 }
 
 /// Numbers that look like nothing in particular, always the same.

@@ -1,7 +1,7 @@
 //! Overviews: with much to do, calm, empty.
 
 use super::dataset::pause;
-use super::{PROBLEM, Texts, at, cells, counts, day, length, loading};
+use super::{PROBLEM, Texts, cells, counts, day, in_paris, length, loading};
 use crate::state::State;
 use crate::web::view::model::{Attention, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
 
@@ -34,7 +34,7 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
             last_loaded: Some(day("2026-11-19")),
             late: u64::from(busy),
         }),
-        next_tick: Some(at("2026-11-21T02:00:00Z")),
+        next_tick: Some(in_paris("2026-11-21T02:00:00Z")),
         pause: (seed == 2).then(|| pause(t)),
         loading: if busy { vec![loading(seed != 3)] } else { Vec::new() },
     }
@@ -46,6 +46,7 @@ fn attention(t: &Texts) -> Vec<Attention> {
         dataset: dataset.map(|name| t.text(name)),
         day: on.map(day),
         text: t.text(text),
+        since: (why == Why::Late).then(|| in_paris("2026-11-20T06:30:00Z")),
     };
     vec![
         of(Why::Configuration, None, None, "datasets/orders.toml: rows.where: column \"amuont\" does not exist"),
@@ -56,12 +57,7 @@ fn attention(t: &Texts) -> Vec<Attention> {
             Some("2026-11-17"),
             "5 attempts: connection reset by peer after 12.4 MB",
         ),
-        of(
-            Why::Late,
-            Some("orders"),
-            Some("2026-11-19"),
-            "its file was due at 07:30; looked for every 15 min, last at 07:30 UTC",
-        ),
+        of(Why::Late, Some("orders"), Some("2026-11-19"), "no such file"),
         of(Why::Target, Some("refunds"), None, "table refunds: column amount is text, the dataset says numeric"),
         of(
             Why::Database,
