@@ -1,5 +1,7 @@
 //! Which days to load, and why: wanted days minus done days. Pure; the story and the claim both decide by it.
 
+mod outside;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,6 +11,8 @@ use crate::dataset::Schedule;
 use crate::day::{Day, DayRange};
 use crate::policy::Policy;
 use crate::state::{self, State};
+
+pub use outside::Outside;
 
 /// What is known of a day that has a row in the state table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -181,6 +181,9 @@ pub struct Load {
     /// Load days that are loaded already, too
     #[arg(long)]
     pub force: bool,
+    /// At a terminal: do not ask about days outside the schedule
+    #[arg(long)]
+    pub yes: bool,
     /// Exit with 5 when some day waits for its file
     #[arg(long)]
     pub strict: bool,

@@ -7,6 +7,7 @@ use crate::cli::args::{CatchUp, Load};
 use crate::cli::audit::{self, Entries};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
+use crate::cli::outside;
 use crate::cli::table::Table;
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
@@ -49,6 +50,7 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let mut begun = Vec::new();
     {
         let (_, mut conn) = loads::ready(app, 1)?;
+        outside::confirm(&mut conn, &all, args.yes)?;
         for DatasetDays { dataset, .. } in &all {
             let what = Entries { action, dataset: &dataset.name, ranges: &args.days, reason: None };
             begun.extend(audit::begin(&mut conn, &what)?);

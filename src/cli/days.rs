@@ -8,6 +8,7 @@ use crate::cli::audit::{self, Entries};
 use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, of_run};
+use crate::cli::outside;
 use crate::cli::table::Table;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{self, Day, DayRange};
@@ -141,6 +142,9 @@ fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&st
     let dataset = app.one_dataset(args.dataset.as_deref())?;
     let (_, mut conn) = loads::ready(app, 1)?;
     let (name, action) = action;
+    if name == "skip" {
+        outside::tell(&mut conn, &dataset, &days_of(&args.days))?;
+    }
     let what = Entries { action: name, dataset: &dataset.name, ranges: &args.days, reason };
     let begun = audit::begin(&mut conn, &what)?;
     let done = each(&mut conn, &dataset.name, &days_of(&args.days), action);

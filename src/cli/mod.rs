@@ -10,6 +10,7 @@ mod days;
 mod failure;
 mod loads;
 mod migrate;
+mod outside;
 mod password;
 mod progress;
 mod run;

@@ -20,6 +20,8 @@ pub struct Effect {
     pub state: Option<State>,
     /// What it becomes if all goes well: a state, or `missing`; `None` leaves it alone.
     pub becomes: Option<&'static str>,
+    /// It becomes that only if its load goes well.
+    pub tried: bool,
     /// Why.
     pub because: String,
     /// Why it is left alone, for programs; `None` where it is not.
@@ -60,7 +62,8 @@ impl Effect {
                 (None, leave.to_string(), Some(left))
             }
         };
-        Self { day, state, becomes, because, left }
+        let tried = matches!(decision, Decision::Load(_));
+        Self { day, state, becomes, tried, because, left }
     }
 
     /// Of a day that would be skipped or forgotten.
@@ -85,7 +88,7 @@ impl Effect {
         let alive = known.filter(|known| known.state == State::Running && known.owner == Owner::Alive);
         let Some(known) = alive else {
             let because = NOT_RUNNING.to_owned();
-            return Self { day, state, becomes: None, because, left: Some(Left::Illegal) };
+            return Self { day, state, becomes: None, tried: false, because, left: Some(Left::Illegal) };
         };
         let becomes = match known {
             Known { in_target: true, .. } => State::Loaded.name(),
@@ -93,7 +96,7 @@ impl Effect {
             _ => crate::status::MISSING,
         };
         let because = "running; it goes back to its state before this attempt".to_owned();
-        Self { day, state, becomes: Some(becomes), because, left: None }
+        Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
     }
 
     /// It was asked to be cancelled, and may have ended meanwhile.
@@ -109,7 +112,7 @@ impl Effect {
     pub(super) fn moved(day: Day, state: Option<State>, action: Action) -> Self {
         let becomes = if action == Action::Skip { State::Skipped.name() } else { crate::status::MISSING };
         let because = format!("{}, asked for", state.map_or(crate::status::MISSING, State::name));
-        Self { day, state, becomes: Some(becomes), because, left: None }
+        Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
     }
 
     /// It is left alone for being this, which a retry does not take.

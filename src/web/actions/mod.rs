@@ -26,7 +26,7 @@ use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
-use crate::plan::Ask;
+use crate::plan::{Ask, Outside};
 use crate::reconcile;
 use crate::scheduler;
 use crate::state::State;
@@ -43,6 +43,9 @@ pub enum Refused {
     /// The daemon would forget it.
     #[error("the daemon is ending")]
     Ending,
+    /// The schedule does not reach some of the days, and nobody confirmed that they are meant.
+    #[error("{0}: confirm that these days are meant (`allow_outside`), or name others; nothing was done")]
+    Outside(Outside),
     /// There is nothing that can be done with any of the days that were named.
     #[error("{}", told(.0))]
     NoDay(Vec<Effect>),
@@ -74,6 +77,7 @@ impl From<Refused> for Problem {
             Refused::Db(error) => return error.into(),
             Refused::Ending => return Problem::unavailable("ending", detail),
             Refused::Paused(_) => "paused",
+            Refused::Outside(_) => "outside-schedule",
             Refused::NoDay(effects) if any(&effects, Left::Illegal) => "illegal-move",
             Refused::NoDay(effects) if any(&effects, Left::Busy) => "busy",
             Refused::NoDay(effects) if any(&effects, Left::Later) => "not-to-retry",
@@ -103,6 +107,13 @@ pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// How many days an order touches, and how many of them the schedule does not reach.
+#[must_use]
+pub fn outside(dataset: &Dataset, effects: &[Effect]) -> Outside {
+    let touched = effects.iter().filter(|effect| effect.is_done()).map(|effect| (effect.day, effect.state));
+    Outside::count(&dataset.schedule, chrono::Utc::now(), touched)
 }
 
 /// An order that was carried out, or accepted.
@@ -180,6 +191,10 @@ fn act(
         }
         (Action::Load | Action::Reload | Action::Retry, _) => {
             let mut effects = preview(conn, dataset, order)?;
+            let outside = outside(dataset, &effects);
+            if !outside.is_empty() && !order.allow_outside {
+                return Err(Refused::Outside(outside));
+            }
             if order.action == Action::Retry {
                 begin_series(conn, dataset, &mut effects)?;
             }

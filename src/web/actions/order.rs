@@ -16,6 +16,8 @@ pub struct Order {
     pub days: Option<DayRange>,
     /// Why, where that was said.
     pub reason: Option<String>,
+    /// That it loads days which the schedule does not reach was confirmed.
+    pub allow_outside: bool,
 }
 
 /// What is wrong with an order.
@@ -35,7 +37,7 @@ impl Wrong {
 }
 
 impl Order {
-    /// Understands an order. A day without an end stands for itself.
+    /// Understands an order; nothing in it is confirmed. A day without an end stands for itself.
     ///
     /// # Errors
     /// What is [`Wrong`] with it.
@@ -58,7 +60,7 @@ impl Order {
             }
         }
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).map(ToOwned::to_owned);
-        Ok(Self { action, days, reason })
+        Ok(Self { action, days, reason, allow_outside: false })
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) struct ActionRequest {
     /// line.
     #[schema(max_length = 1000, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     reason: Option<String>,
+    /// Confirms that `load` and `reload` are meant to load days before `start`, after `end` or in the future, of which
+    /// nothing is known yet. Without it they are refused as a whole.
+    #[serde(default)]
+    allow_outside: bool,
     /// Only tell what would be done.
     #[serde(default)]
     dry_run: bool,
@@ -50,6 +54,9 @@ pub(super) struct ActionAnswer {
     dry_run: bool,
     /// The entry of the audit log that tells how it ends; null in a dry run.
     audit_entry: Option<i64>,
+    /// How many of the days that are touched the schedule does not reach: `12 days, of which 3 before start (2024-01-01)
+    /// and 2 in the future`; null where it reaches all.
+    outside: Option<String>,
     /// What becomes of each day, oldest first; of a catch-up, of those that are not long done.
     days: Vec<DayEffect>,
 }
@@ -70,7 +77,7 @@ pub(super) struct DayEffect {
 
 impl From<Effect> for DayEffect {
     fn from(effect: Effect) -> Self {
-        let Effect { day, state, becomes, because, left: _ } = effect;
+        let Effect { day, state, becomes, because, tried: _, left: _ } = effect;
         Self { day, state: state.map_or(MISSING, DayState::name), becomes, because }
     }
 }
@@ -91,7 +98,7 @@ impl From<Effect> for DayEffect {
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json",
             description = "bad-request: the body is not JSON"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json",
-            description = "busy, illegal-move, loaded, not-to-retry, paused: nothing was done"),
+            description = "busy, illegal-move, loaded, not-to-retry, outside-schedule, paused: nothing was done"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json",
             description = "too-large"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json",
@@ -109,10 +116,12 @@ pub(super) async fn post(
     request: Result<Json<ActionRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<ActionAnswer>), Problem> {
     let Json(request) = request.map_err(|rejection| wrong(&rejection))?;
-    let ActionRequest { action, from, to, reason, dry_run } = request;
+    let ActionRequest { action, from, to, reason, allow_outside, dry_run } = request;
     let order = Order::new(&action, from.as_deref(), to.as_deref(), reason.as_deref())
         .map_err(|wrong| unprocessable(wrong.to_string()))?;
+    let order = Order { allow_outside, ..order };
     let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
+    let job = Arc::clone(&shown.job);
     let (audit_entry, effects) = if dry_run {
         (None, site.read(move |conn| actions::preview(conn, &shown.job.dataset, &order)).await?)
     } else {
@@ -124,8 +133,10 @@ pub(super) async fn post(
         (Some(entry), effects)
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let outside = Some(actions::outside(&job.dataset, &effects)).filter(|outside| !outside.is_empty());
+    let outside = outside.map(|outside| outside.to_string());
     let days = effects.into_iter().map(DayEffect::from).collect();
-    Ok((status, Json(ActionAnswer { dataset, action, dry_run, audit_entry, days })))
+    Ok((status, Json(ActionAnswer { dataset, action, dry_run, audit_entry, outside, days })))
 }
 
 /// 422: a field is wrong.

@@ -19,7 +19,7 @@ use crate::web::guard::see_other;
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{DryRun, DryRunDay};
+use crate::web::view::model::{Becomes, DryRun, DryRunDay};
 
 /// The fields of the forms. Empty ones are as good as none.
 #[derive(Deserialize, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Fields {
     from: String,
     to: String,
     reason: String,
+    /// Anything: days that the schedule does not reach are meant.
+    allow_outside: String,
 }
 
 impl Fields {
@@ -37,8 +39,9 @@ impl Fields {
         let (from, to) = (some(&self.from), some(&self.to));
         let takes_days = Action::by_name(&self.action).is_none_or(Action::takes_days);
         let (from, to) = if takes_days { (from.as_deref().or(to.as_deref()), to.as_deref()) } else { (None, None) };
-        Order::new(&self.action, from, to, some(&self.reason).as_deref())
-            .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))
+        let order = Order::new(&self.action, from, to, some(&self.reason).as_deref())
+            .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))?;
+        Ok(Order { allow_outside: some(&self.allow_outside).is_some(), ..order })
     }
 }
 
@@ -59,12 +62,14 @@ pub(super) async fn dry_run(
         Ok::<_, DbError>((effects, notes))
     });
     let (effects, notes) = read.await?;
+    let outside = actions::outside(&shown.job.dataset, &effects);
     let model = DryRun {
         dataset: name,
         action: order.action,
         range: order.days,
         days: effects.iter().map(dry_run_day).collect(),
         notes,
+        outside: (!outside.is_empty()).then(|| (outside.days(), outside.to_string())),
         allowed: asking.may_change(),
     };
     Ok(Html(view::dry_run(&pages.frame(&asking), &model)))
@@ -74,7 +79,7 @@ fn dry_run_day(effect: &Effect) -> DryRunDay {
     DryRunDay {
         day: effect.day,
         state: cell_state(effect.state),
-        becomes: effect.becomes.map(state_of),
+        becomes: effect.becomes.map(|state| if effect.tried { Becomes::Tried } else { Becomes::Is(state_of(state)) }),
         because: effect.because.clone(),
     }
 }

@@ -1,14 +1,34 @@
 //! The dry run: what an action would do to each day and why, before it is asked for.
 
+use std::iter;
+
 use maud::{Markup, html};
 
+use crate::state::State;
 use crate::web::view::frame::{Live, Place, framed};
-use crate::web::view::model::{Action, CellState, DryRun, Frame, LONGEST_REASON};
-use crate::web::view::parts::{asks, panel, scrolls, state};
+use crate::web::view::model::{Action, Becomes, CellState, DryRun, Frame, LONGEST_REASON};
+use crate::web::view::parts::{asks, marked, panel, scrolls, state};
 use crate::web::view::words::{length, number, of, range};
 
 /// How many days are listed; all are counted.
 const LISTED: usize = 400;
+
+impl Becomes {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Tried => "tried",
+            Self::Is(state) => state.word(),
+        }
+    }
+
+    /// The class of its mark: a day that would be tried would be loading.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Tried => CellState::Stored(State::Running).class(),
+            Self::Is(state) => state.class(),
+        }
+    }
+}
 
 /// What an action would do to a dataset's days.
 #[must_use]
@@ -31,18 +51,19 @@ pub fn dry_run(frame: &Frame, page: &DryRun) -> String {
 }
 
 fn would(frame: &Frame, page: &DryRun) -> Markup {
-    let becoming = |state| page.days.iter().filter(|day| day.becomes == Some(state)).count();
-    let changed = CellState::ALL.into_iter().map(|state| (state, becoming(state))).filter(|(_, days)| *days > 0);
-    let changed: Vec<(CellState, usize)> = changed.collect();
+    let becoming = |becomes| page.days.iter().filter(|day| day.becomes == Some(becomes)).count();
+    let all = iter::once(Becomes::Tried).chain(CellState::ALL.map(Becomes::Is));
+    let changed: Vec<(Becomes, usize)> = all.map(|it| (it, becoming(it))).filter(|(_, days)| *days > 0).collect();
     let left = page.days.iter().filter(|day| day.becomes.is_none()).count();
     html! {
         ul.tally {
-            @for (state, days) in &changed {
-                li { i.m.(state.class()) {} b { (of(length(*days), "day")) } " would be " (state.word()) }
+            @for (becomes, days) in &changed {
+                li { i.m.(becomes.class()) {} b { (of(length(*days), "day")) } " would be " (becomes.word()) }
             }
             @if left > 0 { li { i.m.none {} b { (of(length(left), "day")) } " left alone" } }
             @if page.days.is_empty() { li { i.m.none {} "There is no such day." } }
         }
+        @if let Some((_, outside)) = &page.outside { p.notice { b { (outside) } "." } }
         @for note in &page.notes { p { "Note: " (note) "." } }
         @if changed.is_empty() {
             p { "Nothing would change." }
@@ -71,6 +92,15 @@ fn confirm(frame: &Frame, page: &DryRun) -> Markup {
             }
             input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off"
                 required[page.action == Action::Skip];
+            @if let Some((days, _)) = page.outside.as_ref().filter(|_| page.action.loads()) {
+                p {
+                    input #allow-outside type="checkbox" name="allow_outside" value="yes" required;
+                    " "
+                    label for="allow-outside" {
+                        "Also the " (of(length(*days), "day")) " that the schedule does not reach"
+                    }
+                }
+            }
             div.actions {
                 button.primary { (page.action.label()) " " (of(length(touched), "day")) }
                 a.button href=(frame.links.dataset(&page.dataset)) { "Back, without doing it" }
@@ -88,7 +118,7 @@ fn day_by_day(frame: &Frame, page: &DryRun) -> Markup {
             tbody { @for day in page.days.iter().take(LISTED) { tr {
                 th scope="row" { a href=(frame.links.day(&page.dataset, day.day)) { (day.day) } }
                 td { (state(day.state)) }
-                td { @match day.becomes { Some(becomes) => (state(becomes)), None => { span.soft { "left alone" } } } }
+                td { @match day.becomes { Some(becomes) => (marked(becomes.class(), becomes.word())), None => { span.soft { "left alone" } } } }
                 td.why { (day.because) }
             } } }
         }

@@ -14,6 +14,7 @@ on_both! {
     a_catch_up_fills_in_what_is_missing_and_a_pause_keeps_it_from_that
     days_that_are_loaded_already_are_not_accepted
     a_dry_run_tells_what_would_be_and_changes_nothing
+    days_outside_the_schedule_are_loaded_only_when_that_is_confirmed
     a_day_that_is_being_loaded_is_left_alone
     everything_is_written_down_with_who_and_when
 }
@@ -213,6 +214,41 @@ fn a_dry_run_tells_what_would_be_and_changes_nothing(database: &dyn Database) {
     assert_eq!(states(database), before);
     assert_eq!(database.line("select count(*) from audit_log"), "0");
     assert_eq!(database.line("select count(*) from paused_datasets"), "0");
+}
+
+fn days_outside_the_schedule_are_loaded_only_when_that_is_confirmed(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    for day in ["2024-02-29", "2024-03-01"] {
+        project.day(day, "a,1,x\n");
+    }
+    let api = Api::start(&project, database);
+    let told = "2 days, of which 1 before start (2024-03-01)";
+    let mut request = json!({"action": "load", "from": "2024-02-29", "to": "2024-03-01", "dry_run": true});
+    let answer: Value = serde_json::from_str(&api.ask("orders", &request).body).unwrap();
+    assert_eq!(answer["outside"], told);
+    request["dry_run"] = false.into();
+    let answer = api.ask("orders", &request);
+    assert_eq!((answer.status, answer.code()), (409, "outside-schedule".to_owned()), "{answer:?}");
+    assert!(answer.body.contains(&format!("{told}: confirm that these days are meant")), "{answer:?}");
+    assert_eq!(states(database), Vec::<String>::new());
+    request["allow_outside"] = true.into();
+    let answer = api.done("orders", &request);
+    assert_eq!(answer["outside"], told);
+    for day in ["2024-02-29", "2024-03-01"] {
+        wait_for_day(database, "orders", day, "loaded");
+    }
+
+    // What is known of needs no confirmation, nor does what loads nothing.
+    let answer = api.done("orders", &json!({"action": "reload", "from": "2024-02-29", "to": "2024-03-01"}));
+    assert_eq!(answer["outside"], Value::Null);
+    let answer = api.done("orders", &json!({"action": "skip", "from": "9999-12-24"}));
+    assert_eq!(answer["outside"], "1 day, in the future");
+
+    // A command says so and goes on where nobody can be asked.
+    let ran = project.succeed(&["load", "2024-02-27..2024-03-02"]);
+    let told = "orders: outside its schedule: 5 days, of which 2 before start (2024-03-01)";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+    assert!(!project.succeed(&["load", "2024-02-27..2024-03-02"]).stderr.contains("outside"), "they are known");
 }
 
 fn a_day_that_is_being_loaded_is_left_alone(database: &dyn Database) {

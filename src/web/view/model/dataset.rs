@@ -109,6 +109,9 @@ pub struct DryRun {
     pub days: Vec<DryRunDay>,
     /// What reloads among them do to what is not the dataset's, a sentence each.
     pub notes: Vec<String>,
+    /// How many of the days that would be touched the schedule does not reach, and the same in words; `None` where it
+    /// reaches all.
+    pub outside: Option<(usize, String)>,
     /// This person may ask for it.
     pub allowed: bool,
 }
@@ -120,8 +123,17 @@ pub struct DryRunDay {
     pub day: Day,
     /// What it is now.
     pub state: CellState,
-    /// What it would be if all goes well; `None` leaves it alone.
-    pub becomes: Option<CellState>,
+    /// What it would be; `None` leaves it alone.
+    pub becomes: Option<Becomes>,
     /// Why.
     pub because: String,
+}
+
+/// What a day would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// Its load would be tried; what becomes of it hangs on its file.
+    Tried,
+    /// It would be that, whatever its file.
+    Is(CellState),
 }

@@ -9,7 +9,7 @@ mod overview;
 pub use administration::{
     AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
-pub use dataset::{DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
+pub use dataset::{Becomes, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
 pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
 pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
 

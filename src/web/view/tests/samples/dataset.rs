@@ -6,7 +6,7 @@ use super::{Texts, at, cells, counts, day, in_paris, length, loading, noise, ran
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
-    Action, Cell, CellState, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause, RowCounts,
+    Action, Becomes, Cell, CellState, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause, RowCounts,
 };
 
 pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage {
@@ -112,9 +112,9 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
         let (becomes, because) = match (action, loaded, cell.state) {
             (_, _, CellState::Stored(State::Running)) => (None, "being loaded by another process"),
             (Action::Skip | Action::CatchUp | Action::Load, true, _) => (None, "already loaded"),
-            (Action::Skip, false, _) => (Some(CellState::Stored(State::Skipped)), "asked for"),
-            (_, true, _) => (Some(CellState::Stored(State::Loaded)), "loaded, asked for"),
-            (_, false, _) => (Some(CellState::Stored(State::Loaded)), "its file was not there; look again"),
+            (Action::Skip, false, _) => (Some(Becomes::Is(CellState::Stored(State::Skipped))), "asked for"),
+            (_, true, _) => (Some(Becomes::Tried), "loaded, asked for"),
+            (_, false, _) => (Some(Becomes::Tried), "its file was not there; look again"),
         };
         DryRunDay {
             day: cell.day,
@@ -132,6 +132,7 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
             Action::Reload => vec![t.text("a reload of a day deletes the rows that refer to its rows in items")],
             _ => Vec::new(),
         },
+        outside: (action == Action::Reload).then(|| (2, t.text("13 days, of which 2 in the future"))),
         allowed,
     }
 }
