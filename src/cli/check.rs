@@ -233,9 +233,14 @@ fn sample(dataset: &Dataset, file: &Path) -> Result<ExitCode, Failure> {
         Ok(sample) => sample,
         Err(why) => return refused(why),
     };
-    let Counts { read, rejected } = sample.counts;
+    let Counts { read, rejected, .. } = sample.counts;
     let rows = counted(read, "row");
-    super::print(&format!("{}: {rows}, {} accepted, {rejected} rejected\n", dataset.name, read - rejected))?;
+    super::print(&format!(
+        "{}: {rows}, {} accepted, {} rejected\n",
+        dataset.name,
+        read - rejected,
+        sample.counts.rejected_text()
+    ))?;
     for ((column, reason), number) in &sample.by_reason {
         let column = column.as_deref().map_or_else(String::new, |column| format!("column {column} "));
         let what = printable(&format!("{column}{reason}"), usize::MAX);
@@ -295,7 +300,7 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
 impl Sample {
     fn reject(&mut self, lines: u64, reject: Reject) {
         self.counts.read += lines;
-        self.counts.rejected += lines;
+        self.counts.reject(lines);
         *self.by_reason.entry((reject.column.clone(), reject.reason.clone())).or_default() += 1;
         if self.rejects.len() < SHOWN {
             self.rejects.push(reject);

@@ -152,7 +152,7 @@ fn said(day: &DayStatus) -> Vec<String> {
     let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
     let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == "loaded");
-    let rejected = rejected.map(|rows| format!("{} rejected", counted(rows, "row")));
+    let rejected = rejected.map(|lines| format!("{} rejected", counted(lines, "line")));
     let running = day.started_at.as_ref().filter(|_| day.state == "running").map(|at| format!("running since {at}"));
     [running, rejected, late, held, day.error.clone(), day.note.clone(), newer].into_iter().flatten().collect()
 }

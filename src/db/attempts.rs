@@ -72,7 +72,7 @@ pub struct Measured {
     pub rows_read: Option<i64>,
     /// Rows the filter left out.
     pub rows_filtered: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// Rows that passed the filter.
     pub rows_loaded: Option<i64>,
@@ -246,7 +246,7 @@ pub struct Attempt {
     pub rows_read: Option<i64>,
     /// Rows the filter left out.
     pub rows_filtered: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// Rows that passed the filter.
     pub rows_loaded: Option<i64>,

@@ -85,7 +85,7 @@ pub struct ProcessedDay {
     pub rows_read: Option<i64>,
     /// Rows the dataset's filter left out.
     pub rows_filtered: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// Rows that passed the filter.
     pub rows_loaded: Option<i64>,

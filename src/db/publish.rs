@@ -352,6 +352,7 @@ pub(super) fn reject_doubles(conn: &mut Conn, day: Day, staged: &mut StagedDay<'
         staged.keep(1, reject)?;
     }
     staged.counts.rejected += doubles - kept;
+    staged.counts.rejected_rows += doubles - kept;
     audit(staged.counts, &staged.dataset.limits)?;
     conn.execute(&statements.remove_doubles(), "taking doubled keys out of the stage")?;
     Ok(())

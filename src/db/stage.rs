@@ -60,7 +60,7 @@ impl<'a> StagedDay<'a> {
 
     /// Counts a row as rejected that was counted as read before, and keeps it.
     pub(super) fn keep(&mut self, lines: u64, reject: Reject) -> Result<(), DbError> {
-        self.counts.rejected += lines;
+        self.counts.reject(lines);
         self.first_reject.get_or_insert_with(|| reject.to_string());
         self.rejects.push(reject)
     }

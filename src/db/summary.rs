@@ -86,7 +86,7 @@ pub struct Told {
     pub state: Stored,
     /// Rows that were loaded.
     pub rows_loaded: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// What went wrong.
     pub error: Option<String>,

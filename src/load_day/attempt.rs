@@ -240,7 +240,7 @@ impl<'a> Load<'a> {
             return Err(NotPublished::Unchanged);
         }
         let origin = origin?;
-        let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected);
+        let (read, rejected) = (counted(staged.counts.read, "row"), staged.counts.rejected_text());
         self.log.line(format_args!("{read} read and staged, {rejected} of them rejected"));
         self.flight.iter().for_each(|flight| flight.at(Step::Audit));
         let passed: Passed = self.timed(

@@ -66,7 +66,7 @@ pub(super) struct Counted {
     pub(super) rows_read: u64,
     /// Rows that the filter left out of loaded days.
     pub(super) rows_filtered: u64,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub(super) rows_rejected: u64,
     /// Rows of loaded days.
     pub(super) rows_loaded: u64,

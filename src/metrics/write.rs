@@ -112,7 +112,9 @@ fn rows_and_bytes(text: &mut Text, counted: &Inner) {
     let mut count = |name, help, value| count(text, counted, name, help, value);
     count("dayfill_rows_read_total", "Rows read from files.", |it| it.rows_read);
     count("dayfill_rows_filtered_total", "Rows of loaded days that the filter left out.", |it| it.rows_filtered);
-    count("dayfill_rows_rejected_total", "Rows that could not be taken.", |it| it.rows_rejected);
+    count("dayfill_rows_rejected_total", "Rows that could not be taken, each counted as its lines.", |it| {
+        it.rows_rejected
+    });
     count("dayfill_rows_loaded_total", "Rows of loaded days that passed the filter.", |it| it.rows_loaded);
     count("dayfill_source_read_bytes_total", "Bytes read from files, as stored.", |it| it.bytes);
 }

@@ -25,7 +25,7 @@ pub struct DayStatus {
     pub rows_read: Option<i64>,
     /// Rows that `where` left out.
     pub rows_filtered: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// Rows that passed and, with `replace_day`, that the target took.
     pub rows_loaded: Option<i64>,

@@ -61,7 +61,7 @@ pub struct RecentDay {
     pub late: bool,
     /// Rows that were loaded.
     pub rows_loaded: Option<i64>,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
     /// What went wrong, or what was found in place of the file.
     pub error: Option<String>,

@@ -34,7 +34,7 @@ fn loaded_days_with_rejected_rows_are_told_of(database: &dyn Database) {
     let status = project.succeed(&["status", "--to", "2024-03-02"]).stdout;
     assert!(status.starts_with("orders into orders: 2 loaded (1 with rejected rows); "), "{status}");
     assert!(
-        status.lines().any(|line| line.starts_with("2024-03-01") && line.ends_with("  1 row rejected")),
+        status.lines().any(|line| line.starts_with("2024-03-01") && line.ends_with("  1 line rejected")),
         "{status}"
     );
     let log = ["load", "2024-03-01", "--force", "--log-format", "json"];

@@ -436,10 +436,10 @@ fn rows_that_a_stray_quote_swallowed_are_rejected_and_the_others_load(database: 
     let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
     project.day("2024-03-01", &text);
     let ran = project.exit(4, &["load", "2024-03-01"]);
-    assert!(ran.stdout.contains("101 of 300 rows rejected"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("101 lines (1 row) of 300 rejected (33.7%), the limit is 0"), "{}", ran.stdout);
     assert!(ran.stdout.contains("line 102, column note:"), "{}", ran.stdout);
     let sample = project.exit(4, &["check", "--sample", "days/2024-03-01.csv"]);
-    assert!(sample.stdout.contains("orders: 300 rows, 199 accepted, 101 rejected"), "{}", sample.stdout);
+    assert!(sample.stdout.contains("orders: 300 rows, 199 accepted, 101 lines (1 row) rejected"), "{}", sample.stdout);
 
     project.orders(&Orders { max_rejected: "50%", ..Orders::default() });
     project.succeed(&["load", "2024-03-01"]);

@@ -63,7 +63,7 @@ pub struct RowCounts {
     pub read: u64,
     /// Rows that `where` left out.
     pub filtered: u64,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rejected: u64,
     /// Rows that passed, and that the target took.
     pub loaded: u64,
