@@ -28,10 +28,11 @@ class Project:
         self.write("dayfill.toml", 'datasets = "datasets"\n' + main)
 
     @classmethod
-    def sample(cls, folder: Path) -> "Project":
-        """The sample week, with a database of its own."""
+    def sample(cls, folder: Path, source: Path = ROOT / "sample") -> "Project":
+        """The sample week, with a database of its own. Whoever tries the sample meanwhile has a database beside it, with
+        files that come and go: these are left."""
         project = cls(folder)
-        shutil.copytree(ROOT / "sample", folder, dirs_exist_ok=True)
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*", ".*"))
         return project
 
     def write(self, name: str, text: str) -> None:

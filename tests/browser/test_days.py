@@ -26,6 +26,16 @@ def cell(page, day: str):
     return page.locator(f".cal a[href$='{day}']")
 
 
+def test_a_copy_of_the_sample_leaves_the_database_of_whoever_tries_it(tmp_path):
+    source = tmp_path / "source"
+    (source / "dayfill.db.workers").mkdir(parents=True)
+    (source / "2019-04-01.csv").write_text("id\n1\n")
+    for gone in ("dayfill.db-journal", "dayfill.db.workers/1"):
+        (source / gone).symlink_to("nothing")  # as good as a file that goes while it is copied
+    copy = Project.sample(tmp_path / "copy", source)
+    assert sorted(path.name for path in copy.folder.iterdir()) == ["2019-04-01.csv", "datasets", "dayfill.toml"]
+
+
 def test_the_sample_week_catches_up_on_screen(sample, run, watched):
     daemon = run(sample, "--no-catch-up")
     page = watched.open(daemon.url)
@@ -105,7 +115,7 @@ def test_a_range_chosen_with_the_mouse_is_reloaded(sample, run, watched):
     short(Path(sample.folder / "2019-04-05.csv"))
     page.locator("#action").select_option("reload")
     page.get_by_role("button", name="See what would happen").click()
-    expect(page.locator(".tally")).to_contain_text("3 days would be loaded")
+    expect(page.locator(".tally")).to_contain_text("3 days would be tried")
     page.get_by_label("Why").fill("the shop sent it again")
     page.get_by_role("button", name="Reload 3 days").click()
     expect(cell(page, "2019-04-05")).to_have_attribute("title", "2019-04-05: loaded, 1 row")
@@ -126,6 +136,27 @@ def row_of(path: Path) -> list[str]:
     at = lines[0].split(",").index("application_id")
     kept = next(line for line in lines[1:] if line.split(",")[at])
     return [lines[0], kept]
+
+
+def test_days_outside_the_schedule_are_counted_apart_and_confirmed(tmp_path, run, watched):
+    project = Project(tmp_path / "project")
+    project.write("datasets/orders.toml", ORDERS)
+    for day in ("2024-02-29", "2024-03-01", "2024-03-02"):
+        project.write(f"orders-{day}.csv", "id,amount\n1,9.50\n")
+    project.write("orders-2024-03-02.csv", "id,amount\n,\n")
+    daemon = run(project, "--no-catch-up")
+    page = watched.open(f"{daemon.url}/datasets/orders/dry-run?action=load&from=2024-02-28&to=2024-03-02")
+    would = page.get_by_role("region", name="What would happen")
+    expect(would).to_contain_text("4 days would be tried")
+    expect(would).to_contain_text("4 days, of which 2 before start (2024-03-01).")
+    ask = page.get_by_role("button", name="Load 4 days")
+    ask.click()
+    assert "/dry-run" in page.url, "it was asked for without the confirmation"
+    page.get_by_label("Also the 2 days that the schedule does not reach").check()
+    ask.click()
+    # The banner tells how the order ended, once it has.
+    expect(page.locator("p.notice[role=status]")).to_have_text("Load: 4 days: 2 loaded, 1 refused, 1 waiting.")
+    expect(cell(page, "2024-02-29")).to_have_class("loaded")
 
 
 def test_what_happened_before_a_page_listened_is_shown(sample, run, watched):
