@@ -8,12 +8,13 @@
 //! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`view`] makes;
 //! - `site`: what all of these are given; `action` and [`actions`]: what can be asked for, and doing it;
 //! - [`summaries`]: each dataset in short, in memory; [`events`]: what happens, for those who listen;
-//! - `parameters`: what an address names; [`problem`]: how every refusal is told.
+//! - `parameters`: what an address names; [`problem`]: how every refusal is told; `escaped`: what no answer holds.
 
 mod action;
 pub mod actions;
 pub mod api;
 pub mod auth;
+mod escaped;
 pub mod events;
 pub mod guard;
 mod limits;

@@ -7,6 +7,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::web::escaped;
+
 /// Why a request was not answered as asked. Its detail is for people and holds no secret.
 ///
 /// A [`Response`] made of one has it among its extensions, where [`guard`](super::guard) finds it to make a page of it
@@ -101,7 +103,7 @@ impl IntoResponse for Problem {
             "detail": detail,
             "code": code,
         });
-        let mut response = self.respond(body.to_string());
+        let mut response = self.respond(escaped::json(body.to_string()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response.extensions_mut().insert(self);
         response

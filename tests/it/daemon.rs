@@ -10,6 +10,7 @@ mod reload;
 mod retention;
 mod schedule;
 mod several;
+mod shown;
 mod states;
 mod supply;
 mod systemd;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::middleware::map_response;
 use axum::routing::{get, post};
 use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
@@ -27,6 +28,7 @@ use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::{Ref, ResponseBuilder};
 
 use crate::web::Site;
+use crate::web::escaped;
 
 /// How the document calls the way to say who asks.
 const TOKEN: &str = "token";
@@ -86,6 +88,7 @@ pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
         .route("/api/v1/events", get(events::stream))
         // Made when it is asked for: it takes more memory than the rest of an idle daemon's page.
         .route(DOCUMENT, get(|| async move { Json(document(&base_path)) }))
+        .layer(map_response(escaped::answer))
         .with_state(Arc::clone(site))
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::day::Day;
+use crate::web::escaped;
 
 /// Told first of all, and to each who comes back: what was told before may have been missed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -79,7 +80,7 @@ pub struct DaemonEvent {}
 /// An event as it goes over the wire.
 pub(super) fn frame(kind: &str, data: &impl Serialize) -> Bytes {
     // These are plain values under plain names, which JSON has no trouble with.
-    let data = serde_json::to_string(data).unwrap_or_default();
+    let data = escaped::json(serde_json::to_string(data).unwrap_or_default());
     Bytes::from(format!("event: {kind}\ndata: {data}\n\n"))
 }
 

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::web::escaped;
 use crate::web::view::assets;
 use crate::web::view::model::Frame;
 use crate::web::view::times::minute;
@@ -59,7 +60,7 @@ pub(super) fn framed(frame: &Frame, title: &str, place: Place, live: Live<'_>, c
             }
         }
     };
-    page.into_string()
+    escaped::html(page.into_string())
 }
 
 fn head(frame: &Frame, title: &str) -> Markup {

@@ -168,7 +168,7 @@ pub(super) fn cell(cell: &Cell) -> String {
         let _ = write!(text, ", {}", of(rows, "row"));
     }
     if let (CellState::WithRejects, Some(rejected)) = (cell.state, cell.rejected) {
-        let _ = write!(text, ", {} rejected", number(rejected));
+        let _ = write!(text, ", {} rejected", of(rejected, "line"));
     }
     if let Some(detail) = &cell.detail {
         let _ = write!(text, ". {}", printable(detail, DETAIL_BYTES));

@@ -150,7 +150,7 @@
         cell.className = (bad ? "rejects" : state) + (cell.classList.contains("chosen") ? " chosen" : "");
         const words = [day + ": " + state + (bad ? " with rejects" : "")];
         if (rows != null) words.push(of(rows, "row"));
-        if (bad) words.push(number(bad) + " rejected");
+        if (bad) words.push(of(bad, "line") + " rejected");
         cell.title = words.join(", ") + (error ? ". " + error : "");
       }
       if (state !== "running") loadOf(box, day)?.remove();

@@ -6,6 +6,7 @@ use super::html::{Element, elements};
 use super::samples::Texts;
 use super::{Page, gzipped, pages};
 use crate::web::action::LONGEST_REASON;
+use crate::wording::is_harmful;
 
 /// Everything twice: with ordinary texts at the root, and with wicked ones below a base path.
 fn each(check: impl Fn(&Page, &[Element], &str)) {
@@ -31,6 +32,20 @@ fn every_text_is_shown_and_escaped() {
             assert!(image.get("src").unwrap().starts_with("/fill/assets/"), "{}: {image:?}", page.name);
         }
         assert!(!page.html.contains("<img src=x"), "{}", page.name);
+    }
+}
+
+/// Whatever a file, a server or a person says, no page holds a character that steers a terminal, ends a line or turns
+/// the direction of a text: each is shown as what it is.
+#[test]
+fn nothing_steers_and_nothing_turns_direction() {
+    for page in pages(&Texts::steering, "/fill") {
+        assert!(!page.html.contains(is_harmful), "{}", page.name);
+        let shown = page.html.matches("\\u{1b}[31m\\r\\n\\t\\u{7f}").count();
+        assert!(shown >= page.texts.len(), "{}: {shown} of {} texts", page.name, page.texts.len());
+    }
+    for page in pages(&Texts::plain, "") {
+        assert!(!page.html.contains("\\n"), "{}: a line end of ours", page.name);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::zone::Zone;
 
 /// Makes the texts of a model, and remembers them.
 pub(super) struct Texts {
-    wicked: bool,
+    more: &'static str,
     pub(super) made: RefCell<Vec<String>>,
 }
 
@@ -32,17 +32,22 @@ pub(super) const WICKED: &str = "<img src=x onerror=alert(1)>\"' & </main>";
 
 impl Texts {
     pub(super) fn plain() -> Self {
-        Self { wicked: false, made: RefCell::default() }
+        Self { more: "", made: RefCell::default() }
     }
 
     /// Every text is another one, and every text is wicked.
     pub(super) fn wicked() -> Self {
-        Self { wicked: true, made: RefCell::default() }
+        Self { more: WICKED, made: RefCell::default() }
+    }
+
+    /// Every text is another one, and every text steers a terminal, ends a line and turns the direction.
+    pub(super) fn steering() -> Self {
+        Self { more: "\u{1b}[31m\r\n\t\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{2028}\u{feff}", made: RefCell::default() }
     }
 
     pub(super) fn text(&self, text: &str) -> String {
         let mut made = self.made.borrow_mut();
-        let text = if self.wicked { format!("{text} {} {WICKED}", made.len()) } else { text.to_owned() };
+        let text = if self.more.is_empty() { text.to_owned() } else { format!("{text} {} {}", made.len(), self.more) };
         made.push(text.clone());
         text
     }
