@@ -325,8 +325,7 @@ const COLUMNS: &str = "amount bigint, note text, has_note boolean, created_at ti
 
 #[test]
 fn what_is_wrong_with_a_table_is_said_and_the_advice_helps() {
-    let key = "primary key (file_date, id)";
-    let day = "file_date date not null";
+    let (key, day) = ("primary key (file_date, id)", "file_date date not null");
     for (mode, setup, said) in [
         (
             "replace_day",
@@ -418,8 +417,8 @@ fn what_is_wrong_with_a_table_is_said_and_the_advice_helps() {
         let database = TestPostgres::database();
         database.execute(&setup);
         let project = Project::new(&database, &Orders { mode, ..Orders::default() });
-        let ran = project.exit(3, &["check"]);
-        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+        let checked = project.exit(3, &["check"]).stdout;
+        assert!(checked.contains(said), "{said}: {checked}");
         follow_the_advice(&database, &project);
         project.day("2024-03-01", "a,1,x\n");
         project.succeed(&["load", "2024-03-01"]);

@@ -137,7 +137,7 @@ mod tests {
     fn a_wait_ends_when_the_load_is_cancelled_and_names_who_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("days.db");
-        let database = Arc::new(Database::new(DatabaseUrl::Sqlite(file.clone()), Duration::from_secs(60), 2));
+        let database = Arc::new(Database::new(DatabaseUrl::Sqlite(file.clone()), Duration::from_mins(1), 2));
         let mut conn = database.connect().unwrap();
         let mut other = database.connect().unwrap();
         other.batch("begin immediate; create table held (n)", "holding the lock").unwrap();

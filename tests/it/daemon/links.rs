@@ -22,7 +22,7 @@ fn settings(max_attempts: u32) -> Settings {
 /// A dataset with one day, whose file is found from wherever its own is.
 fn dataset(project: &Project, max_rejected: &'static str) -> Orders {
     let source = format!("url = \"{}/{{day}}.csv\"", project.path("days").display());
-    Orders { source, max_rejected, ..one_day() }
+    Orders { max_rejected, source, ..one_day() }
 }
 
 fn new_project(database: &SqliteDatabase) -> Project {
