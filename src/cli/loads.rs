@@ -180,6 +180,11 @@ impl Loads {
         self.interrupted
     }
 
+    /// The days that did not begin, dataset by dataset.
+    pub(super) fn not_tried(&self) -> Vec<Day> {
+        self.not_tried.iter().map(|(_, day)| *day).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.reports.is_empty()
     }

@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How};
 use crate::column::TableName;
 use crate::dataset::Dataset;
-use crate::day::DayRange;
+use crate::day::{DayRange, listed};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::load_day::{Outcome, Report};
@@ -29,7 +29,10 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
         // A reader that went away does not stop the load.
         let _ = super::print(&lines(dataset, report));
     })?;
-    let code = loads.exit_code(false);
+    let (code, not_tried) = (loads.exit_code(false), loads.not_tried());
+    if !not_tried.is_empty() {
+        super::print(&format!("Not tried: {}\n", listed(&not_tried)))?;
+    }
     if code == ExitCode::Success {
         super::print("ETL process completed for all dates\n")?;
     }

@@ -133,6 +133,8 @@ fn a_catch_up_in_an_outage_says_so_once_and_counts_the_days_it_did_not_try(datab
     assert!(ran.stdout.ends_with("3 unavailable, 6 not tried\n"), "{}", ran.stdout);
     let outcome = database.line("select outcome from audit_log where action = 'load'");
     assert_eq!(outcome, "done: 9 days: 6 not tried, 3 unavailable");
+    let ran = project.exit(1, &["run-etl", "--start-date", "2024-03-01", "--end-date", LAST, "--dataset", "orders"]);
+    assert!(ran.stdout.ends_with("\nNot tried: 2024-03-04..2024-03-09\n"), "{}", ran.stdout);
     is_away.store(false, Ordering::SeqCst);
     project.succeed(&["catch-up"]);
     assert_nothing_was_spent(database);
