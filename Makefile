@@ -65,9 +65,13 @@ test-all: test ## runs all tests: also traces, and the page in a browser
 	cargo test $(LOCKED) --features otel --lib traces::
 	@$(MAKE) test-browser
 
+# The program that the tests run. `cargo build` would build the dependencies once more, without the features that only
+# the tests' own dependencies ask for.
+TESTED_PROGRAM := cargo test $(LOCKED) --no-run --test it
+
 # The daemon itself, its page in Debian's Chromium and its API through a generated client: tests/browser/.
 test-browser: browser-tools ## tests the page in Chromium, and the API by its OpenAPI document
-	cargo build $(LOCKED) --bins
+	$(TESTED_PROGRAM)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests/browser
 
 # How long the fuzzer looks, in seconds.
@@ -86,7 +90,7 @@ fuzz: ## feeds made-up files to the parser for FUZZ_SECONDS (60), and compares w
 	cargo +nightly fuzz run parse fuzz/found fuzz/corpus/parse -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 screenshots: browser-tools ## makes the pictures of docs/screenshots anew
-	cargo build $(LOCKED) --bins
+	$(TESTED_PROGRAM)
 	DAYFILL_SCREENSHOTS=docs/screenshots $(VENV)/bin/python -m pytest tests/browser/test_looks.py
 
 # Python's packages are pinned in requirements.txt, and installed anew when that changed.

@@ -49,7 +49,7 @@ fn one_signal(database: &dyn Database, signal: Signal) {
     server.release(days[1]);
     let ran = process.end();
     assert_eq!(ran.code, 130, "{ran:#?}");
-    assert!(ran.stdout.ends_with("1 loaded, 1 interrupted\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("1 loaded, 1 interrupted, 1 not tried\n"), "{}", ran.stdout);
     assert_eq!(states(database), ["2024-03-01|loaded"], "the day is missing again");
     assert_eq!(amounts(database), ["0|100"]);
     let attempts = "select cast(day as text) as d, attempt, outcome from load_attempts order by started_at, day, claim";
