@@ -12,7 +12,7 @@ pub enum ExitCode {
     Failed,
     /// The command line asks for something that there is not.
     Usage,
-    /// The configuration is wrong; nothing was done.
+    /// The configuration is wrong. Where it is one dataset's, the others were loaded; else nothing was.
     Configuration,
     /// Some day was refused, none failed.
     Refused,

@@ -25,7 +25,7 @@ pub fn on_signal(runtime: &Handle, stop: Stop) -> std::io::Result<()> {
             }
             // First done, then said: after the words no day is published any more.
             stop.abandon();
-            log::warn!("stopping before the next day is published; once more to end at once");
+            log::warn!("shutting down: no further day is published; signal again to end at once");
         }
     });
     Ok(())

@@ -145,7 +145,7 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
         Ok(Readiness::Needs(statements)) => {
             fine(&format!("{name}: SQL; the first load runs: {}", statements.join("; ")))?;
             if let Some(lost) = target::lost_days(conn, dataset, &statements)? {
-                super::print(&format!("warning  {name}: {lost}\n"))?;
+                warning(&format!("{name}: {lost}"))?;
             }
             Ok(())
         }

@@ -118,7 +118,7 @@ fn write(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads the arguments. Help and the version end the process; of a line that cannot be read it is said what is wrong.
+/// Reads the arguments. Help and the version end the process; a wrong command line is reported, and ends with 2.
 fn parse<P: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<P, ExitCode> {
     let arguments: Vec<OsString> = arguments.collect();
     P::try_parse_from(&arguments).map_err(|error| {

@@ -138,9 +138,9 @@ struct Daemon {
     reload: Reload,
     /// Tells loads to stop.
     stop: Stop,
-    /// When loads in flight are abandoned; set by the first signal.
+    /// When loads in flight are cancelled; set by the first signal.
     stopping: Option<Instant>,
-    /// When they were abandoned.
+    /// When they were cancelled.
     abandoned: Option<Instant>,
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,

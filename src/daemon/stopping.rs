@@ -10,7 +10,7 @@ use crate::day::{self, Day};
 /// How long the last words to the database may take: ends of attempts, and that this process is gone.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// How long abandoned loads may take to end: longer takes only a commit that was sent, as when a synchronous standby is
+/// How long cancelled loads may take to end: longer takes only a commit that was sent, as when a synchronous standby is
 /// away, and a database that does not answer at all.
 const ABANDONED: Duration = Duration::from_secs(5);
 

@@ -1,8 +1,8 @@
 //! Watching connections at work: who blocks a statement that waits for long is asked on another connection and told, and
 //! a statement can be cancelled.
 //!
-//! In PostgreSQL, that is. A connection to SQLite can be kept from waiting only by the thread that waits: a [`Waiter`] tells
-//! it when to stop, and takes what it tells.
+//! This is for PostgreSQL. A connection to SQLite can only be stopped by the thread that waits: a [`Waiter`] tells it when
+//! to stop, and takes what it tells.
 
 use std::collections::BTreeMap;
 use std::fmt;

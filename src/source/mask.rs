@@ -11,8 +11,8 @@ const SHORTEST: usize = 4;
 /// What stands in place of an answer that holds a secret in a disguise.
 const LEFT_OUT: &str = "(the server's words are left out: they repeat what the request was made with)";
 
-/// Everything in these requests that nobody else may see: its query, whole and value by value; what authorises it, as it is
-/// sent and taken apart; every header that is marked as sensitive; and the secrets of a form, such as those that are
+/// Everything in these requests that nobody else may see: their queries, whole and value by value; what authorises them,
+/// as it is sent and taken apart; every header that is marked as sensitive; and the secrets of a form, such as those that are
 /// given for a token.
 pub(super) fn secrets(requests: &[HttpRequest]) -> Vec<String> {
     let secrets: Vec<String> = requests.iter().flat_map(of_request).collect();

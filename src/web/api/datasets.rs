@@ -53,7 +53,7 @@ pub(super) struct DatasetBrief {
     days_behind: Option<u64>,
     /// How many wanted days are past their deadline and neither in the target nor left out.
     late: Option<u64>,
-    /// How many days need a person: failed with no attempts left, refused, or late.
+    /// How many days need a person: failed with no attempts left, refused, absent, late, or with a newer file.
     attention_total: Option<u64>,
     /// When the days were looked at.
     #[schema(format = DateTime)]

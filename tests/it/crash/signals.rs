@@ -9,7 +9,7 @@ use crate::support::slow_http::SlowHttp;
 use crate::support::trouble::wait_for_sessions_to_end;
 use crate::support::{Database, on_both};
 
-const STOPPING: &str = "stopping before the next day is published";
+const STOPPING: &str = "shutting down: no further day is published";
 
 on_both! {
     ctrl_c_releases_the_day_and_says_what_was_loaded
