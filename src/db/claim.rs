@@ -94,7 +94,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
         conn.commit_in_background()?;
         let now = conn.now()?;
         let Some(row) = days::lock(conn, dataset.as_str(), day.date(), false)? else {
-            if days::exists(conn, dataset.as_str(), day.date())? {
+            if days::state_of(conn, dataset.as_str(), day.date())?.is_some() {
                 return Ok(Answer::Left(Leave::Busy));
             }
             if let Decision::Leave(leave) = plan::decide(None, ask, now, policy) {

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts;
-use crate::db::days::{ProcessedDay, insert, lock, remove, save};
+use crate::db::days::{ProcessedDay, insert, lock, remove, save, state_of};
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::rejected_rows;
@@ -40,7 +40,7 @@ pub enum DayActionError {
 
 /// Carries out a person's action on one day; the state before it. Durable when it returns. A running day whose process
 /// is gone counts as failed, or as loaded when the target holds its rows. A loaded day has
-/// nothing to try anew: it stays as it is.
+/// nothing to try anew: it stays as it is. A load that publishes the day is not waited for.
 ///
 /// # Errors
 /// A [`DayActionError`]; nothing was changed then.
@@ -52,7 +52,7 @@ pub fn apply(
 ) -> Result<Option<State>, DayActionError> {
     conn.transaction(|conn| {
         let now = conn.now()?;
-        let found = lock(conn, dataset.as_str(), day.date(), true)?;
+        let found = held(conn, dataset, day)?;
         let row = found.map(|row| settled(conn, row, now)).transpose()?;
         let before = row.as_ref().map(|row| row.state.0);
         match action {
@@ -71,7 +71,12 @@ pub fn apply(
                 let note = reason.map(ToOwned::to_owned);
                 let row =
                     ProcessedDay { note, next_attempt_at: None, waiting_since: None, ..row.unclaimed(State::Skipped) };
-                if fresh { insert(conn, &row).map(drop)? } else { save(conn, &row)? }
+                if !fresh {
+                    save(conn, &row)?;
+                } else if !insert(conn, &row)? {
+                    // Another process claimed the missing day since the look above; its row stays.
+                    return Err(DayActionError::Busy);
+                }
             }
             DayAction::Forget => {
                 after(before, Move::Forgotten, false)?;
@@ -84,6 +89,19 @@ pub fn apply(
         }
         Ok(before)
     })
+}
+
+/// The day's row, held against others. One that publishes holds it for as long as the target's locks and disk take: the
+/// day is its own. Whoever else holds it, a claim or another person's action, lets go at once and is waited for.
+fn held(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Option<ProcessedDay>, DayActionError> {
+    if let Some(row) = lock(conn, dataset.as_str(), day.date(), false)? {
+        return Ok(Some(row));
+    }
+    match state_of(conn, dataset.as_str(), day.date())? {
+        None => Ok(None),
+        Some(State::Running) => Err(DayActionError::Busy),
+        Some(_) => Ok(lock(conn, dataset.as_str(), day.date(), true)?),
+    }
 }
 
 /// A running day whose process is gone, put in the state it is really in.

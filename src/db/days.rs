@@ -334,10 +334,12 @@ pub(super) fn lock(
     .doing("locking the day's row")
 }
 
-/// True when the day has a row, locked or not.
-pub(super) fn exists(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<bool, DbError> {
+/// The day's state, its row locked or not; `None` is missing.
+pub(super) fn state_of(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<Option<State>, DbError> {
     let row = processed_days::table.find((dataset, day));
-    on!(conn, c => diesel::select(diesel::dsl::exists(row)).get_result(c)).doing("looking for the day's row")
+    let state: Option<Stored> =
+        on!(conn, c => row.select(processed_days::state).first(c).optional()).doing("looking for the day's row")?;
+    Ok(state.map(|Stored(state)| state))
 }
 
 /// The row with its texts as the database can store them: files, servers and persons may use characters that it lacks.

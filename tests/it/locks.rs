@@ -217,6 +217,21 @@ fn held_up(database: &TestDatabase) -> (Project, Process, PgConnection) {
 }
 
 #[test]
+fn a_day_whose_load_waits_at_its_end_is_left_to_it_at_once() {
+    let database = TestPostgres::database();
+    let (project, process, mut lock) = held_up(&database);
+    for command in ["forget", "skip", "retry"] {
+        let ran = Process::start(&project, &[command, FIRST]).end();
+        let said = format!("orders {FIRST}: being loaded by another process\n");
+        assert!(ran.stdout.starts_with(&said), "{command}: {ran:#?}");
+        assert_eq!(ran.code, 1, "{command}: {ran:#?}");
+    }
+    lock.batch_execute("rollback").unwrap();
+    assert_eq!(process.end().code, 0);
+    assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")]);
+}
+
+#[test]
 fn a_statement_that_somebody_cancelled_says_so() {
     for (function, words) in [
         ("pg_cancel_backend", "; somebody cancelled dayfill's statement (pg_cancel_backend)"),
