@@ -89,7 +89,8 @@ fn loadable(app: &App, conn: &mut Conn, all: Vec<DatasetDays>) -> Result<(Vec<Lo
     }
     if wrong.len() == number && number > 0 {
         let told: Vec<String> = wrong.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-        return Err(Failure::of_lines(ExitCode::Configuration, told));
+        // What is wrong with a table is a line for each column.
+        return Err(Failure::of_lines(ExitCode::Configuration, told.iter().flat_map(|told| told.lines())));
     }
     for (name, why) in &wrong {
         log::error!("dataset {name} is left out until this is fixed: {why}");

@@ -205,6 +205,13 @@ pub enum Ending {
         /// When to try again; `None` when attempts are used up.
         try_again: Option<Duration>,
     },
+    /// Something that only a person can change in the database keeps the day from being loaded. Costs no attempt.
+    Blocked {
+        /// What it is.
+        error: String,
+        /// When to try again.
+        try_again: Duration,
+    },
     /// A check said no.
     Refused {
         /// Which, and why.
@@ -278,6 +285,7 @@ pub fn end(
                 attempts::take_back(conn, &claim.token)?;
             }
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
+            Ending::Blocked { error, .. } => end(conn, Outcome::Database, Some(error.as_str()))?,
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
             Ending::Cancelled { by, .. } => end(conn, Outcome::Interrupted, Some(&format!("cancelled by {by}")))?,
@@ -313,7 +321,7 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
             });
         }
         Ending::Waiting { .. } => Move::FileMissing,
-        Ending::Failed { .. } => Move::Failed,
+        Ending::Failed { .. } | Ending::Blocked { .. } => Move::Failed,
         Ending::Refused { .. } => Move::Refused,
     };
     let state = after(Some(State::Running), moved, claim.is_reload()).ok().flatten()?;
@@ -340,6 +348,12 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
         Ending::Failed { error, try_again } => {
             ProcessedDay { next_attempt_at: try_again.map(|delay| now + delay), error: Some(error.clone()), ..row }
         }
+        Ending::Blocked { error, try_again } => ProcessedDay {
+            attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
+            next_attempt_at: Some(now + *try_again),
+            error: Some(error.clone()),
+            ..row
+        },
         Ending::Refused { error, file } => ProcessedDay {
             rows_read: measured.rows_read,
             rows_rejected: measured.rows_rejected,

@@ -260,6 +260,12 @@ impl DbError {
         }
     }
 
+    /// True for such a thing of one day: others may well be loaded.
+    #[must_use]
+    pub fn stands_for_a_day(&self) -> bool {
+        matches!(self, Self::NoPartition { .. } | Self::RowsStay { .. } | Self::RowsMoved { .. })
+    }
+
     /// True when a load that ends with it counts against the day's attempts: the database is well, and the statement was
     /// about the file's rows.
     #[must_use]

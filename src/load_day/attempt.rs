@@ -503,6 +503,12 @@ impl<'a> Load<'a> {
                 (Ending::Cancelled { by: storable(&by), again }, Outcome::Cancelled { by })
             }
             NotPublished::TookTooLong(_) => failed(problem.to_string()),
+            // The other days are not held up, and the file is not read again and again in vain.
+            NotPublished::Db(error) if error.stands_for_a_day() => {
+                let left = policy.retry.max_attempts.saturating_sub(claim.attempt.saturating_sub(1));
+                let ending = Ending::Blocked { error: storable(&error.in_full()), try_again: policy.retry.max_delay };
+                (ending, Outcome::Failed { error: error.to_string(), left })
+            }
             NotPublished::Db(error) if !error.costs_an_attempt() => {
                 (Ending::Database { error: storable(&error.in_full()) }, Outcome::Database(error))
             }

@@ -5,11 +5,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 
-use crate::wording::{is_harmful, printable, printable_json};
+use crate::wording::{is_harmful, printable_json, printable_lines};
 
-/// A page, in which such characters are shown as what they are: `\u{202e}`.
+/// A page, in which such characters are shown as what they are: `\u{202e}`. Lines stay: in HTML they are white space.
 pub(super) fn html(page: String) -> String {
-    if page.contains(is_harmful) { printable(&page, usize::MAX) } else { page }
+    if page.contains(is_harmful) { printable_lines(&page) } else { page }
 }
 
 /// JSON on one line, in which such characters stand as JSON's own escapes: whoever reads it finds the same text.
