@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -105,6 +106,9 @@ pub(super) fn run(
     how: How,
     each: &mut dyn FnMut(&Dataset, &Report),
 ) -> Result<Loads, Failure> {
+    let runtime = Runtime::new()?;
+    let (stop, begun) = (Stop::default(), Arc::new(AtomicBool::new(false)));
+    shutdown::on_signal(runtime.handle(), stop.clone(), Arc::clone(&begun))?;
     let (database, mut conn) = ready(app, how.concurrency + 1)?;
     let (all, left_out) = loadable(app, &mut conn, all)?;
     if how.ask == Ask::NotDone {
@@ -113,9 +117,7 @@ pub(super) fn run(
             future_days::forget(&mut conn, &job.dataset, today)?;
         }
     }
-    let runtime = Runtime::new()?;
-    let stop = Stop::default();
-    shutdown::on_signal(runtime.handle(), stop.clone())?;
+    begun.store(true, Ordering::Release);
     stop.cancels(database.waits());
     let worker = Worker::start(&database, conn)?;
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);

@@ -207,6 +207,19 @@ fn a_load_that_waits_for_a_lock_can_be_cancelled() {
     assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")], "it is loaded as it was");
 }
 
+#[test]
+fn a_command_that_waits_for_a_table_before_it_began_ends_at_the_first_signal() {
+    let database = TestPostgres::database();
+    let project = loaded(&database);
+    let _lock = left_open(&database, "lock table orders in access exclusive mode");
+    let process = Process::start(&project, &["load", "--force", FIRST]);
+    wait_until_locked_out(&database);
+    process.signal(Signal::TERM);
+    let ran = process.end();
+    assert_eq!(ran.code, 130, "{ran:#?}");
+    assert_eq!(days(&database), [format!("orders|{FIRST}|loaded|1")]);
+}
+
 /// A load that waits for a row of the target which another session holds.
 fn held_up(database: &TestDatabase) -> (Project, Process, PgConnection) {
     let project = loaded(database);
