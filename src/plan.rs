@@ -57,6 +57,8 @@ pub enum Ask {
     NotDone,
     /// By a person who names the day: whatever it is, unless it is loaded.
     Named,
+    /// By a person who wants tried anew what failed, was refused or is absent, and not what became of it meanwhile.
+    Retry,
     /// By a person who insists: a loaded day too.
     Forced,
     /// Because the file of a loaded or refused day is another by now.
@@ -67,7 +69,7 @@ impl Ask {
     /// True when a person asks, and waits for the answer.
     #[must_use]
     pub fn is_a_persons(self) -> bool {
-        matches!(self, Self::NotDone | Self::Named | Self::Forced)
+        matches!(self, Self::NotDone | Self::Named | Self::Retry | Self::Forced)
     }
 
     /// True when an older day that failed or was refused may hold this one back.
@@ -85,7 +87,7 @@ impl Ask {
     /// True when a person named the day.
     #[must_use]
     pub fn is_named(self) -> bool {
-        matches!(self, Self::Named | Self::Forced)
+        matches!(self, Self::Named | Self::Retry | Self::Forced)
     }
 }
 
@@ -128,6 +130,8 @@ pub enum Leave {
     Exhausted,
     /// Its next look is later.
     NotDue,
+    /// It is asked for by a retry and in none of the states that one takes; `None` is missing.
+    NotToRetry(Option<State>),
     /// Another process is loading it.
     Busy,
     /// An older day failed or was refused, and the dataset stops on failure.
@@ -157,6 +161,10 @@ impl fmt::Display for Leave {
             Self::Done(state) => write!(f, "already {state}"),
             Self::Exhausted => f.write_str("failed, its attempts are used up"),
             Self::NotDue => f.write_str("not due yet"),
+            Self::NotToRetry(state) => {
+                let is = state.map_or("missing", State::name);
+                write!(f, "{is}: a retry leaves it, `load` takes it")
+            }
             Self::Busy => f.write_str("being loaded by another process"),
             Self::HeldBack(day) => write!(f, "held back by {day}, which failed or was refused"),
             Self::NextTick => f.write_str("left for the next tick"),
@@ -196,8 +204,11 @@ pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
 pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Policy) -> Decision {
     let max_attempts = policy.retry.max_attempts;
     let Some(known) = known else {
-        let looked_at_before = matches!(ask, Ask::Due | Ask::Changed);
-        return if looked_at_before { Decision::Leave(Leave::NotDue) } else { Decision::Load(Reason::Missing) };
+        return match ask {
+            Ask::Due | Ask::Changed => Decision::Leave(Leave::NotDue),
+            Ask::Retry => Decision::Leave(Leave::NotToRetry(None)),
+            Ask::Tick | Ask::Start | Ask::NotDone | Ask::Named | Ask::Forced => Decision::Load(Reason::Missing),
+        };
     };
     let named = ask.is_named();
     let due = match ask {
@@ -206,7 +217,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
             let furthest = now + longest_pause(known.state, policy);
             known.next_look.is_none_or(|next| next <= now || next > furthest)
         }
-        Ask::NotDone | Ask::Named | Ask::Forced => true,
+        Ask::NotDone | Ask::Named | Ask::Retry | Ask::Forced => true,
         Ask::Changed => false,
     };
     match known.state {
@@ -219,6 +230,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
         State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
         State::Loaded | State::Refused if ask == Ask::Changed => Decision::Load(Reason::Changed),
         State::Loaded => Decision::Leave(Leave::Done(State::Loaded)),
+        state if ask == Ask::Retry && !state.is_to_retry() => Decision::Leave(Leave::NotToRetry(Some(state))),
         state if named => Decision::Load(Reason::Asked(state)),
         State::Waiting if due => Decision::Load(Reason::Waiting),
         State::Failed if known.attempts >= max_attempts => Decision::Leave(Leave::Exhausted),

@@ -52,7 +52,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
     if all.is_empty() {
         return super::print("nothing to retry\n");
     }
-    let how = How { ask: Ask::Named, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
+    let how = How { ask: Ask::Retry, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
     let loads = loads::audited(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
     let loaded = conclude(&loads, false)?;
     Ok(if loaded == ExitCode::Success { code } else { loaded })

@@ -335,6 +335,9 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
             ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
+        Outcome::Left(leave @ Leave::NotToRetry(state)) => {
+            (state.map_or(crate::status::MISSING, State::name), leave.to_string())
+        }
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
         Outcome::Settled(state) => (state.name(), DIED.to_owned()),

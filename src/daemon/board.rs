@@ -138,7 +138,7 @@ pub enum Asked {
         dataset: DatasetName,
         /// The days.
         days: Vec<Day>,
-        /// How: [`Ask::Named`] leaves loaded days, [`Ask::Forced`] loads them again.
+        /// How: [`Ask::Named`] leaves loaded days, [`Ask::Retry`] others as well, [`Ask::Forced`] loads all again.
         ask: Ask,
     },
     /// To see what was changed in the state tables: days skipped or forgotten, datasets paused or resumed.

@@ -20,7 +20,7 @@ pub enum DayAction<'a> {
     Skip(Option<&'a str>),
     /// Back to missing.
     Forget,
-    /// Start a new series of attempts.
+    /// Start a new series of attempts, where a retry takes the day.
     NewSeries,
 }
 
@@ -39,8 +39,8 @@ pub enum DayActionError {
 }
 
 /// Carries out a person's action on one day; the state before it. Durable when it returns. A running day whose process
-/// is gone counts as failed, or as loaded when the target holds its rows. A loaded day has
-/// nothing to try anew: it stays as it is. A load that publishes the day is not waited for.
+/// is gone counts as failed, or as loaded when the target holds its rows. A day that a
+/// retry does not take, such as a loaded one, has nothing to try anew: it stays as it is. A load that publishes the day is not waited for.
 ///
 /// # Errors
 /// A [`DayActionError`]; nothing was changed then.
@@ -58,9 +58,9 @@ pub fn apply(
         match action {
             DayAction::NewSeries => {
                 if let Some(row) = row {
-                    // A loaded day has nothing to try again. What is written of it is only that its reload was settled.
-                    let loaded = before == Some(State::Loaded);
-                    let row = if loaded { row } else { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } };
+                    // Of other days, such as loaded ones, all that may be to write is that the attempt was settled.
+                    let anew = row.state.0.is_to_retry();
+                    let row = if anew { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } } else { row };
                     save(conn, &row)?;
                 }
             }

@@ -135,6 +135,26 @@ fn naming_a_day_loads_it_unless_it_is_loaded() {
     assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, NOW, &attempts(1)), Decision::Load(_)));
 }
 
+#[test]
+fn a_retry_takes_failed_refused_and_absent_days_and_leaves_what_became_of_them_meanwhile() {
+    let decision = |known: Option<&Known>| decide(known, Ask::Retry, NOW, &attempts(1));
+    let not_to_retry = |state| Decision::Leave(Leave::NotToRetry(state));
+    assert_eq!(decision(None), not_to_retry(None), "forgotten");
+    for (state, expected) in [
+        (State::Failed, Decision::Load(Reason::Asked(State::Failed))),
+        (State::Refused, Decision::Load(Reason::Asked(State::Refused))),
+        (State::Absent, Decision::Load(Reason::Asked(State::Absent))),
+        (State::Running, Decision::Load(Reason::LeftRunning)),
+        (State::Loaded, Decision::Leave(Leave::Done(State::Loaded))),
+        (State::Skipped, not_to_retry(Some(State::Skipped))),
+        (State::Waiting, not_to_retry(Some(State::Waiting))),
+    ] {
+        assert_eq!(decision(Some(&known(state))), expected, "{state}");
+    }
+    let live = Known { owner: Owner::Alive, ..known(State::Running) };
+    assert_eq!(decision(Some(&live)), Decision::Leave(Leave::Busy));
+}
+
 /// The days of a plan that are loaded, for April 2019 with these states from its first day on.
 fn loaded(states: &[Option<State>], ask: Ask, policy: &Policy) -> Vec<String> {
     let days: Vec<Day> = schedule_days(states.len());
@@ -240,7 +260,16 @@ fn any_state() -> impl Strategy<Value = State> {
 }
 
 fn any_ask() -> impl Strategy<Value = Ask> {
-    proptest::sample::select(vec![Ask::Tick, Ask::Start, Ask::Due, Ask::NotDone, Ask::Named, Ask::Forced, Ask::Changed])
+    proptest::sample::select(vec![
+        Ask::Tick,
+        Ask::Start,
+        Ask::Due,
+        Ask::NotDone,
+        Ask::Named,
+        Ask::Retry,
+        Ask::Forced,
+        Ask::Changed,
+    ])
 }
 
 proptest! {
@@ -274,7 +303,7 @@ proptest! {
         let refused = Known { attempts, next_look, ..known(State::Refused) };
         let expected = match ask {
             Ask::Changed => Decision::Load(Reason::Changed),
-            Ask::Named | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
+            Ask::Named | Ask::Retry | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
             Ask::Tick | Ask::Start | Ask::Due | Ask::NotDone => Decision::Leave(Leave::Done(State::Refused)),
         };
         prop_assert_eq!(decide(Some(&refused), ask, NOW, &self::attempts(max_attempts)), expected);

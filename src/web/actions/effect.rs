@@ -56,7 +56,7 @@ impl Effect {
             Decision::Leave(leave) => {
                 let left = match leave {
                     Leave::Done(_) | Leave::Exhausted => Left::Done,
-                    Leave::NotDue | Leave::HeldBack(_) | Leave::NextTick => Left::Later,
+                    Leave::NotDue | Leave::NotToRetry(_) | Leave::HeldBack(_) | Leave::NextTick => Left::Later,
                     Leave::Busy => Left::Busy,
                 };
                 (None, leave.to_string(), Some(left))
@@ -115,11 +115,11 @@ impl Effect {
         Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
     }
 
-    /// It is left alone for being this, which a retry does not take.
-    pub(super) fn leave_to_load(&mut self, is: &str) {
+    /// It is left alone since the schedule does not want it, and a retry takes no such day.
+    pub(super) fn leave_unwanted(&mut self) {
         self.left = Some(Left::Later);
         self.becomes = None;
-        self.because = format!("{is}: a retry leaves it, `load` takes it");
+        "not wanted by the schedule: a retry leaves it, `load` takes it".clone_into(&mut self.because);
     }
 
     /// It could not be done.

@@ -199,7 +199,11 @@ fn act(
                 begin_series(conn, dataset, &mut effects)?;
             }
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
-            let ask = if order.action == Action::Reload { Ask::Forced } else { Ask::Named };
+            let ask = match order.action {
+                Action::Reload => Ask::Forced,
+                Action::Retry => Ask::Retry,
+                _ => Ask::Named,
+            };
             if !days.is_empty() {
                 board.orders().begin(entry, name, days.iter().copied());
                 hand_on(board, Asked::Load { dataset: name.clone(), days, ask })?;
@@ -266,13 +270,11 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// A retry takes days that failed, were refused or are absent, and that the schedule wants; of a range never the others.
 fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
     let wanted: BTreeSet<Day> = scheduler::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
-    let mut effects = load(conn, dataset, range, Ask::Named)?;
-    for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
-        let is_wanted = wanted.contains(&effect.day);
-        if !is_wanted || !matches!(effect.state, Some(State::Failed | State::Refused | State::Absent | State::Running))
-        {
-            let state = effect.state.map_or(crate::status::MISSING, State::name);
-            effect.leave_to_load(if is_wanted { state } else { "not wanted by the schedule" });
+    let mut effects = load(conn, dataset, range, Ask::Retry)?;
+    let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(Left::Later);
+    for effect in effects.iter_mut().filter(is_for_load) {
+        if !wanted.contains(&effect.day) {
+            effect.leave_unwanted();
         }
     }
     Ok(effects)

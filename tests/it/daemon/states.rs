@@ -24,6 +24,7 @@ on_both! {
     a_day_whose_attempts_ran_out_is_tried_again_when_a_person_says_so
     a_refused_day_is_loaded_when_a_person_has_it_retried
     a_day_skipped_beside_the_daemon_is_left_out
+    a_day_skipped_while_a_retry_is_at_older_ones_is_left_out
     a_day_forgotten_beside_the_daemon_is_loaded_at_the_next_tick
     days_are_skipped_and_forgotten_from_every_state_they_rest_in
     a_day_that_the_daemon_loads_is_neither_skipped_nor_forgotten_nor_loaded_by_others
@@ -227,6 +228,28 @@ fn a_day_skipped_beside_the_daemon_is_left_out(database: &dyn Database) {
     stop(daemon);
     assert_eq!(states(database), ["2024-03-01|skipped"]);
     assert_eq!(attempts(database), [""; 0]);
+}
+
+fn a_day_skipped_while_a_retry_is_at_older_ones_is_left_out(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = project(database, &still(SECOND).from(&server), "[catch_up]\nconcurrency = 1\n");
+    for day in [FIRST, SECOND] {
+        server.day(day, "a,no number,x\n");
+    }
+    project.exit(4, &["catch-up"]);
+    server.day(FIRST, "a,1,x\n");
+    server.day(SECOND, "a,2,x\n");
+    server.hold_next(FIRST);
+    let retry = Process::start(&project, &["retry", "--refused"]);
+    server.wait_until_held(FIRST);
+    let skipped = project.succeed(&["skip", SECOND, "--reason", "do not load"]);
+    assert!(skipped.stdout.ends_with("skipped (it was refused)\n"), "{skipped:?}");
+    server.release(FIRST);
+    let ran = retry.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stdout.contains("skipped: a retry leaves it, `load` takes it"), "{ran:#?}");
+    assert_eq!(amounts(database), ["1|1"]);
+    assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-02|skipped"]);
 }
 
 fn a_day_forgotten_beside_the_daemon_is_loaded_at_the_next_tick(database: &dyn Database) {
