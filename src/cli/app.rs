@@ -16,6 +16,7 @@ use crate::day::{Day, DayRange};
 use crate::db::login::ReadUrl;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
+use crate::db::state_tables;
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::logging;
@@ -155,8 +156,10 @@ impl App {
             return Ok(None);
         }
         let mut conn = self.database(1).connect_to_look()?;
-        if !migrate::has_state_tables(&mut conn)? {
-            return Ok(None);
+        match migrate::has_state_tables(&mut conn) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(state_tables::explained(&mut conn, error).into()),
         }
         if !migrate::pending(&mut conn)?.is_empty() {
             let message = "the state tables are of an older version: `dayfill migrate` brings them up to date, and so \

@@ -14,9 +14,11 @@ use crate::cli::failure::Failure;
 use crate::cli::warnings;
 use crate::dataset::Dataset;
 use crate::day::Day;
-use crate::db::pool::Conn;
+use crate::db::error::DbError;
+use crate::db::pool::{Conn, Database};
 use crate::db::pooler;
-use crate::db::state_tables;
+use crate::db::sqlite_file;
+use crate::db::state_tables::{self, Examined};
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
@@ -88,29 +90,33 @@ pub(super) fn check(app: &App, args: &Check) -> Result<ExitCode, Failure> {
     Ok(findings.0)
 }
 
+/// A connection to see what the datasets need; none where that cannot be told.
 fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure> {
     let database = app.database(1);
     let url = database.url().to_string();
-    if let DatabaseUrl::Sqlite(path) = database.url()
-        && !path.exists()
-    {
-        fine(&format!("database {}: the first load creates it", database.url().whole()))?;
-        let nowhere = crate::db::pool::Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
-        return Ok(Some(nowhere.connect()?));
-    }
-    match database.connect_to_look() {
-        Ok(mut conn) => {
-            let mut examined = state_tables::examine(&mut conn)?;
-            if let Err(error) = pooler::require_sessions(&mut conn, &mut database.connect_to_look()?) {
-                examined.problems.push(error.to_string());
+    let mut writable = true;
+    if let DatabaseUrl::Sqlite(path) = database.url() {
+        if let Some(why) = sqlite_file::unwritable(path) {
+            findings.wrong(ExitCode::Database, &format!("database {}: {why}", database.url().whole()))?;
+            writable = false;
+        }
+        if !path.exists() {
+            if writable {
+                fine(&format!("database {}: the first load creates it", database.url().whole()))?;
             }
+            let nowhere = Database::new(DatabaseUrl::Sqlite(":memory:".into()), database.lease(), 1);
+            return Ok(Some(nowhere.connect()?));
+        }
+    }
+    match examine(&database) {
+        Ok((mut conn, examined)) => {
             let tables = if examined.pending.is_empty() {
                 "state tables up to date".to_owned()
             } else {
                 format!("the first load applies {}", examined.pending.join(", "))
             };
             let hindered = !examined.problems.is_empty();
-            if !hindered {
+            if !hindered && writable {
                 fine(&format!("database {url}: {tables}"))?;
             }
             for problem in examined.problems {
@@ -126,10 +132,24 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
             Ok((!hindered).then_some(conn))
         }
         Err(error) => {
-            findings.wrong(ExitCode::Database, &format!("database {url}: {}", Failure::from(error)))?;
+            let failure = Failure::from(error);
+            // Said already where it follows from what keeps the file from being written.
+            if writable || failure.code != ExitCode::Database {
+                findings.wrong(failure.code, &format!("database {url}: {failure}"))?;
+            }
             Ok(None)
         }
     }
+}
+
+/// A connection for looking only, and what it finds of dayfill's own tables.
+fn examine(database: &Database) -> Result<(Conn, Examined), DbError> {
+    let mut conn = database.connect_to_look()?;
+    let mut examined = state_tables::examine(&mut conn)?;
+    if let Err(error) = pooler::require_sessions(&mut conn, &mut database.connect_to_look()?) {
+        examined.problems.push(error.to_string());
+    }
+    Ok((conn, examined))
 }
 
 fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<(), Failure> {

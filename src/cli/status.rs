@@ -9,7 +9,11 @@ use crate::cli::args::Status;
 use crate::cli::failure::Failure;
 use crate::cli::loads::{of_run, span};
 use crate::cli::table::{Table, count};
+use crate::dataset::Dataset;
 use crate::day::{self, Day, DayRange};
+use crate::db::error::DbError;
+use crate::db::pool::Conn;
+use crate::db::state_tables;
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::scheduler;
@@ -20,11 +24,10 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let mut conn = app.look()?;
     let datasets = app.datasets_or_copies(&args.dataset)?;
     let range = DayRange { from: args.from.unwrap_or(Day::MIN), to: args.to.unwrap_or(Day::MAX) };
-    let mut all = Vec::new();
-    for dataset in &datasets {
-        all.push(status::of(conn.as_mut(), dataset, &scheduler::wanted(dataset, Utc::now()), range)?);
-    }
-    let workers = conn.as_mut().map(status::workers).transpose()?.unwrap_or_default();
+    let (all, workers) = read(conn.as_mut(), &datasets, range).map_err(|error| match &mut conn {
+        Some(conn) => state_tables::explained(conn, error),
+        None => error,
+    })?;
     if args.json {
         let database = app.config.settings.database.url.to_string();
         let json = serde_json::json!({ "database": database, "workers": workers, "datasets": all });
@@ -46,6 +49,20 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     }
     text.push_str(&render_workers(&workers));
     super::print_coloured(&text)
+}
+
+/// What the state tables say of each dataset, and who is at work.
+fn read(
+    mut conn: Option<&mut Conn>,
+    datasets: &[Dataset],
+    range: DayRange,
+) -> Result<(Vec<DatasetStatus>, Vec<WorkerStatus>), DbError> {
+    let mut all = Vec::new();
+    for dataset in datasets {
+        all.push(status::of(conn.as_deref_mut(), dataset, &scheduler::wanted(dataset, Utc::now()), range)?);
+    }
+    let workers = conn.map(status::workers).transpose()?.unwrap_or_default();
+    Ok((all, workers))
 }
 
 /// Which days are shown, and how.

@@ -30,6 +30,7 @@ mod refusal;
 pub mod rejects;
 mod schema;
 mod sqlite;
+pub mod sqlite_file;
 pub mod stage;
 pub mod state_tables;
 mod statements;

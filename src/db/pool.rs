@@ -15,6 +15,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use crate::column::Identifier;
 use crate::db::error::{DbError, Doing, one_line};
 use crate::db::login::{Login, ReadUrl, Sessions};
+use crate::db::sqlite_file;
 use crate::db::url::DatabaseUrl;
 use crate::db::watch::{Waiter, Watch};
 
@@ -197,10 +198,15 @@ impl Database {
     /// [`DbError::Unreachable`].
     pub fn connect_to_look(&self) -> Result<Conn, DbError> {
         let DatabaseUrl::Sqlite(path) = &self.url else { return self.connect() };
-        let named = |error: String| DbError::Unreachable(format!("{}: {}", path.display(), one_line(&error)));
+        let named = |error: String| DbError::Unreachable(sqlite_file::explained(path, &one_line(&error)));
         let mut conn =
             SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
         super::sqlite::wait_inside(&mut conn).map_err(|error| named(error.to_string()))?;
+        // The file is opened by the first statement that reads it. What may pass, as a lock, the caller's meets.
+        match conn.batch_execute("select 1 from sqlite_master limit 1") {
+            Err(error) if sqlite_file::is_hopeless(&error.to_string()) => return Err(named(error.to_string())),
+            _ => {}
+        }
         Ok(Conn::Sqlite(Handle::own(self, conn)))
     }
 
@@ -218,7 +224,10 @@ impl Database {
                 Ok(Conn::Postgres(Handle::own(self, conn)))
             }
             DatabaseUrl::Sqlite(path) => {
-                let named = |error: String| masked(format!("{}: {error}", path.display()));
+                let named = |error: String| masked(sqlite_file::explained(path, &error));
+                if let Some(why) = sqlite_file::unwritable(path) {
+                    return Err(masked(format!("{}: {why}", path.display())));
+                }
                 create_private(path);
                 let mut conn =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| named(error.to_string()))?;
@@ -258,8 +267,13 @@ impl Database {
     /// # Errors
     /// [`DbError::Unreachable`] when none came free or could be made in time.
     pub fn conn(&self) -> Result<Conn, DbError> {
-        let masked =
-            |error: diesel::r2d2::PoolError| DbError::Unreachable(self.login.url().mask(&one_line(&error.to_string())));
+        let masked = |error: diesel::r2d2::PoolError| {
+            let words = one_line(&error.to_string());
+            DbError::Unreachable(match &self.url {
+                DatabaseUrl::Postgres(_) => self.login.url().mask(&words),
+                DatabaseUrl::Sqlite(path) => sqlite_file::explained(path, &words),
+            })
+        };
         Ok(match self.pool() {
             Connections::Postgres(pool) => Conn::Postgres(Handle::pooled(self, pool.get().map_err(masked)?)),
             Connections::Sqlite(pool) => Conn::Sqlite(Handle::pooled(self, pool.get().map_err(masked)?)),
@@ -270,7 +284,7 @@ impl Database {
 /// Makes a SQLite file that is not there yet for its owner alone: targets and rejected rows hold what files held. The
 /// files beside it get the same rights from SQLite. A file that is there keeps its own.
 fn create_private(path: &Path) {
-    // What keeps it from being made is said by SQLite.
+    // What keeps it from being made is told when it is opened.
     drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 

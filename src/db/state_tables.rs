@@ -107,6 +107,19 @@ pub fn require(conn: &mut Conn) -> Result<Examined, DbError> {
     if examined.problems.is_empty() { Ok(examined) } else { Err(DbError::Setup(examined.problems.join("\n"))) }
 }
 
+/// The error of who only looks, with what to grant where it is a right on our tables that is lacking.
+#[must_use]
+pub fn explained(conn: &mut Conn, error: DbError) -> DbError {
+    let Conn::Postgres(link) = conn else { return error };
+    if !error.words().contains("permission denied") {
+        return error;
+    }
+    match super::postgres::problems(link.get(), false) {
+        Ok(problems) if !problems.is_empty() => DbError::Setup(format!("{error}\n{}", problems.join("\n"))),
+        _ => error,
+    }
+}
+
 /// Tables of our names that no migration of ours created.
 fn not_ours(conn: &Conn, relations: &[Relation], applied: &[String]) -> Option<String> {
     let version = |name: &str| TABLES.iter().find(|(table, _)| *table == name).map(|(_, version)| *version);

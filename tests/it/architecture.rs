@@ -117,6 +117,8 @@ fn each_library_is_named_in_one_room_only() {
                 "status" => libraries.contains(&"utoipa"),
                 // Styles and scripts go out compressed, as files come in.
                 "web" => libraries.contains(&"flate2"),
+                // The rights on a SQLite file are asked for without opening it.
+                "db" => libraries.contains(&"rustix"),
                 _ => false,
             };
             if module == room || is_guest {

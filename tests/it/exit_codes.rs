@@ -177,3 +177,32 @@ fn completions_and_the_manual_name_the_commands() {
         assert!(manual.contains(command), "{command}");
     }
 }
+
+#[test]
+fn a_sqlite_file_that_cannot_be_opened_is_named_with_the_reason_and_what_to_do() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    project.write("text.db", "these are the days of our lives, and no database at all");
+    std::fs::create_dir(project.path("folder.db")).unwrap();
+    for (url, words) in [
+        ("sqlite:no/such/folder/x.db", "the folder no/such/folder does not exist: create it"),
+        ("sqlite:text.db/x.db", "text.db is no folder: name another file in database.url"),
+        ("sqlite:folder.db", "folder.db: it is a folder: name a file in database.url"),
+        ("sqlite:text.db", "text.db: file is not a database: name another file in database.url"),
+    ] {
+        let ran = |arguments: &[&str]| Ran::of(project.command(arguments).env("DAYFILL__DATABASE__URL", url));
+        let loading = ran(&["catch-up"]);
+        assert_eq!(loading.code, 6, "{loading:?}");
+        assert!(loading.stderr.contains(words), "{loading:?}");
+        let checked = ran(&["check"]);
+        assert_eq!(checked.code, 6, "{checked:?}");
+        let problems: Vec<&str> = checked.stdout.lines().filter(|line| line.starts_with("problem")).collect();
+        let [problem] = problems.as_slice() else { panic!("{checked:?}") };
+        assert!(problem.contains(words.trim_start_matches("folder.db: ")), "{checked:?}");
+        // What else there is to look at was looked at.
+        assert!(checked.stdout.contains("2024-03-07.csv answers: no such file"), "{checked:?}");
+    }
+    let looked = Ran::of(project.command(&["status"]).env("DAYFILL__DATABASE__URL", "sqlite:text.db"));
+    assert_eq!(looked.code, 6, "{looked:?}");
+    assert!(looked.stderr.contains("text.db: file is not a database: name another file"), "{looked:?}");
+}

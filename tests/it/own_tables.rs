@@ -210,6 +210,24 @@ fn what_a_role_may_not_do_with_own_tables_is_said_and_the_advice_helps() {
 }
 
 #[test]
+fn who_may_not_read_own_tables_is_told_by_status_what_to_grant() {
+    let database = TestPostgres::database();
+    Project::new(&database, &Orders::default()).succeed(&["migrate"]);
+    let role = role(&database);
+    let project = Project::new(&AsRole::new(&database, &role), &Orders::default());
+    let status = || project.exit(3, &["status"]).stderr;
+    let said = status();
+    assert!(said.contains(&format!("grant select on __diesel_schema_migrations to \"{role}\";")), "{said}");
+    database.execute(&format!("grant select on __diesel_schema_migrations to {role}"));
+    let said = status();
+    assert!(said.contains("permission denied for table paused_datasets"), "{said}");
+    assert!(said.contains("grant select, insert, update, delete on processed_days, "), "{said}");
+    // Who only looks needs no more than to read.
+    database.execute(&format!("grant select on all tables in schema public to {role}"));
+    project.succeed(&["status"]);
+}
+
+#[test]
 fn an_upgrade_wants_the_owner_of_the_tables() {
     let database = TestPostgres::database();
     let project = Project::new(&database, &Orders::default());
