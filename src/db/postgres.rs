@@ -25,7 +25,7 @@ mod partitions;
 mod state;
 
 pub(super) use catalog::{attached, comparing_as_target, find_target};
-pub(super) use constraints::{check_deferred, constrained_columns, lengths, refers_to_itself, trigger_may_keep_rows};
+pub(super) use constraints::{check_deferred, constrained_columns, has_trigger, lengths, refers_to_itself};
 pub(super) use left_behind::left_behind;
 use messages::speaks_english;
 pub(super) use messages::{can_report_codes, foreign_language, run_coded, speak_english};

@@ -204,7 +204,7 @@ fn write_target(
 /// from it, which counts as none written; one that gives them another day is an error: no reload would delete them.
 fn standing(conn: &mut Conn, day: Day, dataset: &Dataset, written: i64, passed: i64) -> Result<i64, DbError> {
     let table = &dataset.target.table;
-    if passed == 0 || !trigger_may_keep_rows(conn, table, "insert")? {
+    if passed == 0 || !has_trigger(conn, table, "insert")? {
         return Ok(written);
     }
     let count_day = conn.statements(dataset).count_day(day);
@@ -216,9 +216,11 @@ fn standing(conn: &mut Conn, day: Day, dataset: &Dataset, written: i64, passed: 
     }
 }
 
-/// How many staged rows have a key that the target does not have after they were written: a trigger kept them out.
+/// How many staged rows a trigger kept out: their key is not in the target after they were written or, where a row is
+/// updated, is there of an older day.
 fn left_out(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError> {
-    if !trigger_may_keep_rows(conn, &dataset.target.table, "insert")? {
+    let (table, updates) = (&dataset.target.table, dataset.target.mode == Mode::Upsert);
+    if !has_trigger(conn, table, "insert")? && !(updates && has_trigger(conn, table, "update")?) {
         return Ok(0);
     }
     let key = comparing_as_target(conn, dataset)?;
@@ -226,10 +228,10 @@ fn left_out(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError
     count(conn, &count_left_out)
 }
 
-fn trigger_may_keep_rows(conn: &mut Conn, table: &TableName, verb: &str) -> Result<bool, DbError> {
+fn has_trigger(conn: &mut Conn, table: &TableName, verb: &str) -> Result<bool, DbError> {
     match conn {
-        Conn::Postgres(link) => super::postgres::trigger_may_keep_rows(link.get(), table, verb),
-        Conn::Sqlite(link) => super::sqlite::trigger_may_keep_rows(link.get(), table, verb),
+        Conn::Postgres(link) => super::postgres::has_trigger(link.get(), table, verb),
+        Conn::Sqlite(link) => super::sqlite::has_trigger(link.get(), table, verb),
     }
     .doing("looking for triggers of the target")
 }
@@ -264,7 +266,7 @@ pub(super) fn delete_day(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result
     let statements = conn.statements(dataset);
     let (delete, count_day) = (statements.delete_day(day), statements.count_day(day));
     conn.execute(&delete, DELETING)?;
-    if !trigger_may_keep_rows(conn, table, "delete")? {
+    if !has_trigger(conn, table, "delete")? {
         return Ok(());
     }
     match count(conn, &count_day)? {

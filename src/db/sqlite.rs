@@ -142,11 +142,11 @@ pub(super) fn refers_to_itself(conn: &mut SqliteConnection, table: &TableName) -
     Ok(found.count > 0)
 }
 
-/// True when a trigger of the table may keep a row from being written so, by `insert` or `delete`.
-pub(super) fn trigger_may_keep_rows(conn: &mut SqliteConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
+/// True when a trigger of the table may run at an `insert`, `delete` or `update`, or does one.
+pub(super) fn has_trigger(conn: &mut SqliteConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
     let found: Count = diesel::sql_query(format!(
         "select count(*) as count from \"{}\".sqlite_master where type = 'trigger' and tbl_name = ? collate nocase \
-         and sql like '%{verb}%raise%(%'",
+         and sql like '%{verb}%'",
         main_or(table)
     ))
     .bind::<Text, _>(table.name.as_str())

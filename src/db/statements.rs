@@ -93,13 +93,16 @@ impl Statements<'_> {
         format!("select count(*) as count {}", self.rows(day, None))
     }
 
-    /// Counts the staged rows that pass the filter and whose key is not in the target. `key` are expressions for the
-    /// key's columns that compare as the target does.
+    /// Counts the staged rows that pass the filter and whose key is not in the target, or with an upsert only with an
+    /// older day. `key` are expressions for the key's columns that compare as the target does.
     pub(super) fn count_left_out(&self, day: Day, key: &[String]) -> String {
         let target = &self.dataset.target;
         let values: Vec<String> = key.iter().enumerate().map(|(n, key)| format!("{key} as key{n}")).collect();
         let same = |(n, name): (usize, &Identifier)| format!("target.{} = staged.key{n}", name.quoted());
-        let same: Vec<String> = target.key.iter().enumerate().map(same).collect();
+        let mut same: Vec<String> = target.key.iter().enumerate().map(same).collect();
+        if target.mode == Mode::Upsert {
+            same.push(format!("target.{} >= {}", target.day_column.quoted(), (self.dialect.day)(day)));
+        }
         format!(
             "select count(*) as count from (select {} {}) as staged \
              where not exists (select 1 from {} as target where {})",

@@ -238,6 +238,19 @@ fn a_trigger_that_keeps_rows_out_is_told(database: &dyn Database) {
         let counts = database.line(&format!("{counts} where day = '2024-03-01'"));
         assert_eq!(counts, "5|1|0|2", "{mode}");
     }
+
+    // An update that is kept out leaves the old row.
+    database.execute(if is_postgres(database) {
+        "create function keep_old() returns trigger language plpgsql as $$ begin return null; end $$; \
+         create trigger keep_old before update on orders for each row execute function keep_old()"
+    } else {
+        "create trigger keep_old before update on orders begin select raise(ignore); end"
+    });
+    project.day("2024-03-03", "a,7,x\nz,1,y\n");
+    let ran = project.succeed(&["load", "2024-03-03"]);
+    let said = "1 of 2 rows inserted: a trigger or a rule of the target kept out the others";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert_eq!(database.line("select amount from orders where id = 'a'"), "1");
 }
 
 #[test]
@@ -264,8 +277,17 @@ fn a_trigger_that_sends_rows_elsewhere_loses_none_in_silence() {
         "create or replace function send_on() returns trigger language plpgsql as $$ begin \
          new.file_date := date '2024-04-01'; return new; end $$",
     );
+    let said = "2 rows did not keep the day in table orders";
     let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
-    assert!(ran.stderr.contains("2 rows did not keep the day in table orders"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    database.execute(
+        "drop trigger send_on on orders; \
+         create function move_on() returns trigger language plpgsql as $$ begin \
+         update orders set file_date = date '2024-04-01' where id = new.id; return null; end $$; \
+         create trigger move_on after insert on orders for each row execute function move_on()",
+    );
+    let ran = project.exit(1, &["load", "2024-03-01", "--force"]);
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
     assert_eq!(database.lines("select distinct file_date from orders"), ["2024-03-01"]);
     assert_eq!(database.line("select state, attempts from processed_days"), "loaded|1");
 }

@@ -43,19 +43,16 @@ pub(in crate::db) fn refers_to_itself(conn: &mut PgConnection, table: &TableName
     Ok(found.flag)
 }
 
-/// True when a trigger of the table, or of one of its partitions or children, may keep a row from being written so, by
-/// `insert` or `delete`: bits of `tgtype` say that it runs for each row (1), before (2) an insert (4) or a delete (8).
-pub(in crate::db) fn trigger_may_keep_rows(
-    conn: &mut PgConnection,
-    table: &TableName,
-    verb: &str,
-) -> QueryResult<bool> {
+/// True when a trigger of somebody's runs at an `insert`, `delete` or `update` of the table, or of one of its partitions
+/// or children, so that rows may not stand afterwards as they were written. Bits of `tgtype` say of what it is one: 4, 8
+/// and 16.
+pub(in crate::db) fn has_trigger(conn: &mut PgConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
     let found: Flag = diesel::sql_query(
         "with recursive tables as (select to_regclass($1)::oid as oid union \
              select i.inhrelid from pg_inherits i join tables on i.inhparent = tables.oid) \
          select exists (select from pg_trigger where tgrelid in (select oid from tables) \
-             and tgenabled <> 'D' and tgtype & 3 = 3 \
-             and tgtype & (case $2 when 'insert' then 4 else 8 end) <> 0) as flag",
+             and tgenabled <> 'D' and not tgisinternal \
+             and tgtype & (case $2 when 'insert' then 4 when 'delete' then 8 else 16 end) <> 0) as flag",
     )
     .bind::<Text, _>(table.quoted())
     .bind::<Text, _>(verb)
