@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MISSING, Wanted};
 use crate::dataset::Dataset;
-use crate::day::Day;
+use crate::day::{self, Day};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::summary::{self, Days, NotLoaded};
@@ -87,6 +87,8 @@ pub struct Kind {
     pub newest: Day,
     /// The oldest one.
     pub oldest: Day,
+    /// All of them in short, as [`day::listed`] writes them.
+    pub listed: String,
     /// What went wrong with the newest one, or what was found in place of its file.
     pub error: Option<String>,
 }
@@ -276,17 +278,21 @@ fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
 
 /// Days that need a person, newest first, by the reason.
 fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = Vec::new();
+    let mut kinds: Vec<(Option<State>, Vec<Day>)> = Vec::new();
     for brief in needy {
         let (state, day) = (brief.reason(), brief.day);
-        if let Some(kind) = kinds.iter_mut().find(|kind| kind.state == state) {
-            kind.days += 1;
-            kind.oldest = day;
-        } else {
-            kinds.push(Kind { state, days: 1, newest: day, oldest: day, error: None });
+        match kinds.iter_mut().find(|(known, _)| *known == state) {
+            Some((_, days)) => days.push(day),
+            None => kinds.push((state, vec![day])),
         }
     }
-    kinds
+    let of_days = |(state, mut days): (Option<State>, Vec<Day>)| {
+        days.reverse();
+        let (oldest, newest) = (*days.first()?, *days.last()?);
+        let number = u64::try_from(days.len()).unwrap_or(u64::MAX);
+        Some(Kind { state, days: number, newest, oldest, listed: day::listed(&days), error: None })
+    };
+    kinds.into_iter().filter_map(of_days).collect()
 }
 
 /// Days from one to a later one; 0 when it is not later.
@@ -408,13 +414,13 @@ mod tests {
         let (all, newer_files) = ((1..=8).map(day).collect(), vec![day(1), day(2)]);
         let days = Days { all, not_loaded, newer_files, ..Days::default() };
         let summary = Summary::of(&days, &wanted, ATTEMPTS);
-        let kinds: Vec<_> = summary.kinds.iter().map(|it| (it.state, it.days, it.oldest, it.newest)).collect();
+        let kinds: Vec<_> = summary.kinds.iter().map(|it| (it.state, it.days, it.listed.as_str(), it.newest)).collect();
         let expected = [
-            (None, 1, day(8), day(8)),
+            (None, 1, "2024-03-08", day(8)),
             // A day that was late before it was given up is late still.
-            (Some(State::Absent), 3, day(3), day(7)),
-            (Some(State::Refused), 1, day(4), day(4)),
-            (Some(State::Loaded), 2, day(1), day(2)),
+            (Some(State::Absent), 3, "2024-03-03, 2024-03-06..2024-03-07", day(7)),
+            (Some(State::Refused), 1, "2024-03-04", day(4)),
+            (Some(State::Loaded), 2, "2024-03-01..2024-03-02", day(2)),
         ];
         assert_eq!(kinds, expected);
         assert_eq!((summary.late, summary.newer_files, summary.lag, summary.attention_total), (5, 2, Some(3), 7));

@@ -106,10 +106,14 @@ fn of_days(dataset: &Dataset, summary: &Summary) -> Vec<Line> {
             (None, Why::Late) => "not loaded".to_owned(),
             (None, _) => why.word().0.to_owned(),
         };
-        let Kind { days, newest, oldest, .. } = *kind;
+        let Kind { days, newest, oldest, ref listed, .. } = *kind;
         let (day, text) = match days {
             1 => (Some(newest), what.clone()),
-            _ => (None, format!("{days} days, {oldest}..{newest}: {what}")),
+            // The others may have other reasons.
+            _ if kind.error.is_some() && why != Why::NewerFile => {
+                (None, format!("{days} days, {listed}; the newest: {what}"))
+            }
+            _ => (None, format!("{days} days, {listed}: {what}")),
         };
         let mut line = line(why, day, (days, what, text));
         let since = (why == Why::Late).then(|| scheduler::deadline(dataset, oldest)).flatten();

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::config::{self, Environment};
 use crate::daemon::DatasetShown;
-use crate::day::Day;
+use crate::day::{Day, DayRange};
 use crate::load_day::Job;
 use crate::source::Source;
 use crate::status::RecentDay;
@@ -68,7 +68,8 @@ fn shown(datasets: &[(&str, Option<(i64, &str)>)]) -> Shown {
 /// A summary with days that need attention for that reason.
 fn summary(state: Option<State>, days: u64, error: Option<&str>) -> Summary {
     let (newest, oldest) = (day(9), day(10 - u32::try_from(days).unwrap()));
-    let kind = Kind { state, days, newest, oldest, error: error.map(str::to_owned) };
+    let listed = DayRange { from: oldest, to: newest }.to_string();
+    let kind = Kind { state, days, newest, oldest, listed, error: error.map(str::to_owned) };
     Summary { kinds: vec![kind], ..Summary::default() }
 }
 
@@ -95,9 +96,9 @@ fn of_orders(summary: Summary) -> Vec<String> {
 fn days_of_a_kind_are_one_line_with_their_range_and_one_day_is_named() {
     let gone = Some("no such file");
     for (state, days, error, expected) in [
-        (Some(State::Absent), 4, gone, "absent | orders | 4 days, 2024-03-06..2024-03-09: no such file"),
+        (Some(State::Absent), 4, gone, "absent | orders | 4 days, 2024-03-06..2024-03-09; the newest: no such file"),
         (Some(State::Absent), 1, gone, "absent | orders 2024-03-09 | no such file"),
-        (None, 2, gone, "late | orders | 2 days, 2024-03-08..2024-03-09: no such file"),
+        (None, 2, gone, "late | orders | 2 days, 2024-03-08..2024-03-09; the newest: no such file"),
         (None, 1, None, "late | orders 2024-03-09 | not loaded"),
         (
             Some(State::Loaded),
@@ -113,7 +114,12 @@ fn days_of_a_kind_are_one_line_with_their_range_and_one_day_is_named() {
              loaded",
         ),
         (Some(State::Refused), 1, Some("no rows"), "refused | orders 2024-03-09 | no rows"),
-        (Some(State::Failed), 2, Some("cut off"), "failed | orders | 2 days, 2024-03-08..2024-03-09: cut off"),
+        (
+            Some(State::Failed),
+            2,
+            Some("cut off"),
+            "failed | orders | 2 days, 2024-03-08..2024-03-09; the newest: cut off",
+        ),
     ] {
         assert_eq!(of_orders(summary(state, days, error)), [expected]);
     }
@@ -137,7 +143,14 @@ fn a_dataset_whose_files_do_not_come_is_one_line_beside_what_else_is_wrong() {
     assert_eq!(of_orders(with(NoFiles::Never)), ["no files | orders | no file was ever found: no such file"]);
     let newest = "no files | orders | the newest 5 days have no file: no such file";
     assert_eq!(of_orders(with(NoFiles::Newest(5))), [newest]);
-    let refused = Kind { state: Some(State::Refused), days: 1, newest: day(2), oldest: day(2), error: None };
+    let refused = Kind {
+        state: Some(State::Refused),
+        days: 1,
+        newest: day(2),
+        oldest: day(2),
+        listed: day(2).to_string(),
+        error: None,
+    };
     let mut both = with(NoFiles::Newest(5));
     both.kinds.push(refused);
     assert_eq!(of_orders(both), [newest, "refused | orders 2024-03-02 | refused"]);
