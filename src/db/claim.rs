@@ -285,11 +285,12 @@ pub fn end(
                 attempts::take_back(conn, &claim.token)?;
             }
             Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
-            Ending::Blocked { error, .. } => end(conn, Outcome::Database, Some(error.as_str()))?,
+            Ending::Blocked { error, .. } | Ending::Database { error } => {
+                end(conn, Outcome::Database, Some(error.as_str()))?;
+            }
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
             Ending::Cancelled { by, .. } => end(conn, Outcome::Interrupted, Some(&format!("cancelled by {by}")))?,
-            Ending::Database { error } => end(conn, Outcome::Database, Some(error.as_str()))?,
         }
         // Those of a loaded day belong to the file that is loaded.
         if let Some(rejects) = rejects

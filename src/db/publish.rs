@@ -220,7 +220,7 @@ fn standing(conn: &mut Conn, day: Day, dataset: &Dataset, written: i64, passed: 
 /// updated, is there of an older day.
 fn left_out(conn: &mut Conn, day: Day, dataset: &Dataset) -> Result<i64, DbError> {
     let (table, updates) = (&dataset.target.table, dataset.target.mode == Mode::Upsert);
-    if !has_trigger(conn, table, "insert")? && !(updates && has_trigger(conn, table, "update")?) {
+    if !(has_trigger(conn, table, "insert")? || updates && has_trigger(conn, table, "update")?) {
         return Ok(0);
     }
     let key = comparing_as_target(conn, dataset)?;
