@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use diesel::connection::SimpleConnection;
+
 use crate::support::postgres::{TestDatabase, TestPostgres};
 use crate::support::project::{Orders, Project, Ran, rows};
 use crate::support::{Database, on_both};
@@ -154,6 +156,12 @@ fn a_schema_with_days_of_its_own_is_never_advised_to_be_dropped() {
     let ran = project.succeed(&["check"]);
     assert!(ran.stdout.contains("with 1 recorded day that") && !ran.stdout.contains("drop table"), "{ran:#?}");
     assert!(ran.stdout.contains("set database.schema = \"public\""), "{ran:#?}");
+    // It is a note: who holds that schema's tables holds nothing up.
+    let mut holder = database.connect();
+    holder.batch_execute("begin; lock table public.processed_days in access exclusive mode").unwrap();
+    assert!(!project.succeed(&["check"]).stdout.contains("recorded day"));
+    project.succeed(&["load", "2024-03-02"]);
+    holder.batch_execute("rollback").unwrap();
     // Another dayfill beside this one has datasets of its own.
     database.execute("update public.processed_days set definition_hash = 'other'");
     assert!(!project.succeed(&["check"]).stdout.contains("recorded day"));

@@ -2,6 +2,7 @@
 //! not known here, and would be loaded again.
 
 use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 
@@ -64,12 +65,22 @@ pub(in crate::db) fn left_behind(conn: &mut PgConnection, migrations: &str) -> Q
         } else {
             format!("select count(*) as days, true as is_fresh from {table}")
         };
-        let Unknown { days, is_fresh } = diesel::sql_query(sql).get_result(conn)?;
-        if days > 0 {
-            notes.push(other.note(days, is_fresh));
+        match within_bounds(conn, sql) {
+            Ok(Unknown { days, is_fresh }) if days > 0 => notes.push(other.note(days, is_fresh)),
+            Ok(_) => {}
+            // They are no tables of ours, and this is a note: it keeps nothing from going on.
+            Err(error) => log::debug!("not looked at {table}: {error}"),
         }
     }
     Ok(notes)
+}
+
+/// Counts such days, unless somebody holds the table or it is too large for a look.
+fn within_bounds(conn: &mut PgConnection, sql: String) -> QueryResult<Unknown> {
+    conn.transaction(|conn| {
+        conn.batch_execute("set local lock_timeout = '1s'; set local statement_timeout = '5s'")?;
+        diesel::sql_query(sql).get_result(conn)
+    })
 }
 
 impl Elsewhere {
