@@ -80,11 +80,17 @@ def is_text(page: Page, *texts: str) -> None:
     """These stand on the page as text, and nothing was made of them or of any other."""
     made = page.evaluate("document.querySelectorAll('x-made, img[src=x], [onerror], [onmouseover]').length")
     assert made == 0, page.url
-    said = page.evaluate("document.documentElement.textContent") + page.evaluate(
-        "[...document.querySelectorAll('*')].flatMap((it) => [it.title, it.value]).join('\\n')"
-    )
-    for text in texts:
-        assert text in said, f"{page.url} does not say {text}"
+    # News may still replace what is shown.
+    for last in [False] * 99 + [True]:
+        said = page.evaluate("document.documentElement.textContent") + page.evaluate(
+            "[...document.querySelectorAll('*')].flatMap((it) => [it.title, it.value]).join('\\n')"
+        )
+        missing = [text for text in texts if text not in said]
+        if not missing:
+            return
+        if not last:
+            page.wait_for_timeout(50)
+    raise AssertionError(f"{page.url} does not say {missing}")
 
 
 def test_what_files_hold_is_text(daemon, watched):
