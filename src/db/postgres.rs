@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Bool, Text, Timestamp};
 use diesel::{PgConnection, pg::Pg};
 
 use crate::column::ColumnType;
-use crate::db::error::{COPYING, DbError};
+use crate::db::error::{COPYING, DbError, Doing};
 use crate::db::stage::{Characters, Feed, RowSink};
 use crate::db::statements::Dialect;
 use crate::validate::{Reject, Row};
@@ -162,7 +162,7 @@ pub(super) fn fill_stage<E: From<DbError>>(
     feed: Feed<'_, E>,
 ) -> Result<(), E> {
     // Asked before: after an error the transaction answers nothing more.
-    let is_english = speaks_english(conn);
+    let is_english = speaks_english(conn).doing("asking for the language of the server's messages")?;
     let feed = RefCell::new(feed);
     // COPY is given diesel's own error to end with; the feeder's waits here.
     let stopped = RefCell::new(None);

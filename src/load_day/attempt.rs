@@ -166,10 +166,8 @@ impl<'a> Load<'a> {
         let _ = watched.seal();
         match ended {
             Ok(()) => Ok(Outcome::Loaded),
-            // The stop cancels the statement under way.
-            Err((NotPublished::Db(error), _)) if self.stop.is_abandoned() && error.is_the_databases_own() => {
-                self.end(None, ours, staged, self.stopped())
-            }
+            // The stop cancels the statement under way, and what comes after it in the transaction fails in other words.
+            Err((NotPublished::Db(_), _)) if self.stop.is_abandoned() => self.end(None, ours, staged, self.stopped()),
             Err((problem, conn)) => self.end(conn, ours, staged, problem),
         }
     }

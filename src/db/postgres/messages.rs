@@ -24,10 +24,9 @@ pub(in crate::db) fn speak_english(conn: &mut PgConnection) {
     )));
 }
 
-pub(super) fn speaks_english(conn: &mut PgConnection) -> bool {
+pub(super) fn speaks_english(conn: &mut PgConnection) -> QueryResult<bool> {
     let asked = format!("select current_setting('lc_messages') ~* '{ENGLISH}' as flag");
-    // Who does not answer is gone, which the error says in any language.
-    diesel::sql_query(asked).get_result(conn).map_or(true, |it: Flag| it.flag)
+    diesel::sql_query(asked).get_result(conn).map(|it: Flag| it.flag)
 }
 
 /// The language of the server's messages and the session's role, where that is not English.

@@ -7,7 +7,7 @@ use crate::support::daemon::{
 };
 use crate::support::postgres::{DedicatedPostgres, TestDatabase, TestPostgres};
 use crate::support::process::Process;
-use crate::support::project::{FIRST, Orders, Project, nightly};
+use crate::support::project::{FIRST, Orders, Project, Ran, nightly};
 use crate::support::slow_http::SlowHttp;
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::trouble::{fill_the_disk, make_room, wait_for_sessions_to_end};
@@ -41,9 +41,9 @@ fn half_way(database: &dyn Database, server: &SlowHttp, settings: &Settings) -> 
 }
 
 /// Nothing is left of the load in flight, and the next process loads both days at their first attempt.
-fn assert_abandoned(database: &dyn Database, project: &Project) {
-    assert_eq!(days(database), [""; 0], "the day is missing again");
-    assert_eq!(attempts(database), [format!("{FIRST}|1|interrupted")]);
+fn assert_abandoned(database: &dyn Database, project: &Project, ran: &Ran) {
+    let left = (days(database), attempts(database));
+    assert_eq!(left, (vec![], vec![format!("{FIRST}|1|interrupted")]), "the day is missing again: {ran:#?}");
     assert_eq!(amounts(database), [""; 0]);
     assert_eq!(database.line("select count(*) from workers"), "0", "it signs off");
     project.succeed(&["catch-up"]);
@@ -98,7 +98,7 @@ fn a_load_that_outlasts_the_grace_is_abandoned(database: &dyn Database) {
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stderr.contains(ABANDONING), "{}", ran.stderr);
-    assert_abandoned(database, &project);
+    assert_abandoned(database, &project, &ran);
 }
 
 fn a_source_that_never_answers_does_not_hold_up_the_end(database: &dyn Database) {
@@ -113,7 +113,7 @@ fn a_source_that_never_answers_does_not_hold_up_the_end(database: &dyn Database)
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
-    assert_abandoned(database, &project);
+    assert_abandoned(database, &project, &ran);
 }
 
 fn a_second_sigterm_abandons_the_load_in_flight(database: &dyn Database) {
@@ -125,7 +125,7 @@ fn a_second_sigterm_abandons_the_load_in_flight(database: &dyn Database) {
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stderr.contains(ABANDONING), "{}", ran.stderr);
-    assert_abandoned(database, &project);
+    assert_abandoned(database, &project, &ran);
 }
 
 fn a_full_disk_costs_no_attempt_and_is_tried_until_it_passes(database: &dyn Database) {
