@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::dataset::DatasetName;
 use crate::day::DayRange;
 use crate::db::audit_log::{self, Deed};
-use crate::db::pool::Conn;
+use crate::db::pool::{Conn, Database};
 
 /// Who gives a command.
 pub(super) fn who() -> String {
@@ -37,27 +37,39 @@ pub(super) struct Entries<'a> {
     pub(super) reason: Option<&'a str>,
 }
 
+impl Entries<'_> {
+    /// What each of them says.
+    pub(super) fn deeds<'a>(&'a self, who: &'a str) -> Vec<Deed<'a>> {
+        let Self { action, dataset, ranges, reason } = *self;
+        let deed = |days| Deed { who, action, dataset: Some(dataset), days, reason };
+        if ranges.is_empty() { vec![deed(None)] } else { ranges.iter().map(|range| deed(Some(*range))).collect() }
+    }
+}
+
 /// Entries that were begun: each with its number, dataset and days.
 pub(super) type Begun = Vec<(i64, DatasetName, Option<DayRange>)>;
 
 /// Writes down what is about to be done.
 pub(super) fn begin(conn: &mut Conn, entries: &Entries<'_>) -> Result<Begun, Failure> {
-    let Entries { action, dataset, ranges, reason } = *entries;
-    let who = who();
-    let days: Vec<Option<DayRange>> =
-        if ranges.is_empty() { vec![None] } else { ranges.iter().copied().map(Some).collect() };
-    let mut begun = Vec::new();
-    for days in days {
-        let deed = Deed { who: &who, action, dataset: Some(dataset), days, reason };
-        begun.push((audit_log::begin(conn, deed)?, dataset.clone(), days));
+    let (who, mut begun) = (who(), Vec::new());
+    for deed in entries.deeds(&who) {
+        begun.push((audit_log::begin(conn, deed)?, entries.dataset.clone(), deed.days));
     }
     Ok(begun)
 }
 
 /// Writes down what came of it. What was done is done, and the entries tell by whom: a database that fails now is only
 /// warned of.
-pub(super) fn end(app: &App, begun: &Begun, outcome: &dyn Fn(&DatasetName, Option<DayRange>) -> String) {
-    let written = app.database(1).connect().and_then(|mut conn| {
+pub(super) fn end(app: &App, begun: &Begun, outcome: Outcome<'_>) {
+    end_on(&app.database(1), begun, outcome);
+}
+
+/// What came of a dataset's days, in words.
+pub(super) type Outcome<'a> = &'a dyn Fn(&DatasetName, Option<DayRange>) -> String;
+
+/// The same, on that database.
+pub(super) fn end_on(database: &Database, begun: &Begun, outcome: Outcome<'_>) {
+    let written = database.connect().and_then(|mut conn| {
         begun.iter().try_for_each(|(id, dataset, days)| audit_log::end(&mut conn, *id, &outcome(dataset, *days)))
     });
     if let Err(error) = written {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::app::{App, days_of};
 use crate::cli::args::Skip;
-use crate::cli::audit::{self, Entries};
+use crate::cli::audit::{self, Begun, Entries};
 use crate::cli::failure::Failure;
 use crate::cli::loads;
 use crate::dataset::DatasetName;
@@ -27,15 +27,12 @@ pub(super) fn cancel(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
     let (_, mut conn) = loads::ready(app, 1)?;
     let mut code = ExitCode::Success;
     let name = &dataset.name;
-    let reason = args.reason.as_deref();
+    let (who, reason) = (audit::who(), args.reason.as_deref());
     let entries = Entries { action: "cancel", dataset: name, ranges: &args.days.days, reason };
-    let begun = audit::begin(&mut conn, &entries)?;
-    let who = audit::who();
+    let deeds = entries.deeds(&who);
     // All are asked before any is waited for.
-    let mut asked = Vec::new();
-    for day in days_of(&args.days.days) {
-        asked.push((day, cancellation::ask(&mut conn, name, day, &who, reason)?));
-    }
+    let (begun, asked) = cancellation::ask_all(&mut conn, &deeds, name, &days_of(&args.days.days))?;
+    let begun: Begun = begun.into_iter().zip(&deeds).map(|(id, deed)| (id, name.clone(), deed.days)).collect();
     let until = Instant::now() + ANSWER;
     let mut ended = Vec::new();
     for (day, asked) in asked {

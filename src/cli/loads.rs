@@ -141,6 +141,13 @@ pub(super) fn run(
         not_tried.extend(left.into_iter().map(|day| (job.dataset.name.clone(), day)));
     }
     drop(bar);
+    // Of a load that was stopped while another program held the SQLite file.
+    if context.has_untold()
+        && let Ok(mut conn) = context.database.conn_at_once()
+        && let Some(error) = context.tell(&mut conn, None).error
+    {
+        log::warn!("the database was not told how loads ended, the next look finds out: {error}");
+    }
     reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
     Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out, not_tried })
 }
@@ -152,7 +159,12 @@ pub(super) fn audited(
     load: impl FnOnce() -> Result<Loads, Failure>,
 ) -> Result<Loads, Failure> {
     let loads = load();
-    audit::end(app, begun, &|dataset, range| match &loads {
+    let database = app.database(1);
+    if loads.as_ref().is_ok_and(Loads::was_interrupted) {
+        // Who was told to end waits for no file for long.
+        database.waits().cancel();
+    }
+    audit::end_on(&database, begun, &|dataset, range| match &loads {
         Ok(loads) => loads.outcome(dataset, range),
         Err(failure) => failure.to_string(),
     });

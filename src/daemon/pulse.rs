@@ -102,8 +102,9 @@ pub(super) fn look(context: &Context, older: &[Arc<Context>], members: &Members,
     for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {
         match context.database.conn_at_once() {
             Ok(mut conn) => {
-                let Told { datasets, error } = context.tell(&mut conn, None);
+                let Told { datasets, all, error } = context.tell(&mut conn, None);
                 told.datasets.extend(datasets);
+                told.all.extend(all);
                 told.error = told.error.or(error);
             }
             Err(error) => told.error = Some(error),

@@ -200,10 +200,12 @@ pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
     })
 }
 
-/// Records that the process of a running day is gone.
+/// Records that the process of a running day is gone; where it left word that the attempt was interrupted, that.
 pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
     let token = row.claim.as_deref().unwrap_or_default();
-    end(conn, token, Outcome::Lost, &Measured::default(), None, Some(LOST), now)
+    let (outcome, error) =
+        if worker::is_uncounted(conn, row)? { (Outcome::Interrupted, None) } else { (Outcome::Lost, Some(LOST)) };
+    end(conn, token, outcome, &Measured::default(), None, error, now)
 }
 
 /// Takes an attempt back: looking for a file that is not there costs none.

@@ -73,6 +73,11 @@ struct NewEntry<'a> {
 /// # Errors
 /// A [`DbError`]; it must not be done then.
 pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
+    conn.transaction(|conn| insert(conn, deed))
+}
+
+/// The same, in a transaction that is open.
+pub(super) fn insert(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
     let Deed { who, action, dataset, days, reason } = deed;
     let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
     let entry = NewEntry {
@@ -96,9 +101,11 @@ pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
 pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
     let outcome = Texts::default().storable(conn, outcome.to_owned())?;
     let entry = audit_log::table.find(id);
-    on!(conn, c => diesel::update(entry).set(audit_log::outcome.eq(outcome)).execute(c))
-        .doing("writing the audit log")
-        .map(drop)
+    conn.transaction(|conn| {
+        on!(conn, c => diesel::update(entry).set(audit_log::outcome.eq(outcome)).execute(c))
+            .doing("writing the audit log")
+            .map(drop)
+    })
 }
 
 /// The newest entries, newest first; those before an entry where its number is named.

@@ -261,11 +261,13 @@ max_rejected = "100%"
         let database = Arc::new(Database::new(config.settings.database.url, config.settings.claim.lease, 2));
         let mut conn = database.connect().unwrap();
         let table = "create table orders (id text check (id <> 'b'), file_date text)";
-        conn.batch(table, "creating the target").unwrap();
+        let made: Result<(), DbError> = conn.transaction(|conn| conn.batch(table, "creating the target"));
+        made.unwrap();
         let mut search = |cancelled: bool| {
             let mut staged = StagedDay::new(&config.datasets[0]);
             stage::create(&mut conn, staged.dataset).unwrap();
-            conn.batch("insert into temp.dayfill_stage values ('a', 2), ('b', 3)", "staging").unwrap();
+            let rows = "insert into temp.dayfill_stage values ('a', 2), ('b', 3)";
+            conn.on_own_tables(|conn| conn.batch(rows, "staging")).unwrap();
             staged.counts.read = 2;
             let watched = database.watch(&mut conn, Arc::new(|_| {})).unwrap();
             if cancelled {

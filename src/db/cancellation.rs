@@ -8,6 +8,7 @@ use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
+use crate::db::audit_log::{self, Deed};
 use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -47,7 +48,7 @@ struct New<'a> {
     reason: Option<&'a str>,
 }
 
-/// Asks for the load of a day to be cancelled. It waits for nobody, and may come too late.
+/// Asks for the load of a day to be cancelled. It waits for no other load, and may come too late.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
@@ -58,6 +59,27 @@ pub fn ask(
     who: &str,
     reason: Option<&str>,
 ) -> Result<Asked, DbError> {
+    conn.transaction(|conn| note(conn, dataset, day, who, reason))
+}
+
+/// The numbers of the audit log's entries, and what came of asking for each day.
+pub type AskedAll = (Vec<i64>, Vec<(Day, Asked)>);
+
+/// Asks for the loads of days of a dataset to be cancelled, and writes down what is about to be done, in one transaction:
+/// where SQLite's file was waited for, both are there when it comes free.
+///
+/// # Errors
+/// A [`DbError`]; nothing was asked for then.
+pub fn ask_all(conn: &mut Conn, deeds: &[Deed<'_>], dataset: &DatasetName, days: &[Day]) -> Result<AskedAll, DbError> {
+    conn.transaction(|conn| {
+        let entries = deeds.iter().map(|deed| audit_log::insert(conn, *deed)).collect::<Result<_, _>>()?;
+        let Some(Deed { who, reason, .. }) = deeds.first() else { return Ok((entries, Vec::new())) };
+        let asked = days.iter().map(|day| Ok((*day, note(conn, dataset, *day, who, *reason)?)));
+        Ok((entries, asked.collect::<Result<_, DbError>>()?))
+    })
+}
+
+fn note(conn: &mut Conn, dataset: &DatasetName, day: Day, who: &str, reason: Option<&str>) -> Result<Asked, DbError> {
     let row: Option<ProcessedDay> = on!(conn, c => processed_days::table
         .find((dataset.as_str(), day.date()))
         .select(ProcessedDay::as_select())
@@ -99,11 +121,13 @@ pub(super) fn of(conn: &mut Conn, claims: &[String]) -> Result<Vec<(String, Stri
         .select((asked::claim, asked::who, asked::reason))
         .load(c))
     .doing("looking for loads to be cancelled")?;
-    let by = |who: String, reason: Option<String>| match reason {
-        Some(reason) => format!("{who}: {reason}"),
-        None => who,
-    };
-    Ok(rows.into_iter().map(|(claim, who, reason)| (claim, by(who, reason))).collect())
+    Ok(rows.into_iter().map(|(claim, who, reason)| (claim, by(&who, reason.as_deref()))).collect())
+}
+
+/// Who cancelled a load, with the reason that was given.
+#[must_use]
+pub fn by(who: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| who.to_owned(), |reason| format!("{who}: {reason}"))
 }
 
 /// Clears requests of long ago away.

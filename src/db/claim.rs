@@ -16,7 +16,7 @@ use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
-use crate::db::worker::Worker;
+use crate::db::worker::{self, Worker};
 use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
 use crate::policy::Policy;
 use crate::state::{Move, State, after};
@@ -102,6 +102,8 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             }
             return claim_missing(conn, request, now);
         };
+        let uncounted = row.state.0 == State::Running && worker::is_uncounted(conn, &row)?;
+        let row = ProcessedDay { attempts: row.attempts - i32::from(uncounted), ..row };
         let known = row.known(conn, now)?;
         // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
         let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
@@ -240,6 +242,14 @@ pub enum Ending {
         /// What it said.
         error: String,
     },
+}
+
+impl Ending {
+    /// True when the attempt is given back.
+    #[must_use]
+    pub fn costs_no_attempt(&self) -> bool {
+        !matches!(self, Self::Failed { .. } | Self::Refused { .. })
+    }
 }
 
 /// What became of a claim that was to end without publishing.

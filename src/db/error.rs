@@ -113,6 +113,9 @@ const MAX_WORDS: usize = 2_000;
 /// All other statements are about dayfill's own tables, where no row of a file can be wrong.
 const OF_ROWS: [&str; 8] = [COPYING, STAGING, DELETING, WRITING, CONSTRAINTS, COUNTING, COMPUTING, DOUBLES];
 
+/// SQLite's words where another holds the lock.
+pub(super) const FILE_HELD: &str = "database is locked";
+
 /// Words of PostgreSQL's and SQLite's messages for troubles that are not the data's fault, for where no SQLSTATE is
 /// known: diesel does not hand it out.
 const NOT_THE_DATAS_FAULT: &[&str] = &[
@@ -134,7 +137,7 @@ const NOT_THE_DATAS_FAULT: &[&str] = &[
     "could not read block",
     "could not open file",
     "attempt to write a readonly database",
-    "database is locked",
+    FILE_HELD,
     "server closed the connection",
     "SSL connection has been closed",
     "connection to server",
@@ -244,6 +247,12 @@ impl DbError {
             }
             Self::Migration(_) | Self::LockFile { .. } => false,
         }
+    }
+
+    /// True where another program held the write lock of the SQLite file for as long as it was waited for.
+    #[must_use]
+    pub fn is_of_a_held_file(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.to_string().contains(FILE_HELD))
     }
 
     /// True for what stays as it is until a person changes the database.

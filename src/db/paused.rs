@@ -50,11 +50,13 @@ pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str, reason: Option<&
     let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
     let dataset = dataset.to_string();
     let paused = Paused { dataset, at: conn.now()?, who: who.to_owned(), reason };
-    let inserted = on!(conn, c => diesel::insert_into(paused_datasets::table)
-        .values(&paused)
-        .on_conflict_do_nothing()
-        .execute(c));
-    Ok(inserted.doing("pausing the dataset")? == 1)
+    conn.transaction(|conn| {
+        let inserted = on!(conn, c => diesel::insert_into(paused_datasets::table)
+            .values(&paused)
+            .on_conflict_do_nothing()
+            .execute(c));
+        Ok(inserted.doing("pausing the dataset")? == 1)
+    })
 }
 
 /// Ends a dataset's pause; false when it was not paused.
@@ -63,5 +65,5 @@ pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str, reason: Option<&
 /// A [`DbError`]; it is still paused then.
 pub fn resume(conn: &mut Conn, dataset: &DatasetName) -> Result<bool, DbError> {
     let paused = paused_datasets::table.find(dataset.as_str());
-    Ok(on!(conn, c => diesel::delete(paused).execute(c)).doing("resuming the dataset")? == 1)
+    conn.transaction(|conn| Ok(on!(conn, c => diesel::delete(paused).execute(c)).doing("resuming the dataset")? == 1))
 }

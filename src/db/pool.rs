@@ -96,9 +96,16 @@ impl Handle<SqliteConnection> {
     /// Begins a transaction that holds the lock of all writers.
     fn begin_writing(&mut self) -> diesel::QueryResult<()> {
         let waiter = self.waiter.clone();
+        super::sqlite::refuse_writes(self.get(), false)?;
         super::sqlite::while_locked(self.get(), &waiter, |conn| {
             AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
         })
+    }
+
+    /// True inside a transaction.
+    fn is_in_transaction(&mut self) -> bool {
+        let status = AnsiTransactionManager::transaction_manager_status_mut(self.get());
+        !matches!(status.transaction_depth(), Ok(None))
     }
 }
 
@@ -207,6 +214,7 @@ impl Database {
             Err(error) if sqlite_file::is_hopeless(&error.to_string()) => return Err(named(error.to_string())),
             _ => {}
         }
+        super::sqlite::refuse_writes(&mut conn, true).map_err(|error| named(error.to_string()))?;
         Ok(Conn::Sqlite(Handle::own(self, conn)))
     }
 
@@ -256,7 +264,7 @@ impl Database {
     pub fn fold_log(&self) {
         if let Connections::Sqlite(pool) = self.pool()
             && let Ok(mut conn) = pool.get_timeout(Duration::from_secs(1))
-            && let Err(error) = conn.batch_execute("pragma wal_checkpoint(truncate)")
+            && let Err(error) = super::sqlite::fold_log(&mut conn)
         {
             log::debug!("the write-ahead log stays beside the file: {error}");
         }
@@ -368,6 +376,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSessio
             .and_then(|()| {
                 conn.batch_execute("pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file")
             })
+            .and_then(|()| super::sqlite::refuse_writes(conn, true))
             .map_err(diesel::r2d2::Error::QueryError)
     }
 }
@@ -416,16 +425,44 @@ impl Conn {
 
     /// Runs statements in one transaction: committed when `work` is done, rolled back when it fails. On SQLite it takes
     /// the write lock first (`BEGIN IMMEDIATE`): a transaction that begins by reading cannot wait for the lock later.
+    ///
+    /// All that writes comes through here. On SQLite a statement that writes outside fails: the wait for the file would
+    /// be told to nobody, and could not be cancelled.
     pub(super) fn transaction<T, E: From<DbError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        match self {
+        let begun = match self {
             Self::Postgres(link) => AnsiTransactionManager::begin_transaction(link.get()),
             Self::Sqlite(link) => link.begin_writing(),
+        };
+        let done = match begun.doing("beginning a transaction") {
+            Ok(()) => self.end(work, "committing"),
+            Err(error) => Err(error.into()),
+        };
+        self.refuse_writes();
+        done
+    }
+
+    /// Runs statements that write to temporary tables alone, which no lock of others keeps from it.
+    pub(super) fn on_own_tables<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        if let Self::Sqlite(link) = self {
+            if link.is_in_transaction() {
+                return work(self);
+            }
+            // If it cannot be said, the statements fail, and say why.
+            drop(super::sqlite::refuse_writes(link.get(), false));
         }
-        .doing("beginning a transaction")?;
-        self.end(work, "committing")
+        let done = work(self);
+        self.refuse_writes();
+        done
+    }
+
+    fn refuse_writes(&mut self) {
+        if let Self::Sqlite(link) = self {
+            // A connection that does not take it takes nothing else either.
+            drop(super::sqlite::refuse_writes(link.get(), true));
+        }
     }
 
     /// Runs statements inside a transaction that can fail without failing the whole.

@@ -11,6 +11,7 @@ use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{self, Measured, Outcome};
 use crate::db::bad_rows;
+use crate::db::cancellation;
 use crate::db::claim::Claim;
 use crate::db::days::{self, ProcessedDay};
 use crate::db::error::{CONSTRAINTS, COUNTING, DELETING, DOUBLES, DbError, Doing, WRITING};
@@ -51,6 +52,9 @@ pub enum PublishError {
     /// The load was to stop before it was sent to be committed.
     #[error("the load was stopped")]
     Stopped,
+    /// Somebody asked for the load to be cancelled: who, with the reason that was given.
+    #[error("the load was cancelled by {0}")]
+    Cancelled(String),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -97,6 +101,10 @@ pub fn publish(
         if held.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
             return Err(PublishError::Lost);
         }
+        // Where the file was waited for, the request may have come while nobody could look for it.
+        if let Some((_, by)) = cancellation::of(conn, std::slice::from_ref(&claim.token))?.pop() {
+            return Err(PublishError::Cancelled(by));
+        }
         let Written { passed, loaded } =
             conn.on_targets(|conn| write_target(conn, Day::new(claim.row.day), staged, log, watched))?;
         let now = conn.now()?;
@@ -121,7 +129,7 @@ pub fn publish(
     });
     // The commit itself may have waited, for a standby. That it is told of is worth no failure.
     if published.is_ok() && log.stored() != stored {
-        drop(attempts::save_log(conn, &claim.token, log.stored().as_deref()));
+        drop(conn.transaction(|conn| attempts::save_log(conn, &claim.token, log.stored().as_deref())));
     }
     // What was published stays so, whatever becomes of the cache.
     drop(conn.keep_pages(USUAL_KIB));

@@ -18,7 +18,7 @@ mod catalog;
 mod write_lock;
 
 pub(super) use catalog::{attached, comparing_as_target, find_target, state_relations};
-pub(super) use write_lock::{wait_inside, while_locked};
+pub(super) use write_lock::{fold_log, refuse_writes, wait_inside, while_locked};
 
 /// How SQLite says what both databases can. The types are chosen for their affinity: values arrive as text, and the
 /// affinity turns them into what the column holds. UUIDs, dates, times and JSON stay text.

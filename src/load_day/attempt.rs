@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Untold};
-use super::flights::{Airborne, Step, Waits};
+use super::flights::{Airborne, Begin, Step, Waits};
 use super::job::Job;
 use super::not_published::NotPublished;
 use super::report::{Outcome, Report};
@@ -150,8 +150,14 @@ impl<'a> Load<'a> {
         let stop = self.stop.clone();
         let cancel = Arc::new(move |by| stop.abandon_one(Why::Cancelled(by)));
         let ours = Ours { held: self.context.worker.hold(&claim.token, cancel), claim: *claim };
-        let flight = self.context.flights.begin(&self.job.dataset.name, self.day, ours.claim.attempt, &self.waits);
-        self.flight = Some(flight);
+        self.flight = Some(self.context.flights.begin(&Begin {
+            dataset: &self.job.dataset.name,
+            day: self.day,
+            attempt: ours.claim.attempt,
+            is_reload: self.is_reload,
+            waits: &self.waits,
+            stop: &self.stop,
+        }));
         let _time_limit = self.job.dataset.limits.max_duration.map(|most| self.stops_after(most));
         let mut staged = StagedDay::new(&self.job.dataset);
         // A fault while one day is loaded ends that attempt, and neither the daemon nor other days. The connection may be in
@@ -164,10 +170,17 @@ impl<'a> Load<'a> {
             catch_unwind(isolated).unwrap_or_else(|panic| Err((NotPublished::Fault(fault(panic.as_ref())), None)));
         // How it ended is to be written whoever wants to stop it.
         let _ = watched.seal();
+        if self.stop.is_abandoned() {
+            watched.hasten();
+        }
         match ended {
             Ok(()) => Ok(Outcome::Loaded),
             // The stop cancels the statement under way, and what comes after it in the transaction fails in other words.
-            Err((NotPublished::Db(_), _)) if self.stop.is_abandoned() => self.end(None, ours, staged, self.stopped()),
+            Err((NotPublished::Db(error), conn)) if self.stop.is_abandoned() => {
+                // The connection that waited for SQLite's file is well.
+                let conn = conn.filter(|_| error.is_of_a_held_file());
+                self.end(conn, ours, staged, self.stopped())
+            }
             Err((problem, conn)) => self.end(conn, ours, staged, problem),
         }
     }
@@ -256,6 +269,7 @@ impl<'a> Load<'a> {
             PublishError::Lost => NotPublished::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
             PublishError::Stopped => self.stopped(),
+            PublishError::Cancelled(by) => NotPublished::Cancelled(by),
             PublishError::Db(error) => NotPublished::Db(error),
         })?;
         if let Some((loaded, passed)) = self.measured.kept_out() {
@@ -460,8 +474,19 @@ impl<'a> Load<'a> {
                 // Whatever the database has against writing the end: the day must not stay as if it were being loaded.
                 if !error.costs_an_attempt() {
                     held.keep();
+                    if ending.costs_no_attempt() {
+                        held.is_not_to_count();
+                    }
                     let (dataset, measured, log) = (self.job.dataset.name.clone(), self.measured, self.log.clone());
                     self.context.untold().push(Untold { dataset, claim, ending, measured, log, _held: held });
+                }
+                if self.stop.is_abandoned() && error.is_of_a_held_file() {
+                    let (name, day) = (&self.job.dataset.name, self.day);
+                    log::info!(
+                        "{name} {day}: stopped, nothing is published; until the SQLite file is free the day is shown as \
+                         running"
+                    );
+                    return Ok(outcome);
                 }
                 Err(error)
             }
@@ -538,7 +563,8 @@ impl<'a> Load<'a> {
     ) -> Result<Ended, DbError> {
         if let Some(mut conn) = conn {
             match claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects.as_deref_mut()) {
-                Err(error) if error.is_the_databases_own() => {}
+                // Another connection would wait for the same lock.
+                Err(error) if error.is_the_databases_own() && !error.is_of_a_held_file() => {}
                 written => return written,
             }
         }

@@ -86,11 +86,18 @@ impl Context {
         let mut told = Told::default();
         let all: Vec<Untold> = self.untold().extract_if(.., of_it).collect();
         for untold in all {
-            let gone = told.error.as_ref().is_some_and(DbError::is_unreachable);
+            let in_vain = |error: &DbError| error.is_unreachable() || error.is_of_a_held_file();
+            let gone = told.error.as_ref().is_some_and(in_vain);
             let Untold { claim, ending, measured, log, .. } = &untold;
             let ended = (!gone).then(|| claim::end(conn, claim, ending, measured, log, None));
             match ended {
-                Some(Ok(_)) => drop(told.datasets.insert(untold.dataset)),
+                Some(Ok(_)) => {
+                    // Who cancelled a load does not want it begun anew.
+                    if !matches!(untold.ending, Ending::Cancelled { .. }) {
+                        told.datasets.insert(untold.dataset.clone());
+                    }
+                    told.all.insert(untold.dataset);
+                }
                 Some(Err(error)) => {
                     told.error = Some(error);
                     self.untold().push(untold);
@@ -136,8 +143,10 @@ pub struct Untold {
 /// What came of telling the database how attempts ended.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// The datasets of which it was told something: days of theirs are as before the attempt.
+    /// The datasets of which days are wanted again: they are as before the attempt, which was not cancelled.
     pub datasets: BTreeSet<DatasetName>,
+    /// The datasets of which it was told something.
+    pub all: BTreeSet<DatasetName>,
     /// Why it could not be told of all; what is left is told next time.
     pub error: Option<DbError>,
 }

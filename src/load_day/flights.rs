@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
+use super::stop::{Stop, Why};
 use crate::dataset::DatasetName;
-use crate::day::Day;
+use crate::day::{Day, DayRange};
 
 /// The steps of a load, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,9 @@ pub struct Flight {
     bytes: AtomicU64,
     bytes_total: AtomicU64,
     waits: Arc<Waits>,
+    /// The target holds the day's rows of an earlier load.
+    pub is_reload: bool,
+    stop: Stop,
 }
 
 /// What a load waits for in the database, where it has waited for long.
@@ -122,7 +126,19 @@ impl Flights {
         self.list().clone()
     }
 
-    pub(super) fn begin(&self, dataset: &DatasetName, day: Day, attempt: u32, waits: &Arc<Waits>) -> Airborne<'_> {
+    /// Cancels the loads of a dataset's days, on behalf of whom: those that have not sent their commit publish nothing any
+    /// more. It waits for nothing, and so reaches loads for which the database is not to be asked. Those that it reached.
+    pub fn cancel(&self, dataset: &DatasetName, days: DayRange, by: &str) -> Vec<Arc<Flight>> {
+        let is_meant = |flight: &Arc<Flight>| flight.dataset == *dataset && days.contains(flight.day);
+        let meant: Vec<_> = self.now().into_iter().filter(is_meant).collect();
+        for flight in &meant {
+            flight.stop.abandon_one(Why::Cancelled(by.to_owned()));
+        }
+        meant
+    }
+
+    pub(super) fn begin(&self, begun: &Begin<'_>) -> Airborne<'_> {
+        let Begin { dataset, day, attempt, is_reload, waits, stop } = *begun;
         let flight = Arc::new(Flight {
             dataset: dataset.clone(),
             day,
@@ -133,6 +149,8 @@ impl Flights {
             bytes: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
             waits: Arc::clone(waits),
+            is_reload,
+            stop: stop.clone(),
         });
         self.list().push(Arc::clone(&flight));
         Airborne { flights: self, flight }
@@ -141,6 +159,16 @@ impl Flights {
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Flight>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A load that begins.
+pub(super) struct Begin<'a> {
+    pub(super) dataset: &'a DatasetName,
+    pub(super) day: Day,
+    pub(super) attempt: u32,
+    pub(super) is_reload: bool,
+    pub(super) waits: &'a Arc<Waits>,
+    pub(super) stop: &'a Stop,
 }
 
 /// A flight that is listed until this is dropped.

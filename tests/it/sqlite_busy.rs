@@ -5,11 +5,14 @@ use std::fs;
 use std::process::Child;
 use std::sync::Arc;
 
+use dayfill::load_day::Step;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::support::api::Api;
 use crate::support::daemon::{self, Settings};
 use crate::support::http::{Server, whole};
 use crate::support::process::Process;
@@ -156,4 +159,111 @@ fn a_command_that_waits_for_the_write_lock_ends_at_the_first_signal() {
     let ran = command.end();
     assert_ne!(ran.code, 0, "{ran:#?}");
     assert_loaded_by_the_next(&database, &project, &mut holder);
+}
+
+#[test]
+fn whatever_a_command_writes_it_says_for_whom_it_waits_and_goes_on() {
+    let database = SqliteDatabase::new();
+    let (_server, project, _daemon, mut holder) = waiting_to_publish(&database, &["run"]);
+    let commands =
+        [&["cancel", FIRST][..], &["pause"], &["resume"], &["skip", "2024-03-02"], &["forget", "2024-03-03"]];
+    let mut all = commands.map(|command| (command, Process::start(&project, command)));
+    let held = format!("dayfill.db, held by process {} (", std::process::id());
+    for (command, process) in &mut all {
+        process.wait_for("waiting for 1");
+        let told = process.stderr().lines().last().unwrap();
+        assert!(
+            told.contains(" s for the write lock of the SQLite file /") && told.contains(&held),
+            "{command:?}: {told}"
+        );
+        assert!(!process.has_ended(), "{command:?}");
+    }
+    holder.batch_execute("rollback").unwrap();
+    let ran = all.map(|(command, process)| (command[0], process.end()));
+    let cancelled = ran[0].1.stdout == "orders 2024-03-01: cancelled\n";
+    // The load may have got the lock before the command that cancels it: what is said is what came of it.
+    wait_until("the load has ended", || !daemon::attempts(&database)[0].ends_with('|'));
+    assert_eq!(cancelled, daemon::amounts(&database) == [""; 0], "{ran:#?}");
+    for (command, ran) in ran {
+        let fails = command == "cancel" && !cancelled;
+        assert_eq!(ran.code, i32::from(fails), "{command}: {ran:#?}");
+        let entry = format!("select count(*) from audit_log where action = '{command}' and outcome <> 'begun'");
+        assert_eq!(database.line(&entry), "1", "{command}");
+    }
+}
+
+#[test]
+fn a_load_that_waits_for_the_write_lock_is_cancelled_through_the_api_while_the_file_is_held() {
+    let server = SlowHttp::start();
+    let database = SqliteDatabase::new();
+    let project = Project::new(&database, &Orders { source: server.source(), ..Orders::default() });
+    server.day(FIRST, &daemon::rows_of(10, 1));
+    server.hold_next(FIRST);
+    let api = Api::start(&project, &database);
+    api.done("orders", &json!({"action": "load", "from": FIRST}));
+    server.wait_until_held(FIRST);
+    let mut holder = database.connect();
+    holder.batch_execute("begin immediate").unwrap();
+    server.release(FIRST);
+    let flights = || api.board().shown().context.as_ref().unwrap().flights.now();
+    wait_until("it publishes", || flights().iter().any(|flight| flight.step() == Step::Publish));
+    let done = api.done("orders", &json!({"action": "cancel", "from": FIRST, "reason": "not yet"}));
+    assert_eq!((&done["days"][0]["state"], &done["days"][0]["becomes"]), (&json!("running"), &json!("missing")));
+    assert_eq!(done["audit_entry"], json!(null), "the audit log cannot be written yet");
+    wait_until("the load has ended", || flights().is_empty());
+    assert_eq!(states(&database), ["2024-03-01|running"], "nothing can be written");
+    holder.batch_execute("rollback").unwrap();
+    wait_until("it is written how the load ended", || {
+        daemon::attempts(&database) == [format!("{FIRST}|1|interrupted")]
+    });
+    assert!(database.line("select error from load_attempts").ends_with(": not yet"));
+    assert_eq!(daemon::amounts(&database), [""; 0]);
+    assert_eq!(states(&database), [""; 0], "the day is missing again");
+    let entry = "select outcome, reason from audit_log where action = 'cancel'";
+    wait_until("the audit log has an entry", || database.lines(entry) == ["done: 1 day|not yet"]);
+}
+
+/// Ends a process whose load waits for the lock, and lets go of the lock when a first wait was in vain.
+fn ends_and_writes_how_its_load_ended(arguments: &[&str]) {
+    let database = SqliteDatabase::new();
+    let (_server, project, mut process, mut holder) = waiting_to_publish(&database, arguments);
+    process.signal(Signal::TERM);
+    process.wait_for("shutting down: ");
+    if arguments == ["run"] {
+        process.signal(Signal::TERM);
+    }
+    process.wait_for("orders 2024-03-01: stopped, nothing is published; until the SQLite file is free");
+    holder.batch_execute("rollback").unwrap();
+    process.end();
+    assert_eq!(daemon::attempts(&database), [format!("{FIRST}|1|interrupted")]);
+    assert_eq!(states(&database), [""; 0]);
+    assert_eq!(database.line("select count(*) from workers"), "0", "it has signed off");
+    project.succeed(&["catch-up"]);
+    assert_eq!(daemon::days(&database), [format!("orders|{FIRST}|loaded|1")], "it cost no attempt");
+}
+
+#[test]
+fn a_daemon_that_ends_keeps_trying_to_write_how_its_loads_ended() {
+    ends_and_writes_how_its_load_ended(&["run"]);
+}
+
+#[test]
+fn a_command_that_ends_keeps_trying_to_write_how_its_loads_ended() {
+    ends_and_writes_how_its_load_ended(&["catch-up"]);
+}
+
+#[test]
+fn a_daemon_that_never_gets_the_lock_before_its_end_leaves_word_that_the_attempt_does_not_count() {
+    let database = SqliteDatabase::new();
+    let (_server, project, mut daemon, mut holder) = waiting_to_publish(&database, &["run"]);
+    daemon.signal(Signal::TERM);
+    daemon.wait_for("shutting down: ");
+    daemon.signal(Signal::TERM);
+    let ran = daemon.end();
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(states(&database), ["2024-03-01|running"]);
+    holder.batch_execute("rollback").unwrap();
+    project.succeed(&["catch-up"]);
+    assert_eq!(daemon::attempts(&database), [format!("{FIRST}|1|interrupted"), format!("{FIRST}|1|loaded")]);
+    assert_eq!(daemon::days(&database), [format!("orders|{FIRST}|loaded|1")]);
 }

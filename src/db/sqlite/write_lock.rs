@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::{QueryResult, SqliteConnection};
 
+use crate::db::error::FILE_HELD;
 use crate::db::watch::{PATIENCE, Waiter, Waiting};
 use crate::wording::printable;
 
@@ -15,8 +16,12 @@ use crate::wording::printable;
 /// comes free belongs to a process that somebody stopped.
 const AT_MOST: Duration = Duration::from_mins(10);
 
-/// How long a process that ends waits for it: what it has to say, the next process finds out as well.
-const AT_THE_END: Duration = Duration::from_secs(2);
+/// How long who is in haste waits for it: a load that was cancelled, a process that ends. The daemon has five seconds for
+/// the ends of its loads and five for its last words (`daemon::stopping`), and each may be such a wait.
+const IN_HASTE: Duration = Duration::from_millis(4_500);
+
+/// How long after it was told to end a process still waits, however many things are left to write.
+const AT_THE_END: Duration = Duration::from_millis(9_500);
 
 /// How long one try waits.
 const ONE_TRY: Duration = Duration::from_millis(250);
@@ -27,9 +32,23 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How much of a path or of a program's name is shown, bytes.
 const SHOWN: usize = 500;
 
-/// How long statements wait that are not part of [`while_locked`].
+/// How long statements wait that are not part of [`while_locked`]: those that read, which wait for no writer.
 pub(in crate::db) fn wait_inside(conn: &mut SqliteConnection) -> QueryResult<()> {
     set_timeout(conn, AT_MOST)
+}
+
+/// Has statements that write refused, or taken. Between transactions all connections refuse: a statement that writes on
+/// its own would wait for the lock without a word, deaf to whoever cancels it.
+pub(in crate::db) fn refuse_writes(conn: &mut SqliteConnection, refuse: bool) -> QueryResult<()> {
+    conn.batch_execute(if refuse { "pragma query_only = on" } else { "pragma query_only = off" })
+}
+
+/// Writes what stands in the log beside the file into the file, unless another holds the lock.
+pub(in crate::db) fn fold_log(conn: &mut SqliteConnection) -> QueryResult<()> {
+    set_timeout(conn, ONE_TRY)?;
+    let folded = conn.batch_execute("pragma wal_checkpoint(truncate)");
+    wait_inside(conn)?;
+    folded
 }
 
 fn set_timeout(conn: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
@@ -50,8 +69,11 @@ pub(in crate::db) fn while_locked(
     let done = loop {
         let done = statement(conn);
         let elapsed = began.elapsed();
-        let at_most = if waiter.process_ends() { AT_THE_END } else { AT_MOST };
-        if !done.as_ref().is_err_and(is_locked) || elapsed >= at_most || waiter.is_cancelled() {
+        let waited_enough = match waiter.in_haste_since() {
+            Some(since) => since.max(began).elapsed() >= IN_HASTE || since.elapsed() >= AT_THE_END,
+            None => elapsed >= AT_MOST,
+        };
+        if !done.as_ref().is_err_and(is_locked) || waited_enough || waiter.is_cancelled() {
             break done;
         }
         if elapsed >= look {
@@ -73,7 +95,7 @@ pub(in crate::db) fn while_locked(
 }
 
 fn is_locked(error: &diesel::result::Error) -> bool {
-    error.to_string().contains("database is locked")
+    error.to_string().contains(FILE_HELD)
 }
 
 /// Where SQLite locks a byte to write: in the index of the write-ahead log (`WAL_WRITE_LOCK`, walformat.html, section 2.3.1),
@@ -117,7 +139,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::db::pool::Database;
+    use crate::db::error::DbError;
+    use crate::db::pool::{Conn, Database};
     use crate::db::url::DatabaseUrl;
 
     #[test]
@@ -140,17 +163,55 @@ mod tests {
         let database = Arc::new(Database::new(DatabaseUrl::Sqlite(file.clone()), Duration::from_mins(1), 2));
         let mut conn = database.connect().unwrap();
         let mut other = database.connect().unwrap();
-        other.batch("begin immediate; create table held (n)", "holding the lock").unwrap();
+        other.batch("pragma query_only = off; begin immediate; create table held (n)", "holding the lock").unwrap();
         assert_eq!(holder(&file), "another load of this process");
         let watched = database.watch(&mut conn, Arc::new(|_| {})).unwrap();
         watched.canceller().cancel();
-        let cancelled: Result<(), crate::db::error::DbError> = conn.transaction(|_| Ok(()));
+        let cancelled: Result<(), DbError> = conn.transaction(|_| Ok(()));
         assert!(cancelled.unwrap_err().is_the_databases_own());
+        // Of a load that has only its end to write when it is cancelled.
+        let sealed = std::thread::spawn({
+            let mut conn = database.connect().unwrap();
+            let watched = database.watch(&mut conn, Arc::new(|_| {})).unwrap();
+            move || {
+                assert!(watched.seal());
+                watched.canceller().cancel();
+                let end: Result<(), DbError> = conn.transaction(|_| Ok(()));
+                end.is_err_and(|error| error.is_of_a_held_file())
+            }
+        });
         // A process that ends has little time for its last words.
         let mut last = database.connect().unwrap();
         database.waits().cancel();
-        let last: Result<(), crate::db::error::DbError> = last.transaction(|_| Ok(()));
-        assert!(last.is_err());
+        let last: Result<(), DbError> = last.transaction(|_| Ok(()));
+        assert!(last.is_err() && sealed.join().unwrap());
         other.batch("rollback", "letting go of the lock").unwrap();
+    }
+
+    #[test]
+    fn a_statement_that_writes_outside_a_transaction_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("days.db"));
+        let database = Arc::new(Database::new(url, Duration::from_mins(1), 2));
+        let made: Result<(), DbError> =
+            database.connect().unwrap().transaction(|conn| conn.batch("create table days (n)", "making"));
+        made.unwrap();
+        let insert = |conn: &mut Conn| conn.execute("insert into days values (1)", "writing");
+        for connect in [Database::connect, Database::connect_to_look, Database::conn, Database::conn_at_once] {
+            let mut conn = connect(&database).unwrap();
+            let refused = |conn: &mut Conn| insert(conn).unwrap_err().to_string().contains("readonly");
+            assert!(refused(&mut conn), "from the beginning");
+            assert_eq!(conn.transaction(insert).unwrap(), 1);
+            assert!(refused(&mut conn), "after a transaction");
+            let failed: Result<(), DbError> = conn.transaction(|conn| conn.batch("no sql", "failing"));
+            assert!(failed.is_err() && refused(&mut conn), "after one that failed");
+            conn.on_own_tables(|conn| conn.batch("create temp table if not exists own (n)", "making")).unwrap();
+            assert!(refused(&mut conn), "after writing to tables of its own");
+            let inside = conn.transaction(|conn| {
+                conn.on_own_tables(|conn| conn.batch("insert into own values (1)", "writing"))?;
+                insert(conn)
+            });
+            assert_eq!(inside.unwrap(), 1);
+        }
     }
 }

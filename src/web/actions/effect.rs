@@ -4,6 +4,7 @@ use super::Action;
 use crate::day::Day;
 use crate::db::cancellation::Asked;
 use crate::db::day_action::DayActionError;
+use crate::load_day::Flight;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Move, State, after, settled};
 use crate::wording::DIED;
@@ -97,6 +98,13 @@ impl Effect {
         };
         let because = "running; it goes back to its state before this attempt".to_owned();
         Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
+    }
+
+    /// Of a day whose load in this process was cancelled.
+    pub(super) fn of_own_cancelled(flight: &Flight) -> Self {
+        let Flight { day, attempt: attempts, is_reload: in_target, .. } = *flight;
+        let known = Known { state: State::Running, attempts, in_target, next_look: None, owner: Owner::Alive };
+        Self::of_cancel(day, Some(&known))
     }
 
     /// It was asked to be cancelled, and may have ended meanwhile.

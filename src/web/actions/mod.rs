@@ -1,5 +1,5 @@
 //! What a person or a program can ask for: what it would do, and doing it. The forms of the pages and the API both come
-//! here. Everything blocks.
+//! here. Everything blocks but [`give`].
 //!
 //! What is done is written down before it is done (`db::audit_log`), and nobody can do what was not.
 
@@ -8,16 +8,19 @@ mod order;
 mod outcome;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
 pub use self::effect::{Effect, Left};
 pub use self::order::{MOST_DAYS, Order, Wrong};
 pub use self::outcome::went_well;
+use super::Site;
 pub use super::action::Action;
 use super::problem::Problem;
 use crate::daemon::{Asked, Board, News};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::audit_log::{self, Deed};
 use crate::db::cancellation;
@@ -26,6 +29,7 @@ use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
+use crate::load_day::Job;
 use crate::plan::{Ask, Outside};
 use crate::reconcile;
 use crate::scheduler;
@@ -116,25 +120,69 @@ pub fn outside(dataset: &Dataset, effects: &[Effect]) -> Outside {
     Outside::count(&dataset.schedule, chrono::Utc::now(), touched)
 }
 
+/// How long a request to cancel loads of this process waits for the audit log: the loads are cancelled before that.
+const ENTRY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Gives an order: has it carried out, once loads of this process that it cancels are cancelled. These need no database,
+/// so that they are reached also while another program holds a SQLite file.
+///
+/// # Errors
+/// A [`Problem`]: [`Refused`], or the database is not there.
+pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) -> Result<CarriedOut, Problem> {
+    let own = cancel_own(site.board(), &job.dataset.name, &who, &order);
+    let (writer, reached) = (Arc::clone(site), own.clone());
+    let write = async move {
+        let board = Arc::clone(writer.board());
+        writer.write(move |conn| carry_out(&board, conn, &job.dataset, &who, &order, &reached)).await
+    };
+    if own.is_empty() {
+        return write.await;
+    }
+    let days = crate::day::listed(&own.iter().map(|effect| effect.day).collect::<Vec<_>>());
+    let written = tokio::spawn(async move {
+        let written = write.await;
+        if let Err(problem) = &written {
+            log::warn!("the audit log has no entry of loads that were cancelled ({days}): {}", problem.detail);
+        }
+        written
+    });
+    match tokio::time::timeout(ENTRY_WITHIN, written).await {
+        Ok(Ok(Ok(carried_out))) => Ok(carried_out),
+        // What was cancelled is, whatever becomes of its entry.
+        _ => Ok(CarriedOut { entry: None, effects: own }),
+    }
+}
+
+/// Cancels the loads of this process that an order is about; what that does to their days.
+fn cancel_own(board: &Board, name: &DatasetName, who: &str, order: &Order) -> Vec<Effect> {
+    let (Action::Cancel, Some(days), Some(context)) = (order.action, order.days, &board.shown().context) else {
+        return Vec::new();
+    };
+    let reached = context.flights.cancel(name, days, &cancellation::by(who, order.reason.as_deref()));
+    reached.iter().map(|flight| Effect::of_own_cancelled(flight)).collect()
+}
+
 /// An order that was carried out, or accepted.
+#[derive(Debug)]
 pub struct CarriedOut {
-    /// Its entry in the audit log, which tells how it ends.
-    pub entry: i64,
+    /// Its entry in the audit log, which tells how it ends; `None` where it is not written yet.
+    pub entry: Option<i64>,
     /// What it did, or begins to do, to each day.
     pub effects: Vec<Effect>,
 }
 
 /// Does what is asked for, as far as it can be done at once; days that are to be loaded are left to the daemon. What it
-/// did, or begins to do, to each day.
+/// did, or begins to do, to each day. `own` are days whose loads are cancelled already.
 ///
 /// # Errors
 /// [`Refused`]; nothing was done then, unless the database failed half-way through many days.
-pub fn carry_out(
+fn carry_out(
     board: &Board,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
     order: &Order,
+    own: &[Effect],
 ) -> Result<CarriedOut, Refused> {
     let deed = Deed {
         who,
@@ -144,7 +192,10 @@ pub fn carry_out(
         reason: order.reason.as_deref(),
     };
     let entry = audit_log::begin(conn, deed)?;
-    let done = act(board, conn, dataset, who, order, entry);
+    let done = match (order.action, order.days) {
+        (Action::Cancel, Some(_)) => cancel(conn, dataset, who, order, own),
+        _ => act(board, conn, dataset, who, order, entry),
+    };
     let outcome = match &done {
         Ok(effects) => outcome::outcome(order.action, effects),
         Err(refused) => refused.to_string(),
@@ -163,7 +214,27 @@ pub fn carry_out(
     let (name, action) = (&dataset.name, order.action.name());
     let days = order.days.map_or_else(String::new, |days| format!(" {days}"));
     log::info!("{name}{days}: {action} by {who}: {outcome}");
-    done.map(|effects| CarriedOut { entry, effects })
+    done.map(|effects| CarriedOut { entry: Some(entry), effects })
+}
+
+/// Asks other processes to cancel their loads of the order's days; `own` are those of this process, which are cancelled.
+fn cancel(
+    conn: &mut Conn,
+    dataset: &Dataset,
+    who: &str,
+    order: &Order,
+    own: &[Effect],
+) -> Result<Vec<Effect>, Refused> {
+    let mut effects = preview(conn, dataset, order)?;
+    for effect in &mut effects {
+        if let Some(cancelled) = own.iter().find(|own| own.day == effect.day) {
+            effect.clone_from(cancelled);
+        } else if effect.is_done() {
+            let asked = cancellation::ask(conn, &dataset.name, effect.day, who, order.reason.as_deref())?;
+            effect.asked_to_cancel(&asked);
+        }
+    }
+    if effects.iter().any(Effect::is_done) { Ok(effects) } else { Err(Refused::NoDay(effects)) }
 }
 
 fn act(
@@ -215,15 +286,7 @@ fn act(
             tell(board, dataset, order.action, &effects);
             broke.map_or(Ok(effects), Err)?
         }
-        (Action::Cancel, Some(_)) => {
-            let mut effects = preview(conn, dataset, order)?;
-            for effect in effects.iter_mut().filter(|effect| effect.is_done()) {
-                let asked = cancellation::ask(conn, name, effect.day, who, order.reason.as_deref())?;
-                effect.asked_to_cancel(&asked);
-            }
-            effects
-        }
-        (Action::Skip | Action::Forget | Action::Cancel, None) => Vec::new(),
+        (Action::Skip | Action::Forget, None) | (Action::Cancel, _) => Vec::new(),
         (Action::Pause, _) => {
             paused::pause(conn, name, who, order.reason.as_deref())?;
             board.ask(Asked::Changed(name.clone()));

@@ -13,7 +13,7 @@ use crate::day::Day;
 use crate::state::State as DayState;
 use crate::status::MISSING;
 use crate::web::Site;
-use crate::web::actions::{self, Action, Effect, Order, Refused};
+use crate::web::actions::{self, Action, Effect, Order};
 use crate::web::auth::Who;
 use crate::web::problem::Problem;
 
@@ -52,7 +52,8 @@ pub(super) struct ActionAnswer {
     action: &'static str,
     /// Nothing was done: this is what would be.
     dry_run: bool,
-    /// The entry of the audit log that tells how it ends; null in a dry run.
+    /// The entry of the audit log that tells how it ends; null in a dry run, and where loads were cancelled while the
+    /// database took no entry: it is written once it does, and the days are those whose loads the daemon itself cancelled.
     audit_entry: Option<i64>,
     /// How many of the days that are touched the schedule does not reach: `12 days, of which 3 before start (2024-01-01)
     /// and 2 in the future`; null where it reaches all.
@@ -125,12 +126,8 @@ pub(super) async fn post(
     let (audit_entry, effects) = if dry_run {
         (None, site.read(move |conn| actions::preview(conn, &shown.job.dataset, &order)).await?)
     } else {
-        let board = Arc::clone(site.board());
-        let act = move |conn: &mut _| -> Result<_, Refused> {
-            actions::carry_out(&board, conn, &shown.job.dataset, &who.name, &order)
-        };
-        let actions::CarriedOut { entry, effects } = site.write(act).await?;
-        (Some(entry), effects)
+        let given = actions::give(&site, Arc::clone(&shown.job), who.name.clone(), order).await?;
+        (given.entry, given.effects)
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
     let outside = Some(actions::outside(&job.dataset, &effects)).filter(|outside| !outside.is_empty());

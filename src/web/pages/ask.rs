@@ -94,9 +94,8 @@ pub(super) async fn act(
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
     let who = asking.who.map(|who| who.name).unwrap_or_default();
-    let (job, board, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.board()), order.clone());
-    let actions::CarriedOut { entry, effects } =
-        pages.site.write(move |conn| actions::carry_out(&board, conn, &job.dataset, &who, &asked)).await?;
+    let job = Arc::clone(&shown.job);
+    let actions::CarriedOut { entry, effects } = actions::give(&pages.site, job, who, order.clone()).await?;
     let done = effects.iter().filter(|effect| effect.is_done()).count();
     let place = match order.days {
         Some(DayRange { from, to }) if from == to => pages.links.day(&name, from),

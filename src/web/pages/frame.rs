@@ -68,12 +68,13 @@ impl Pages {
 /// anybody who makes a link put words on our page.
 ///
 /// The entry of the audit log tells how it ended, once it has.
-pub(super) fn asked(action: Action, done: usize, entry: i64) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .append_pair("asked", action.name())
-        .append_pair("days", &done.to_string())
-        .append_pair("entry", &entry.to_string())
-        .finish()
+pub(super) fn asked(action: Action, done: usize, entry: Option<i64>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("asked", action.name()).append_pair("days", &done.to_string());
+    if let Some(entry) = entry {
+        query.append_pair("entry", &entry.to_string());
+    }
+    query.finish()
 }
 
 /// Which entry of the audit log a page is told of.
@@ -99,6 +100,9 @@ fn notice(query: &str) -> Option<Notice> {
         Action::Load | Action::Reload | Action::Retry => format!("{number} will be loaded now."),
         Action::Skip => format!("{number} skipped."),
         Action::Forget => format!("{number} forgotten."),
+        Action::Cancel if !fields.contains_key("entry") => {
+            format!("{number} cancelled. The audit log has no entry yet: the database does not take one.")
+        }
         Action::Cancel => format!("{number} asked to be cancelled."),
         Action::Pause => "Paused: no day begins by itself.".to_owned(),
         Action::Resume => "The dataset goes on.".to_owned(),
@@ -126,7 +130,7 @@ mod tests {
             };
             ended(&entry).map(|notice| (notice.done, notice.text))
         };
-        assert_eq!(entry(&asked(Action::Retry, 59, 7)), Some(7));
+        assert_eq!(entry(&asked(Action::Retry, 59, Some(7))), Some(7));
         let counts = "59 days: 57 loaded, 1 refused, 1 waiting";
         assert_eq!(said("retry", &format!("done: {counts}")), Some((false, format!("Retry: {counts}."))));
         assert_eq!(said("load", "done: 1 day: 1 loaded"), Some((true, "Load: 1 day: 1 loaded.".to_owned())));
@@ -139,8 +143,10 @@ mod tests {
     #[test]
     fn a_page_says_what_was_asked_for_and_no_words_of_others() {
         let said = |query: &str| notice(query).map(|notice| notice.text);
-        assert_eq!(said(&asked(Action::Reload, 1, 7)).as_deref(), Some("1 day will be loaded now."));
+        assert_eq!(said(&asked(Action::Reload, 1, Some(7))).as_deref(), Some("1 day will be loaded now."));
         assert_eq!(said("asked=skip&days=3").as_deref(), Some("3 days skipped."));
+        assert_eq!(said(&asked(Action::Cancel, 1, Some(7))).as_deref(), Some("1 day asked to be cancelled."));
+        assert!(said(&asked(Action::Cancel, 1, None)).unwrap().starts_with("1 day cancelled. The audit log has no"));
         for other in ["", "asked=skip", "asked=<b>&days=1", "asked=skip&days=call+me", "page=2"] {
             assert_eq!(said(other), None, "{other}");
         }
