@@ -33,3 +33,44 @@ pub fn forget(conn: &mut Conn, dataset: &Dataset, today: Day) -> Result<bool, Db
         "{name}: forgot days of the future that a clock which was ahead had noted: {days}");
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+
+    const ORDERS: &str = r#"
+[source]
+url = "{day}.csv"
+[schedule]
+cron = "0 2 * * *"
+start = 2024-03-01
+timezone = "Asia/Tokyo"
+[target]
+table = "orders"
+key = ["id"]
+[rows]
+columns = [{ name = "id", type = "text" }]
+"#;
+
+    #[test]
+    fn today_is_the_date_in_the_datasets_zone_by_the_later_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("datasets")).unwrap();
+        std::fs::write(folder.path().join("dayfill.toml"), "").unwrap();
+        std::fs::write(folder.path().join("datasets/orders.toml"), ORDERS).unwrap();
+        let config = config::load(Some(&folder.path().join("dayfill.toml")), &Environment::default());
+        let dataset = config.unwrap_or_else(|problems| panic!("{problems}")).datasets.remove(0);
+        for (ours, database, expected) in [
+            ("2024-03-05T10:00:00", "2024-03-05T10:00:01", "2024-03-05"),
+            // It is nine hours later there.
+            ("2024-03-05T14:59:59", "2024-03-05T14:59:59", "2024-03-05"),
+            ("2024-03-05T15:00:00", "2024-03-05T15:00:00", "2024-03-06"),
+            ("2024-03-09T10:00:00", "2024-03-05T10:00:00", "2024-03-09"),
+            ("2024-03-05T10:00:00", "2024-03-09T10:00:00", "2024-03-09"),
+        ] {
+            let [ours, database] = [ours, database].map(|time| time.parse::<NaiveDateTime>().unwrap());
+            assert_eq!(today(&dataset, ours.and_utc(), database).to_string(), expected, "{ours} {database}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use super::lane::{Came, Hindrance};
 use super::link::{Connected, set_aside};
 use super::pulse::Pulsed;
 use super::stopping::say_not_begun;
-use super::trouble::{PAUSES, STANDING_PAUSES};
+use super::trouble::{PAUSES, STANDING_PAUSES, source_pauses};
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
@@ -224,11 +224,7 @@ impl Daemon {
             }
             return None;
         };
-        let policy = &member.job.dataset.policy;
-        // Where it answers for other days, these are not kept from their next look.
-        let longest =
-            if came.answered { policy.retry.max_delay.min(policy.waiting.poll) } else { policy.retry.max_delay };
-        let pauses = (policy.retry.first_delay.min(longest), longest);
+        let pauses = source_pauses(&member.job.dataset.policy, came.answered);
         self.board.metrics().troubled(name);
         self.board.tell(News::Dataset(name.clone()));
         Some(self.sources.met(name.as_str(), &format!("source unavailable: {error}"), pauses))

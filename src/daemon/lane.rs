@@ -89,6 +89,8 @@ pub(super) fn work(
     now: &dyn Fn() -> DateTime<Utc>,
 ) -> Result<Came, Hindrance> {
     let job = &member.job;
+    #[cfg(test)]
+    assert!(job.dataset.name.as_str() != "faulty_lane", "a test asked for a fault");
     if *work == Work::Late {
         let late = Some(late(context, &job.dataset, now())?);
         return Ok(Came { late, ..Came::default() });
@@ -272,7 +274,9 @@ mod tests {
 
     use tokio::runtime::Runtime;
 
+    use super::super::events::Event;
     use super::super::pulse;
+    use super::super::tests::idle;
     use super::*;
     use crate::config::{self, Environment};
     use crate::db::pool::Database;
@@ -356,6 +360,24 @@ columns = [{ name = "id", type = "text" }]
     /// The days that have a row.
     fn noted_days(context: &Context) -> Vec<Day> {
         days::open(&mut context.database.conn().unwrap()).unwrap().0.into_iter().map(|open| open.day).collect()
+    }
+
+    /// `work` has a fault for a dataset of that name while this crate is tested.
+    #[test]
+    fn a_fault_in_the_work_of_a_dataset_is_its_trouble_and_the_daemon_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (context, member) = ready("faulty_lane", folder.path(), &runtime);
+        let (mut daemon, mut events) = runtime.block_on(idle());
+        let (dataset, now) = (member.job.dataset.clone(), Utc::now());
+        daemon.agenda.put(&dataset, now);
+        daemon.agenda.look(&dataset.name, Some(Trigger::Start));
+        daemon.members.insert(dataset.name.clone(), Arc::new(member));
+        daemon.begin_work(&Arc::new(context), now);
+        let Some(Event::Worked { name, came: Err(Hindrance::Other(error)), .. }) = events.blocking_recv() else {
+            panic!("it did not end as trouble of the dataset");
+        };
+        assert_eq!((name, error.as_str()), (dataset.name, "a fault in dayfill: a test asked for a fault"));
     }
 
     /// `load_day` has a fault for a dataset of that name while this crate is tested.

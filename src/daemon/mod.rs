@@ -390,3 +390,6 @@ fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch 
     let send = send.clone();
     Watch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::policy::doubled;
+use crate::policy::{Policy, doubled};
 
 /// The first pause after trouble, and the longest one.
 pub(super) type Pauses = (Duration, Duration);
@@ -15,6 +15,14 @@ pub(super) const PAUSES: Pauses = (Duration::from_secs(1), Duration::from_secs(3
 
 /// The same for what a person has to change, each time with a whole file read in vain.
 pub(super) const STANDING_PAUSES: Pauses = (PAUSES.0, Duration::from_mins(5));
+
+/// Those after trouble with a source: as long as those between a day's attempts. Where it answers for other days, these are
+/// not kept from their next look.
+pub(super) fn source_pauses(policy: &Policy, answered: bool) -> Pauses {
+    let longest = policy.retry.max_delay;
+    let longest = if answered { longest.min(policy.waiting.poll) } else { longest };
+    (policy.retry.first_delay.min(longest), longest)
+}
 
 /// Trouble that lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +125,7 @@ impl Troubles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Retry, Waiting};
 
     #[test]
     fn pauses_double_up_to_half_a_minute_and_the_beginning_is_kept() {
@@ -124,11 +133,26 @@ mod tests {
         let mut trouble = Trouble::again(None, "gone", PAUSES, now, 0.5);
         let mut pauses = vec![(trouble.until() - now).num_seconds()];
         for _ in 0..6 {
-            trouble = Trouble::again(Some(&trouble), "gone", PAUSES, now, 0.5);
-            pauses.push((trouble.until() - now).num_seconds());
+            let again = trouble.until();
+            trouble = Trouble::again(Some(&trouble), "gone", PAUSES, again, 0.5);
+            pauses.push((trouble.until() - again).num_seconds());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(trouble.lasted(now + TimeDelta::milliseconds(61_900)), TimeDelta::seconds(61));
+    }
+
+    #[test]
+    fn pauses_of_a_source_double_up_to_the_longest_delay_of_a_retry() {
+        let (minute, quarter, hour) = (Duration::from_mins(1), Duration::from_mins(15), Duration::from_hours(1));
+        let usual = Policy::default();
+        assert_eq!(source_pauses(&usual, false), (minute, hour));
+        assert_eq!(source_pauses(&usual, true), (minute, quarter), "days that it answers for are polled as usual");
+        let impatient = Waiting { poll: Duration::from_secs(1), ..Waiting::default() };
+        let impatient = Policy { waiting: impatient, ..Policy::default() };
+        assert_eq!(source_pauses(&impatient, true), (Duration::from_secs(1), Duration::from_secs(1)));
+        let short = Retry { max_delay: Duration::from_secs(9), ..Retry::default() };
+        let short = Policy { retry: short, ..Policy::default() };
+        assert_eq!(source_pauses(&short, false), (Duration::from_secs(9), Duration::from_secs(9)));
     }
 
     #[test]

@@ -461,4 +461,25 @@ mod tests {
         assert_eq!(file("process 7 (python3)").to_string(), said);
         assert!(!file("process 7").is_still(&file("process 8")));
     }
+
+    #[test]
+    fn a_wait_is_told_once_until_it_is_another_or_over() {
+        let (watch, said) = (Watch::default(), Arc::new(Mutex::new(Vec::new())));
+        let hears = Arc::clone(&said);
+        let tell: Tell = Arc::new(move |waiting| hears.lock().unwrap().push(waiting.map(ToString::to_string)));
+        let next = Instant::now();
+        let entry = Entry { pid: Some(7), tell, told: None, next, cancelled: false, sealed: false, in_haste: None };
+        watch.entries().all.insert(1, entry);
+        let waits = |on: &str, seconds| {
+            let wanted = Wanted::Lock { on: on.to_owned(), holders: Vec::new() };
+            watch.tell(1, Some(Duration::from_secs(seconds)), Some(&Waiting { wanted, seconds }));
+        };
+        waits("orders", 10);
+        waits("orders", 15);
+        waits("returns", 10);
+        watch.tell(1, None, None);
+        watch.tell(1, None, None);
+        let lock = |on| Some(format!("waiting for 10 s for a lock on {on}, held by another session"));
+        assert_eq!(*said.lock().unwrap(), [lock("orders"), lock("returns"), None]);
+    }
 }

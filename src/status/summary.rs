@@ -427,6 +427,14 @@ mod tests {
     }
 
     #[test]
+    fn a_day_that_was_given_up_needs_a_person_where_there_is_no_deadline_too() {
+        let of = |newest| summary(newest, None, &[1, 2], vec![row(2, State::Absent, 0, false)]);
+        let kinds: Vec<_> = of(2).kinds.iter().map(|it| (it.state, it.days, it.newest)).collect();
+        assert_eq!((kinds, of(2).attention_total), (vec![(Some(State::Absent), 1, day(2))], 1));
+        assert_eq!((of(1).kinds, of(1).attention_total), (vec![], 0), "nobody wants it");
+    }
+
+    #[test]
     fn a_summary_stays_short() {
         let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
         let refused = |day: &Day| NotLoaded { day: day.date(), ..row(1, State::Refused, 1, false) };

@@ -93,6 +93,29 @@ fn a_reference_that_is_checked_at_the_commit_is_rejected(database: &dyn Database
     assert!(found.len() == 1 && found[0].starts_with("3|"), "{found:#?}");
 }
 
+#[test]
+fn a_row_that_others_refer_to_until_the_commit_stays_where_another_one_is_rejected() {
+    let database = TestPostgres::database();
+    target(&database, "constraint amount_is_small check (amount < 100)", "");
+    database.execute(
+        "create table lines (day date, id text, \
+         constraint line_of_order foreign key (day, id) references orders deferrable initially deferred)",
+    );
+    let project = Project::new(&database, &Orders { max_rejected: "1", ..Orders::default() });
+    project.day("2024-03-01", "a,1,x\nb,2,y\n");
+    project.succeed(&["load", "2024-03-01"]);
+    database.execute("insert into lines values ('2024-03-01', 'a')");
+    project.day("2024-03-01", "a,3,x\nb,200,y\n");
+    project.succeed(&["load", "--force", "2024-03-01"]);
+    assert_eq!(ids(&database), "a");
+    // Without it the day cannot be loaded, which is known before the commit is sent.
+    project.day("2024-03-01", "b,200,y\nc,3,z\n");
+    let ran = project.exit(1, &["load", "--force", "2024-03-01"]);
+    assert!(ran.stdout.contains("checking the target's deferred constraints: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("line_of_order"), "{}", ran.stdout);
+    assert_eq!((ids(&database).as_str(), states(&database)), ("a", vec!["2024-03-01|loaded".to_owned()]));
+}
+
 fn rows_that_refer_to_rows_behind_them_are_loaded(database: &dyn Database) {
     let day = "constraint amount_is_small check (amount < 100)";
     target(database, day, ", unique (id), constraint parent foreign key (note) references orders (id)");

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::api::Api;
 use crate::support::daemon::{Settings, amounts, attempts, days, from, project, rows_of, run, wait_for_day};
+use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project};
 use crate::support::slow_http::SlowHttp;
 use crate::support::{Database, on_both, wait_until};
@@ -12,6 +13,8 @@ on_both! {
     the_command_cancels_a_load_of_another_process
     a_load_is_cancelled_through_the_api
     a_load_that_takes_too_long_has_failed
+    a_day_that_was_due_is_left_alone_after_its_load_was_cancelled
+    a_load_whose_process_is_gone_is_not_waited_for
 }
 
 fn the_command_cancels_a_load_of_another_process(database: &dyn Database) {
@@ -74,4 +77,39 @@ fn a_load_that_takes_too_long_has_failed(database: &dyn Database) {
     wait_for_day(database, "orders", FIRST, "failed");
     assert_eq!(attempts(database), [format!("{FIRST}|1|failed")]);
     assert_eq!(amounts(database), [""; 0]);
+}
+
+fn a_day_that_was_due_is_left_alone_after_its_load_was_cancelled(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let sections = "[retry]\nfirst_delay = \"1h\"\nmax_delay = \"1h\"";
+    let project = project(database, &Settings::default(), &Orders { sections, ..from(&server, (FIRST, FIRST)) });
+    database.execute(&format!(
+        "insert into processed_days (dataset, day, state, attempts, next_attempt_at) \
+         values ('orders', '{FIRST}', 'failed', 1, '2024-03-02 00:00:00')"
+    ));
+    server.day(FIRST, &rows_of(100, 1));
+    server.hold_next(FIRST);
+    let mut daemon = run(&project);
+    server.wait_until_held(FIRST);
+    project.succeed(&["cancel", FIRST]);
+    daemon.wait_for("nothing was published, the attempt does not count");
+    wait_for_day(database, "orders", FIRST, "failed");
+    let status: serde_json::Value = serde_json::from_str(&project.succeed(&["status", "--json"]).stdout).unwrap();
+    let next = status["datasets"][0]["days"][0]["next_attempt_at"].as_str().unwrap().to_owned();
+    let soon = chrono::Utc::now() + chrono::TimeDelta::minutes(30);
+    assert!(next > soon.format("%FT%TZ").to_string(), "{next}");
+    assert_eq!(days(database), [format!("orders|{FIRST}|failed|1")]);
+}
+
+fn a_load_whose_process_is_gone_is_not_waited_for(database: &dyn Database) {
+    let server = SlowHttp::start();
+    let project = project(database, &Settings::default(), &from(&server, (FIRST, FIRST)));
+    server.day(FIRST, &rows_of(100, 1));
+    server.hold_next(FIRST);
+    let process = Process::start(&project, &["load", FIRST]);
+    server.wait_until_held(FIRST);
+    assert!(process.kill());
+    let ran = project.exit(1, &["cancel", FIRST]);
+    let said = "orders 2024-03-01: not running: its process is gone, the next catch-up takes the day over\n";
+    assert_eq!(ran.stdout, said);
 }

@@ -62,6 +62,10 @@ fn a_check_says_when_no_wanted_day_has_a_file() {
     let many = "warning  orders: 10 of its 31 wanted days were looked at, and none has a file; check ";
     let said = check("2024-03-01", elsewhere);
     assert!(said.contains(many), "{said}");
+    // Nobody looks at years of days: the newest ones and the first are enough.
+    project.day("of-2024-03-15", "a,1,x\n");
+    let said = check("2024-03-01", elsewhere);
+    assert!(said.contains(many), "{said}");
     // The first day's is found, and one day that is waited for is no news.
     project.day("2024-03-01", "a,1,x\n");
     for (first, source) in [("2024-03-01", "url = \"days/{day}.csv\""), ("2024-03-31", elsewhere)] {

@@ -41,15 +41,27 @@ fn readers_do_not_queue_behind_a_column_that_is_to_be_added() {
     let mut process = Process::start(&project, &["load", FIRST]);
     process.wait_for("\"orders\" locked by process");
     assert!(process.stderr().contains("(a report, "), "{}", process.stderr());
-    // However often it is tried, nobody waits for longer than one try.
-    for _ in 0..3 {
-        database.execute("set lock_timeout = '5s'; select count(*) from orders");
-    }
+    // It is tried again: nobody waits for longer than that one try, and it is said once.
+    wait_until_locked_out(&database);
+    database.execute("set lock_timeout = '5s'; select count(*) from orders");
     report.batch_execute("commit").unwrap();
     let ran = process.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(ran.stderr.matches("\"orders\" locked by ").count(), 1, "{}", ran.stderr);
     let more = "select count(*) from information_schema.columns where table_name = 'orders' and column_name = 'more'";
     assert_eq!(database.line(more), "1");
+}
+
+#[test]
+fn a_migration_waits_for_no_lock_without_an_end() {
+    let database = TestPostgres::database();
+    let project = Project::new(&database, &one_day());
+    // The lock under which tables are created and altered: "dayfill" in ASCII.
+    let _lock = left_open(&database, "select pg_advisory_xact_lock(x'64617966696c6c'::bigint)");
+    let ran = Process::start(&project, &["migrate"]).end();
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.stderr.contains(" locked by another session; waited 2 s"), "{}", ran.stderr);
+    assert_eq!(database.line("select count(*) from pg_tables where tablename = 'processed_days'"), "0");
 }
 
 #[test]
@@ -57,6 +69,7 @@ fn a_table_locked_by_somebody_holds_up_its_dataset_alone_and_no_reload_and_no_en
     let database = TestPostgres::database();
     let project = loaded(&database);
     project.dataset("payments", &Orders { table: "payments", ..one_day() });
+    database.execute("create table other (id integer)");
     let mut index = left_open(&database, "create index on orders (id)");
     let mut daemon = run(&project);
     wait_for_day(&database, "payments", FIRST, "loaded");
@@ -65,7 +78,9 @@ fn a_table_locked_by_somebody_holds_up_its_dataset_alone_and_no_reload_and_no_en
     // The datasets that a reload brings or changes are held against their tables, this one among them.
     project.orders(&Orders { filter: "amount > 0", ..one_day() });
     project.dataset("refunds", &Orders { table: "refunds", ..one_day() });
+    project.dataset("returns", &Orders { table: "other", ..one_day() });
     daemon.signal(Signal::HUP);
+    daemon.wait_for("dataset returns: it is left out until this is fixed");
     wait_for_day(&database, "refunds", FIRST, "loaded");
     daemon.wait_for("orders: \"orders\" locked by process");
     index.batch_execute("rollback").unwrap();

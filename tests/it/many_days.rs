@@ -14,6 +14,7 @@ on_both! {
     days_without_files_share_a_line
     status_shows_what_is_not_loaded_and_the_last_days
     a_retry_takes_what_failed_was_refused_or_is_absent_and_nothing_else
+    a_retry_takes_the_days_of_all_datasets_where_that_is_asked_for
     a_dataset_is_paused_and_resumed_by_commands
     what_is_done_by_commands_is_in_the_audit_log
 }
@@ -90,6 +91,7 @@ fn status_shows_what_is_not_loaded_and_the_last_days(database: &dyn Database) {
     database.execute(&format!(
         "insert into processed_days (dataset, day, state, attempts, loaded_at, rows_loaded) values {rows}"
     ));
+    database.execute("update processed_days set newer_etag = 'new' where day = '2024-01-15'");
     let days = |arguments: &[&str]| {
         let said = project.succeed(&[&["status"], arguments].concat()).stdout;
         said.lines()
@@ -98,10 +100,10 @@ fn status_shows_what_is_not_loaded_and_the_last_days(database: &dyn Database) {
             .collect::<Vec<_>>()
     };
     let newest = days(&[]);
-    assert_eq!(newest[..2], ["2024-01-09", "2024-01-30..2024-01-31"], "{newest:?}");
-    assert_eq!(newest.len(), 2 + 14, "{newest:?}");
+    assert_eq!(newest[..3], ["2024-01-09", "2024-01-15", "2024-01-30..2024-01-31"], "{newest:?}");
+    assert_eq!(newest.len(), 3 + 14, "{newest:?}");
     let said = project.succeed(&["status"]).stdout;
-    assert!(said.contains("\nand 44 older loaded days, with --all\n"), "{said}");
+    assert!(said.contains("\nand 43 older loaded days, with --all\n"), "{said}");
     assert_eq!(days(&["--all"]).len(), 61);
     assert_eq!(days(&["--from", "2024-01-01", "--to", "2024-01-31"]).len(), 30);
 }
@@ -167,6 +169,18 @@ fn a_retry_takes_what_failed_was_refused_or_is_absent_and_nothing_else(database:
         ]
     );
     assert_eq!(project.succeed(&["retry", "--failed"]).stdout, "nothing to retry\n");
+}
+
+fn a_retry_takes_the_days_of_all_datasets_where_that_is_asked_for(database: &dyn Database) {
+    let project = Project::new(database, &Orders::default());
+    project.dataset("returns", &Orders { table: "returns", ..Orders::default() });
+    project.succeed(&["migrate"]);
+    let failed = ["orders", "returns"].map(|dataset| format!("('{dataset}', '2024-03-01', 'failed', 5)"));
+    database
+        .execute(&format!("insert into processed_days (dataset, day, state, attempts) values {}", failed.join(", ")));
+    project.day("2024-03-01", "a,1,x\n");
+    let ran = project.succeed(&["retry", "--failed", "--all-datasets"]);
+    assert!(ran.stdout.ends_with("\n2 loaded\n"), "{}", ran.stdout);
 }
 
 fn a_dataset_is_paused_and_resumed_by_commands(database: &dyn Database) {

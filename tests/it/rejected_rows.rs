@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use dayfill::db::rejects::KEPT;
 
 use crate::support::project::{Orders, Project, Ran};
-use crate::support::{Database, on_both};
+use crate::support::sqlite::SqliteDatabase;
+use crate::support::{Database, on_both, with_window};
 
 on_both! {
     a_file_that_holds_more_than_it_may_is_refused_and_not_tried_again
@@ -92,4 +93,16 @@ fn a_file_that_holds_more_than_it_may_is_refused_and_not_tried_again(database: &
     assert_eq!(database.lines(states), ["2024-03-01|loaded|1", "2024-03-02|refused|null"]);
     let sample = project.exit(4, &["check", "--sample", "days/2024-03-02.csv"]);
     assert!(sample.stdout.contains(&format!("would be refused: {why}")), "{sample:#?}");
+}
+
+#[test]
+fn a_sample_may_have_the_window_that_the_dataset_allows() {
+    let database = SqliteDatabase::new();
+    let source = "url = \"days/{day}.csv\"\nzstd_window_log = 24".to_owned();
+    let project = Project::new(&database, &Orders { source, ..Orders::default() });
+    for (window, code) in [(24, 0), (25, 4)] {
+        project.write("sample.csv", with_window(window, b"id,amount,note\na,1,x\n"));
+        let ran = project.exit(code, &["check", "--sample", "sample.csv"]);
+        assert_eq!(ran.stdout.contains("its zstd window is larger than 16777216 bytes"), code > 0, "{ran:#?}");
+    }
 }

@@ -96,8 +96,12 @@ fn the_endpoint_is_the_one_that_amazons_tools_would_ask() {
 }
 
 /// The hosts of Amazon's that are asked here.
-const HOSTS: [&str; 3] =
-    ["sts.us-east-1.amazonaws.com", "portal.sso.us-east-1.amazonaws.com", "s3.us-east-1.amazonaws.com"];
+const HOSTS: [&str; 4] = [
+    "sts.us-east-1.amazonaws.com",
+    "portal.sso.us-east-1.amazonaws.com",
+    "s3.us-east-1.amazonaws.com",
+    "bucket.s3.amazonaws.com",
+];
 
 /// A proxy that stands for Amazon: it takes `CONNECT` for each of [`HOSTS`], speaks TLS with its own certificate and
 /// hands what comes to servers of this process.
@@ -105,7 +109,7 @@ struct Amazon {
     proxy: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     runtime: tokio::runtime::Runtime,
-    _issuer: Server,
+    issuer: Server,
     _bucket: S3Server,
 }
 
@@ -127,7 +131,7 @@ impl Amazon {
                 tokio::spawn(async move { drop(hand_on(stream, acceptor, &hosts, behind).await) });
             }
         });
-        Self { proxy, asked, runtime, _issuer: issuer, _bucket: bucket }
+        Self { proxy, asked, runtime, issuer, _bucket: bucket }
     }
 
     /// The hosts asked for since the last time.
@@ -155,9 +159,21 @@ async fn hand_on(
     tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-/// STS and SSO in one: whoever asks gets the key that the bucket takes.
+/// STS, SSO and a container's role in one: whoever asks gets the key that the bucket takes. It knows where the bucket is,
+/// too.
 async fn issue(request: Request<Incoming>) -> hyper::Response<http::Body> {
     use http_body_util::BodyExt as _;
+    if request.method() == hyper::Method::HEAD {
+        let mut answer = http::whole("");
+        answer.headers_mut().insert("x-amz-bucket-region", "us-east-1".parse().unwrap());
+        return answer;
+    }
+    if request.uri().path() == "/container" {
+        return http::whole(format!(
+            "{{\"AccessKeyId\":\"{ACCESS_KEY}\",\"SecretAccessKey\":\"{SECRET_KEY}\",\"Token\":\"t\",\
+             \"Expiration\":\"2100-01-01T00:00:00Z\"}}"
+        ));
+    }
     if request.uri().path() == "/federation/credentials" {
         return http::whole(format!(
             "{{\"roleCredentials\":{{\"accessKeyId\":\"{ACCESS_KEY}\",\"secretAccessKey\":\"{SECRET_KEY}\",\
@@ -222,8 +238,23 @@ fn credentials_and_files_come_by_the_proxy_and_a_private_authority_is_trusted() 
         asked.dedup();
         assert_eq!(asked, [issuer, HOSTS[2]], "{profile}");
     }
-    // Without it, the error says what the variable is for.
+    // What the machine itself gives out is never asked of a proxy.
+    let container = format!("{}/container", amazon.issuer.url());
+    let near = [("HTTP_PROXY", &*proxy), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container), ("AWS_CA_BUNDLE", ca)];
+    let ran = load(&project, &[&behind[..1], &near].concat());
+    assert_eq!((ran.code, database.line("select id from orders")), (0, "proxied".to_owned()), "{ran:#?}");
+    let mut asked = amazon.asked();
+    asked.dedup();
+    assert_eq!(asked, [HOSTS[2]]);
+    // Where the bucket is, is asked the same way.
+    let anywhere = self::project(&database, "");
     let keys = [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)];
+    let ran = load(&anywhere, &[&behind[..1], &keys, &[("AWS_CA_BUNDLE", ca)]].concat());
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let mut asked = amazon.asked();
+    asked.dedup();
+    assert_eq!(asked, [HOSTS[3], HOSTS[2]]);
+    // Without the authority, the error says what the variable is for.
     let ran = load(&project, &[&behind[..], &keys].concat());
     assert!(
         ran.code == 1 && ran.stdout.contains("name a PEM file of all authorities to trust in SSL_CERT_FILE"),

@@ -289,6 +289,18 @@ fn due_days_of_which_nothing_came_are_left_for_a_while_and_others_are_not() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_has_due_days_tried_of_which_nothing_came() {
+    let mut agenda = agenda(HOURLY, "", "12:30:00");
+    let first = || vec!["2019-04-01".parse().unwrap()];
+    agenda.due(&orders(), first());
+    assert_eq!(begun(&mut agenda, "12:30:00").len(), 1);
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Fruitless(at("12:30:30")));
+    agenda.aim(at("03:15:00"));
+    agenda.due(&orders(), first());
+    assert_eq!(begun(&mut agenda, "03:15:00"), [due(&["2019-04-01"])]);
+}
+
+#[test]
 fn a_due_day_asks_for_nothing_more_where_it_held_nothing_back() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);

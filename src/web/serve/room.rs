@@ -81,3 +81,31 @@ impl Room {
         Some(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_has_its_share_and_then_spare_places() {
+        let limits = Limits { connections: 8, connections_per_address: 1, spare_connections: 1, ..Limits::default() };
+        let room = Room::new(limits, vec!["10.0.0.1/32".parse().unwrap()]);
+        let mut kept = Vec::new();
+        for (remote, expected) in [
+            ("2001:db8:1:2::1", Some(false)),
+            // The same network, for which there is one spare place.
+            ("2001:db8:1:2::9", Some(true)),
+            ("2001:db8:1:2::a", None),
+            ("2001:db8:1:3::1", Some(false)),
+            ("10.0.0.2", Some(false)),
+            ("::ffff:10.0.0.2", None),
+            // A trusted proxy.
+            ("10.0.0.1", Some(false)),
+            ("::ffff:10.0.0.1", Some(false)),
+        ] {
+            let place = room.of(room.place().await, remote.parse().unwrap());
+            assert_eq!(place.as_ref().map(|place| place.spare), expected, "{remote}");
+            kept.push(place);
+        }
+    }
+}

@@ -139,6 +139,56 @@ fn each_limit_of_one_address_is_said_when_it_holds() {
 }
 
 #[test]
+fn where_all_places_are_taken_that_is_said_and_health_and_metrics_are_told() {
+    let database = SqliteDatabase::new();
+    let project = project(&database, &still(FIRST), "");
+    let mut page = Page::start(&project, &["run"]);
+    let address = page.address.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // On Linux all of 127.0.0.0/8 is this machine: four clients with as many streams as one may have.
+    let stream_of = |client| {
+        let connected = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, client], 0).into()).unwrap();
+            socket.connect(address.parse().unwrap()).await.unwrap().into_std().unwrap()
+        });
+        connected.set_nonblocking(false).unwrap();
+        let mut stream = connected;
+        stream.write_all(format!("GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
+        stream
+    };
+    let _streams: Vec<_> = [2, 3, 4, 5].repeat(64).into_iter().map(stream_of).collect();
+    let _one_more = stream_of(6);
+    page.daemon.wait_for("the page has 256 connections, as many as it may: further ones are answered 503");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert!(page.get(path).head.starts_with("HTTP/1.1 200"), "{path}: {}", page.get(path).head);
+    }
+    assert!(page.get("/").head.starts_with("HTTP/1.1 503"));
+    page.end();
+}
+
+#[test]
+fn what_keeps_datasets_from_being_loaded_is_in_the_metrics() {
+    let database = SqliteDatabase::new();
+    database.execute("create table returns (other integer)");
+    let project = project(&database, &still(FIRST), "");
+    project.dataset("returns", &Orders { table: "returns", ..still(FIRST) });
+    project.dataset("refunds", &Orders { max_rejected: "1 percent", ..still(FIRST) });
+    project.succeed(&["pause", "--dataset", "orders"]);
+    let page = Page::start(&project, &["run"]);
+    for sample in [
+        "dayfill_dataset_paused{dataset=\"orders\"} 1",
+        "dayfill_dataset_paused{dataset=\"returns\"} 0",
+        "dayfill_dataset_troubled{dataset=\"orders\"} 0",
+        "dayfill_dataset_troubled{dataset=\"returns\"} 1",
+        "dayfill_broken_datasets 1",
+    ] {
+        page.wait_for("/metrics", &format!("\n{sample}\n"));
+    }
+    page.end();
+}
+
+#[test]
 fn what_a_loaded_day_lacks_and_a_reload_would_take_away_is_shown_before() {
     let database = SqliteDatabase::new();
     let project = project(&database, &Orders { max_rejected: "90%", ..still(SECOND) }, "");

@@ -13,6 +13,7 @@ use crate::support::http::{Server, status, whole};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, states};
 use crate::support::slow_http::SlowHttp;
+use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
 
 on_both! {
@@ -319,6 +320,36 @@ fn a_changed_file_is_said_once_and_left(database: &dyn Database) {
     assert_ne!(column(database, FIRST, "newer_etag"), "null");
     assert_eq!(attempts(database), ["2024-03-01|1|start|loaded"]);
     assert_eq!(amounts(database), ["1|1"]);
+}
+
+#[test]
+fn no_file_is_looked_at_again_where_that_is_to_be_of_no_day() {
+    let database = SqliteDatabase::new();
+    let orders = ticking(FIRST).source("on_change = \"reload\"\nrecheck_days = 0");
+    let project = project(&database, &orders, "");
+    add_clock(&project);
+    project.day(FIRST, "a,1,x\n");
+    let daemon = daemon(&project);
+    wait_for_state(&database, FIRST, "loaded");
+    replace_day(&project, FIRST, "a,2,x\n");
+    let_time_pass(&database);
+    let log = stop(daemon);
+    assert!(!log.contains(" ERROR "), "{log}");
+    assert_eq!(amounts(&database), ["1|1"]);
+}
+
+#[test]
+fn a_changed_file_that_holds_more_than_it_may_is_not_read_to_its_end() {
+    let database = SqliteDatabase::new();
+    let orders = ticking(FIRST).source("on_change = \"warn\"").sections("max_bytes = 30\n");
+    let project = project(&database, &orders, "");
+    project.day(FIRST, "a,1,x\n");
+    let mut daemon = daemon(&project);
+    wait_for_state(&database, FIRST, "loaded");
+    replace_day(&project, FIRST, "a,1,x\nb,1,y\nc,1,z\n");
+    daemon.wait_for("orders 2024-03-01: whether its file changed cannot be told: ");
+    let log = stop(daemon);
+    assert!(log.contains("holds more than 30 bytes, the limit") && !log.contains(CHANGED), "{log}");
 }
 
 fn a_changed_file_is_loaded_where_that_is_asked_for(database: &dyn Database) {

@@ -20,6 +20,7 @@ const THIRD: &str = "2024-03-03";
 on_both! {
     a_dataset_that_comes_is_loaded
     an_earlier_start_has_older_days_loaded
+    a_dataset_that_changes_has_the_files_looked_for_that_it_waits_for
     a_load_in_flight_survives_the_change_of_its_dataset
     a_load_in_flight_survives_the_change_of_the_connections
     a_dataset_that_goes_during_its_catch_up_begins_no_further_day
@@ -58,6 +59,18 @@ fn a_dataset_that_comes_is_loaded(database: &dyn Database) {
     assert_eq!(troubles(&log), [""; 0]);
     assert!(log.contains("configuration: datasets/returns.toml target.table: is now \"returns\""), "{log}");
     assert_eq!(days(database), [format!("orders|{FIRST}|loaded|1"), format!("returns|{FIRST}|loaded|1")]);
+}
+
+fn a_dataset_that_changes_has_the_files_looked_for_that_it_waits_for(database: &dyn Database) {
+    let orders = Orders { sections: "[waiting]\npoll = \"12h\"", ..one_day() };
+    let project = project(database, &Settings::default(), &orders);
+    let mut daemon = run(&project);
+    wait_for_day(database, "orders", FIRST, "waiting");
+    project.day(FIRST, "a,1,x\n");
+    project.orders(&Orders { filter: "amount > 0", ..orders });
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("orders 2024-03-01: loaded 1 row in");
+    log_of(daemon);
 }
 
 fn an_earlier_start_has_older_days_loaded(database: &dyn Database) {

@@ -33,6 +33,8 @@ on_both! {
     a_loaded_day_whose_reload_was_killed_is_loaded_as_it_was
     a_loaded_day_is_reloaded_beside_the_daemon
     days_of_the_future_that_a_clock_ahead_had_noted_are_forgotten_once
+    a_day_that_a_clock_ahead_saw_first_is_given_up_in_its_time
+    a_start_looks_for_the_files_that_days_wait_for
 }
 
 const SECOND: &str = "2024-03-02";
@@ -398,14 +400,18 @@ fn days_of_the_future_that_a_clock_ahead_had_noted_are_forgotten_once(database: 
     project.run(&["load", "2099-01-07"]);
     assert_eq!(states(database), ["2099-01-07|waiting"]);
     let ahead = [("2099-01-01", "waiting", 0), ("2099-01-02", "waiting", 0), ("2099-01-03", "absent", 0)];
-    note_ahead(database, &[&ahead[..], &[("2099-01-05", "failed", 1), ("2099-01-06", "skipped", 0)]].concat());
+    note_ahead(
+        database,
+        &[&ahead[..], &[("2099-01-05", "failed", 1), ("2099-01-06", "skipped", 0), ("2099-01-08", "waiting", 1)]]
+            .concat(),
+    );
     let mut daemon = daemon(&project);
     daemon.wait_for(
         "WARN  orders: forgot days of the future that a clock which was ahead had noted: 2099-01-01..2099-01-03",
     );
     let of_the_future =
         || -> Vec<String> { states(database).into_iter().filter(|state| state.starts_with("2099")).collect() };
-    let left = ["2099-01-05|failed", "2099-01-06|skipped", "2099-01-07|waiting"];
+    let left = ["2099-01-05|failed", "2099-01-06|skipped", "2099-01-07|waiting", "2099-01-08|waiting"];
     assert_eq!(of_the_future(), left);
     wait_for_state(database, FIRST, "waiting");
     let log = stop(daemon);
@@ -415,4 +421,23 @@ fn days_of_the_future_that_a_clock_ahead_had_noted_are_forgotten_once(database: 
     let ran = project.run(&["catch-up", "--to", FIRST]);
     assert!(ran.stderr.contains("orders: forgot days of the future"), "{}", ran.stderr);
     assert_eq!(of_the_future(), left);
+}
+
+fn a_day_that_a_clock_ahead_saw_first_is_given_up_in_its_time(database: &dyn Database) {
+    let project = project(database, &ticking(FIRST).sections("[waiting]\npoll = \"1s\"\ngive_up_after = \"1s\"\n"), "");
+    project.succeed(&["catch-up"]);
+    database.execute("update processed_days set waiting_since = '2098-12-01 00:00:00', next_attempt_at = null");
+    let daemon = daemon(&project);
+    wait_for_state(database, FIRST, "absent");
+    stop(daemon);
+}
+
+fn a_start_looks_for_the_files_that_days_wait_for(database: &dyn Database) {
+    let project = project(database, &still(FIRST).sections("[waiting]\npoll = \"12h\"\n"), "");
+    project.succeed(&["catch-up"]);
+    wait_for_state(database, FIRST, "waiting");
+    project.day(FIRST, "a,1,x\n");
+    let daemon = daemon(&project);
+    wait_for_state(database, FIRST, "loaded");
+    stop(daemon);
 }

@@ -9,6 +9,8 @@ use dayfill::source::{SourceError, open_file};
 use tempfile::TempDir;
 
 use super::*;
+use crate::support::http::{Server, whole};
+use crate::support::with_window;
 
 fn at(folder: &TempDir, name: &str) -> SourceSpec {
     spec(&format!("{}/{name}", folder.path().display()))
@@ -242,13 +244,19 @@ fn a_file_that_holds_more_than_it_may_is_refused_compressed_or_not() {
 #[test]
 fn a_zstd_window_has_a_bound_that_can_be_raised() {
     let folder = TempDir::new().unwrap();
-    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
-    encoder.window_log(27).unwrap();
-    // Without a known size the frame names its window.
-    std::io::copy(&mut &csv(10_000)[..], &mut encoder).unwrap();
-    write(&folder, "2019-04-01.csv", &encoder.finish().unwrap());
+    let stored = with_window(27, &csv(10_000));
+    write(&folder, "2019-04-01.csv", &stored);
     let error = refused(&folder, "{day}.csv", Limits::default()).unwrap().to_string();
     assert_has(&error, &["its zstd window is larger than 8388608 bytes", "set source.zstd_window_log above 23"]);
     let raised = SourceSpec { zstd_window_log: 27, ..at(&folder, "{day}.csv") };
+    assert_eq!(Asked::new(&raised).read().unwrap().text, csv(10_000));
+    // The same from a server.
+    let server = Server::start(move |_| {
+        let answer = whole(stored.clone());
+        async move { answer }
+    });
+    let url = format!("{}/{{day}}.csv", server.url());
+    assert_has(&Asked::new(&spec(&url)).error(), &["its zstd window is larger than 8388608 bytes"]);
+    let raised = SourceSpec { zstd_window_log: 27, ..spec(&url) };
     assert_eq!(Asked::new(&raised).read().unwrap().text, csv(10_000));
 }

@@ -73,3 +73,12 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// A text as zstd with a window of two to the power of that many bytes.
+pub(crate) fn with_window(log: u32, mut text: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).expect("an encoder");
+    encoder.window_log(log).expect("such a window");
+    // Without a known size the frame names its window.
+    std::io::copy(&mut text, &mut encoder).expect("it is in memory");
+    encoder.finish().expect("it is in memory")
+}

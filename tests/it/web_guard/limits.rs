@@ -88,7 +88,8 @@ fn a_request_has_its_time() {
 
 #[test]
 fn a_body_has_its_time_which_is_short() {
-    let page = page(|limits| limits.body_time = SHORT, Router::new());
+    let change = |limits: &mut Limits| (limits.body_time, limits.request_time) = (SHORT, Duration::from_hours(1));
+    let page = page(change, Router::new());
     // The body that is announced never comes.
     let mut begun = page.connect();
     begun.write_all(request(&page, "POST", "/days", "Content-Length: 10\r\n\r\nx").as_bytes()).unwrap();
@@ -213,8 +214,21 @@ fn where_all_places_are_taken_health_is_answered_and_nothing_else() {
     }
     let answer = page.get("/form", &[]);
     assert_eq!((answer.status, answer.code().as_str(), answer.header("connection")), (503, "busy", "close"));
+    // Who would keep its place longer does not.
+    let (_, head) = ask_and_stay(&page, "/healthz", "");
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
     drop(kept);
     wait_for_status(&page, "/form", 200);
+}
+
+#[test]
+fn a_spare_place_is_kept_for_a_shorter_time() {
+    let change = |limits: &mut Limits| {
+        (limits.connections, limits.head_time, limits.spare_head_time) = (1, Duration::from_hours(1), SHORT);
+    };
+    let page = page(change, healthz());
+    let _kept = ask_and_stay(&page, "/form", "");
+    assert_eq!(to_the_end(&mut page.connect()), b"");
 }
 
 #[test]
@@ -274,7 +288,7 @@ fn silent() -> Router {
 }
 
 #[test]
-fn streams_are_so_many_for_one_address_and_for_one_user() {
+fn streams_are_so_many_for_one_address() {
     let page = page(|limits| limits.streams = 2, silent());
     let mut kept = vec![ask_and_stay(&page, "/events", ""), ask_and_stay(&page, "/events", "")];
     let answer = page.get("/events", &[]);
@@ -282,6 +296,50 @@ fn streams_are_so_many_for_one_address_and_for_one_user() {
     assert_eq!(page.get("/days", &[]).status, 200, "the page is there all the same");
     kept.pop();
     crate::support::wait_until("a place is free", || ask_and_stay(&page, "/events", "").1.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn streams_are_so_many_for_one_user_wherever_they_come_from() {
+    let mut start = Start { closed: silent(), ..Start::default() };
+    start.limits.streams = 2;
+    start.settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let page = start.with_users();
+    let (ada, _) = page.session("ada");
+    let (bob, _) = page.session("bob");
+    let stream = |cookie: &str, client: u8| {
+        ask_and_stay(&page, "/events", &format!("Cookie: {cookie}\r\nX-Forwarded-For: 192.0.2.{client}\r\n"))
+    };
+    let kept = [stream(&ada, 1), stream(&ada, 2)];
+    assert!(kept.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "{kept:?}");
+    let (_, head) = stream(&ada, 3);
+    assert!(head.starts_with("HTTP/1.1 429"), "{head}");
+    let (_, head) = stream(&bob, 3);
+    assert!(head.starts_with("HTTP/1.1 200"), "another user: {head}");
+}
+
+#[test]
+fn an_ipv6_network_is_one_address() {
+    let mut start = Start { closed: silent(), ..Start::default() };
+    (start.limits.streams, start.limits.bodies_per_address) = (2, 2);
+    start.settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let page = start.with_users();
+    let cookies = ["ada", "bob"].map(|name| page.session(name).0);
+    let of = |client: &str| format!("X-Forwarded-For: 2001:db8:1:{client}\r\n");
+    let stream = |user: usize, client: &str| {
+        ask_and_stay(&page, "/events", &format!("Cookie: {}\r\n{}", cookies[user], of(client)))
+    };
+    let kept = [stream(0, "2::1"), stream(1, "2::2")];
+    assert!(kept.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "{kept:?}");
+    assert!(stream(0, "2::3").1.starts_with("HTTP/1.1 429"));
+    assert!(stream(0, "3::1").1.starts_with("HTTP/1.1 200"), "another network");
+    let unfinished = |client: &str| {
+        let mut begun = page.connect();
+        let more = format!("{}Content-Length: 10\r\n\r\nx", of(client));
+        begun.write_all(request(&page, "POST", "/days", &more).as_bytes()).unwrap();
+        begun
+    };
+    let _kept = [unfinished("2::1"), unfinished("2::2")];
+    crate::support::wait_until("both are seen", || Answer::parse(&to_the_end(&mut unfinished("2::3"))).status == 429);
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! The loop's own work, in a daemon whose loop does not turn by itself.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::db::url::DatabaseUrl;
+
+/// A daemon without datasets that was not started, and what it is told.
+pub(super) async fn idle() -> (Daemon, UnboundedReceiver<Event>) {
+    let database = DatabaseUrl::Sqlite(":memory:".into());
+    let configuration = Configuration {
+        file: String::new(),
+        jobs: Vec::new(),
+        broken: Vec::new(),
+        connection: Connection { database, lease: Duration::from_mins(1), max_parallel_loads: 1 },
+        keep_attempts: TimeDelta::days(400),
+        read_url: Arc::new(|| None),
+        grace: Duration::ZERO,
+        watched: Vec::new(),
+        keys: Arc::default(),
+        in_force: Box::new(|| {}),
+    };
+    let start = Start {
+        configuration,
+        read: Arc::new(|| Err(Vec::new())),
+        catch_up: None,
+        manager: ServiceManager::new(|_| None),
+        #[cfg(feature = "otel")]
+        traces: None,
+    };
+    let (send, events) = unbounded_channel();
+    (Daemon::new(start, send, Waker::start().await.unwrap()), events)
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_ends_the_pauses_of_all_troubles() {
+    let (mut daemon, _events) = idle().await;
+    // So that nothing begins.
+    daemon.stopping = Some(Instant::now() + Duration::from_hours(1));
+    let hour = (Duration::from_hours(1), Duration::from_hours(1));
+    daemon.troubles.met("orders", "its table is locked", hour);
+    daemon.sources.met("orders", "503", hour);
+    daemon.turn();
+    let is_paused = |troubles: &Troubles| troubles.of("orders").unwrap().until() > Utc::now();
+    assert!(is_paused(&daemon.troubles) && is_paused(&daemon.sources));
+    daemon.clock = ClockWatch::new(Clocks { wall: Utc::now() + TimeDelta::days(30), ..Clocks::read() });
+    daemon.turn();
+    assert!(!is_paused(&daemon.troubles) && !is_paused(&daemon.sources));
+}
+
+#[tokio::test]
+async fn a_fault_in_a_thread_is_heard_of() {
+    let (daemon, mut events) = idle().await;
+    daemon.thread("pulse", || panic!("a test asked for a fault"));
+    let heard = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+    let Ok(Some(Event::Broke("pulse", error))) = heard else { panic!("it was not heard of") };
+    assert_eq!(error, "a fault in dayfill: a test asked for a fault");
+}
