@@ -271,6 +271,7 @@ fn late(context: &Context, dataset: &Dataset, now: DateTime<Utc>) -> Result<Vec<
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
+    use std::time::Instant;
 
     use tokio::runtime::Runtime;
 
@@ -360,6 +361,56 @@ columns = [{ name = "id", type = "text" }]
     /// The days that have a row.
     fn noted_days(context: &Context) -> Vec<Day> {
         days::open(&mut context.database.conn().unwrap()).unwrap().0.into_iter().map(|open| open.day).collect()
+    }
+
+    #[test]
+    fn a_source_that_answers_one_lane_ends_the_pause_of_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (_context, member) = ready("orders", folder.path(), &runtime);
+        let (mut daemon, _events) = runtime.block_on(idle());
+        let (dataset, now) = (member.job.dataset.clone(), Utc::now());
+        daemon.agenda.put(&dataset, now);
+        daemon.members.insert(dataset.name.clone(), Arc::new(member));
+        let look = Work::Look(Some(Trigger::Start));
+        daemon.agenda.look(&dataset.name, Some(Trigger::Start));
+        assert_eq!(daemon.agenda.begin(now), [(dataset.name.clone(), look.clone())]);
+        let mut worked = |work, came| {
+            let (generation, name, began) = (daemon.link.generation(), dataset.name.clone(), Instant::now());
+            daemon.hear(Some(Event::Worked { generation, name, work, began, came: Ok(came) }));
+            daemon.agenda.begin(now).len()
+        };
+        assert_eq!(worked(look, Came { unavailable: Some("503".to_owned()), ..Came::default() }), 0);
+        let due = Work::Due(vec!["2024-03-01".parse().unwrap()]);
+        assert_eq!(worked(due, Came { answered: true, ..Came::default() }), 1, "it need not wait any longer");
+    }
+
+    #[test]
+    fn no_file_is_looked_at_again_in_a_source_that_did_not_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (context, member) = ready("orders", folder.path(), &runtime);
+        std::fs::write(folder.path().join("2024-03-01.csv"), "other\na\n").unwrap();
+        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let now = || "2024-03-01T07:00:00Z".parse().unwrap();
+        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
+        assert_eq!(came.last.as_deref(), Some("orders: refused 2024-03-01"));
+        for (unavailable, answered) in [(None, true), (Some("503".to_owned()), false)] {
+            let mut run = Run {
+                context: &context,
+                member: &member,
+                board: &board,
+                newest: None,
+                last: None,
+                loaded: false,
+                taken: 0,
+                answered: false,
+                unavailable,
+                broke: None,
+            };
+            run.recheck(State::Refused, "2024-03-01".parse().unwrap()).unwrap();
+            assert_eq!(run.answered, answered);
+        }
     }
 
     /// `work` has a fault for a dataset of that name while this crate is tested.

@@ -151,8 +151,9 @@ async fn hand_on(
         head.push(stream.read_u8().await?);
     }
     let head = String::from_utf8(head).unwrap();
-    let host = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(':').next()).unwrap_or("plain").to_owned();
-    hosts.lock().unwrap().push(host.clone());
+    let host = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(':').next()).map(str::to_owned);
+    hosts.lock().unwrap().push(host.clone().unwrap_or_else(|| "plain".to_owned()));
+    let Some(host) = host else { return Ok(()) };
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     let mut client = acceptor.accept(stream).await?;
     let mut server = TcpStream::connect(if host.starts_with("s3.") { bucket } else { issuer }).await?;
