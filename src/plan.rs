@@ -40,6 +40,8 @@ impl Known {
 pub enum Owner {
     /// It lives and its lease holds.
     Alive,
+    /// It is this process.
+    Here,
     /// It is dead, or it let its lease run out.
     Gone,
 }
@@ -134,6 +136,8 @@ pub enum Leave {
     NotToRetry(Option<State>),
     /// Another process is loading it.
     Busy,
+    /// This process is loading it already.
+    Here,
     /// An older day failed or was refused, and the dataset stops on failure.
     HeldBack(Day),
     /// The tick takes no more of the backlog.
@@ -166,6 +170,7 @@ impl fmt::Display for Leave {
                 write!(f, "{is}: a retry leaves it, `load` takes it")
             }
             Self::Busy => f.write_str("being loaded by another process"),
+            Self::Here => f.write_str("being loaded by this process already"),
             Self::HeldBack(day) => write!(f, "held back by {day}, which failed or was refused"),
             Self::NextTick => f.write_str("left for the next tick"),
         }
@@ -222,6 +227,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
     };
     match known.state {
         State::Running if known.owner == Owner::Alive => Decision::Leave(Leave::Busy),
+        State::Running if known.owner == Owner::Here => Decision::Leave(Leave::Here),
         State::Running if ask == Ask::Forced || (named && !known.in_target) => Decision::Load(Reason::LeftRunning),
         State::Running if known.in_target || known.attempts >= max_attempts => {
             Decision::Settle(state::settled(known.in_target))

@@ -9,7 +9,7 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
 use crate::db::loaded_files::{self, KnownFile, Seen};
-use crate::load_day::{Begun, Context, Job, Report, Stop};
+use crate::load_day::{Begun, Context, Job, Report, Stop, Unavailable};
 use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
@@ -26,7 +26,7 @@ pub enum Rechecked {
     /// It answered.
     Answered,
     /// It cannot be asked now; why. The files left were not looked at.
-    Unavailable(String),
+    Unavailable(Unavailable),
 }
 
 /// Looks at the files of days in that state, loaded or refused, of the dataset's last `recheck_days` up to `newest`, and
@@ -64,7 +64,10 @@ pub fn recheck(
             }
             Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
             Ok(Looked::File(_)) | Err(SourceError::BrokenOff) => {}
-            Err(error) if error.is_temporary() => return Ok(Rechecked::Unavailable(error.to_string())),
+            Err(error) if error.is_temporary() => {
+                let until = error.until();
+                return Ok(Rechecked::Unavailable(Unavailable { why: error.to_string(), until }));
+            }
             Err(error) => warn!("{} {day}: whether its file changed cannot be told: {error}", job.dataset.name),
         }
         rechecked = Rechecked::Answered;

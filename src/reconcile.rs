@@ -100,7 +100,7 @@ pub fn reconcile(
                     log_report(job, task.ask, &loaded, &runs);
                     drop(slot);
                     let unavailable = matches!(loaded.outcome, Outcome::Unavailable(_));
-                    if unavailable || matches!(loaded.outcome, Outcome::Database(_)) {
+                    if unavailable || matches!(loaded.outcome, Outcome::Database(_) | Outcome::Left(Leave::Here)) {
                         task.begun.take_back(day);
                     }
                     if loaded.source_answered() {
@@ -142,7 +142,7 @@ fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
         match decision {
             // What a person named is answered for, whatever comes of it; and so is what another process is loading now,
             // since it is not done. The claim decides again, with the day's row in its hands.
-            Decision::Leave(leave) if !ask.is_named() && leave != Leave::Busy => {
+            Decision::Leave(leave) if !ask.is_named() && !matches!(leave, Leave::Busy | Leave::Here) => {
                 // Years of days that are long done are of no interest but to who looks for one of them.
                 let level = if matches!(leave, Leave::Done(_)) { Level::Trace } else { Level::Debug };
                 log::log!(level, "{} {day}: {leave}", job.dataset.name);
@@ -211,8 +211,8 @@ impl Runs {
     fn takes(&self, report: &Report, level: Level) -> bool {
         let (same, said) = match &report.outcome {
             Outcome::Unavailable(error) => {
-                let said = |error| format!("unavailable, no attempt is counted: {error}");
-                (said(without_place(error)), said(error))
+                let said = |error: &str| format!("unavailable, no attempt is counted: {error}");
+                (said(without_place(&error.why)), said(&error.why))
             }
             Outcome::Waiting { why, .. } if self.no_file => of_state(State::Waiting, why),
             Outcome::Absent { why, .. } if self.no_file => of_state(State::Absent, why),

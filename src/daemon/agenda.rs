@@ -72,6 +72,8 @@ struct Entry {
     /// What persons ask for, and what waits for its turn there.
     asked: Lane,
     asked_next: VecDeque<Work>,
+    /// What persons ask for and waits until another load of the same days has ended.
+    held: Vec<Work>,
     /// A person paused it: it begins nothing but what persons ask for.
     paused: bool,
     /// Due days of which nothing came, and until when nothing else is expected.
@@ -116,6 +118,7 @@ impl Agenda {
         (entry.next_tick, entry.next_deadline) = (None, None);
         entry.lanes_mut().into_iter().for_each(|lane| lane.next = None);
         entry.asked_next.clear();
+        entry.held.clear();
         self.forget_if_over(name);
     }
 
@@ -282,6 +285,13 @@ impl Agenda {
                     entry.asked_next.push_front(Work::Asked(left, *ask, Begun::default()));
                 }
             }
+            // What is left of work that is done are days that another load of this process has.
+            (Work::Asked(days, ask, begun), _) => {
+                let left = begun.left_of(days);
+                if !left.is_empty() {
+                    entry.held.push(Work::Asked(left, *ask, Begun::default()));
+                }
+            }
             (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
                 entry.lates.next = Some(Work::Late);
             }
@@ -290,6 +300,24 @@ impl Agenda {
             // Days that are still due are found by the next look at all open days.
             _ => {}
         }
+    }
+
+    /// Lets the days begin that a person asked for and whose other load has ended. Others do not wait for them.
+    pub(super) fn free(&mut self, is_loading: impl Fn(&DatasetName, Day) -> bool) {
+        for (name, entry) in &mut self.entries {
+            for work in std::mem::take(&mut entry.held) {
+                let Work::Asked(days, ask, _) = work else { continue };
+                let (held, free): (Vec<Day>, Vec<Day>) = days.into_iter().partition(|day| is_loading(name, *day));
+                let work = |days: Vec<Day>| (!days.is_empty()).then(|| Work::Asked(days, ask, Begun::default()));
+                entry.held.extend(work(held));
+                entry.asked_next.extend(work(free));
+            }
+        }
+    }
+
+    /// True while days that a person asked for wait until another load of them has ended.
+    pub(super) fn holds_some(&self) -> bool {
+        self.entries.values().any(|entry| !entry.held.is_empty())
     }
 
     /// When the first dataset that waits for its trouble to pass may go on.
@@ -331,6 +359,7 @@ impl Entry {
             lates: Lane::default(),
             asked: Lane::default(),
             asked_next: VecDeque::new(),
+            held: Vec::new(),
             paused: false,
             fruitless: None,
             gone: false,
@@ -346,7 +375,7 @@ impl Entry {
 
     /// What persons asked for and is not over, in its order.
     fn asked_for(&self) -> impl Iterator<Item = &Work> {
-        self.asked.working.iter().chain(&self.asked.next).chain(&self.asked_next)
+        self.asked.working.iter().chain(&self.asked.next).chain(&self.asked_next).chain(&self.held)
     }
 
     fn lanes(&self) -> [&Lane; 4] {

@@ -1,7 +1,7 @@
 //! What the daemon shows of itself, and what it can be asked for: the page's side of the loop. The loop writes,
 //! everybody else reads; whoever asks for something is heard at the loop's next turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -202,6 +202,13 @@ impl Board {
         self.ask.send(Event::Asked(asked)).is_ok()
     }
 
+    /// The days of a dataset that this process is loading now.
+    #[must_use]
+    pub fn loading(&self, dataset: &DatasetName) -> BTreeSet<Day> {
+        let flights = self.shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+        flights.iter().filter(|flight| flight.dataset == *dataset).map(|flight| flight.day).collect()
+    }
+
     /// What persons asked to have loaded, until it came to something.
     #[must_use]
     pub fn orders(&self) -> &Orders {
@@ -235,10 +242,10 @@ impl Board {
         *self.turned.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Hears what became of a day.
-    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report) {
+    /// Hears what became of a day, and how it was asked for where a person named it.
+    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<Ask>) {
         self.metrics.heard(dataset, report);
-        self.orders.heard(dataset, report);
+        self.orders.heard(dataset, report, asked);
         #[cfg(feature = "otel")]
         self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {
@@ -307,7 +314,7 @@ mod tests {
             measured: Measured::default(),
             elapsed: Duration::ZERO,
         };
-        board.heard(&orders, &report);
+        board.heard(&orders, &report, None);
         let text = board.metrics().expose(Form::Prometheus, &seen);
         for line in ["dayfill_claims_lost_total{dataset=\"orders\"} 1", "dayfill_database_up 0"] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");

@@ -217,7 +217,7 @@ impl Daemon {
     /// Notes whether the dataset's source can be asked; where it cannot, when to try again.
     fn source(&mut self, name: &DatasetName, came: &Came) -> Option<DateTime<Utc>> {
         let member = self.members.get(name)?;
-        let Some(error) = &came.unavailable else {
+        let Some(unavailable) = &came.unavailable else {
             if came.answered {
                 self.sources.passed(name.as_str());
                 self.agenda.source_answers(name);
@@ -227,7 +227,9 @@ impl Daemon {
         let pauses = source_pauses(&member.job.dataset.policy, came.answered);
         self.board.metrics().troubled(name);
         self.board.tell(News::Dataset(name.clone()));
-        Some(self.sources.met(name.as_str(), &format!("source unavailable: {error}"), pauses))
+        let next = self.sources.met(name.as_str(), &format!("source unavailable: {unavailable}"), pauses);
+        // Before, no request would be sent.
+        Some(unavailable.until.map_or(next, |until| next.max(until)))
     }
 
     /// Says which days are late, each once.

@@ -10,7 +10,7 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Begun, Context, Outcome, Report};
+use crate::load_day::{Begun, Context, Outcome, Report, Unavailable};
 use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::{Rechecked, recheck};
@@ -33,7 +33,7 @@ pub(super) struct Came {
     /// The source was asked and answered.
     pub(super) answered: bool,
     /// Why the source could not be asked for some day.
-    pub(super) unavailable: Option<String>,
+    pub(super) unavailable: Option<Unavailable>,
     /// The dataset became another meanwhile.
     pub(super) cut_short: bool,
 }
@@ -103,6 +103,7 @@ pub(super) fn work(
         context,
         member,
         board,
+        asked: if let Work::Asked(_, ask, _) = work { Some(*ask) } else { None },
         newest,
         last: None,
         loaded: false,
@@ -161,13 +162,15 @@ struct Run<'a> {
     context: &'a Context,
     member: &'a Member,
     board: &'a Board,
+    /// How a person asked for its days by name, where one did.
+    asked: Option<Ask>,
     newest: Option<Day>,
     last: Option<String>,
     loaded: bool,
     /// How many days of the backlog came to something.
     taken: u32,
     answered: bool,
-    unavailable: Option<String>,
+    unavailable: Option<Unavailable>,
     broke: Option<Hindrance>,
 }
 
@@ -217,7 +220,7 @@ impl Run<'_> {
     }
 
     fn note(&mut self, report: &Report) {
-        self.board.heard(&self.member.job.dataset.name, report);
+        self.board.heard(&self.member.job.dataset.name, report, self.asked);
         self.loaded |= matches!(report.outcome, Outcome::Loaded);
         self.answered |= report.source_answered();
         if matches!(report.outcome, Outcome::Failed { .. } | Outcome::Database(_)) {
@@ -240,7 +243,8 @@ impl Run<'_> {
             }
             Outcome::Cancelled { .. } => "cancelled",
             Outcome::Unavailable(error) => {
-                self.unavailable.get_or_insert_with(|| error.clone());
+                let first = self.unavailable.get_or_insert_with(|| error.clone());
+                first.until = first.until.max(error.until);
                 return;
             }
             Outcome::Unchanged | Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => {
@@ -363,6 +367,11 @@ columns = [{ name = "id", type = "text" }]
         days::open(&mut context.database.conn().unwrap()).unwrap().0.into_iter().map(|open| open.day).collect()
     }
 
+    /// A server that gives no answer, and does not say for how long.
+    fn away() -> Unavailable {
+        Unavailable { why: "503".to_owned(), until: None }
+    }
+
     #[test]
     fn a_source_that_answers_one_lane_ends_the_pause_of_the_others() {
         let folder = tempfile::tempdir().unwrap();
@@ -380,7 +389,7 @@ columns = [{ name = "id", type = "text" }]
             daemon.hear(Some(Event::Worked { generation, name, work, began, came: Ok(came) }));
             daemon.agenda.begin(now).len()
         };
-        assert_eq!(worked(look, Came { unavailable: Some("503".to_owned()), ..Came::default() }), 0);
+        assert_eq!(worked(look, Came { unavailable: Some(away()), ..Came::default() }), 0);
         let due = Work::Due(vec!["2024-03-01".parse().unwrap()]);
         assert_eq!(worked(due, Came { answered: true, ..Came::default() }), 1, "it need not wait any longer");
     }
@@ -395,11 +404,12 @@ columns = [{ name = "id", type = "text" }]
         let now = || "2024-03-01T07:00:00Z".parse().unwrap();
         let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
         assert_eq!(came.last.as_deref(), Some("orders: refused 2024-03-01"));
-        for (unavailable, answered) in [(None, true), (Some("503".to_owned()), false)] {
+        for (unavailable, answered) in [(None, true), (Some(away()), false)] {
             let mut run = Run {
                 context: &context,
                 member: &member,
                 board: &board,
+                asked: None,
                 newest: None,
                 last: None,
                 loaded: false,

@@ -57,6 +57,9 @@ use crate::wording::fault;
 /// The longest nap: after it the loop looks at the clock whatever was or was not to wake it.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
+/// How often it is seen whether loads have ended that what persons asked for waits for.
+const LOAD_CHECK: Duration = Duration::from_secs(1);
+
 /// The daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -142,6 +145,8 @@ struct Daemon {
     stopping: Option<Instant>,
     /// When they were cancelled.
     abandoned: Option<Instant>,
+    /// Days that a person asked for and of which it was said that they did not begin.
+    not_begun: BTreeMap<DatasetName, BTreeSet<Day>>,
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,
     /// What it shows of itself.
@@ -183,6 +188,7 @@ impl Daemon {
             stop: Stop::default(),
             stopping: None,
             abandoned: None,
+            not_begun: BTreeMap::new(),
             pauses: BTreeMap::new(),
             board: Arc::new(board),
             late: BTreeMap::new(),
@@ -230,6 +236,8 @@ impl Daemon {
             }
         }
         self.say_unanswered();
+        // Days that were about to begin, and did not.
+        self.say_not_begun();
         // Whoever asks from here on is told that nobody hears it; who asked before is not left in the dark.
         events.close();
         while let Ok(event) = events.try_recv() {
@@ -285,6 +293,10 @@ impl Daemon {
     }
 
     fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
+        if self.agenda.holds_some() {
+            let loads = context.flights.now();
+            self.agenda.free(|name, day| loads.iter().any(|load| load.dataset == *name && load.day == day));
+        }
         for (name, work) in self.agenda.begin(now) {
             let Some(member) = self.members.get(&name).cloned() else { continue };
             let (context, board, generation) = (Arc::clone(context), Arc::clone(&self.board), self.link.generation());
@@ -315,6 +327,7 @@ impl Daemon {
             if blocked.is_none() && self.link.context().is_some() {
                 naps.extend(self.pulse.next().map(until));
                 naps.extend(self.agenda.next_try().map(until));
+                naps.extend(self.agenda.holds_some().then_some(LOAD_CHECK));
             }
         }
         naps.into_iter().min().unwrap_or(LONGEST_NAP)

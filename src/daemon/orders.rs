@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::load_day::{Outcome, Report};
-use crate::plan::Leave;
+use crate::plan::{Ask, Leave};
 use crate::state::State;
 use crate::wording::ended;
 
@@ -26,6 +27,10 @@ struct Order {
     dataset: DatasetName,
     /// What came of each day, where something did.
     days: BTreeMap<Day, Option<&'static str>>,
+    /// How its days are asked for by name: what becomes of them otherwise, or by a load that began before, does not end
+    /// it. `None` is a catch-up, to which it is all one who loads a day.
+    ask: Option<Ask>,
+    since: Instant,
     /// The audit log says that it is accepted: it may say how it ended.
     written: bool,
 }
@@ -47,7 +52,7 @@ impl Orders {
     }
 
     /// Follows the days of an order from here on; before the daemon is asked for them, so that nothing is missed.
-    pub fn begin(&self, entry: i64, dataset: &DatasetName, days: impl IntoIterator<Item = Day>) {
+    pub fn begin(&self, entry: i64, dataset: &DatasetName, days: impl IntoIterator<Item = Day>, ask: Option<Ask>) {
         let days: BTreeMap<Day, Option<&str>> = days.into_iter().map(|day| (day, None)).collect();
         let mut all = self.all();
         if days.is_empty() {
@@ -56,7 +61,7 @@ impl Orders {
         if all.len() >= MOST {
             all.remove(0);
         }
-        all.push(Order { entry, dataset: dataset.clone(), days, written: false });
+        all.push(Order { entry, dataset: dataset.clone(), days, ask, since: Instant::now(), written: false });
     }
 
     /// Notes that the audit log has the order: what it says of its end comes later.
@@ -69,9 +74,9 @@ impl Orders {
         self.all().retain(|order| order.entry != entry);
     }
 
-    /// Hears what came of a day. One that was interrupted, or that the source or the
-    /// database failed, is tried again.
-    pub fn heard(&self, dataset: &DatasetName, report: &Report) {
+    /// Hears what came of a day, and how it was asked for where a person named it. One that was interrupted, that the
+    /// source or the database failed, or that another load of this process has, is tried again.
+    pub fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<Ask>) {
         let word = match &report.outcome {
             Outcome::Loaded | Outcome::Unchanged => State::Loaded.name(),
             Outcome::Waiting { .. } => State::Waiting.name(),
@@ -81,10 +86,16 @@ impl Orders {
             Outcome::Settled(state) => state.name(),
             Outcome::Cancelled { .. } => "cancelled",
             Outcome::Lost | Outcome::Left(Leave::Busy) => "left to another process",
+            Outcome::Left(Leave::Done(State::Loaded)) => "already loaded",
+            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) | Outcome::Left(Leave::Here) => {
+                return;
+            }
             Outcome::Left(_) => "left alone",
-            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) => return,
         };
-        for order in self.all().iter_mut().filter(|order| order.dataset == *dataset) {
+        let began = Instant::now().checked_sub(report.elapsed);
+        let is_of = |order: &Order| order.ask == asked && began.is_some_and(|began| began >= order.since);
+        let is_meant = |order: &&mut Order| order.dataset == *dataset && (order.ask.is_none() || is_of(order));
+        for order in self.all().iter_mut().filter(is_meant) {
             order.days.entry(report.day).and_modify(|came| *came = Some(word));
         }
     }
@@ -142,26 +153,52 @@ mod tests {
         let orders = Orders::default();
         let (name, other): (DatasetName, DatasetName) = ("orders".parse().unwrap(), "returns".parse().unwrap());
         let days = ["2024-03-01", "2024-03-02", "2024-03-03"];
-        orders.begin(7, &name, days.map(|day| day.parse().unwrap()));
+        let named = Some(Ask::Named);
+        orders.begin(7, &name, days.map(|day| day.parse().unwrap()), named);
         let waiting = || Outcome::Waiting { why: String::new(), still: false };
-        orders.heard(&other, &report(days[0], Outcome::Loaded));
-        orders.heard(&name, &report(days[0], Outcome::Loaded));
-        orders.heard(&name, &report(days[1], Outcome::Refused { error: String::new(), first: None }));
-        orders.heard(&name, &report(days[2], Outcome::Interrupted));
+        orders.heard(&other, &report(days[0], Outcome::Loaded), named);
+        orders.heard(&name, &report(days[0], Outcome::Loaded), named);
+        orders.heard(&name, &report(days[1], Outcome::Refused { error: String::new(), first: None }), named);
+        orders.heard(&name, &report(days[2], Outcome::Interrupted), named);
         orders.written(7);
         assert_eq!(orders.take_ended(), []);
-        orders.heard(&name, &report(days[2], waiting()));
+        orders.heard(&name, &report(days[2], waiting()), named);
         let outcome = "done: 3 days: 1 loaded, 1 refused, 1 waiting".to_owned();
         assert_eq!(orders.take_ended(), [EndedOrder { entry: 7, dataset: name.clone(), outcome }]);
         assert_eq!(orders.take_ended(), []);
         // What ended before the audit log has it waits for that.
-        orders.begin(8, &name, [days[0].parse().unwrap()]);
-        orders.heard(&name, &report(days[0], Outcome::Loaded));
+        orders.begin(8, &name, [days[0].parse().unwrap()], None);
+        orders.heard(&name, &report(days[0], Outcome::Loaded), None);
         assert_eq!(orders.take_ended(), []);
         orders.written(8);
         assert_eq!(orders.take_ended().len(), 1);
-        orders.begin(9, &name, [days[0].parse().unwrap()]);
+        orders.begin(9, &name, [days[0].parse().unwrap()], None);
         orders.forget(9);
         assert!(orders.all().is_empty());
+    }
+
+    #[test]
+    fn what_other_loads_of_this_process_do_ends_a_catch_up_and_no_order_for_named_days() {
+        let orders = Orders::default();
+        let name: DatasetName = "orders".parse().unwrap();
+        let (day, named, forced) = ("2024-03-01", Some(Ask::Named), Some(Ask::Forced));
+        for (entry, ask) in [(1, named), (2, forced), (3, None)] {
+            orders.begin(entry, &name, [day.parse().unwrap()], ask);
+            orders.written(entry);
+        }
+        let ended = |outcome, asked| {
+            orders.heard(&name, &report(day, outcome), asked);
+            orders.take_ended().into_iter().map(|order| (order.entry, order.outcome)).collect::<Vec<_>>()
+        };
+        for asked in [named, forced, None] {
+            assert_eq!(ended(Outcome::Left(Leave::Here), asked), [], "it waits");
+        }
+        assert_eq!(ended(Outcome::Loaded, None), [(3, "done: 1 day: 1 loaded".to_owned())]);
+        let loaded = Outcome::Left(Leave::Done(State::Loaded));
+        assert_eq!(ended(loaded, named), [(1, "done: 1 day: 1 already loaded".to_owned())]);
+        let before = Report { elapsed: Duration::from_mins(1), ..report(day, Outcome::Loaded) };
+        orders.heard(&name, &before, forced);
+        assert_eq!(orders.take_ended(), [], "it began before that was asked for");
+        assert_eq!(ended(Outcome::Loaded, forced), [(2, "done: 1 day: 1 loaded".to_owned())]);
     }
 }

@@ -33,15 +33,24 @@ impl Daemon {
         self.manager.stopping();
         // At once: this may be the loop's last turn, and what is asked for from here on is refused.
         self.show();
-        for (name, days) in self.agenda.not_begun() {
-            say_not_begun(name, &days);
-        }
+        self.say_not_begun();
         // What has only its last line left to say ends before anybody could read this.
         if !self.link.flights().now().is_empty() {
             log::info!(
                 "shutting down: running loads have {} s to finish; signal again to cancel them",
                 grace.as_secs()
             );
+        }
+    }
+
+    /// Says which days that a person asked for did not begin, each once.
+    pub(super) fn say_not_begun(&mut self) {
+        for (name, mut days) in self.agenda.not_begun() {
+            let said = self.not_begun.entry(name.clone()).or_default();
+            days.retain(|day| said.insert(*day));
+            if !days.is_empty() {
+                say_not_begun(name, &days);
+            }
         }
     }
 

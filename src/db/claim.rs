@@ -94,8 +94,8 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
         conn.commit_in_background()?;
         let now = conn.now()?;
         let Some(row) = days::lock(conn, dataset.as_str(), day.date(), false)? else {
-            if days::state_of(conn, dataset.as_str(), day.date())?.is_some() {
-                return Ok(Answer::Left(Leave::Busy));
+            if let Some(leave) = at_work(conn, request)? {
+                return Ok(Answer::Left(leave));
             }
             if let Decision::Leave(leave) = plan::decide(None, ask, now, policy) {
                 return Ok(Answer::Left(leave));
@@ -107,7 +107,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
         let known = row.known(conn, now)?;
         // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
         let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
-        let known = Known { owner: if ours { Owner::Alive } else { known.owner }, ..known };
+        let known = Known { owner: if ours { Owner::Here } else { known.owner }, ..known };
         match plan::decide(Some(&known), ask, now, policy) {
             Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
@@ -121,12 +121,22 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
     })
 }
 
+/// Why a day is left alone whose row another transaction holds or has just written; `None` where it has no row.
+fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<Leave>, DbError> {
+    let (dataset, day) = (request.dataset.as_str(), request.day.date());
+    if days::state_of(conn, dataset, day)?.is_none() {
+        return Ok(None);
+    }
+    let is_here = days::claim_on(conn, dataset, day)?.is_some_and(|token| request.worker.holds(&token));
+    Ok(Some(if is_here { Leave::Here } else { Leave::Busy }))
+}
+
 fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> Result<Answer, DbError> {
     let empty = ProcessedDay::new(request.dataset, request.day, State::Running);
     let claim = Claim::new(request, empty, None, now);
-    // Another process may have claimed the day since the look above; then its row is there and stays.
+    // Somebody else may have claimed the day since the look above; then that row is there and stays.
     if !days::insert(conn, &claim.row)? {
-        return Ok(Answer::Left(Leave::Busy));
+        return Ok(Answer::Left(at_work(conn, request)?.unwrap_or(Leave::Busy)));
     }
     attempts::begin(conn, &claim.row, request.trigger, now)?;
     Ok(Answer::Claimed(Box::new(claim)))
@@ -140,8 +150,8 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
     } else {
         row
     };
-    // A reload of a loaded day begins a new series of attempts, and so does another file.
-    let anew = prior.state.0 == State::Loaded || request.ask == Ask::Changed;
+    // A reload of a loaded day begins a new series of attempts, and so do another file and a retry.
+    let anew = prior.state.0 == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry);
     let begun = if anew { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     let claim = Claim { taken_over, ..claim };

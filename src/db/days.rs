@@ -342,6 +342,13 @@ pub(super) fn state_of(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result
     Ok(state.map(|Stored(state)| state))
 }
 
+/// The token of the claim on the day, its row locked or not; `None` where nobody has claimed it.
+pub(super) fn claim_on(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<Option<String>, DbError> {
+    let row = processed_days::table.find((dataset, day));
+    let token = on!(conn, c => row.select(processed_days::claim).first::<Option<String>>(c).optional());
+    Ok(token.doing("looking for the day's row")?.flatten())
+}
+
 /// The row with its texts as the database can store them: files, servers and persons may use characters that it lacks.
 fn storable(conn: &mut Conn, row: &ProcessedDay) -> Result<ProcessedDay, DbError> {
     let (mut row, mut texts) = (row.clone(), Texts::default());

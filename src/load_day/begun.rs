@@ -22,7 +22,7 @@ impl Begun {
         may_begin
     }
 
-    /// Takes a day back of which nothing came, because the database failed: it is still to begin.
+    /// Takes a day back of which nothing came, because the database failed or another load has it: it is still to begin.
     pub(crate) fn take_back(&self, day: Day) {
         self.days().remove(&day);
     }

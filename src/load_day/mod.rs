@@ -24,7 +24,7 @@ pub use begun::Begun;
 pub use context::{Context, Progress, Told, Untold};
 pub use flights::{Flight, Flights, Step};
 pub use job::Job;
-pub use report::{Outcome, Report};
+pub use report::{Outcome, Report, Unavailable};
 pub use stop::Stop;
 
 use attempt::Load;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::report::Unavailable;
 use crate::db::error::DbError;
 use crate::read_rows::{ReadError, Refusal};
 use crate::source::SourceError;
@@ -14,7 +15,7 @@ pub(super) enum NotPublished {
     /// The file could not be opened or read to its end.
     Source(String),
     /// The source cannot be asked now, or its place cannot be seen, which says nothing of the file.
-    Unavailable(String),
+    Unavailable(Unavailable),
     /// The file is not fit to be loaded; with what of it shows why: its first rejected row, or the line taken for its
     /// header. The error itself holds no values of rows.
     Refused { error: String, first: Option<String> },
@@ -46,7 +47,7 @@ impl From<SourceError> for NotPublished {
         if error.refuses() {
             Self::Refused { error: text, first: None }
         } else if error.is_temporary() {
-            Self::Unavailable(text)
+            Self::Unavailable(Unavailable { why: text, until: error.until() })
         } else {
             Self::Source(text)
         }

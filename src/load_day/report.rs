@@ -1,6 +1,9 @@
 //! What became of a day.
 
+use std::fmt;
 use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 
 use crate::day::Day;
 use crate::db::attempts::Measured;
@@ -142,9 +145,24 @@ pub enum Outcome {
         by: String,
     },
     /// Its source cannot be asked now, or the place of its files cannot be seen; why. It passes by itself.
-    Unavailable(String),
+    Unavailable(Unavailable),
     /// The database failed.
     Database(DbError),
+}
+
+/// A source that cannot be asked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What is the matter.
+    pub why: String,
+    /// Until when its server asked to be left alone, where it did; it is not asked before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.why)
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +181,7 @@ mod tests {
             (Outcome::Unchanged, false),
             (Outcome::Interrupted, false),
             (Outcome::Cancelled { by: why() }, false),
-            (Outcome::Unavailable(why()), false),
+            (Outcome::Unavailable(Unavailable { why: why(), until: None }), false),
             (Outcome::Database(DbError::Unreachable(why())), false),
         ] {
             let report = Report {

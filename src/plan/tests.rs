@@ -64,6 +64,8 @@ fn done_days_are_left() {
     assert_eq!(decide(Some(&exhausted), Ask::NotDone, NOW, &Policy::default()), Decision::Leave(Leave::Exhausted));
     let live = Known { owner: Owner::Alive, ..known(State::Running) };
     assert_eq!(decide(Some(&live), Ask::Forced, NOW, &Policy::default()), Decision::Leave(Leave::Busy));
+    let here = Known { owner: Owner::Here, ..live };
+    assert_eq!(decide(Some(&here), Ask::Forced, NOW, &Policy::default()), Decision::Leave(Leave::Here));
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Connector {
             .referer(false)
             .build()?;
         let rules = Arc::new(Rules { redirects, ..Rules::default() });
-        Ok(Self { client, rules, pauses: Pauses::default(), allow_http })
+        Ok(Self { client, rules, pauses: Pauses::of_process(), allow_http })
     }
 
     /// The same connections for files of a web server, asked for with these headers.
@@ -106,7 +106,7 @@ impl HttpService for Connector {
         }
         let mut asked = Vec::new();
         let mut response = loop {
-            self.pauses.wait(&request).await;
+            self.pauses.wait(&request).await.map_err(|busy| refused(&busy))?;
             let response = self.client.call(request.clone()).await?;
             match self.rules.redirected(&request, &response).map_err(|error| refused(&error))? {
                 Some(_) if asked.len() == MOST_REDIRECTS => return Err(refused(&Unfollowed::TooMany)),

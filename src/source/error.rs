@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use object_store::client::{HttpError, HttpErrorKind};
 
 use super::busy::Busy;
@@ -108,6 +109,8 @@ pub enum SourceError {
         why: String,
         /// It may pass by itself, as an outage does.
         temporary: bool,
+        /// Until when the server asked to be left alone; it is not asked before.
+        until: Option<DateTime<Utc>>,
     },
     /// The connection or the disk failed while the file was read, and retries did not help.
     #[error("{url}: reading failed after {}: {why}", so_far(*got, *announced))]
@@ -122,6 +125,8 @@ pub enum SourceError {
         why: String,
         /// The server is gone; a body that is cut off again and again is no outage.
         temporary: bool,
+        /// Until when the server asked to be left alone; it is not asked before.
+        until: Option<DateTime<Utc>>,
     },
     /// The file ended before its announced size, or went on after it.
     #[error(
@@ -208,6 +213,15 @@ impl SourceError {
             Self::NoFolder { .. } => true,
             Self::NoBucket { of_all_days, .. } => *of_all_days,
             _ => false,
+        }
+    }
+
+    /// Until when the server asked to be left alone, where it did; it is not asked before.
+    #[must_use]
+    pub fn until(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Request { until, .. } | Self::Broken { until, .. } => *until,
+            _ => None,
         }
     }
 
@@ -337,6 +351,8 @@ pub(super) struct Answer {
     pub(super) login: Login,
     /// It may pass by itself.
     pub(super) temporary: bool,
+    /// Until when the server is left alone, as it asked.
+    pub(super) until: Option<DateTime<Utc>>,
     /// No connection came about.
     pub(super) unreached: bool,
     /// The server's certificate is of an authority that is not trusted.
@@ -427,11 +443,12 @@ impl Answer {
             || code.as_deref().is_some_and(|code| EXPIRED.contains(&code));
         let why = why.replace(['\n', '\r'], " ");
         let why = with_advice_on_trust(why);
+        let until = layers.iter().find_map(|layer| layer.downcast_ref::<Busy>()).map(|busy| busy.until);
         let untrusted = why.ends_with(UNKNOWN_AUTHORITY);
         let unreached = layers.iter().any(|layer| is_unreached(*layer));
         let no_token = layers.iter().any(|layer| layer.to_string().starts_with("Error performing token request"));
         let login = if no_token { Login::NotGiven } else { Login::Had };
-        Self { code, message, details, region, why, login, temporary, unreached, untrusted }
+        Self { code, message, details, region, why, login, temporary, until, unreached, untrusted }
     }
 
     /// The error code; empty where there is none.

@@ -131,7 +131,12 @@ impl Objects {
         if !settle.is_zero() && got.meta.last_modified == DateTime::UNIX_EPOCH {
             let why = "the server does not say when the file was last changed (Last-Modified), so settle cannot hold: \
                        leave source.settle out, or have the server say it";
-            return Err(SourceError::Request { url: location.shown(), why: why.to_owned(), temporary: false });
+            return Err(SourceError::Request {
+                url: location.shown(),
+                why: why.to_owned(),
+                temporary: false,
+                until: None,
+            });
         }
         let now = got.extensions.get::<ServerTime>().map_or_else(Utc::now, |time| time.0);
         Ok(super::unsettled(got.meta.last_modified, now, settle))
@@ -174,7 +179,7 @@ impl Objects {
         match location {
             Location::File(..) => Err(bad("is a local file".to_owned())),
             Location::Web(url) => {
-                let request = |why| SourceError::Request { url: location.shown(), why, temporary: false };
+                let request = |why| SourceError::Request { url: location.shown(), why, temporary: false, until: None };
                 Ok(Asking { place: (self.web(url).map_err(request)?, Path::ROOT), s3: None, credential: None })
             }
             Location::Object { cloud, bucket, key } => {
@@ -283,7 +288,7 @@ impl Objects {
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
             self.no_bucket(location, String::new())
         } else {
-            SourceError::Request { url, why: answer.why, temporary: answer.temporary }
+            SourceError::Request { url, why: answer.why, temporary: answer.temporary, until: answer.until }
         }
     }
 
@@ -331,7 +336,7 @@ impl Objects {
             }
             // The store takes a method that is not allowed for a missing file.
             object_store::Error::NotFound { .. } if why.starts_with("405") => {
-                Err(SourceError::Request { url, why, temporary: false })
+                Err(SourceError::Request { url, why, temporary: false, until: None })
             }
             object_store::Error::NotFound { .. } => Ok(why),
             object_store::Error::PermissionDenied { .. }
@@ -355,12 +360,12 @@ impl Objects {
             _ if why.starts_with("Content-Length Header missing") => {
                 let why =
                     "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
-                Err(SourceError::Request { url, why, temporary: false })
+                Err(SourceError::Request { url, why, temporary: false, until: None })
             }
             _ => {
                 let why = why + &hint() + &self.named_files(location).to_string();
                 let why = why + no_token(location, &answer) + &self.network.hint(self.scheme(location), &answer);
-                Err(SourceError::Request { url, why, temporary })
+                Err(SourceError::Request { url, why, temporary, until: answer.until })
             }
         }
     }
@@ -518,6 +523,6 @@ async fn broken(
     {
         return SourceError::Changed { url };
     }
-    let Answer { why, temporary, .. } = Answer::of(error);
-    SourceError::Broken { url, got, announced: info.bytes, why, temporary }
+    let Answer { why, temporary, until, .. } = Answer::of(error);
+    SourceError::Broken { url, got, announced: info.bytes, why, temporary, until }
 }

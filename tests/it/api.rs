@@ -2,6 +2,7 @@
 
 mod actions;
 mod events;
+mod in_flight;
 mod look;
 mod places;
 mod refusals;

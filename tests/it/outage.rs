@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::daily::{add_clock, attempts, daemon, let_time_pass, project, stop, ticking, wait_for_state};
-use crate::support::http::{Server, status, whole};
+use crate::support::http::{Server, busy_for, in_trouble, whole};
 use crate::support::project::{Orders, states};
 use crate::support::sqlite::SqliteDatabase;
 use crate::support::{Database, on_both, wait_until};
@@ -20,18 +20,11 @@ const LAST: &str = "2024-03-09";
 /// Tries again each second.
 const SECTIONS: &str = "[retry]\nfirst_delay = \"1s\"\nmax_delay = \"1s\"\n[waiting]\npoll = \"1s\"\n";
 
-/// A server that is in trouble for as long as that is so. It asks to be left alone for long, so that no request is made
-/// again within the same look.
+/// A server that is in trouble for as long as that is so.
 fn troubled(is_away: &Arc<AtomicBool>) -> Server {
     let is_away = Arc::clone(is_away);
     Server::start(move |_| {
-        let answer = if is_away.load(Ordering::SeqCst) {
-            let mut answer = status(503, "");
-            answer.headers_mut().insert("retry-after", "3600".parse().unwrap());
-            answer
-        } else {
-            whole("id,amount,note\na,1,x\n")
-        };
+        let answer = if is_away.load(Ordering::SeqCst) { in_trouble() } else { whole("id,amount,note\na,1,x\n") };
         async move { answer }
     })
 }
@@ -76,7 +69,7 @@ fn a_server_in_trouble_spends_no_attempt_and_the_days_load_when_it_is_back(datab
     daemon.wait_for("orders: goes on after");
     let log = stop(daemon);
     assert_nothing_was_spent(database);
-    assert_said_once(&log, "503 Service Unavailable");
+    assert_said_once(&log, "425 Too Early");
 }
 
 /// A port of this machine that nobody listens at.
@@ -113,7 +106,7 @@ fn a_server_that_goes_and_comes_back_is_said_to_do_so_each_time() {
     is_away.store(false, Ordering::SeqCst);
     wait_until("all are loaded", || all_are_loaded(&database));
     daemon.wait_for("orders: goes on after");
-    assert_said_once(&stop(daemon), "503 Service Unavailable");
+    assert_said_once(&stop(daemon), "425 Too Early");
     assert_nothing_was_spent(&database);
 }
 
@@ -138,4 +131,44 @@ fn a_catch_up_in_an_outage_says_so_once_and_counts_the_days_it_did_not_try(datab
     is_away.store(false, Ordering::SeqCst);
     project.succeed(&["catch-up"]);
     assert_nothing_was_spent(database);
+}
+
+/// A server that asks to be left alone for so many seconds.
+fn busy(seconds: &'static str) -> Server {
+    Server::start(move |_| async move { busy_for(seconds) })
+}
+
+#[test]
+fn a_command_asks_no_further_of_a_server_that_asks_to_be_left_alone() {
+    let (database, server) = (SqliteDatabase::new(), busy("3600"));
+    let project = project(&database, &orders(&server.url()), "");
+    project.dataset("returns", &Orders { table: "returns", ..orders(&server.url()) });
+    let ran = project.exit(1, &["catch-up"]);
+    assert_eq!(server.seen().len(), 1, "whichever dataset's day it is: {:?}", server.seen());
+    let until = "503 Service Unavailable; the server asks for no further request until 20";
+    for name in ["orders", "returns"] {
+        let line = format!("{name}: 3 days unavailable, no attempt is counted: {}", server.url());
+        assert!(ran.stderr.lines().any(|it| it.contains(&line) && it.contains(until)), "{}", ran.stderr);
+    }
+    assert_eq!(database.line("select count(*) from processed_days"), "0");
+    assert!(ran.stdout.ends_with("6 unavailable, 12 not tried\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_daemon_leaves_a_server_alone_that_asks_for_it_whatever_else_would_try_again() {
+    let (database, server) = (SqliteDatabase::new(), busy("1000000000000"));
+    let project = project(&database, &orders(&server.url()), "");
+    add_clock(&project);
+    let mut daemon = daemon(&project);
+    daemon.wait_for("orders: source unavailable: ");
+    let_time_pass(&database);
+    let_time_pass(&database);
+    assert_eq!(server.seen().len(), 1, "{:?}", server.seen());
+    let log = stop(daemon);
+    assert_eq!(log.matches(" ERROR ").count(), 1, "{log}");
+    let cut = "503 Service Unavailable; the server asks for a pause of more than a day (Retry-After), dayfill pauses \
+               until 20";
+    assert!(log.contains(cut), "{log}");
+    let of_orders = "select count(*) from processed_days where dataset = 'orders'";
+    assert_eq!(database.line(of_orders), "0", "no day waits, and none is given up");
 }

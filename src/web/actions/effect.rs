@@ -58,7 +58,7 @@ impl Effect {
                 let left = match leave {
                     Leave::Done(_) | Leave::Exhausted => Left::Done,
                     Leave::NotDue | Leave::NotToRetry(_) | Leave::HeldBack(_) | Leave::NextTick => Left::Later,
-                    Leave::Busy => Left::Busy,
+                    Leave::Busy | Leave::Here => Left::Busy,
                 };
                 (None, leave.to_string(), Some(left))
             }
@@ -128,6 +128,12 @@ impl Effect {
         self.left = Some(Left::Later);
         self.becomes = None;
         "not wanted by the schedule: a retry leaves it, `load` takes it".clone_into(&mut self.because);
+    }
+
+    /// This process is loading it: the order waits for that, and does then what is still to be done.
+    pub(super) fn wait(&mut self) {
+        (self.left, self.becomes, self.tried) = (None, Some(State::Loaded.name()), true);
+        "being loaded; waits until that has ended".clone_into(&mut self.because);
     }
 
     /// It could not be done.

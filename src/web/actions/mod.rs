@@ -95,12 +95,12 @@ impl From<Refused> for Problem {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<Effect>, DbError> {
+pub fn preview(board: &Board, conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<Effect>, DbError> {
     match (order.action, order.days) {
         (Action::CatchUp, _) => catch_up(conn, dataset),
-        (Action::Load, Some(days)) => load(conn, dataset, days, Ask::Named),
-        (Action::Retry, Some(days)) => retry(conn, dataset, days),
-        (Action::Reload, Some(days)) => load(conn, dataset, days, Ask::Forced),
+        (Action::Load, Some(days)) => Ok(waiting(board, dataset, load(conn, dataset, days, Ask::Named)?)),
+        (Action::Retry, Some(days)) => Ok(waiting(board, dataset, retry(conn, dataset, days)?)),
+        (Action::Reload, Some(days)) => Ok(waiting(board, dataset, load(conn, dataset, days, Ask::Forced)?)),
         (Action::Skip | Action::Forget, Some(days)) => {
             let (known, _) = days::known(conn, &dataset.name, days)?;
             Ok(days.days().map(|day| Effect::of_move(day, known.get(&day), order.action)).collect())
@@ -111,6 +111,16 @@ pub fn preview(conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// The effects with those that wait for days which this process is loading.
+fn waiting(board: &Board, dataset: &Dataset, mut effects: Vec<Effect>) -> Vec<Effect> {
+    if any(&effects, Left::Busy) {
+        let loading = board.loading(&dataset.name);
+        let is_here = |effect: &&mut Effect| effect.left == Some(Left::Busy) && loading.contains(&effect.day);
+        effects.iter_mut().filter(is_here).for_each(Effect::wait);
+    }
+    effects
 }
 
 /// How many days an order touches, and how many of them the schedule does not reach.
@@ -193,7 +203,7 @@ fn carry_out(
     };
     let entry = audit_log::begin(conn, deed)?;
     let done = match (order.action, order.days) {
-        (Action::Cancel, Some(_)) => cancel(conn, dataset, who, order, own),
+        (Action::Cancel, Some(_)) => cancel(board, conn, dataset, who, order, own),
         _ => act(board, conn, dataset, who, order, entry),
     };
     let outcome = match &done {
@@ -219,13 +229,14 @@ fn carry_out(
 
 /// Asks other processes to cancel their loads of the order's days; `own` are those of this process, which are cancelled.
 fn cancel(
+    board: &Board,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
     order: &Order,
     own: &[Effect],
 ) -> Result<Vec<Effect>, Refused> {
-    let mut effects = preview(conn, dataset, order)?;
+    let mut effects = preview(board, conn, dataset, order)?;
     for effect in &mut effects {
         if let Some(cancelled) = own.iter().find(|own| own.day == effect.day) {
             effect.clone_from(cancelled);
@@ -254,20 +265,21 @@ fn act(
             if paused::of(conn, name)?.is_some() {
                 return Err(Refused::Paused(name.to_string()));
             }
-            let effects = preview(conn, dataset, order)?;
+            let effects = preview(board, conn, dataset, order)?;
             let days = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day);
-            board.orders().begin(entry, name, days);
+            board.orders().begin(entry, name, days, None);
             hand_on(board, Asked::CatchUp(name.clone()))?;
             effects
         }
         (Action::Load | Action::Reload | Action::Retry, _) => {
-            let mut effects = preview(conn, dataset, order)?;
+            let mut effects = preview(board, conn, dataset, order)?;
             let outside = outside(dataset, &effects);
             if !outside.is_empty() && !order.allow_outside {
                 return Err(Refused::Outside(outside));
             }
             if order.action == Action::Retry {
                 begin_series(conn, dataset, &mut effects)?;
+                effects = waiting(board, dataset, effects);
             }
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = match order.action {
@@ -276,7 +288,7 @@ fn act(
                 _ => Ask::Named,
             };
             if !days.is_empty() {
-                board.orders().begin(entry, name, days.iter().copied());
+                board.orders().begin(entry, name, days.iter().copied(), Some(ask));
                 hand_on(board, Asked::Load { dataset: name.clone(), days, ask })?;
             }
             effects

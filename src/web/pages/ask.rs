@@ -53,9 +53,9 @@ pub(super) async fn dry_run(
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
-    let (job, asked) = (Arc::clone(&shown.job), order.clone());
+    let (job, board, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.board()), order.clone());
     let read = pages.site.read(move |conn| {
-        let effects = actions::preview(conn, &job.dataset, &asked)?;
+        let effects = actions::preview(&board, conn, &job.dataset, &asked)?;
         let reloads =
             effects.iter().any(|effect| effect.state == Some(state::State::Loaded) && effect.becomes.is_some());
         let notes = if reloads { target::reload_notes(conn, &job.dataset)? } else { Vec::new() };

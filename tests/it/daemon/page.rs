@@ -330,6 +330,27 @@ fn days_asked_for_and_not_begun_are_said_at_the_end() {
     assert_eq!(not_begun_when_stopped_at(THIRD), None, "all began");
 }
 
+#[test]
+fn an_order_that_waits_for_a_load_is_said_at_the_end() {
+    let database = SqliteDatabase::new();
+    let server = SlowHttp::start();
+    server.day(FIRST, "a,1,x\n");
+    server.hold_next(FIRST);
+    let mut page = Page::start(&project(&database, &ticking(FIRST).from(&server), ""), &["run"]);
+    server.wait_until_held(FIRST);
+    page.send("/datasets/orders", &format!("action=reload&from={FIRST}"));
+    page.daemon.wait_for("orders 2024-03-01: being loaded by this process already");
+    page.daemon.signal(Signal::TERM);
+    page.daemon.wait_for("shutting down: running loads have ");
+    server.release(FIRST);
+    let ran = page.daemon.end();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let said = "orders: stopping before days that were asked for on the page began, ask for them again: 2024-03-01\n";
+    assert_eq!(ran.stderr.matches(said).count(), 1, "{ran:?}");
+    assert_eq!(database.lines("select state, attempts from processed_days"), ["loaded|1"]);
+    assert_eq!(database.line("select outcome from audit_log"), "accepted: 1 day");
+}
+
 fn a_catch_up_asked_for_looks_at_waiting_days_before_their_time(database: &dyn Database) {
     let project = project(database, &still(FIRST), "[waiting]\npoll = \"1h\"\n");
     let page = Page::start(&project, &["run"]);

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::header::{HeaderValue, RETRY_AFTER};
-
 use crate::support::daily::{
     add_clock, amounts, attempts, column, daemon, let_time_pass, project, standing, still, stop, ticking,
     wait_for_state,
 };
-use crate::support::http::{Server, status, whole};
+use crate::support::http::{Server, in_trouble, whole};
 use crate::support::process::Process;
 use crate::support::project::{FIRST, Orders, Project, states};
 use crate::support::slow_http::SlowHttp;
@@ -459,10 +457,7 @@ fn a_server_that_is_in_trouble_for_long_costs_no_attempt(database: &dyn Database
     let up = Arc::new(AtomicBool::new(false));
     let is_up = Arc::clone(&up);
     let server = Server::start(move |_| {
-        let mut response =
-            if is_up.load(Ordering::SeqCst) { whole("id,amount,note\na,1,x\n") } else { status(503, "maintenance") };
-        // For so long nobody waits, so that each look ends at once.
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("3600"));
+        let response = if is_up.load(Ordering::SeqCst) { whole("id,amount,note\na,1,x\n") } else { in_trouble() };
         async { response }
     });
     let sections = "[retry]\nmax_attempts = 1\nfirst_delay = \"1s\"\nmax_delay = \"1s\"\n";

@@ -168,10 +168,16 @@ fn nobody_waits_for_a_busy_server_that_is_not_asked_again() {
     // The clock stands still.
     let error = result.recv_timeout(BOUND).unwrap().unwrap_err();
     assert_has(&error, &["503 Service Unavailable: slow down"]);
-    // One that asks for longer than anybody waits is asked once, whatever the retries.
+    // One that asks for longer than anybody waits is asked once, whatever the retries, and by nobody else meanwhile.
+    let (server, requests) = held();
     let result = reading(Source::new(&at(&server, None), &[]).unwrap(), clock.handle.clone());
     requests.recv_timeout(BOUND).unwrap().send(busy(503, "3600")).unwrap();
     let error = result.recv_timeout(BOUND).unwrap().unwrap_err();
-    assert_has(&error, &["503 Service Unavailable; the server asks to be left alone for 3600 s"]);
-    assert_eq!(server.seen().len(), 2);
+    assert_has(
+        &error,
+        &["503 Service Unavailable; the server asks for no further request until 20", "Z (Retry-After)"],
+    );
+    let result = reading(Source::new(&at(&server, None), &[]).unwrap(), clock.handle.clone());
+    assert_eq!(result.recv_timeout(BOUND).unwrap().unwrap_err(), error, "of another dataset");
+    assert_eq!(server.seen().len(), 1);
 }

@@ -14,7 +14,7 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, RANGE, REFERER};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RANGE, REFERER, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -130,6 +130,19 @@ pub(crate) fn status(status: u16, content: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(content.into()).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status.try_into().unwrap();
     response
+}
+
+/// What says that a server is in trouble and is asked for once in a look: requests are not repeated for it, as they are
+/// for 429 and 5xx.
+pub(crate) fn in_trouble() -> Response<Body> {
+    status(425, "")
+}
+
+/// The same of a server that asks to be left alone for so many seconds.
+pub(crate) fn busy_for(seconds: &'static str) -> Response<Body> {
+    let mut answer = status(503, "");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    answer
 }
 
 pub(crate) fn whole(content: impl Into<Bytes>) -> Response<Body> {

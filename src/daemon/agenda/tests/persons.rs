@@ -112,3 +112,33 @@ fn what_is_left_of_days_asked_for_is_wanted_again_and_no_other_day() {
         assert!(begun(&mut agenda, "00:31:00").is_empty(), "{ended:?}: nothing is left");
     }
 }
+
+#[test]
+fn days_that_another_load_has_wait_for_its_end_and_hold_up_no_other_day() {
+    let day = |day: &str| day.parse::<Day>().unwrap();
+    let days = vec![day("2019-04-01"), day("2019-04-02"), day("2019-04-03")];
+    let stop = Stop::default();
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    agenda.ask(&orders(), days.clone(), Ask::Forced);
+    let [work @ Work::Asked(_, _, running)] = &begun(&mut agenda, "00:30:00")[..] else { panic!() };
+    assert!(days.iter().all(|day| running.begin(*day, &stop)));
+    running.take_back(days[0]);
+    running.take_back(days[2]);
+    assert!(!agenda.holds_some());
+    agenda.end(&orders(), work, Ended::Loaded);
+    assert!(agenda.holds_some() && begun(&mut agenda, "00:30:01").is_empty());
+    let not_begun: Vec<String> = agenda.not_begun().map(|(_, days)| listed(&days)).collect();
+    assert_eq!(not_begun, ["2019-04-01, 2019-04-03"], "what the end of the process names");
+    agenda.ask(&orders(), vec![days[0]], Ask::Forced);
+    agenda.ask(&orders(), vec![day("2019-04-04")], Ask::Forced);
+    assert_eq!(begun(&mut agenda, "00:30:02"), [asked(&["2019-04-04"])], "and the same is not wanted twice");
+    agenda.free(|_, _| true);
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    assert!(begun(&mut agenda, "00:30:03").is_empty());
+    agenda.free(|name, day| *name == orders() && day == days[0]);
+    assert_eq!(begun(&mut agenda, "00:30:04"), [asked(&["2019-04-03"])]);
+    agenda.free(|_, _| false);
+    agenda.end(&orders(), &asked(&[]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "00:30:05"), [asked(&["2019-04-01"])]);
+    assert!(!agenda.holds_some());
+}
