@@ -126,6 +126,10 @@ impl FromStr for DayRange {
     }
 }
 
+/// How many days can be asked for at once, on the command line as on the page: eleven years less some days. More are
+/// most likely a mistyped year.
+pub const MOST_DAYS: usize = 4000;
+
 /// How many runs of days a message names.
 pub const MOST_LISTED: usize = 5;
 

@@ -16,7 +16,7 @@ use crate::db::pool::Conn;
 use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop, load_day};
 use crate::plan::{Ask, Decision, Leave, Reason, plan};
 use crate::state::State;
-use crate::wording::{DIED, counted, loaded_rows};
+use crate::wording::{DIED, RELOAD_DIED, counted, load_again, loaded_rows};
 
 /// So many days in a row to which the source gives no answer, and no further one of the dataset is begun: each takes as
 /// long as requests are repeated. Fewer may be the trouble of those days' files, and keep no other day.
@@ -283,6 +283,10 @@ fn log_report(job: &Job, ask: Ask, report: &Report, runs: &Runs) {
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {}", report.with_what_stays(error))),
         Outcome::Unchanged => (Level::Info, "the file is another, its content is the same".to_owned()),
         Outcome::Left(leave) => (known, leave.to_string()),
+        Outcome::Settled(State::Loaded) => {
+            let again = load_again(report.day, dataset);
+            (Level::Warn, format!("{RELOAD_DIED}; `{again}` tries it again"))
+        }
         Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),
         Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
         Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),

@@ -37,6 +37,9 @@ pub fn ended<'a>(counts: impl IntoIterator<Item = (&'a str, usize)>) -> String {
 /// Why a day that was left running is not running any more.
 pub const DIED: &str = "its process died or stalled";
 
+/// The same of a day whose rows were in the target before, and are so still: it was to be loaded again.
+pub const RELOAD_DIED: &str = "a reload was interrupted, its process died or stalled; the day stays loaded as it was";
+
 /// A refusal with what a person has to see of the file to mend it: its first rejected row, or the line taken for its
 /// header.
 #[must_use]

@@ -1,5 +1,6 @@
 //! What every command starts from: configuration read, logging on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -12,7 +13,7 @@ use crate::cli::warnings;
 use crate::column::TableName;
 use crate::config::{self, Config, Environment};
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange};
+use crate::day::{Day, DayRange, MOST_DAYS};
 use crate::db::login::ReadUrl;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
@@ -184,12 +185,22 @@ pub(super) fn wanted(dataset: &Dataset, from: Option<Day>, to: Option<Day>) -> V
     days
 }
 
-/// All days of ranges, each once, oldest first.
-pub(super) fn days_of(ranges: &[DayRange]) -> Vec<Day> {
-    let mut days: Vec<Day> = ranges.iter().flat_map(|range| range.days()).collect();
-    days.sort_unstable();
-    days.dedup();
-    days
+/// All days of ranges, each once, oldest first; an error where they are more than a person can mean.
+pub(super) fn days_of(ranges: &[DayRange]) -> Result<Vec<Day>, Failure> {
+    let mut days = BTreeSet::new();
+    for range in ranges {
+        for day in range.days() {
+            days.insert(day);
+            if days.len() > MOST_DAYS {
+                let message = format!(
+                    "{range}: more than {MOST_DAYS} days at once; is a year mistyped? Else name them in several \
+                     commands; `dayfill catch-up` loads all wanted days, however many"
+                );
+                return Err(Failure::new(ExitCode::Usage, message));
+            }
+        }
+    }
+    Ok(days.into_iter().collect())
 }
 
 /// The level that so many -v and -q make of the configured one.

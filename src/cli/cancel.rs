@@ -31,7 +31,7 @@ pub(super) fn cancel(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
     let entries = Entries { action: "cancel", dataset: name, ranges: &args.days.days, reason };
     let deeds = entries.deeds(&who);
     // All are asked before any is waited for.
-    let (begun, asked) = cancellation::ask_all(&mut conn, &deeds, name, &days_of(&args.days.days))?;
+    let (begun, asked) = cancellation::ask_all(&mut conn, &deeds, name, &days_of(&args.days.days)?)?;
     let begun: Begun = begun.into_iter().zip(&deeds).map(|(id, deed)| (id, name.clone(), deed.days)).collect();
     let until = Instant::now() + ANSWER;
     let mut ended = Vec::new();

@@ -1,6 +1,9 @@
 //! `catch-up` and `load`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::Utc;
 
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
@@ -9,13 +12,16 @@ use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::outside;
 use crate::cli::table::Table;
-use crate::dataset::DatasetName;
+use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Leave, Reason};
 use crate::reconcile;
-use crate::wording::{DIED, counted};
+use crate::scheduler;
+use crate::state::State;
+use crate::status;
+use crate::wording::{DIED, RELOAD_DIED, counted};
 
 pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
@@ -41,7 +47,7 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
 }
 
 pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
-    let days = days_of(&args.days);
+    let days = days_of(&args.days)?;
     let datasets = app.datasets_or_copies(&args.dataset)?;
     let all: Vec<_> = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
     let ask = if args.force { Ask::Forced } else { Ask::Named };
@@ -80,7 +86,35 @@ fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
     let days: u64 = reasons.values().sum();
     let reasons: Vec<String> = reasons.iter().map(|(reason, days)| format!("{days} {reason}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    Ok(format!("nothing to do for {}{reasons}\n", counted(days, "wanted day")))
+    let mut text = format!("nothing to do for {}{reasons}\n", counted(days, "wanted day"));
+    for dataset in app.datasets(&args.dataset)? {
+        if wanted(dataset, args.from, args.to).is_empty() {
+            let why = none_wanted(dataset, &wanted(dataset, None, None));
+            let _ = writeln!(text, "{}: {why}", dataset.name);
+        }
+    }
+    Ok(text)
+}
+
+/// Why none of a dataset's days is wanted, or none of those within the bounds that were given.
+fn none_wanted(dataset: &Dataset, all: &[Day]) -> String {
+    let Schedule { start, end, lag_days, timezone, .. } = &dataset.schedule;
+    if let ([first, ..], [.., last]) = (all, all) {
+        return format!("its wanted days are {}, none within --from and --to", DayRange { from: *first, to: *last });
+    }
+    let now = Utc::now();
+    if start.date() > now.with_timezone(timezone).date_naive() {
+        return format!("schedule.start = {start} is in the future");
+    }
+    let ticked = scheduler::last_tick(&dataset.schedule, now);
+    if ticked.is_some_and(|date| Day::new(date).minus(*lag_days) >= *start) {
+        let to = end.map_or_else(|| "today".to_owned(), |end| end.to_string());
+        return format!("no day from schedule.start = {start} to {to} is one of schedule.days");
+    }
+    let next = scheduler::next_tick(&dataset.schedule, now).map(status::instant);
+    let next = next.map_or_else(String::new, |next| format!("; the next tick is {next}"));
+    let lag = if *lag_days > 0 { format!(" with schedule.lag_days = {lag_days}") } else { String::new() };
+    format!("no tick has asked for a day since schedule.start = {start}{lag}{next}")
 }
 
 /// What a catch-up would do with each wanted day, by the state table as it is.
@@ -103,6 +137,7 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     for (dataset, day, decision) in decided(app, args)? {
         let (would, because) = match decision {
             Decision::Load(reason) => ("tried".to_owned(), reason.to_string()),
+            Decision::Settle(State::Loaded) => (State::Loaded.to_string(), RELOAD_DIED.to_owned()),
             Decision::Settle(state) => (state.to_string(), DIED.to_owned()),
             Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
             Decision::Leave(_) => continue,
@@ -118,6 +153,6 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         let range = DayRange { from: *from, to: *to };
         table.row(&[dataset.to_string(), range.to_string(), would.clone(), of_run(run.len(), because.clone())]);
     }
-    let text = if table.is_empty() { "nothing to do\n".to_owned() } else { table.render() };
+    let text = if table.is_empty() { nothing_to_do(app, args)? } else { table.render() };
     super::print_coloured(&text)
 }

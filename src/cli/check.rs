@@ -160,6 +160,9 @@ fn sql(conn: &mut Conn, dataset: &Dataset, findings: &mut Findings) -> Result<()
             for note in target::reload_notes(conn, dataset)? {
                 warning(&format!("{name}: {note}"))?;
             }
+            if let Some(lost) = target::lost_rows(conn, dataset)? {
+                warning(&format!("{name}: {lost}"))?;
+            }
             partition(conn, dataset, findings)
         }
         Ok(Readiness::Needs(statements)) => {

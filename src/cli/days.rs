@@ -87,7 +87,7 @@ fn choose(conn: Option<&mut Conn>, dataset: Dataset, args: &Retry) -> Result<Cho
         State::Absent => args.absent || !any,
         State::Loaded | State::Waiting | State::Skipped => false,
     };
-    let named = if args.days.is_empty() { known.keys().copied().collect() } else { days_of(&args.days) };
+    let named = if args.days.is_empty() { known.keys().copied().collect() } else { days_of(&args.days)? };
     let (mut days, mut left): (Vec<Day>, BTreeMap<&str, Vec<Day>>) = Default::default();
     for day in named {
         match known.get(&day).map(|known| known.state) {
@@ -140,14 +140,15 @@ pub(super) fn forget(app: &App, args: &Days) -> Result<ExitCode, Failure> {
 /// Carries out an action on each day, and says so.
 fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&str>) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
+    let days = days_of(&args.days)?;
     let (_, mut conn) = loads::ready(app, 1)?;
     let (name, action) = action;
     if name == "skip" {
-        outside::tell(&mut conn, &dataset, &days_of(&args.days))?;
+        outside::tell(&mut conn, &dataset, &days)?;
     }
     let what = Entries { action: name, dataset: &dataset.name, ranges: &args.days, reason };
     let begun = audit::begin(&mut conn, &what)?;
-    let done = each(&mut conn, &dataset.name, &days_of(&args.days), action);
+    let done = each(&mut conn, &dataset.name, &days, action);
     audit::end(app, &begun, &|_, range| match &done {
         Ok(done) => {
             let within =

@@ -27,7 +27,7 @@ use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording::{DIED, counted, ended, load_again, with_first};
+use crate::wording::{DIED, RELOAD_DIED, counted, ended, load_again, with_first};
 
 /// Days of one dataset to load.
 pub(super) struct DatasetDays {
@@ -352,6 +352,9 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         }
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
+        Outcome::Settled(State::Loaded) => {
+            ("interrupted", format!("{RELOAD_DIED}; `{}` tries it again", load_again(report.day, dataset)))
+        }
         Outcome::Settled(state) => (state.name(), DIED.to_owned()),
         Outcome::Lost => ("running", "another process took it over".to_owned()),
         Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),

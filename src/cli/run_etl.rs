@@ -5,6 +5,7 @@ use crate::cli::args::RunEtl;
 use crate::cli::catch_up::concurrency;
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How};
+use crate::cli::outside;
 use crate::column::TableName;
 use crate::dataset::Dataset;
 use crate::day::{DayRange, listed};
@@ -23,7 +24,11 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
         return Err(Failure::new(ExitCode::Usage, format!("--end-date {to} is before --start-date {from}")));
     }
     let dataset = into_table(app, args)?;
-    let days = days_of(&[DayRange { from, to }]);
+    let days = days_of(&[DayRange { from, to }])?;
+    {
+        let (_, mut conn) = loads::ready(app, 1)?;
+        outside::tell(&mut conn, &dataset, &days)?;
+    }
     let how = How { ask: Ask::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
     let loads = loads::run(app, vec![DatasetDays { dataset, days }], how, &mut |dataset, report| {
         // A reader that went away does not stop the load.

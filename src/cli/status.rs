@@ -92,6 +92,11 @@ fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
         let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", printable(reason, MOST_BYTES)));
         let _ = writeln!(text, "paused since {at} by {}{why}", printable(who, MOST_BYTES));
     }
+    for problem in &status.problems {
+        // The reasons why a table does not fit have lines of their own.
+        let lines: Vec<String> = problem.lines().map(|line| printable(line, usize::MAX)).collect();
+        let _ = writeln!(text, "problem: {}", lines.join("\n"));
+    }
     text.push_str(&render_days(&status.days, shown));
     let older: Vec<Day> = status.days.iter().filter(|day| day.older_definition).map(|day| day.day).collect();
     if !older.is_empty() {
@@ -114,7 +119,11 @@ fn counted_state(status: &DatasetStatus, state: &str, count: u64) -> String {
 fn render_days(all: &[DayStatus], shown: Shown) -> String {
     let recent = all.len().saturating_sub(RECENT);
     let is_shown = |(place, day): &(usize, &DayStatus)| {
-        shown != Shown::OpenAndRecent || *place >= recent || day.state != "loaded" || day.newer_file
+        shown != Shown::OpenAndRecent
+            || *place >= recent
+            || day.state != "loaded"
+            || day.newer_file
+            || day.reload_error.is_some()
     };
     let days: Vec<&DayStatus> = all.iter().enumerate().filter(is_shown).map(|(_, day)| day).collect();
     let mut table = Table::new(&["DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPTS>", "TIME>", "DETAIL"]);
@@ -171,7 +180,10 @@ fn said(day: &DayStatus) -> Vec<String> {
     let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == "loaded");
     let rejected = rejected.map(|lines| format!("{} rejected", counted(lines, "line")));
     let running = day.started_at.as_ref().filter(|_| day.state == "running").map(|at| format!("running since {at}"));
-    [running, rejected, late, held, day.error.clone(), day.note.clone(), newer].into_iter().flatten().collect()
+    [running, rejected, late, held, day.error.clone(), day.reload_error.clone(), day.note.clone(), newer]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn render_workers(workers: &[WorkerStatus]) -> String {

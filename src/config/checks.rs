@@ -55,7 +55,7 @@ pub(super) fn names(section: &Section, target: Option<&Target>, (rows, places): 
     if let Some(loaded_at) = &target.loaded_at {
         take(section, "loaded_at", loaded_at);
     }
-    key(section, target, rows);
+    key(section, target, rows, places);
 }
 
 fn headers(rows: &Rows, places: &Places) {
@@ -69,7 +69,7 @@ fn headers(rows: &Rows, places: &Places) {
     }
 }
 
-fn key(section: &Section, target: &Target, rows: &Rows) {
+fn key(section: &Section, target: &Target, rows: &Rows, places: &Places) {
     for (number, name) in target.key.iter().enumerate() {
         let message = if target.key[..number].contains(name) {
             "is named twice".to_owned()
@@ -82,6 +82,9 @@ fn key(section: &Section, target: &Target, rows: &Rows) {
             }
         } else if rows.derive.iter().any(|derived| derived.name == *name) {
             "is a derived column: the key must be columns of the file".to_owned()
+        } else if places.may_have(name) {
+            // What is wrong with that column is reported, and is all that is known to be wrong.
+            continue;
         } else {
             let names = rows.columns.iter().map(|column| column.name.as_str());
             format!("is not a column of the file{}", super::nearest::did_you_mean(name.as_str(), names))

@@ -199,8 +199,18 @@ fn timezone(value: &Value) -> Result<Zone, String> {
     let name = text(value)?;
     name.parse().map_err(|error| {
         let names: Vec<String> = Zone::names().collect();
-        format!("{error}{}", did_you_mean(&name, names.iter().map(String::as_str)))
+        match did_you_mean(&name, names.iter().map(String::as_str).filter(|zone| may_be_meant(zone, &name))) {
+            hint if hint.is_empty() => format!("{error}: give a name of the tz database such as \"Europe/Berlin\""),
+            hint => format!("{error}{hint}"),
+        }
     })
+}
+
+/// An abbreviation is near to others that mean another time (`CEST`, `EST`), as is an offset (`UTC+2`, `Etc/GMT+2`,
+/// which is west of Greenwich): only the zones of places are guessed, and what differs in case alone.
+fn may_be_meant(zone: &str, written: &str) -> bool {
+    let is_of_a_place = zone.contains(|letter: char| letter.is_ascii_lowercase()) && !zone.starts_with("Etc/");
+    is_of_a_place || zone.eq_ignore_ascii_case(written)
 }
 
 fn csv(mut section: Section) -> Option<CsvFormat> {

@@ -1,6 +1,7 @@
 //! Where the configuration's files are.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 use super::environment::Environment;
@@ -14,14 +15,21 @@ const VARIABLE: &str = "DAYFILL_CONFIG";
 pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Result<PathBuf, Problem> {
     let named = [(flag, "--config"), (environment.path(VARIABLE), VARIABLE)];
     if let Some((path, by)) = named.into_iter().find_map(|(path, by)| path.map(|path| (path, by))) {
-        return if path.is_file() {
-            Ok(path.to_owned())
-        } else {
-            Err(problem(&whole(path), format!("is not a file that is there (named by {by})")))
+        return match is_there(path) {
+            Ok(true) => Ok(path.to_owned()),
+            Ok(false) => Err(problem(&whole(path), format!("is not a file that is there (named by {by})"))),
+            Err(error) => Err(problem(&whole(path), format!("cannot be read ({error}; named by {by})"))),
         };
     }
-    let found = PLACES.iter().map(Path::new).find(|path| path.is_file());
-    found.map(Path::to_owned).ok_or_else(|| Problem {
+    for path in PLACES.map(Path::new) {
+        match is_there(path) {
+            Ok(true) => return Ok(path.to_owned()),
+            Ok(false) => {}
+            // Another configuration than the one that is meant would be worse than none.
+            Err(error) => return Err(problem(&whole(path), format!("cannot be read ({error})"))),
+        }
+    }
+    Err(Problem {
         origin: "--config".to_owned(),
         key: String::new(),
         value: None,
@@ -30,6 +38,15 @@ pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Resul
             PLACES.join(" or ")
         ),
     })
+}
+
+/// True where there is such a file, false where there is none; an error where that cannot be seen.
+fn is_there(path: &Path) -> io::Result<bool> {
+    match path.metadata() {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a folder of datasets holds.
@@ -71,4 +88,31 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 
 fn problem(path: &Path, message: String) -> Problem {
     Problem { origin: path.display().to_string(), key: String::new(), value: None, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_seen_is_not_said_to_be_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("dayfill.toml"), "").unwrap();
+        std::os::unix::fs::symlink("loop.toml", at("loop.toml")).unwrap();
+        for (name, said) in [
+            ("dayfill.toml", None),
+            ("none.toml", Some("is not a file that is there (named by --config)")),
+            ("dayfill.toml/none.toml", Some("is not a file that is there")),
+            // As where there is no right to the folder, which root has everywhere.
+            ("loop.toml", Some("cannot be read (")),
+        ] {
+            let found = main_file(Some(&at(name)), &Environment::default());
+            let message = found.err().map(|problem| problem.message);
+            match said {
+                None => assert_eq!(message, None),
+                Some(said) => assert!(message.as_ref().is_some_and(|it| it.starts_with(said)), "{name}: {message:?}"),
+            }
+        }
+    }
 }

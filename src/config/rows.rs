@@ -14,23 +14,39 @@ pub(super) struct Places<'a> {
     pub(super) columns: Vec<Section<'a>>,
     /// Those of the derived columns.
     pub(super) derive: Vec<Section<'a>>,
+    /// The names of the columns that could not be read, as far as they have one.
+    pub(super) unread: Vec<Option<Identifier>>,
+}
+
+impl Places<'_> {
+    /// True where a column of that name may be among those that could not be read.
+    pub(super) fn may_have(&self, column: &Identifier) -> bool {
+        self.unread.iter().any(|name| name.as_ref().is_none_or(|name| name == column))
+    }
 }
 
 /// Reads the rows, with the sections of those columns that could be read.
 pub(super) fn read<'a>(section: &mut Section<'a>) -> (Rows, Places<'a>) {
     let filter = sql(section, "where", false);
     let listed = section.has("columns");
-    let (mut columns, mut places) = (Vec::new(), Places { columns: Vec::new(), derive: Vec::new() });
+    let (mut columns, mut places) =
+        (Vec::new(), Places { columns: Vec::new(), derive: Vec::new(), unread: Vec::new() });
     let sections = section.sections("columns");
     if !listed {
         section.wrong("columns", "is missing: name the file's columns and their types");
     } else if sections.is_empty() {
         section.wrong("columns", "is empty: name the file's columns and their types");
     }
+    if sections.is_empty() {
+        places.unread.push(None);
+    }
     for mut section in sections {
-        if let Some(column) = column(&mut section) {
-            columns.push(column);
-            places.columns.push(section);
+        match column(&mut section) {
+            Ok(column) => {
+                columns.push(column);
+                places.columns.push(section);
+            }
+            Err(name) => places.unread.push(name),
         }
     }
     let mut derive = Vec::new();
@@ -48,7 +64,8 @@ fn header_name(value: &Value) -> Result<String, String> {
     text(value).and_then(|name| if name.trim().is_empty() { Err(format!("is empty: {NO_NAME}")) } else { Ok(name) })
 }
 
-fn column(section: &mut Section) -> Option<Column> {
+/// Reads a column; its name, where that alone could be read.
+fn column(section: &mut Section) -> Result<Column, Option<Identifier>> {
     let name = section.required("name", parsed);
     let kind = section.required("type", column_type);
     let required = section.read("required", boolean).unwrap_or(false);
@@ -63,9 +80,10 @@ fn column(section: &mut Section) -> Option<Column> {
         );
     }
     section.finish();
-    let name: Identifier = name?;
+    let name: Identifier = name.ok_or(None)?;
+    let Some(kind) = kind else { return Err(Some(name)) };
     let header = header.unwrap_or_else(|| name.to_string());
-    Some(Column { name, header, kind: kind?, required, optional, default })
+    Ok(Column { name, header, kind, required, optional, default })
 }
 
 fn derived(section: &mut Section) -> Option<Derived> {

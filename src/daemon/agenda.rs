@@ -152,6 +152,13 @@ impl Agenda {
         }
     }
 
+    /// The dataset's trouble is over: whatever waits for that may begin.
+    pub(super) fn trouble_passed(&mut self, name: &DatasetName) {
+        if let Some(entry) = self.entry(name) {
+            entry.not_before = None;
+        }
+    }
+
     /// Wants these days of a dataset tried. What was wanted so before is forgotten: it is among them, or done.
     pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
         if let Some(entry) = self.entry(name) {
@@ -265,12 +272,18 @@ impl Agenda {
         if entry.gone {
             return self.forget_if_over(name);
         }
-        entry.not_before = if let Ended::Troubled(until) = ended { Some(until) } else { None };
+        if let Ended::Troubled(until) = ended {
+            entry.not_before = Some(until);
+        }
         if let Ended::Away(until) = ended {
             entry.away_until = Some(until);
         }
         if let (Work::Due(_), Ended::Fruitless(until)) = (work, ended) {
             entry.fruitless = Some((work.clone(), until));
+        }
+        if let (Work::Due(_) | Work::Late, Ended::Troubled(_)) = (work, ended) {
+            // Whether the trouble is over is to be seen even where no day is due any more.
+            entry.look(None);
         }
         match (work, ended) {
             (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::Away(_) | Ended::CutShort) => {

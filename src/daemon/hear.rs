@@ -164,7 +164,7 @@ impl Daemon {
             self.pulse.soon(Utc::now());
         }
         let ended = match came {
-            Ok(came) => self.done(name, work, &came),
+            Ok(came) => self.done(name, work, began, &came),
             // It met the trouble that is over by now.
             Err(Hindrance::Unreachable(error)) if self.link.came_back_after(began) => {
                 log::debug!("{name}: {error}");
@@ -191,9 +191,12 @@ impl Daemon {
         self.agenda.end(name, work, ended);
     }
 
-    fn done(&mut self, name: &DatasetName, work: &Work, came: &Came) -> Ended {
+    fn done(&mut self, name: &DatasetName, work: &Work, began: Instant, came: &Came) -> Ended {
         let fruitless = matches!(work, Work::Due(_)) && came.last.is_none();
-        self.troubles.passed(name.as_str());
+        // Seeing which days are late asks nothing of the target.
+        if *work != Work::Late && self.troubles.passed_by_work_of(name.as_str(), began) {
+            self.agenda.trouble_passed(name);
+        }
         if let Some(late) = &came.late {
             self.say_late(name, late);
         }

@@ -1,7 +1,7 @@
 //! Trouble that passes by itself: said once, tried again later each time, and said once more when it is over.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -31,6 +31,8 @@ pub(super) struct Trouble {
     since: DateTime<Utc>,
     failures: u32,
     until: DateTime<Utc>,
+    /// When it was met last.
+    met: Instant,
 }
 
 impl Trouble {
@@ -45,7 +47,13 @@ impl Trouble {
         let failures = before.map_or(1, |trouble| trouble.failures + 1);
         let pause = doubled(first, failures, longest, chance);
         let error = error.to_owned();
-        Self { error, since: before.map_or(now, |trouble| trouble.since), failures, until: now + pause }
+        Self {
+            error,
+            since: before.map_or(now, |trouble| trouble.since),
+            failures,
+            until: now + pause,
+            met: Instant::now(),
+        }
     }
 
     /// What it is.
@@ -83,11 +91,13 @@ impl Troubles {
     /// Trouble with a subject, once more or for the first time; when to try again. While the pause after it lasts, it
     /// is the same trouble, which another lane met.
     pub(super) fn met(&mut self, subject: &str, error: &str, pauses: Pauses) -> DateTime<Utc> {
-        let (now, before) = (Utc::now(), self.0.get(subject));
-        if let Some(before) = before.filter(|before| now < before.until()) {
+        let now = Utc::now();
+        if let Some(before) = self.0.get_mut(subject).filter(|before| now < before.until()) {
             log::debug!("{subject}: {error}");
+            before.met = Instant::now();
             return before.until();
         }
+        let before = self.0.get(subject);
         if before.is_some() {
             log::debug!("{subject}: {error}");
         } else {
@@ -97,6 +107,16 @@ impl Troubles {
         let until = trouble.until();
         self.0.insert(subject.to_owned(), trouble);
         until
+    }
+
+    /// Work that began then went well: the subject is out of trouble, if it was in any, unless the trouble was met after
+    /// that. True when it was.
+    pub(super) fn passed_by_work_of(&mut self, subject: &str, began: Instant) -> bool {
+        let is_over = self.0.get(subject).is_some_and(|trouble| trouble.met <= began);
+        if is_over {
+            self.passed(subject);
+        }
+        is_over
     }
 
     /// The subject is out of trouble, if it was in any.
@@ -153,6 +173,19 @@ mod tests {
         let short = Retry { max_delay: Duration::from_secs(9), ..Retry::default() };
         let short = Policy { retry: short, ..Policy::default() };
         assert_eq!(source_pauses(&short, false), (Duration::from_secs(9), Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn trouble_passes_by_work_that_began_after_it_was_met() {
+        let (mut troubles, before) = (Troubles::default(), Instant::now());
+        troubles.met("orders", "table orders cannot take the rows", PAUSES);
+        assert!(!troubles.passed_by_work_of("orders", before) && troubles.of("orders").is_some());
+        let after = Instant::now();
+        // Another lane meets it while the pause lasts.
+        troubles.met("orders", "the same", PAUSES);
+        assert!(!troubles.passed_by_work_of("orders", after) && troubles.of("orders").is_some());
+        assert!(troubles.passed_by_work_of("orders", Instant::now()) && troubles.of("orders").is_none());
+        assert!(!troubles.passed_by_work_of("orders", Instant::now()), "there is none");
     }
 
     #[test]

@@ -1,20 +1,25 @@
 //! The rows of `load_attempts`: one per try, begun with the claim.
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
-use crate::day::Day;
+use crate::day::{Day, DayRange};
 use crate::db::claim::Ended;
 use crate::db::days::ProcessedDay;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
-use crate::db::schema::load_attempts;
+use crate::db::schema::{load_attempts, processed_days};
 use crate::db::worker;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
+
+/// What the error of an attempt that somebody cancelled begins with; who it was follows.
+pub(super) const CANCELLED: &str = "cancelled by ";
 
 /// What made a load begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,6 +276,36 @@ pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> R
         .select(Attempt::as_select())
         .load(c))
     .doing("reading the day's attempts")
+}
+
+/// Of a dataset's days within a range that are loaded, how the newest attempt ended that was made after that and did not
+/// replace their rows, with its error. One that somebody cancelled is none of them.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn failed_reloads(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    DayRange { from, to }: DayRange,
+) -> Result<BTreeMap<Day, (String, Option<String>)>, DbError> {
+    use load_attempts as la;
+    use processed_days as pd;
+    let is_of_day = pd::dataset.eq(la::dataset).and(pd::day.eq(la::day));
+    let rows: Vec<(NaiveDate, Option<String>, Option<String>)> = on!(conn, c => la::table
+        .inner_join(pd::table.on(is_of_day))
+        .filter(la::dataset.eq(dataset.as_str()))
+        .filter(la::day.between(from.date(), to.date()))
+        .filter(pd::state.eq("loaded"))
+        .filter(la::started_at.nullable().gt(pd::loaded_at))
+        .filter(la::outcome.ne(Outcome::Loaded.name()))
+        .order((la::started_at, la::claim))
+        .select((la::day, la::outcome, la::error))
+        .load(c))
+    .doing("reading the attempts at loaded days")?;
+    let newest: BTreeMap<Day, _> =
+        rows.into_iter().filter_map(|(day, outcome, error)| Some((Day::new(day), (outcome?, error)))).collect();
+    let by_somebody = |error: &Option<String>| error.as_ref().is_some_and(|error| error.starts_with(CANCELLED));
+    Ok(newest.into_iter().filter(|(_, (_, error))| !by_somebody(error)).collect())
 }
 
 /// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken

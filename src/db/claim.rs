@@ -178,6 +178,8 @@ impl Claim {
             rows_read,
             rows_rejected,
             error: None,
+            // Why it was skipped; it is not any more.
+            note: None,
             waiting_since: None,
             ..if row.in_target() { row } else { row.without_file() }
         };
@@ -310,7 +312,9 @@ pub fn end(
             }
             Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
-            Ending::Cancelled { by, .. } => end(conn, Outcome::Interrupted, Some(&format!("cancelled by {by}")))?,
+            Ending::Cancelled { by, .. } => {
+                end(conn, Outcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?
+            }
         }
         // Those of a loaded day belong to the file that is loaded.
         if let Some(rejects) = rejects

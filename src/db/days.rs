@@ -279,6 +279,23 @@ pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i6
     Ok(from.zip(to).map(|(from, to)| (number, DayRange { from: Day::new(from), to: Day::new(to) })))
 }
 
+/// The days that are loaded by the dataset's present definition, with rows, oldest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Day>, DbError> {
+    let days: Vec<NaiveDate> = on!(conn, c => processed_days::table
+        .filter(processed_days::dataset.eq(dataset.name.as_str()))
+        .filter(processed_days::state.eq("loaded"))
+        .filter(processed_days::definition_hash.eq(dataset.definition_hash()))
+        .filter(processed_days::rows_loaded.gt(0))
+        .order(processed_days::day)
+        .select(processed_days::day)
+        .load(c))
+    .doing("reading the days with rows in the target")?;
+    Ok(days.into_iter().map(Day::new).collect())
+}
+
 /// A day that a process is loading, that waits, or that failed.
 #[derive(Debug)]
 pub struct OpenDay {

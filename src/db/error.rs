@@ -269,7 +269,7 @@ impl DbError {
         }
     }
 
-    /// True for such a thing of one day: others may well be loaded.
+    /// True for such a thing that can only be one day's: others may well be loaded.
     #[must_use]
     pub fn stands_for_a_day(&self) -> bool {
         matches!(self, Self::NoPartition { .. } | Self::RowsStay { .. } | Self::RowsMoved { .. })
@@ -394,12 +394,10 @@ fn without_values(doing: &str, source: &Diesel) -> String {
     if let Some(code) = code {
         let _ = write!(text, " (SQLSTATE {code})");
     }
-    if doing == DELETING {
-        // The day keeps the state it had: only the attempt holds it.
-        if let Some(table) = information.table_name().filter(|table| !table.is_empty()) {
-            let _ = write!(text, ", table {table}");
-        }
-        return text + "; the table load_attempts and the day's page show the database's message";
+    if doing == DELETING
+        && let Some(table) = information.table_name().filter(|table| !table.is_empty())
+    {
+        let _ = write!(text, ", table {table}");
     }
     text + "; \"dayfill status\" and the day's page show the database's message"
 }

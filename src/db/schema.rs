@@ -120,3 +120,5 @@ diesel::table! {
         refused_config -> Nullable<Text>,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(load_attempts, processed_days);

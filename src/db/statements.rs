@@ -196,6 +196,24 @@ impl Statements<'_> {
         format!("select count(*) as count from {table} where {column} = {}", (self.dialect.day)(day))
     }
 
+    /// Those of these days that have no row in the target, oldest first.
+    pub(super) fn days_without_rows(&self, days: &[Day]) -> String {
+        let target = &self.dataset.target;
+        let (table, column) = (target.table.quoted(), target.day_column.quoted());
+        let days: Vec<String> = days.iter().map(|day| format!("({})", (self.dialect.day)(*day))).collect();
+        let days = days.join(", ");
+        format!(
+            "with loaded (day) as (values {days}) select cast(day as text) as day from loaded \
+             where not exists (select 1 from {table} as t where t.{column} = loaded.day) order by 1"
+        )
+    }
+
+    /// A row of the target, if it has any.
+    pub(super) fn first_row(&self) -> String {
+        let target = &self.dataset.target;
+        format!("select cast({} as text) as day from {} limit 1", target.day_column.quoted(), target.table.quoted())
+    }
+
     /// Moves the staged rows that pass the filter into the target, in the order of its primary key: inserts that
     /// arrive sorted are far cheaper for the key's index than inserts in the file's order.
     pub(super) fn insert(&self, day: Day) -> String {

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use diesel::RunQueryDsl;
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl};
 
-use crate::dataset::Dataset;
-use crate::day::Day;
+use crate::dataset::{Dataset, Mode};
+use crate::day::{Day, listed, runs};
 use crate::db::days;
 use crate::db::error::{DbError, Doing};
 use crate::db::locks::For;
 use crate::db::migrate;
 use crate::db::pool::{Conn, on};
 use crate::db::stage;
-use crate::wording::counted;
+use crate::wording::{counted, load_again};
 
 pub(super) mod found;
 pub(super) mod reload;
@@ -159,6 +160,76 @@ pub fn lost_days(conn: &mut Conn, dataset: &Dataset, statements: &[String]) -> R
              run \"dayfill load --force {days} --dataset {name}\""
         )
     }))
+}
+
+/// Why the table cannot take the dataset's rows, by the catalog alone; `None` where it can, or where a load creates it.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn unfit(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, DbError> {
+    match conn.on_targets(|conn| readiness(conn, dataset)) {
+        Ok(_) => Ok(None),
+        Err(TargetError::Db(error)) => Err(error),
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}
+
+/// Which days are recorded as loaded by the present definition and have no row in the target: it was created anew, or
+/// emptied, or somebody deleted them. Where the table's key begins with the day, each day is looked up in it; elsewhere
+/// that would read the whole table, or a day's rows are another day's by now (`upsert`), and only a table without any
+/// row is told of.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn lost_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, DbError> {
+    if !migrate::has_state_tables(conn)? {
+        return Ok(None);
+    }
+    let days = days::all_with_rows(conn, dataset)?;
+    if days.is_empty() {
+        return Ok(None);
+    }
+    let table = &dataset.target.table;
+    let seen = conn.on_targets(|conn| find(conn, dataset))?;
+    let (lost, why) = match &seen {
+        Seen::Nothing { .. } => (days, ", which is not there"),
+        Seen::Found(found) if found.has_index_of(&dataset.target.day_column) && is_each_days(dataset) => {
+            let sql = conn.statements(dataset).days_without_rows(&days);
+            let lost: Vec<Lost> = conn.on_targets(|conn| {
+                on!(conn, c => diesel::sql_query(sql).load(c)).doing("looking for the rows of loaded days")
+            })?;
+            (lost.into_iter().filter_map(|lost| lost.day.parse().ok()).collect(), "")
+        }
+        Seen::Found(_) => {
+            let sql = conn.statements(dataset).first_row();
+            let rows: Vec<Lost> = conn.on_targets(|conn| {
+                on!(conn, c => diesel::sql_query(sql).load(c)).doing("looking for rows of the target")
+            })?;
+            if rows.is_empty() { (days, ", which is empty") } else { (Vec::new(), "") }
+        }
+    };
+    Ok((!lost.is_empty()).then(|| {
+        let (number, named) = (counted(lost.len(), "day"), listed(&lost));
+        let have = if lost.len() == 1 { "has" } else { "have" };
+        let (first, name) = (runs(&lost).first().map(ToString::to_string).unwrap_or_default(), &dataset.name);
+        let all = if runs(&lost).len() > 1 { "loads the first of them again" } else { "loads them again" };
+        format!(
+            "{number} recorded as loaded {have} no rows in table {table}{why} ({named}): `{}` {all}; \
+             if you removed them, `dayfill forget {first} --dataset {name}`, and the same with `skip`, leaves them out",
+            load_again(&first, name)
+        )
+    }))
+}
+
+/// True where a day's rows are no other day's.
+fn is_each_days(dataset: &Dataset) -> bool {
+    dataset.target.mode == Mode::ReplaceDay
+}
+
+#[derive(QueryableByName)]
+struct Lost {
+    #[diesel(sql_type = Text)]
+    day: String,
 }
 
 fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {

@@ -22,6 +22,7 @@ use crate::db::pool::Conn;
 use crate::db::publish::{Attempt, Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
 use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::target::{self, Readiness};
 use crate::db::watch::{Tell, Watched};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
@@ -527,7 +528,7 @@ impl<'a> Load<'a> {
             }
             NotPublished::TookTooLong(_) => failed(problem.to_string()),
             // The other days are not held up, and the file is not read again and again in vain.
-            NotPublished::Db(error) if error.stands_for_a_day() => {
+            NotPublished::Db(error) if self.is_only_the_days(&error) => {
                 let left = policy.retry.max_attempts.saturating_sub(claim.attempt.saturating_sub(1));
                 let ending = Ending::Blocked { error: storable(&error.in_full()), try_again: policy.retry.max_delay };
                 (ending, Outcome::Failed { error: error.to_string(), left })
@@ -541,6 +542,14 @@ impl<'a> Load<'a> {
                 (failed(error.in_full()).0, outcome)
             }
         })
+    }
+
+    /// True for what a person has to change in the database, and which keeps this day from being loaded, not the dataset:
+    /// its target fits, as the look at it says that every day's load begins with. The look reads no file.
+    fn is_only_the_days(&self, error: &DbError) -> bool {
+        let fits = |conn: &mut Conn| matches!(target::examine(conn, &self.job.dataset), Ok(Readiness::Ready));
+        error.stands_for_a_day()
+            || error.stands_until_changed() && self.context.database.conn().is_ok_and(|mut conn| fits(&mut conn))
     }
 
     /// The file that was opened, for a later look to tell whether it is still the same.

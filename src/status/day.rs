@@ -65,6 +65,8 @@ pub struct DayStatus {
     pub held_back_by: Option<Day>,
     /// What went wrong, or what was found in place of the file.
     pub error: Option<String>,
+    /// Loaded days: why the newest try to load it again left the rows as they were.
+    pub reload_error: Option<String>,
     /// What a person said when skipping it.
     pub note: Option<String>,
     /// When the last attempt began and ended.
@@ -104,6 +106,7 @@ impl DayStatus {
             late: false,
             held_back_by: None,
             error: None,
+            reload_error: None,
             note: None,
             span: (None, None),
         }
@@ -137,6 +140,7 @@ impl DayStatus {
             next_attempt_at: row.next_attempt_at.map(time),
             duration_ms: spent,
             error: row.error,
+            reload_error: None,
             note: row.note,
             span: (row.started_at, row.finished_at),
         }

@@ -17,12 +17,15 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
+use crate::db::attempts;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
+use crate::db::target;
 use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
+use crate::state::State;
 
 pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows, rejected_rows_before};
 pub use self::day::DayStatus;
@@ -46,6 +49,8 @@ pub struct DatasetStatus {
     pub next_tick: Option<String>,
     /// Since when, by whom and why it is paused; null when it is not.
     pub paused: Option<Pause>,
+    /// What keeps it as a whole from being loaded, and loaded days whose rows are gone; each in lines of its own.
+    pub problems: Vec<String>,
     /// How many of the days below are in each state; `missing` counts wanted days without a row.
     pub counts: BTreeMap<&'static str, u64>,
     /// Each day that is wanted or has a row, oldest first.
@@ -62,6 +67,7 @@ pub fn of(
     wanted: &Wanted,
     range: DayRange,
 ) -> Result<DatasetStatus, DbError> {
+    let problems = conn.as_deref_mut().map(|conn| problems(conn, dataset)).unwrap_or_default();
     let paused = conn.as_deref_mut().map(|conn| paused::of(conn, &dataset.name)).transpose()?.flatten();
     let days = days(conn, dataset, wanted, range)?;
     let mut counts = BTreeMap::new();
@@ -73,9 +79,23 @@ pub fn of(
         table: dataset.target.table.to_string(),
         next_tick: wanted.next_tick.map(instant),
         paused: paused.as_ref().map(Pause::from),
+        problems,
         counts,
         days,
     })
+}
+
+/// What is wrong with the target. Who may look at dayfill's tables need not have a right to it, nor may it be locked:
+/// nothing is told then, as `check` and the loads tell that.
+fn problems(conn: &mut Conn, dataset: &Dataset) -> Vec<String> {
+    let told = |told: Result<Option<String>, DbError>| {
+        told.unwrap_or_else(|error| {
+            log::debug!("{}: whether its table fits cannot be told: {error}", dataset.name);
+            None
+        })
+    };
+    let unfit = told(target::unfit(conn, dataset));
+    if unfit.is_some() { Vec::from_iter(unfit) } else { told(target::lost_rows(conn, dataset)).into_iter().collect() }
 }
 
 /// What is known of a dataset's days within a range: each that is wanted or has a row, oldest first. Without a
@@ -96,8 +116,23 @@ pub fn days(
     let definition = dataset.definition_hash();
     by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
     let mut days: Vec<DayStatus> = by_day.into_values().collect();
+    if let Some(conn) = conn.as_deref_mut() {
+        reloads(conn, dataset, range, &mut days)?;
+    }
     complete(conn, dataset, wanted, &mut days)?;
     Ok(days)
+}
+
+/// Adds to loaded days what became of tries to load them again: their rows show nothing of it.
+fn reloads(conn: &mut Conn, dataset: &Dataset, range: DayRange, days: &mut [DayStatus]) -> Result<(), DbError> {
+    let failed = attempts::failed_reloads(conn, &dataset.name, range)?;
+    for day in days.iter_mut().filter(|day| day.state() == Some(State::Loaded)) {
+        day.reload_error = failed.get(&day.day).map(|(outcome, error)| {
+            let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+            format!("its last reload ended as {outcome}, the rows are those from before{why}")
+        });
+    }
+    Ok(())
 }
 
 /// What is known of one day; `None` when it is neither wanted nor has a row.

@@ -32,6 +32,11 @@ fn every_exit_code_says_what_it_promises() {
         (0, &["status"]),
         (2, &["load"]),
         (2, &["catch-up", "--from", "2024-03-02", "--to", "2024-03-01"]),
+        (2, &["load", "1024-03-01..9999-12-31"]),
+        (2, &["retry", "2000-01-01..2024-12-31"]),
+        (2, &["skip", "2000-01-01..2024-12-31"]),
+        (2, &["forget", "2000-01-01..2024-12-31"]),
+        (2, &["run-etl", "--start-date", "2000-01-01", "--end-date", "2024-12-31"]),
     ] {
         project.exit(code, arguments);
     }
@@ -45,6 +50,42 @@ fn every_exit_code_says_what_it_promises() {
         let ran = Ran::of(command.env("DAYFILL__DATABASE__URL", "postgres://127.0.0.1:1/nowhere"));
         assert_eq!(ran.code, 6, "{arguments:?}: {ran:?}");
     }
+}
+
+#[test]
+fn a_catch_up_of_no_day_says_why_none_is_wanted() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let bounded = ["catch-up", "--from", "2024-03-10"];
+    let why = "orders: its wanted days are 2024-03-01..2024-03-07, none within --from and --to\n";
+    for arguments in [&bounded[..], &["catch-up", "--from", "2024-03-10", "--dry-run"]] {
+        let ran = project.succeed(arguments);
+        assert_eq!(ran.stdout, format!("nothing to do for 0 wanted days\n{why}"));
+    }
+    for (schedule, why) in [
+        ("cron = \"0 2 * * *\"\nstart = 2999-01-01".to_owned(), "schedule.start = 2999-01-01 is in the future"),
+        (
+            format!("{}\ndays = \"sat\"", nightly("2024-03-04", "2024-03-05")),
+            "no day from schedule.start = 2024-03-04 to 2024-03-05 is one of schedule.days",
+        ),
+        (
+            "cron = \"0 2 * * *\"\nstart = 2024-03-01\nlag_days = 3650".to_owned(),
+            "no tick has asked for a day since schedule.start = 2024-03-01 with schedule.lag_days = 3650; the next tick",
+        ),
+    ] {
+        project.orders(&Orders { schedule, ..Orders::default() });
+        let ran = project.succeed(&["catch-up"]);
+        assert!(ran.stdout.starts_with(&format!("nothing to do for 0 wanted days\norders: {why}")), "{ran:#?}");
+    }
+}
+
+#[test]
+fn the_originals_command_tells_of_days_outside_the_schedule_too() {
+    let database = SqliteDatabase::new();
+    let project = project(&database);
+    let ran = project.run(&["run-etl", "--start-date", "2024-02-29", "--end-date", "2024-03-01"]);
+    let said = "orders: outside its schedule: 2 days, of which 1 before start (2024-03-01)";
+    assert!(ran.stderr.contains(said), "{ran:#?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod crash;
 mod cut_off;
 mod daemon;
 mod definition;
+mod deletes;
 mod documentation;
 mod encodings;
 mod exit_codes;

@@ -120,7 +120,10 @@ fn check_reads_the_users_file_as_the_daemon_will_and_makes_none() {
     let check = || Ran::of(project.command(&["check"]).env_remove("DAYFILL__WEB__LISTEN"));
     let missing = check();
     assert_eq!(missing.code, 3, "{missing:?}");
-    assert!(missing.stdout.contains("problem  web.auth: ") && missing.stdout.contains("users.toml: cannot be read"));
+    assert!(
+        missing.stdout.contains("problem  web.auth: ")
+            && missing.stdout.contains("users.toml: is not there; \"dayfill web add-user NAME")
+    );
     let before = fs::read_dir(project.path("")).unwrap().count();
     project.succeed(&["web", "add-user", "ada", "--role", "reader", "--generate"]);
     let right = check();

@@ -16,6 +16,23 @@ fn each_thing_that_contradicts_another() {
             "key = [\"file_date\", \"id\"]",
             "target.key[0] = \"file_date\": is the day, which the primary key holds anyway: leave it out",
         ),
+        (
+            "start = 2019-04-01",
+            "start = 2019-04-01\ntimezone = \"CEST\"",
+            "schedule.timezone = \"CEST\": is not a time zone: give a name of the tz database such as \"Europe/Berlin\"",
+        ),
+        (
+            "start = 2019-04-01",
+            "start = 2019-04-01\ntimezone = \"UTC+2\"",
+            "schedule.timezone = \"UTC+2\": is not a time zone: give a name of the tz database such as \"Europe/Berlin\"",
+        ),
+        (
+            "start = 2019-04-01",
+            "start = 2019-04-01\ntimezone = \"utc\"",
+            "schedule.timezone = \"utc\": is not a time zone; did you mean \"UTC\"?",
+        ),
+        // The key names that column, which is all that is wrong with it.
+        ("\"uuid\"", "\"uid\"", "rows.columns[0].type = \"uid\": is not a column type; did you mean \"uuid\"?"),
         ("\"t\"", "\"s.t\"", "target.table = \"s.t\": has a schema, which SQLite does not know"),
         ("[schedule]", "path_style = true\n[schedule]", ""),
         (

@@ -161,6 +161,19 @@ fn a_look_in_trouble_is_wanted_again_when_its_pause_is_over() {
 }
 
 #[test]
+fn work_beside_ends_no_pause_that_trouble_began() {
+    let mut agenda = agenda(HOURLY, "", "00:30:00");
+    assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);
+    agenda.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(begun(&mut agenda, "01:00:00"), [due(&["2019-04-01"])]);
+    agenda.end(&orders(), &look(Trigger::Tick), Ended::Troubled(at("01:05:00")));
+    agenda.end(&orders(), &due(&["2019-04-01"]), Ended::Done);
+    assert_eq!(begun(&mut agenda, "01:00:01"), []);
+    agenda.trouble_passed(&orders());
+    assert_eq!(begun(&mut agenda, "01:00:01"), [look(Trigger::Tick)]);
+}
+
+#[test]
 fn what_somebody_asks_for_waits_for_no_pause() {
     let mut agenda = agenda(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut agenda, "01:00:00").len(), 1);

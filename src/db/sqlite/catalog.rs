@@ -53,7 +53,10 @@ pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -
     .bind::<Text, _>(table.name.as_str())
     .load(conn)?;
     let mut uniques = uniques(conn, table)?;
-    let primary: Vec<String> = all.iter().filter(|column| column.pk > 0).map(|column| column.name.clone()).collect();
+    // `pk` is the place in the key, which the index has, too.
+    let mut primary: Vec<_> = all.iter().filter(|column| column.pk > 0).collect();
+    primary.sort_by_key(|column| column.pk);
+    let primary: Vec<String> = primary.into_iter().map(|column| column.name.clone()).collect();
     if !primary.is_empty() {
         uniques.insert(0, unique(primary, true));
     }

@@ -117,6 +117,12 @@ impl Found {
         if self.names_have_case { one == other } else { one.eq_ignore_ascii_case(other) }
     }
 
+    /// True where rows are found by that column without reading all of them.
+    pub(in crate::db) fn has_index_of(&self, column: &Identifier) -> bool {
+        let begins = |unique: &Unique| unique.columns.first().is_some_and(|first| self.same(first, column.as_str()));
+        self.uniques.iter().any(begins)
+    }
+
     pub(in crate::db) fn column(&self, name: &Identifier) -> Option<&FoundColumn> {
         self.columns.iter().find(|column| self.same(&column.name, name.as_str()))
     }

@@ -7,7 +7,7 @@ use crate::db::day_action::DayActionError;
 use crate::load_day::Flight;
 use crate::plan::{Decision, Known, Leave, Owner};
 use crate::state::{Move, State, after, settled};
-use crate::wording::DIED;
+use crate::wording::{DIED, RELOAD_DIED};
 
 /// Why there is nothing to cancel.
 const NOT_RUNNING: &str = "no process is loading it";
@@ -53,6 +53,7 @@ impl Effect {
     pub(super) fn of_decision(day: Day, state: Option<State>, decision: Decision) -> Self {
         let (becomes, because, left) = match decision {
             Decision::Load(reason) => (Some(State::Loaded.name()), reason.to_string(), None),
+            Decision::Settle(state @ State::Loaded) => (Some(state.name()), RELOAD_DIED.to_owned(), None),
             Decision::Settle(state) => (Some(state.name()), DIED.to_owned(), None),
             Decision::Leave(leave) => {
                 let left = match leave {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 pub use self::effect::{Effect, Left};
-pub use self::order::{MOST_DAYS, Order, Wrong};
+pub use self::order::{Order, Wrong};
 pub use self::outcome::went_well;
 use super::Site;
 pub use super::action::Action;

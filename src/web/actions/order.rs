@@ -1,11 +1,8 @@
 //! An order: what is asked for, understood.
 
-use crate::day::{Day, DayRange};
+use crate::day::{Day, DayRange, MOST_DAYS};
 use crate::web::action::{Action, LONGEST_REASON};
 use crate::wording::quoted;
-
-/// How many days one order may name.
-pub const MOST_DAYS: usize = 4000;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

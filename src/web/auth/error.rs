@@ -14,6 +14,15 @@ pub enum AuthError {
         /// Why.
         source: io::Error,
     },
+    /// There is no users file.
+    #[error(
+        "{path}: is not there; \"dayfill web add-user NAME --role operator\" makes it, with its first user",
+        path = path.display()
+    )]
+    NoUsers {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be written.
     #[error("{path}: cannot be written ({source})", path = path.display())]
     Unwritable {

@@ -17,7 +17,10 @@ use super::who::Role;
 /// # Errors
 /// When it cannot be read, when every user of the machine may, and when something is wrong in it.
 pub fn read(path: &Path) -> Result<Users, AuthError> {
-    let text = fs::read_to_string(path).map_err(|source| AuthError::Unreadable { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => AuthError::NoUsers { path: path.to_owned() },
+        _ => AuthError::Unreadable { path: path.to_owned(), source },
+    })?;
     refuse_if_others_read(path)?;
     Users::parse(&text).map_err(|why| AuthError::Wrong { path: path.to_owned(), why })
 }
@@ -28,7 +31,7 @@ pub fn read(path: &Path) -> Result<Users, AuthError> {
 /// As [`read`].
 pub fn read_or_empty(path: &Path) -> Result<Users, AuthError> {
     match read(path) {
-        Err(AuthError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Users::default()),
+        Err(AuthError::NoUsers { .. }) => Ok(Users::default()),
         read => read,
     }
 }
@@ -120,7 +123,7 @@ mod tests {
     fn a_new_file_is_for_its_owner_alone_and_rights_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.toml");
-        assert!(matches!(read(&path), Err(AuthError::Unreadable { .. })));
+        assert!(matches!(read(&path), Err(AuthError::NoUsers { .. })));
         assert!(!remove_user(&path, "ada").unwrap());
         assert_eq!((mode(&path), read(&path).unwrap()), (0o600, Users::default()));
         let token = add_token(&path, "ci", Role::Reader).unwrap().unwrap();
