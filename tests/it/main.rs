@@ -41,5 +41,6 @@ mod support;
 mod support_works;
 mod targets;
 mod terminal;
+mod upgrades;
 mod web_guard;
 mod web_users;
