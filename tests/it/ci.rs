@@ -1,5 +1,5 @@
 //! `.ci/run` goes on with a build beside its lints, and ends it whatever comes. Small scripts stand for cargo, make and
-//! the other steps.
+//! the other steps. And what CI runs is what there is: versions of `PostgreSQL`, tests on it, a release's notes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -50,6 +50,110 @@ impl Steps {
     }
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The lines of a variable of the Makefile, as words.
+fn makefile_words(variable: &str) -> Vec<String> {
+    let makefile = read("Makefile").replace("\\\n", " ");
+    let line = makefile.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix(" := ").map(str::to_owned));
+    line.unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+/// The modules of the integration tests with their text, as `daemon::reload`.
+fn modules() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("tests/it")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Some(name) = path.strip_prefix(root().join("tests/it")).unwrap().to_str()
+                && let Some(module) = name.strip_suffix(".rs")
+            {
+                found.push((module.replace('/', "::"), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_test_that_asks_for_postgresql_runs_on_each_version_of_it() {
+    let named = makefile_words("POSTGRES_TESTS");
+    for (module, text) in modules() {
+        // Of `on_both!` the half is in a module `postgres`.
+        if text.contains(concat!("TestPostgres", "::")) && !module.starts_with("support::") && module != "support" {
+            assert!(named.contains(&format!("{module}::")), "POSTGRES_TESTS in the Makefile lacks {module}::");
+        }
+    }
+    assert!(named.contains(&"postgres::".to_owned()));
+    for named in named.iter().chain(&makefile_words("BOUNDS_TESTS")) {
+        let module = named.trim_end_matches("::");
+        let module = module.strip_suffix("::postgres").unwrap_or(module);
+        assert!(module == "postgres" || modules().iter().any(|(name, _)| name == module), "no module {named}");
+    }
+}
+
+#[test]
+fn ci_runs_each_version_of_postgresql_that_there_is_a_server_for() {
+    let script = read(".ci/postgres");
+    let servers: Vec<&str> =
+        script.lines().filter_map(|line| line.split_once(") release=")).map(|(version, _)| version).collect();
+    assert_eq!(servers, ["13", "14", "15", "16", "17", "18"]);
+    assert!(read(".github/workflows/ci.yml").contains(&format!("postgres: [{}]", servers.join(", "))));
+    let bounds = read("Makefile");
+    for version in [servers[0], servers[servers.len() - 1]] {
+        assert!(bounds.contains(&format!("test-postgres VERSION={version} TESTS=\"$(BOUNDS_TESTS)\"")), "{version}");
+    }
+    let ran = Ran::of(Command::new(root().join(".ci/postgres")).args(["12", "unused"]));
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, "postgres: version 12: want one of 13 14 15 16 17 18\n"));
+}
+
+#[test]
+fn a_release_has_the_notes_of_its_version_and_no_other_tag_makes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = |tag: &str, changelog: &str| {
+        fs::write(folder.path().join("CHANGELOG.md"), changelog).unwrap();
+        let manifest = folder.path().join("Cargo.toml");
+        fs::write(manifest, "[package]\nname = \"dayfill\"\nversion = \"1.2.0\"\n[dependencies]\n").unwrap();
+        Ran::of(Command::new(root().join(".ci/release/notes")).arg(tag).current_dir(folder.path()))
+    };
+    let changelog = "# Changelog\n\n## [Unreleased]\n\n- next\n\n## [1.2.0] - 2026-12-01\n\n### Added\n\n- this\n\n\
+                     ## [1.1.0] - 2026-11-01\n\n- that\n\n[1.2.0]: there\n";
+    let ran = notes("v1.2.0", changelog);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "### Added\n\n- this\n"), "{ran:?}");
+    for (tag, changelog, why) in [
+        ("v1.3.0", changelog, "the tag v1.3.0 is not v1.2.0, the version in Cargo.toml"),
+        ("1.2.0", changelog, "the tag 1.2.0 is not v1.2.0, the version in Cargo.toml"),
+        ("v1.2.0", "# Changelog\n\n## [Unreleased]\n\n- next\n", "CHANGELOG.md has no section [1.2.0]"),
+        ("v1.2.0", "## [1.2.0] - 2026-12-01\n\n## [1.1.0]\n\n- that\n", "CHANGELOG.md has no section [1.2.0]"),
+    ] {
+        let ran = notes(tag, changelog);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.trim_end()), (1, "", format!("notes: {why}").as_str()));
+    }
+}
+
+#[test]
+fn the_steps_of_a_release_are_scripts_that_are_there() {
+    let workflow = read(".github/workflows/release.yml");
+    let steps: Vec<&str> =
+        workflow.split(".ci/release/").skip(1).map(|rest| rest.split_whitespace().next().unwrap()).collect();
+    for script in ["build", "checksums", "notes", "sbom"] {
+        assert!(steps.contains(&script), "{script}: {steps:?}");
+    }
+    for script in steps {
+        let mode = fs::metadata(root().join(".ci/release").join(script)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script}");
+    }
+}
+
 /// Waits until the build that wrote its process id to that file is gone.
 const WHEN_BUILT: &str = "\
 until [ -s \"$FOLDER/building\" ]; do sleep 0.01; done
@@ -63,7 +167,17 @@ fn all_steps_are_done_one_after_another() {
     let ran = steps.run();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     let said: Vec<&str> = ran.stdout.lines().filter(|line| !line.is_empty() && !line.starts_with("==")).collect();
-    assert_eq!(said, ["made lint", "made deny", "built", "the first command", "the package", "made test-all"]);
+    let in_order = [
+        "made lint",
+        "made lint-workflows",
+        "made deny",
+        "built",
+        "the first command",
+        "the package",
+        "made test-all",
+        "made test-postgres-bounds",
+    ];
+    assert_eq!(said, in_order);
 }
 
 #[test]
@@ -95,4 +209,47 @@ fn a_build_that_fails_is_told_of_and_nothing_is_done_with_it() {
     let ran = steps.run();
     assert_eq!(ran.code, 101, "{ran:?}");
     assert!(ran.stdout.ends_with("\nno build\n"), "{ran:?}");
+}
+
+#[test]
+fn an_image_is_tried_before_it_is_pushed_and_a_pre_release_is_not_the_latest() {
+    let steps = Steps::new("", "");
+    fs::create_dir_all(steps.path(".ci/release")).unwrap();
+    fs::copy(root().join(".ci/release/image"), steps.path(".ci/release/image")).unwrap();
+    let image = |version: &str, docker_says: &str, arguments: &[&str]| {
+        fs::write(steps.path("Cargo.toml"), format!("version = \"{version}\"\n")).unwrap();
+        let docker = format!(
+            "#!/bin/sh\necho \"$@\" >>\"$FOLDER/asked\"\ncase $1 in version) echo amd64 ;; run) echo {docker_says} ;;\n\
+             buildx) [ \"$3\" != inspect ] || echo sha256:1 ;; esac\n"
+        );
+        fs::write(steps.path("bin/docker"), docker).unwrap();
+        fs::set_permissions(steps.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(steps.path("asked"), "").unwrap();
+        let path = format!("{}:{}", steps.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(steps.path(".ci/release/image"));
+        command.args(arguments).env("PATH", path).env("FOLDER", steps.folder.path());
+        let ran = Ran::of(command.env("GITHUB_SHA", "1234").env_remove("GITHUB_REPOSITORY"));
+        (ran, fs::read_to_string(steps.path("asked")).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+
+    let (ran, asked) = image("1.2.0", "dayfill 1.2.0", &["build", "ghcr.io/Ann/dayfill"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(asked[1].contains("--file deploy/docker/Dockerfile --tag ghcr.io/ann/dayfill:1.2.0-amd64 "), "{asked:?}");
+    let [.., tried, pushed] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(tried, "run --rm ghcr.io/ann/dayfill:1.2.0-amd64 --version");
+    assert_eq!(pushed, "push ghcr.io/ann/dayfill:1.2.0-amd64");
+    let (ran, asked) = image("1.2.0", "dayfill 1.1.0", &["build", "ghcr.io/ann/dayfill"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(!asked.iter().any(|line| line.starts_with("push")), "{asked:?}");
+
+    for (version, latest) in [("1.2.0", "--tag ghcr.io/ann/dayfill:latest "), ("1.2.0-rc.1", "")] {
+        let (ran, asked) = image(version, "", &["join", "ghcr.io/Ann/dayfill", "amd64", "arm64"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "digest=sha256:1\n"), "{ran:?}");
+        let name = format!("ghcr.io/ann/dayfill:{version}");
+        assert_eq!(
+            asked[0],
+            format!("buildx imagetools create --tag {name} {latest}{name}-amd64 {name}-arm64"),
+            "{version}"
+        );
+    }
 }

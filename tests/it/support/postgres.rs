@@ -2,7 +2,8 @@
 //! share, or a whole cluster for a test that has to stop it.
 //!
 //! [`TestPostgres::database`] uses the server of `DAYFILL_TEST_POSTGRES_URL` if that is set (its user must be allowed
-//! to create databases). Otherwise the first test that asks starts a cluster. Test runners may give each test a process
+//! to create databases). Otherwise the first test that asks starts a cluster, of the programs in
+//! `DAYFILL_TEST_POSTGRES_BIN` if that names their folder (`make test-postgres` sets it). Test runners may give each test a process
 //! of its own, so the cluster belongs to none of them: `postgres.sh`, a small process beside it, keeps it until nobody
 //! holds the lock that every user holds, which the kernel lets go of however a test ends. A missing `PostgreSQL` fails
 //! the test; it never skips it.
@@ -27,6 +28,9 @@ use super::{Database, join};
 
 /// The script that makes, keeps and ends a cluster.
 const KEEPER: &str = include_str!("postgres.sh");
+
+/// Names the folder of the programs to take, and no other.
+const PROGRAMS: &str = "DAYFILL_TEST_POSTGRES_BIN";
 
 /// How a cluster whose data nobody will miss runs fast, and a test's wait for a lock ends some day.
 const SETTINGS: [&str; 5] =
@@ -232,8 +236,10 @@ impl Shared {
             let server = Url::parse(&given).expect("DAYFILL_TEST_POSTGRES_URL is a URL");
             return Self { server, _in_use: None };
         }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        fs::create_dir_all(folder).expect("the target folder");
+        // The programs of one folder, the clusters of one folder: no run finds another version's cluster.
+        let given = std::env::var(PROGRAMS).unwrap_or_default().replace('/', "-");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres{given}"));
+        fs::create_dir_all(&folder).expect("the target folder");
         let (users, note) = (folder.join("postgres.users"), folder.join("postgres.url"));
 
         // One at a time looks whether the cluster is there, or starts it.
@@ -344,9 +350,12 @@ pub(super) fn owner() -> Option<(u32, u32)> {
     Some(find("postgres").or_else(|| find("nobody")).expect("a user for the cluster: postgres or nobody"))
 }
 
-/// The folder with initdb, `pg_ctl` and postgres: the one in PATH, or else the newest where Debian puts them, which is
+/// The folder with initdb, `pg_ctl` and postgres: the one that [`PROGRAMS`] names, or else the one in PATH, or else the newest where Debian puts them, which is
 /// not in PATH.
 fn programs() -> PathBuf {
+    if let Some(given) = std::env::var_os(PROGRAMS) {
+        return given.into();
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Behind a link to one of the programs are the others.
     let in_path = std::env::split_paths(&path).filter_map(|folder| folder.join("initdb").canonicalize().ok());
