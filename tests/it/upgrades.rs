@@ -52,7 +52,7 @@ fn a_database_of_the_first_migration_is_upgraded_and_its_days_are_read_and_loade
     fill_as_of_0001(database);
     let project = Project::new(database, &Orders::default());
     let later: Vec<String> = migrations(database).iter().skip(1).map(|folder| name(folder).to_owned()).collect();
-    let listed = |what: &str| later.iter().map(|name| format!("{what} {name}\n")).collect::<String>();
+    let listed = |what: &str| later.iter().map(|name| format!("{what} {name}\n")).collect::<Vec<_>>().concat();
 
     let ran = project.exit(1, &["status"]);
     assert!(ran.stderr.contains("`dayfill migrate` brings them up to date"), "{ran:#?}");
