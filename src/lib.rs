@@ -22,6 +22,7 @@ pub mod day;
 pub mod db;
 pub mod exit_code;
 pub mod future_days;
+pub mod json;
 pub mod load_day;
 pub mod logging;
 pub mod metrics;

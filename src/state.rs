@@ -21,6 +21,9 @@ pub enum State {
     Skipped,
 }
 
+/// The name of what a wanted day without a row is.
+pub const MISSING: &str = "missing";
+
 /// What can happen to a day, and moves it from state to state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Move {
@@ -44,7 +47,7 @@ pub enum Move {
 
 /// A move that the table of moves does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a day that is {} cannot be {moved}", .state.map_or("missing", State::name))]
+#[error("a day that is {} cannot be {moved}", State::name_or_missing(*.state))]
 pub struct IllegalMove {
     /// The state the day is in; `None` is missing.
     pub state: Option<State>,
@@ -69,6 +72,12 @@ impl State {
             Self::Absent => "absent",
             Self::Skipped => "skipped",
         }
+    }
+
+    /// The name of a day's state; `None` is a day without a row.
+    #[must_use]
+    pub fn name_or_missing(state: Option<Self>) -> &'static str {
+        state.map_or(MISSING, Self::name)
     }
 
     /// True when a retry takes such a day. One that is left running becomes failed, if a retry finds it.

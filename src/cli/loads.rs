@@ -347,9 +347,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
             ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }
         Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
-        Outcome::Left(leave @ Leave::NotToRetry(state)) => {
-            (state.map_or(crate::status::MISSING, State::name), leave.to_string())
-        }
+        Outcome::Left(leave @ Leave::NotToRetry(state)) => (State::name_or_missing(*state), leave.to_string()),
         Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
         Outcome::Settled(State::Loaded) => {
@@ -365,7 +363,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
 }
 
 /// A span of time in the state table, for people; nothing while it is open.
-pub(super) fn span(from: Option<chrono::NaiveDateTime>, to: Option<chrono::NaiveDateTime>) -> String {
-    let spent = from.zip(to).map(|(from, to)| (to - from).max(TimeDelta::zero()));
-    spent.map_or_else(String::new, |spent| milliseconds(spent.num_milliseconds().unsigned_abs().into()))
+pub(super) fn span(spent: Option<TimeDelta>) -> String {
+    let spent = spent.map(|spent| spent.max(TimeDelta::zero()).num_milliseconds().unsigned_abs());
+    spent.map_or_else(String::new, |spent| milliseconds(spent.into()))
 }

@@ -17,7 +17,8 @@ use crate::db::state_tables;
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::scheduler;
-use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus};
+use crate::state::State;
+use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus, instant};
 use crate::wording::{MOST_BYTES, counted, load_again, printable};
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
@@ -81,16 +82,16 @@ const RECENT: usize = 14;
 
 fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
     let counts: Vec<String> = status.counts.iter().map(|(state, count)| counted_state(status, state, *count)).collect();
-    let last = status.days.iter().rev().find(|day| day.state == "loaded");
+    let last = status.days.iter().rev().find(|day| day.state == Some(State::Loaded));
     let last = last.map_or_else(String::new, |last| format!("; last loaded {}", last.day));
     let counts = if counts.is_empty() { "no days wanted yet".to_owned() } else { counts.join(", ") };
     // Nobody wakes at ticks while nobody is at work.
-    let next = status.next_tick.as_ref().filter(|_| at_work);
-    let next = next.map_or_else(String::new, |next| format!("; next tick {next}"));
+    let next = status.next_tick.filter(|_| at_work);
+    let next = next.map_or_else(String::new, |next| format!("; next tick {}", instant(next)));
     let mut text = format!("{} into {}: {counts}{last}{next}\n", status.dataset, status.table);
     if let Some(Pause { at, who, reason }) = &status.paused {
         let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", printable(reason, MOST_BYTES)));
-        let _ = writeln!(text, "paused since {at} by {}{why}", printable(who, MOST_BYTES));
+        let _ = writeln!(text, "paused since {} by {}{why}", instant(*at), printable(who, MOST_BYTES));
     }
     for problem in &status.problems {
         // The reasons why a table does not fit have lines of their own.
@@ -109,7 +110,8 @@ fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
 
 /// How many days are in a state, and how many of the loaded ones have rejected rows.
 fn counted_state(status: &DatasetStatus, state: &str, count: u64) -> String {
-    let has_rejects = |day: &&DayStatus| day.state == "loaded" && day.rows_rejected.is_some_and(|rows| rows > 0);
+    let has_rejects =
+        |day: &&DayStatus| day.state == Some(State::Loaded) && day.rows_rejected.is_some_and(|rows| rows > 0);
     match status.days.iter().filter(has_rejects).count() {
         with_rejects @ 1.. if state == "loaded" => format!("{count} loaded ({with_rejects} with rejected rows)"),
         _ => format!("{count} {state}"),
@@ -121,7 +123,7 @@ fn render_days(all: &[DayStatus], shown: Shown) -> String {
     let is_shown = |(place, day): &(usize, &DayStatus)| {
         shown != Shown::OpenAndRecent
             || *place >= recent
-            || day.state != "loaded"
+            || day.state != Some(State::Loaded)
             || day.newer_file
             || day.reload_error.is_some()
     };
@@ -132,12 +134,12 @@ fn render_days(all: &[DayStatus], shown: Shown) -> String {
         let alone = run.len() == 1;
         table.row(&[
             DayRange { from: day.day, to: last.day }.to_string(),
-            day.state.to_owned(),
+            State::name_or_missing(day.state).to_owned(),
             count(day.rows_loaded),
             count(day.rows_filtered),
             count(day.rows_rejected),
-            if day.state == "missing" { String::new() } else { day.attempts.to_string() },
-            if alone { span(day.span.0, day.span.1) } else { String::new() },
+            if day.state.is_none() { String::new() } else { day.attempts.to_string() },
+            if alone { span(day.started_at.zip(day.finished_at).map(|(from, to)| to - from)) } else { String::new() },
             detail(run),
         ]);
     }
@@ -152,7 +154,10 @@ fn render_days(all: &[DayStatus], shown: Shown) -> String {
 /// True when one line can stand for a day and the next: no rows are told of either, and all else is the same.
 fn is_same(day: &DayStatus, next: &DayStatus) -> bool {
     let said = |day: &DayStatus| (day.state, day.attempts, day.rows_read, day.rows_rejected, said(day));
-    day.day.next() == next.day && day.state != "loaded" && day.state != "running" && said(day) == said(next)
+    day.day.next() == next.day
+        && day.state != Some(State::Loaded)
+        && day.state != Some(State::Running)
+        && said(day) == said(next)
 }
 
 /// How days are loaded again: all of them, or the first where there are too many to name.
@@ -166,9 +171,8 @@ fn reload_of(days: &[Day], dataset: &str) -> String {
 /// What there is to say of the days on a line.
 fn detail(run: &[&DayStatus]) -> String {
     let Some(day) = run.first() else { return String::new() };
-    // Times are written so that they sort.
-    let next = run.iter().filter_map(|day| day.next_attempt_at.as_deref()).min();
-    let next = next.map(|next| format!("next look {next}"));
+    let next = run.iter().filter_map(|day| day.next_attempt_at).min();
+    let next = next.map(|next| format!("next look {}", instant(next)));
     of_run(run.len(), said(day).into_iter().chain(next).collect::<Vec<_>>().join("; "))
 }
 
@@ -177,9 +181,10 @@ fn said(day: &DayStatus) -> Vec<String> {
     let late = day.late.then(|| "late".to_owned());
     let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
-    let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == "loaded");
+    let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == Some(State::Loaded));
     let rejected = rejected.map(|lines| format!("{} rejected", counted(lines, "line")));
-    let running = day.started_at.as_ref().filter(|_| day.state == "running").map(|at| format!("running since {at}"));
+    let running = day.started_at.filter(|_| day.state == Some(State::Running));
+    let running = running.map(|at| format!("running since {}", instant(at)));
     [running, rejected, late, held, day.error.clone(), day.reload_error.clone(), day.note.clone(), newer]
         .into_iter()
         .flatten()
@@ -192,8 +197,10 @@ fn render_workers(workers: &[WorkerStatus]) -> String {
         let WorkerStatus { host, pid, version, started_at, heartbeat_at, refused_config, .. } = worker;
         let _ = writeln!(
             text,
-            "at work: {} pid {pid}, dayfill {version}, since {started_at}, heartbeat {heartbeat_at}",
-            printable(host, MOST_BYTES)
+            "at work: {} pid {pid}, dayfill {version}, since {}, heartbeat {}",
+            printable(host, MOST_BYTES),
+            instant(*started_at),
+            instant(*heartbeat_at)
         );
         for problem in refused_config.iter().flat_map(|problems| problems.lines()) {
             let _ = writeln!(text, "  refused configuration: {}", printable(problem, usize::MAX));

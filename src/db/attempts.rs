@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
@@ -95,18 +98,28 @@ impl Measured {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromSqlRow)]
+pub enum AttemptOutcome {
+    /// The target took the day's rows.
     Loaded,
+    /// Something went wrong with the file, its source or the rows.
     Failed,
+    /// A check said no.
     Refused,
+    /// It was stopped or cancelled.
     Interrupted,
+    /// The database failed.
     Database,
+    /// Its process died or stalled.
     Lost,
 }
 
-impl Outcome {
-    fn name(self) -> &'static str {
+impl AttemptOutcome {
+    const ALL: [Self; 6] = [Self::Loaded, Self::Failed, Self::Refused, Self::Interrupted, Self::Database, Self::Lost];
+
+    /// The outcome's name in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Loaded => "loaded",
             Self::Failed => "failed",
@@ -115,6 +128,23 @@ impl Outcome {
             Self::Database => "database",
             Self::Lost => "lost",
         }
+    }
+}
+
+impl serde::Serialize for AttemptOutcome {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<DB: Backend> FromSql<Text, DB> for AttemptOutcome
+where
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let name = String::from_sql(bytes)?;
+        let found = Self::ALL.into_iter().find(|outcome| outcome.name() == name);
+        found.ok_or_else(|| format!("{name:?} is not the outcome of an attempt").into())
     }
 }
 
@@ -155,7 +185,7 @@ pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: 
 pub(super) fn end(
     conn: &mut Conn,
     token: &str,
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     measured: &Measured,
     log: Option<&str>,
     error: Option<&str>,
@@ -195,21 +225,23 @@ pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Resul
 /// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
 pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
     let attempt = load_attempts::table.find(token).select(load_attempts::outcome);
-    let found: Option<Option<String>> =
+    let found: Option<Option<AttemptOutcome>> =
         on!(conn, c => attempt.first(c).optional()).doing("reading how the attempt ended")?;
-    Ok(match found.as_ref().map(|outcome| outcome.as_deref()) {
-        Some(Some(outcome)) if outcome == Outcome::Loaded.name() => Ended::Published,
-        Some(Some(outcome)) if outcome != Outcome::Lost.name() => Ended::AsAsked,
-        Some(_) => Ended::Lost,
-        None => Ended::AsAsked,
+    Ok(match found {
+        Some(Some(AttemptOutcome::Loaded)) => Ended::Published,
+        Some(None | Some(AttemptOutcome::Lost)) => Ended::Lost,
+        Some(Some(_)) | None => Ended::AsAsked,
     })
 }
 
 /// Records that the process of a running day is gone; where it left word that the attempt was interrupted, that.
 pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
     let token = row.claim.as_deref().unwrap_or_default();
-    let (outcome, error) =
-        if worker::is_uncounted(conn, row)? { (Outcome::Interrupted, None) } else { (Outcome::Lost, Some(LOST)) };
+    let (outcome, error) = if worker::is_uncounted(conn, row)? {
+        (AttemptOutcome::Interrupted, None)
+    } else {
+        (AttemptOutcome::Lost, Some(LOST))
+    };
     end(conn, token, outcome, &Measured::default(), None, error, now)
 }
 
@@ -240,7 +272,7 @@ pub struct Attempt {
     /// When it ended.
     pub finished_at: Option<NaiveDateTime>,
     /// How it ended; `None` while it runs.
-    pub outcome: Option<String>,
+    pub outcome: Option<AttemptOutcome>,
     /// Milliseconds until the file was open.
     pub source_ms: Option<i64>,
     /// Milliseconds of reading, validating and staging.
@@ -287,17 +319,17 @@ pub fn failed_reloads(
     conn: &mut Conn,
     dataset: &DatasetName,
     DayRange { from, to }: DayRange,
-) -> Result<BTreeMap<Day, (String, Option<String>)>, DbError> {
+) -> Result<BTreeMap<Day, (AttemptOutcome, Option<String>)>, DbError> {
     use load_attempts as la;
     use processed_days as pd;
     let is_of_day = pd::dataset.eq(la::dataset).and(pd::day.eq(la::day));
-    let rows: Vec<(NaiveDate, Option<String>, Option<String>)> = on!(conn, c => la::table
+    let rows: Vec<(NaiveDate, Option<AttemptOutcome>, Option<String>)> = on!(conn, c => la::table
         .inner_join(pd::table.on(is_of_day))
         .filter(la::dataset.eq(dataset.as_str()))
         .filter(la::day.between(from.date(), to.date()))
         .filter(pd::state.eq("loaded"))
         .filter(la::started_at.nullable().gt(pd::loaded_at))
-        .filter(la::outcome.ne(Outcome::Loaded.name()))
+        .filter(la::outcome.ne(AttemptOutcome::Loaded.name()))
         .order((la::started_at, la::claim))
         .select((la::day, la::outcome, la::error))
         .load(c))

@@ -10,7 +10,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
-use crate::db::attempts::{self, Measured, Outcome, Trigger};
+use crate::db::attempts::{self, AttemptOutcome, Measured, Trigger};
 use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
@@ -306,14 +306,14 @@ pub fn end(
             Ending::Waiting { .. } | Ending::Unchanged { .. } | Ending::Unavailable => {
                 attempts::take_back(conn, &claim.token)?;
             }
-            Ending::Failed { error, .. } => end(conn, Outcome::Failed, Some(error.as_str()))?,
+            Ending::Failed { error, .. } => end(conn, AttemptOutcome::Failed, Some(error.as_str()))?,
             Ending::Blocked { error, .. } | Ending::Database { error } => {
-                end(conn, Outcome::Database, Some(error.as_str()))?;
+                end(conn, AttemptOutcome::Database, Some(error.as_str()))?;
             }
-            Ending::Refused { error, .. } => end(conn, Outcome::Refused, Some(error.as_str()))?,
-            Ending::Interrupted => end(conn, Outcome::Interrupted, None)?,
+            Ending::Refused { error, .. } => end(conn, AttemptOutcome::Refused, Some(error.as_str()))?,
+            Ending::Interrupted => end(conn, AttemptOutcome::Interrupted, None)?,
             Ending::Cancelled { by, .. } => {
-                end(conn, Outcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?
+                end(conn, AttemptOutcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?
             }
         }
         // Those of a loaded day belong to the file that is loaded.

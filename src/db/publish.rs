@@ -9,7 +9,7 @@ use crate::column::{Identifier, TableName};
 use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
-use crate::db::attempts::{self, Measured, Outcome};
+use crate::db::attempts::{self, AttemptOutcome, Measured};
 use crate::db::bad_rows;
 use crate::db::cancellation;
 use crate::db::claim::Claim;
@@ -122,7 +122,7 @@ pub fn publish(
         }
         log.line(format_args!("{} written to the target; committing", counted(loaded, "row")));
         stored = log.stored();
-        attempts::end(conn, &claim.token, Outcome::Loaded, measured, stored.as_deref(), None, now)?;
+        attempts::end(conn, &claim.token, AttemptOutcome::Loaded, measured, stored.as_deref(), None, now)?;
         days::save(conn, &loaded_row(claim, origin, measured, now))?;
         // From here on nothing stops it: a commit that was sent may be carried out whatever becomes of its answer.
         if watched.seal() { Ok(()) } else { Err(PublishError::Stopped) }

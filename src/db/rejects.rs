@@ -103,15 +103,15 @@ pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &
     })
 }
 
-/// A rejected row, as the table has it.
-#[derive(Debug, Clone, Queryable, Selectable)]
+/// A row of a day's file that could not be taken.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
 #[diesel(table_name = rejected_rows)]
 pub struct RejectedRow {
     /// The line on which it begins, from 1.
     pub line: i64,
-    /// The column; `None` for a row with a wrong number of fields.
+    /// The column; null for a row with a wrong number of fields.
     pub column_name: Option<String>,
-    /// The value, cut where it is long.
+    /// The value, cut at 2,048 bytes.
     pub value: Option<String>,
     /// Why it could not be taken.
     pub reason: String,

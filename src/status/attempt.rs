@@ -1,13 +1,14 @@
-//! What is known of the attempts at a day, and of the rows that could not be taken.
+//! What is known of the attempts at a day.
 
-use super::time;
+use chrono::{DateTime, NaiveDateTime, Utc};
+
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log;
-use crate::db::attempts::{self, Attempt};
+use crate::db::attempts::{self, Attempt, AttemptOutcome};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::rejects;
+use crate::json;
 
 /// How many attempts at a day are told of: a file that is not right and is tried for years has thousands.
 const MOST_ATTEMPTS: u32 = 100;
@@ -29,13 +30,16 @@ pub struct AttemptStatus {
     /// Its process id there.
     pub pid: Option<i64>,
     /// When it began.
-    #[schema(format = DateTime)]
-    pub started_at: String,
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: DateTime<Utc>,
     /// When it ended; null while it runs.
-    #[schema(format = DateTime)]
-    pub finished_at: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<DateTime<Utc>>,
     /// `loaded`, `failed`, `refused`, `interrupted`, `database` or `lost`; null while it runs.
-    pub outcome: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub outcome: Option<AttemptOutcome>,
     /// Milliseconds until the file was open.
     pub source_ms: Option<i64>,
     /// Milliseconds of reading, validating and staging.
@@ -89,8 +93,8 @@ impl AttemptStatus {
             worker: row.worker,
             host: row.host,
             pid: row.pid,
-            started_at: time(row.started_at),
-            finished_at: row.finished_at.map(time),
+            started_at: row.started_at.and_utc(),
+            finished_at: row.finished_at.map(|at: NaiveDateTime| at.and_utc()),
             outcome: row.outcome,
             source_ms: row.source_ms,
             stage_ms: row.stage_ms,
@@ -104,52 +108,4 @@ impl AttemptStatus {
             log: row.log.iter().flat_map(|log| attempt_log::lines(log)).map(line).collect(),
         }
     }
-}
-
-/// A row of a day's file that could not be taken.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-#[schema(as = RejectedRow)]
-pub struct RejectedRowStatus {
-    /// The line on which it begins, from 1.
-    pub line: i64,
-    /// The column; null for a row with a wrong number of fields.
-    pub column_name: Option<String>,
-    /// The value, cut at 2,048 bytes.
-    pub value: Option<String>,
-    /// Why it could not be taken.
-    pub reason: String,
-}
-
-impl From<rejects::RejectedRow> for RejectedRowStatus {
-    fn from(row: rejects::RejectedRow) -> Self {
-        Self { line: row.line, column_name: row.column_name, value: row.value, reason: row.reason }
-    }
-}
-
-/// The rejected rows of a day that are kept, by line: those behind a line where one is named, at most that many.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn rejected_rows(
-    conn: &mut Conn,
-    dataset: &DatasetName,
-    day: Day,
-    after: Option<i64>,
-    limit: u32,
-) -> Result<Vec<RejectedRowStatus>, DbError> {
-    Ok(rejects::page(conn, dataset, day, after, limit)?.into_iter().map(RejectedRowStatus::from).collect())
-}
-
-/// The rejected rows of a day that are kept next before a line, by line, at most that many.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn rejected_rows_before(
-    conn: &mut Conn,
-    dataset: &DatasetName,
-    day: Day,
-    before: i64,
-    limit: u32,
-) -> Result<Vec<RejectedRowStatus>, DbError> {
-    Ok(rejects::page_before(conn, dataset, day, before, limit)?.into_iter().map(RejectedRowStatus::from).collect())
 }

@@ -1,13 +1,14 @@
 //! What is known of a day.
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::{MISSING, Wanted, time};
+use super::wanted::Wanted;
 use crate::day::Day;
 use crate::db::days::ProcessedDay;
+use crate::json;
 use crate::state::State;
 
-/// What is known of a day. Times are UTC, RFC 3339.
+/// What is known of a day.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Day)]
 #[expect(clippy::struct_excessive_bools, reason = "the fields of a documented contract")]
@@ -16,7 +17,9 @@ pub struct DayStatus {
     #[schema(value_type = String, format = Date)]
     pub day: Day,
     /// `missing`, `running`, `loaded`, `waiting`, `failed`, `refused`, `absent` or `skipped`.
-    pub state: &'static str,
+    #[serde(serialize_with = "json::state")]
+    #[schema(value_type = String)]
+    pub state: Option<State>,
     /// The schedule wants it now.
     pub wanted: bool,
     /// Attempts begun in the present series.
@@ -36,22 +39,27 @@ pub struct DayStatus {
     /// The loaded file's size as stored.
     pub source_bytes: Option<i64>,
     /// When the loaded file was last changed.
-    #[schema(format = DateTime)]
-    pub source_modified: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub source_modified: Option<DateTime<Utc>>,
     /// SHA-256 of the loaded file as stored.
     pub source_hash: Option<String>,
     /// When the last attempt began.
-    #[schema(format = DateTime)]
-    pub started_at: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<DateTime<Utc>>,
     /// When it ended; null while it runs.
-    #[schema(format = DateTime)]
-    pub finished_at: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<DateTime<Utc>>,
     /// When the target last took the day's rows.
-    #[schema(format = DateTime)]
-    pub loaded_at: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub loaded_at: Option<DateTime<Utc>>,
     /// Waiting and failed days: when the next look is due.
-    #[schema(format = DateTime)]
-    pub next_attempt_at: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// From `started_at` to `finished_at`.
     pub duration_ms: Option<i64>,
     /// Loaded by another definition of the dataset than the one in force.
@@ -69,22 +77,15 @@ pub struct DayStatus {
     pub reload_error: Option<String>,
     /// What a person said when skipping it.
     pub note: Option<String>,
-    /// When the last attempt began and ended.
-    #[serde(skip)]
-    pub span: (Option<NaiveDateTime>, Option<NaiveDateTime>),
 }
 
 impl DayStatus {
-    /// Its state; `None` is missing.
+    /// A wanted day of which nothing is known yet.
     #[must_use]
-    pub fn state(&self) -> Option<State> {
-        State::by_name(self.state)
-    }
-
-    pub(super) fn missing(day: Day) -> Self {
+    pub fn missing(day: Day) -> Self {
         Self {
             day,
-            state: MISSING,
+            state: None,
             wanted: true,
             attempts: 0,
             rows_read: None,
@@ -108,17 +109,17 @@ impl DayStatus {
             error: None,
             reload_error: None,
             note: None,
-            span: (None, None),
         }
     }
 
     /// Of a row, but for what hangs on other days or on the clock.
     pub(super) fn of_row(row: ProcessedDay, wanted: &Wanted, definition: &str) -> Self {
         let day = Day::new(row.day);
+        let utc = |at: NaiveDateTime| at.and_utc();
         let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
         Self {
             day,
-            state: row.state.0.name(),
+            state: Some(row.state.0),
             wanted: wanted.contains(day),
             attempts: row.attempts,
             rows_read: row.rows_read,
@@ -132,17 +133,16 @@ impl DayStatus {
             source_url: row.source_url,
             source_etag: row.source_etag,
             source_bytes: row.source_bytes,
-            source_modified: row.source_modified.map(time),
+            source_modified: row.source_modified.map(utc),
             source_hash: row.source_hash,
-            started_at: row.started_at.map(time),
-            finished_at: row.finished_at.map(time),
-            loaded_at: row.loaded_at.map(time),
-            next_attempt_at: row.next_attempt_at.map(time),
+            started_at: row.started_at.map(utc),
+            finished_at: row.finished_at.map(utc),
+            loaded_at: row.loaded_at.map(utc),
+            next_attempt_at: row.next_attempt_at.map(utc),
             duration_ms: spent,
             error: row.error,
             reload_error: None,
             note: row.note,
-            span: (row.started_at, row.finished_at),
         }
     }
 }

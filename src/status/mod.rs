@@ -4,6 +4,7 @@
 //! When a schedule ticks is computed a floor above; it comes in as a [`Wanted`].
 
 mod attempt;
+mod audit_log;
 mod day;
 mod page;
 mod pause;
@@ -13,7 +14,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
@@ -23,20 +24,20 @@ use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::db::target;
+use crate::json;
 use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
 use crate::state::State;
 
-pub use self::attempt::{AttemptStatus, LogLine, RejectedRowStatus, attempts, rejected_rows, rejected_rows_before};
+pub use self::attempt::{AttemptStatus, LogLine, attempts};
+pub use self::audit_log::AuditEntry;
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
 pub use self::pause::Pause;
 pub use self::summary::{Attention, Kind, NoFiles, RecentDay, Summary, summary};
 pub use self::wanted::Wanted;
 pub use self::worker::{WorkerStatus, workers};
-
-/// A wanted day without a row.
-pub const MISSING: &str = "missing";
+pub use crate::json::instant;
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -46,7 +47,8 @@ pub struct DatasetStatus {
     /// The target table.
     pub table: String,
     /// When the schedule ticks next.
-    pub next_tick: Option<String>,
+    #[serde(serialize_with = "json::time_or_null")]
+    pub next_tick: Option<DateTime<Utc>>,
     /// Since when, by whom and why it is paused; null when it is not.
     pub paused: Option<Pause>,
     /// What keeps it as a whole from being loaded, and loaded days whose rows are gone; each in lines of its own.
@@ -72,12 +74,12 @@ pub fn of(
     let days = days(conn, dataset, wanted, range)?;
     let mut counts = BTreeMap::new();
     for day in &days {
-        *counts.entry(day.state).or_insert(0) += 1;
+        *counts.entry(State::name_or_missing(day.state)).or_insert(0) += 1;
     }
     Ok(DatasetStatus {
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
-        next_tick: wanted.next_tick.map(instant),
+        next_tick: wanted.next_tick,
         paused: paused.as_ref().map(Pause::from),
         problems,
         counts,
@@ -126,10 +128,10 @@ pub fn days(
 /// Adds to loaded days what became of tries to load them again: their rows show nothing of it.
 fn reloads(conn: &mut Conn, dataset: &Dataset, range: DayRange, days: &mut [DayStatus]) -> Result<(), DbError> {
     let failed = attempts::failed_reloads(conn, &dataset.name, range)?;
-    for day in days.iter_mut().filter(|day| day.state() == Some(State::Loaded)) {
+    for day in days.iter_mut().filter(|day| day.state == Some(State::Loaded)) {
         day.reload_error = failed.get(&day.day).map(|(outcome, error)| {
             let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-            format!("its last reload ended as {outcome}, the rows are those from before{why}")
+            format!("its last reload ended as {}, the rows are those from before{why}", outcome.name())
         });
     }
     Ok(())
@@ -152,7 +154,7 @@ fn complete(
 ) -> Result<(), DbError> {
     let held_back = held_back(conn, dataset, wanted)?;
     for day in days {
-        day.late = wanted.is_late(day.day, day.state(), day.loaded_at.is_some());
+        day.late = wanted.is_late(day.day, day.state, day.loaded_at.is_some());
         day.held_back_by = held_back.get(&day.day).copied();
     }
     Ok(())
@@ -169,15 +171,4 @@ fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &Wanted) -> Res
         _ => None,
     });
     Ok(held.collect())
-}
-
-/// A time of the state table: UTC, RFC 3339.
-fn time(time: NaiveDateTime) -> String {
-    instant(time.and_utc())
-}
-
-/// An instant as all of these fields have it: UTC, RFC 3339, milliseconds.
-#[must_use]
-pub fn instant(instant: DateTime<Utc>) -> String {
-    instant.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

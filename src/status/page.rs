@@ -54,7 +54,7 @@ pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Sel
     let one = |day: Day| by_day.remove(&day).unwrap_or_else(|| DayStatus::missing(day));
     let mut days: Vec<DayStatus> = chosen.into_iter().map(one).collect();
     // A day may have moved since its state was read.
-    days.retain(|day| fits(day.state()));
+    days.retain(|day| fits(day.state));
     complete(Some(conn), dataset, wanted, &mut days)?;
     Ok(DaysPage { days, next_after })
 }

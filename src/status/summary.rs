@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MISSING, Wanted};
+use super::Wanted;
 use crate::dataset::Dataset;
 use crate::day::{self, Day};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::summary::{self, Days, NotLoaded};
+use crate::json;
 use crate::state::State;
 
 /// How many of the newest wanted days a summary has.
@@ -56,7 +57,9 @@ pub struct RecentDay {
     #[schema(value_type = String, format = Date)]
     pub day: Day,
     /// Its state, or `missing`.
-    pub state: &'static str,
+    #[serde(serialize_with = "json::state")]
+    #[schema(value_type = String)]
+    pub state: Option<State>,
     /// It is past its deadline.
     pub late: bool,
     /// Rows that were loaded.
@@ -100,7 +103,9 @@ pub struct Attention {
     #[schema(value_type = String, format = Date)]
     pub day: Day,
     /// Its state, or `missing`. A loaded one has a newer file; one that is not failed, refused or absent either is late.
-    pub state: &'static str,
+    #[serde(serialize_with = "json::state")]
+    #[schema(value_type = String)]
+    pub state: Option<State>,
     /// It is past its deadline.
     pub late: bool,
     /// What went wrong, or what was found in place of the file.
@@ -129,7 +134,7 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
             kind.error.clone_from(&told.error);
         }
         for recent in summary.recent.iter_mut().filter(|recent| recent.day == day) {
-            recent.state = told.state.0.name();
+            recent.state = Some(told.state.0);
             recent.rows_loaded = told.rows_loaded;
             recent.rows_rejected = told.rows_rejected;
             recent.error.clone_from(&told.error);
@@ -155,10 +160,6 @@ impl Brief<'_> {
 
     fn has_attempts(&self, max_attempts: u32) -> bool {
         self.row.is_none_or(|row| row.attempts.unsigned_abs() < max_attempts)
-    }
-
-    fn name(&self) -> &'static str {
-        self.state.map_or(MISSING, State::name)
     }
 
     /// True when the schedule still has it to load.
@@ -232,7 +233,7 @@ impl Summary {
         let mut summary =
             Self { with_rejects: days.with_rejects.len().try_into().unwrap_or(u64::MAX), ..Self::default() };
         for brief in &briefs {
-            *summary.counts.entry(brief.name()).or_default() += 1;
+            *summary.counts.entry(State::name_or_missing(brief.state)).or_default() += 1;
             summary.late += u64::from(brief.late);
             summary.newer_files += u64::from(brief.newer_file);
             summary.failed_for_good += u64::from(brief.failed_for_good(max_attempts));
@@ -247,12 +248,12 @@ impl Summary {
         summary.kinds = kinds(needy());
         summary.attention = needy()
             .take(MOST_ATTENTION)
-            .map(|brief| Attention { day: brief.day, state: brief.name(), late: brief.late, error: None })
+            .map(|brief| Attention { day: brief.day, state: brief.state, late: brief.late, error: None })
             .collect();
         let recent = briefs.iter().rev().filter(|brief| brief.wanted).take(RECENT);
         let recent = recent.map(|brief| RecentDay {
             day: brief.day,
-            state: brief.name(),
+            state: brief.state,
             late: brief.late,
             rows_loaded: None,
             rows_rejected: None,
@@ -332,7 +333,8 @@ mod tests {
         assert_eq!(summary.counts, BTreeMap::from([("loaded", 2), ("missing", 2), ("skipped", 1), ("waiting", 1)]));
         assert_eq!((summary.last_loaded, summary.lag, summary.days_behind), (Some(day(4)), Some(1), 4));
         let states: Vec<_> = summary.recent.iter().map(|day| day.state).collect();
-        assert_eq!(states, ["loaded", "missing", "waiting", "loaded", "missing"], "9 is not wanted");
+        let (loaded, waiting) = (Some(State::Loaded), Some(State::Waiting));
+        assert_eq!(states, [loaded, None, waiting, loaded, None], "9 is not wanted");
         assert_eq!(summary.attention_total, 0);
     }
 
@@ -368,11 +370,11 @@ mod tests {
         let summary = summary(7, Some(5), &[1, 2, 3, 4, 6], rows);
         let named: Vec<_> = summary.attention.iter().map(|it| (it.day, it.state, it.late)).collect();
         let expected = [
-            (day(5), "missing", true),
-            (day(4), "waiting", true),
-            (day(3), "failed", true),
-            (day(2), "failed", true),
-            (day(1), "refused", true),
+            (day(5), None, true),
+            (day(4), Some(State::Waiting), true),
+            (day(3), Some(State::Failed), true),
+            (day(2), Some(State::Failed), true),
+            (day(1), Some(State::Refused), true),
         ];
         assert_eq!(named, expected);
         assert_eq!((summary.attention_total, summary.late, summary.failed_for_good), (5, 5, 1));

@@ -1,9 +1,11 @@
 //! What is known of the processes that work with the database.
 
-use super::time;
+use chrono::{DateTime, Utc};
+
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::worker;
+use crate::json;
 
 /// A process that works with the database now: a daemon, or a command that loads.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
@@ -18,11 +20,13 @@ pub struct WorkerStatus {
     /// Its version of dayfill.
     pub version: String,
     /// When it started.
-    #[schema(format = DateTime)]
-    pub started_at: String,
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: DateTime<Utc>,
     /// Its last sign of life.
-    #[schema(format = DateTime)]
-    pub heartbeat_at: String,
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub heartbeat_at: DateTime<Utc>,
     /// What is wrong with the configuration it refused, a line per problem; it goes on with the one before.
     pub refused_config: Option<String>,
 }
@@ -37,8 +41,8 @@ pub fn workers(conn: &mut Conn) -> Result<Vec<WorkerStatus>, DbError> {
         host: worker.host,
         pid: worker.pid,
         version: worker.version,
-        started_at: time(worker.started_at),
-        heartbeat_at: time(worker.heartbeat_at),
+        started_at: worker.started_at.and_utc(),
+        heartbeat_at: worker.heartbeat_at.and_utc(),
         refused_config: worker.refused_config,
     };
     Ok(worker::alive(conn)?.into_iter().map(of).collect())

@@ -17,8 +17,7 @@ use crate::daemon::DatasetShown;
 use crate::dataset::DatasetName;
 use crate::db::worker;
 use crate::metrics::{Days, Form, Process, Seen, Standing};
-use crate::state::State as DayState;
-use crate::status::MISSING;
+use crate::state::{MISSING, State as DayState};
 
 /// How long the database has to tell of the workers: who scrapes waits for some seconds only.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use crate::db::cancellation::Asked;
 use crate::db::day_action::DayActionError;
 use crate::load_day::Flight;
 use crate::plan::{Decision, Known, Leave, Owner};
-use crate::state::{Move, State, after, settled};
+use crate::state::{MISSING, Move, State, after, settled};
 use crate::wording::{DIED, RELOAD_DIED};
 
 /// Why there is nothing to cancel.
@@ -19,14 +19,35 @@ pub struct Effect {
     pub day: Day,
     /// Its state before; `None` is missing.
     pub state: Option<State>,
-    /// What it becomes if all goes well: a state, or `missing`; `None` leaves it alone.
-    pub becomes: Option<&'static str>,
-    /// It becomes that only if its load goes well.
-    pub tried: bool,
+    /// What it becomes; `None` leaves it alone.
+    pub becomes: Option<Becomes>,
     /// Why.
     pub because: String,
     /// Why it is left alone, for programs; `None` where it is not.
     pub left: Option<Left>,
+}
+
+/// What an order makes of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// Its load is tried: loaded, if that goes well.
+    Tried,
+    /// It is in that state, whatever its file.
+    Stored(State),
+    /// It has no row any more.
+    Missing,
+}
+
+impl Becomes {
+    /// The name of the state that it is in if all goes well, or `missing`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tried => State::Loaded.name(),
+            Self::Stored(state) => state.name(),
+            Self::Missing => MISSING,
+        }
+    }
 }
 
 /// Why a day is left alone.
@@ -52,9 +73,9 @@ impl Effect {
     /// Of a day that is to be loaded, or not.
     pub(super) fn of_decision(day: Day, state: Option<State>, decision: Decision) -> Self {
         let (becomes, because, left) = match decision {
-            Decision::Load(reason) => (Some(State::Loaded.name()), reason.to_string(), None),
-            Decision::Settle(state @ State::Loaded) => (Some(state.name()), RELOAD_DIED.to_owned(), None),
-            Decision::Settle(state) => (Some(state.name()), DIED.to_owned(), None),
+            Decision::Load(reason) => (Some(Becomes::Tried), reason.to_string(), None),
+            Decision::Settle(state @ State::Loaded) => (Some(Becomes::Stored(state)), RELOAD_DIED.to_owned(), None),
+            Decision::Settle(state) => (Some(Becomes::Stored(state)), DIED.to_owned(), None),
             Decision::Leave(leave) => {
                 let left = match leave {
                     Leave::Done(_) | Leave::Exhausted => Left::Done,
@@ -64,8 +85,7 @@ impl Effect {
                 (None, leave.to_string(), Some(left))
             }
         };
-        let tried = matches!(decision, Decision::Load(_));
-        Self { day, state, becomes, tried, because, left }
+        Self { day, state, becomes, because, left }
     }
 
     /// Of a day that would be skipped or forgotten.
@@ -90,15 +110,15 @@ impl Effect {
         let alive = known.filter(|known| known.state == State::Running && known.owner == Owner::Alive);
         let Some(known) = alive else {
             let because = NOT_RUNNING.to_owned();
-            return Self { day, state, becomes: None, tried: false, because, left: Some(Left::Illegal) };
+            return Self { day, state, becomes: None, because, left: Some(Left::Illegal) };
         };
         let becomes = match known {
-            Known { in_target: true, .. } => State::Loaded.name(),
-            Known { attempts: 2.., .. } => State::Failed.name(),
-            _ => crate::status::MISSING,
+            Known { in_target: true, .. } => Becomes::Stored(State::Loaded),
+            Known { attempts: 2.., .. } => Becomes::Stored(State::Failed),
+            _ => Becomes::Missing,
         };
         let because = "running; it goes back to its state before this attempt".to_owned();
-        Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
+        Self { day, state, becomes: Some(becomes), because, left: None }
     }
 
     /// Of a day whose load in this process was cancelled.
@@ -119,9 +139,9 @@ impl Effect {
 
     /// Of a day that was skipped or forgotten.
     pub(super) fn moved(day: Day, state: Option<State>, action: Action) -> Self {
-        let becomes = if action == Action::Skip { State::Skipped.name() } else { crate::status::MISSING };
-        let because = format!("{}, asked for", state.map_or(crate::status::MISSING, State::name));
-        Self { day, state, becomes: Some(becomes), tried: false, because, left: None }
+        let becomes = if action == Action::Skip { Becomes::Stored(State::Skipped) } else { Becomes::Missing };
+        let because = format!("{}, asked for", State::name_or_missing(state));
+        Self { day, state, becomes: Some(becomes), because, left: None }
     }
 
     /// It is left alone since the schedule does not want it, and a retry takes no such day.
@@ -133,7 +153,7 @@ impl Effect {
 
     /// This process is loading it: the order waits for that, and does then what is still to be done.
     pub(super) fn wait(&mut self) {
-        (self.left, self.becomes, self.tried) = (None, Some(State::Loaded.name()), true);
+        (self.left, self.becomes) = (None, Some(Becomes::Tried));
         "being loaded; waits until that has ended".clone_into(&mut self.because);
     }
 

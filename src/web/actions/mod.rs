@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-pub use self::effect::{Effect, Left};
+pub use self::effect::{Becomes, Effect, Left};
 pub use self::order::{Order, Wrong};
 pub use self::outcome::went_well;
 use super::Site;

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::parameters::Named;
 use crate::day::Day;
 use crate::state::State as DayState;
-use crate::status::MISSING;
 use crate::web::Site;
-use crate::web::actions::{self, Action, Effect, Order};
+use crate::web::actions::{self, Action, Becomes, Effect, Order};
 use crate::web::auth::Who;
 use crate::web::problem::Problem;
 
@@ -78,8 +77,8 @@ pub(super) struct DayEffect {
 
 impl From<Effect> for DayEffect {
     fn from(effect: Effect) -> Self {
-        let Effect { day, state, becomes, because, tried: _, left: _ } = effect;
-        Self { day, state: state.map_or(MISSING, DayState::name), becomes, because }
+        let Effect { day, state, becomes, because, left: _ } = effect;
+        Self { day, state: DayState::name_or_missing(state), becomes: becomes.map(Becomes::name), because }
     }
 }
 

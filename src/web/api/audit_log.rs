@@ -7,9 +7,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Parameters, limit, value};
-use crate::day::Day;
-use crate::db::audit_log::{self, Entry};
-use crate::status::instant;
+use crate::db::audit_log;
+use crate::status::AuditEntry;
 use crate::web::Site;
 use crate::web::problem::Problem;
 
@@ -36,49 +35,6 @@ pub(super) struct AuditLog {
     entries: Vec<AuditEntry>,
     /// The next page is what comes `before` this entry; null when there is no more.
     next_before: Option<i64>,
-}
-
-/// Something that somebody did.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct AuditEntry {
-    /// Its number. Those of later entries are higher.
-    id: i64,
-    /// When.
-    #[schema(format = DateTime)]
-    at: String,
-    /// The user or token; `local` where nobody has to log in.
-    who: String,
-    /// What was done, in one word.
-    action: String,
-    /// On which dataset.
-    dataset: Option<String>,
-    /// From which day on.
-    #[schema(value_type = Option<String>, format = Date)]
-    from: Option<Day>,
-    /// To which day, that one included.
-    #[schema(value_type = Option<String>, format = Date)]
-    to: Option<Day>,
-    /// Why, where that was said.
-    reason: Option<String>,
-    /// `done`, with what there is to say, or why not; `begun` before that is known, and for good where the process died
-    /// over it.
-    outcome: String,
-}
-
-impl From<Entry> for AuditEntry {
-    fn from(entry: Entry) -> Self {
-        Self {
-            id: entry.id,
-            at: instant(entry.at.and_utc()),
-            who: entry.who,
-            action: entry.action,
-            dataset: entry.dataset,
-            from: entry.from_day.map(Day::new),
-            to: entry.to_day.map(Day::new),
-            reason: entry.reason,
-            outcome: entry.outcome,
-        }
-    }
 }
 
 /// Who did what and when, on the page or through the API; newest first.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::{Named, OfDay, Parameters, limit, no_such_day, value};
 use crate::db::pool::Conn;
-use crate::db::rejects;
+use crate::db::rejects::{self, RejectedRow};
 use crate::scheduler;
-use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
+use crate::status::{self, AttemptStatus, DayStatus};
 use crate::web::Site;
 use crate::web::problem::Problem;
 
@@ -32,7 +32,7 @@ pub(super) struct DayDetail {
     /// The newest attempts, newest first, at most 100.
     load_attempts: Vec<AttemptStatus>,
     /// The first rows that could not be taken, at most 20.
-    rejected_rows: Vec<RejectedRowStatus>,
+    rejected_rows: Vec<RejectedRow>,
     /// How many of them are kept, at most 10,000.
     rejected_rows_kept: i64,
 }
@@ -61,7 +61,7 @@ pub(super) struct Progress {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RejectedRows {
     /// The rows, by line.
-    rejected_rows: Vec<RejectedRowStatus>,
+    rejected_rows: Vec<RejectedRow>,
     /// The next page is what comes `after` this line; null when there is no more.
     next_after: Option<i64>,
 }
@@ -110,7 +110,7 @@ pub(super) async fn one(
             status,
             progress,
             load_attempts: status::attempts(conn, &name, day)?,
-            rejected_rows: status::rejected_rows(conn, &name, day, None, FIRST)?,
+            rejected_rows: rejects::page(conn, &name, day, None, FIRST)?,
             rejected_rows_kept: rejects::kept(conn, &name, day)?,
             dataset: name.to_string(),
         })
@@ -155,8 +155,7 @@ pub(super) async fn rejected_rows(
 ) -> Result<Json<RejectedRows>, Problem> {
     let after: Option<i64> = value("after", which.after.as_deref(), "the number of a line")?;
     let limit = limit(which.limit.as_deref(), USUAL, MOST)?;
-    let mut rows =
-        site.read(move |conn| status::rejected_rows(conn, &shown.job.dataset.name, day, after, limit + 1)).await?;
+    let mut rows = site.read(move |conn| rejects::page(conn, &shown.job.dataset.name, day, after, limit + 1)).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next_after = rows.last().map(|row| row.line).filter(|_| more);

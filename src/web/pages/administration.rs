@@ -7,23 +7,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::paging::{Paged, Place};
-use super::parts::instant;
 use super::{Asking, PagesState};
-use crate::day::{Day, DayRange};
+use crate::day::Day;
 use crate::db::audit_log;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::plan::Owner;
 use crate::state::State as DayState;
-use crate::status::{self, WorkerStatus};
-use crate::web::actions::went_well;
+use crate::status::{self, AuditEntry, WorkerStatus};
 use crate::web::auth::no_users;
 use crate::web::guard::NoUsers;
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
+use crate::web::view::model::{AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 
 /// Entries of the audit log on one page.
 const ENTRIES: u32 = 50;
@@ -77,18 +75,14 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
     let own = shown.context.as_ref().map(|context| context.worker.id().to_owned());
     let lease = shown.context.as_ref().and_then(|context| TimeDelta::from_std(context.database.lease()).ok());
     let daemon = |worker: WorkerStatus| {
-        let silence = now - instant(&worker.heartbeat_at).unwrap_or_default();
+        let silence = now - worker.heartbeat_at;
         let of_it = loads.iter().filter(|(owner, ..)| *owner == worker.id);
         Daemon {
             this_one: own.as_ref() == Some(&worker.id),
             stalled: lease.is_some_and(|lease| silence > lease),
             loads: of_it.map(|(_, dataset, day)| (dataset.clone(), *day)).collect(),
-            host: worker.host,
-            pid: worker.pid,
-            version: worker.version,
-            started_at: instant(&worker.started_at).unwrap_or_default(),
             silence,
-            refused: worker.refused_config.iter().flat_map(|all| all.lines()).map(ToOwned::to_owned).collect(),
+            worker,
         }
     };
     let model = Daemons { daemons: all.into_iter().map(daemon).collect() };
@@ -135,7 +129,7 @@ pub(super) async fn audit_log(
     let model = AuditLog {
         newer: items.first().map(|entry| entry.id).filter(|_| newer),
         older: items.last().map(|entry| entry.id).filter(|_| older),
-        entries: items.into_iter().map(entry).collect(),
+        entries: items.into_iter().map(AuditEntry::from).collect(),
     };
     Ok(Html(view::audit_log(&pages.frame(&asking), &model)))
 }
@@ -146,18 +140,4 @@ fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, Db
         Place::Behind(entry) => audit_log::page(conn, Some(entry), limit),
         Place::Before(entry) => audit_log::page_after(conn, entry, limit),
     })
-}
-
-fn entry(entry: audit_log::Entry) -> AuditEntry {
-    let days = entry.from_day.zip(entry.to_day);
-    AuditEntry {
-        at: entry.at.and_utc(),
-        who: entry.who,
-        what: entry.action,
-        dataset: entry.dataset,
-        range: days.map(|(from, to)| DayRange { from: Day::new(from), to: Day::new(to) }),
-        reason: entry.reason,
-        done: went_well(&entry.outcome),
-        outcome: entry.outcome,
-    }
 }

@@ -8,18 +8,17 @@ use axum::extract::rejection::FormRejection;
 use axum::response::{Html, Response};
 use serde::Deserialize;
 
-use super::parts::{cell_state, state_of};
 use super::{Asking, PagesState, frame};
 use crate::day::DayRange;
 use crate::db::error::DbError;
 use crate::db::target;
 use crate::state;
-use crate::web::actions::{self, Action, Effect, Order, Wrong};
+use crate::web::actions::{self, Action, Order, Wrong};
 use crate::web::guard::see_other;
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Becomes, DryRun, DryRunDay};
+use crate::web::view::model::DryRun;
 
 /// The fields of the forms. Empty ones are as good as none.
 #[derive(Deserialize, Default)]
@@ -67,21 +66,12 @@ pub(super) async fn dry_run(
         dataset: name,
         action: order.action,
         range: order.days,
-        days: effects.iter().map(dry_run_day).collect(),
         notes,
         outside: (!outside.is_empty()).then(|| (outside.days(), outside.to_string())),
+        days: effects,
         allowed: asking.may_change(),
     };
     Ok(Html(view::dry_run(&pages.frame(&asking), &model)))
-}
-
-fn dry_run_day(effect: &Effect) -> DryRunDay {
-    DryRunDay {
-        day: effect.day,
-        state: cell_state(effect.state),
-        becomes: effect.becomes.map(|state| if effect.tried { Becomes::Tried } else { Becomes::Is(state_of(state)) }),
-        because: effect.because.clone(),
-    }
 }
 
 pub(super) async fn act(

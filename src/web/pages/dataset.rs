@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Html;
 use chrono::Utc;
 
-use super::parts::{cell_state, counts, instant, loading, pause, rows, state_of, state_with_rejects};
+use super::parts::{counts, loading};
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
@@ -19,11 +19,11 @@ use crate::plan::Leave;
 use crate::scheduler;
 use crate::source;
 use crate::state::State as DayState;
-use crate::status::{self, DayStatus, Selection, Summary, Wanted};
+use crate::status::{self, DayStatus, Pause, Selection, Summary, Wanted};
 use crate::web::parameters::InPath;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay};
+use crate::web::view::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, RowCounts};
 
 /// How many days the charts show.
 const HISTORY: usize = 90;
@@ -100,7 +100,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
 fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wanted) -> Cell {
     Cell {
         day,
-        state: cell_state(state),
+        state: state.into(),
         rows: told.and_then(|day| day.rows_loaded).map(i64::unsigned_abs),
         rejected: told.and_then(|day| day.rows_rejected).map(i64::unsigned_abs),
         detail: told.and_then(|day| day.error.clone().or_else(|| day.note.clone())),
@@ -123,7 +123,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
         end: dataset.schedule.end,
         lag_days: dataset.schedule.lag_days,
         next_tick: wanted.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
-        pause: paused.as_ref().map(pause),
+        pause: paused.as_ref().map(Pause::from),
         trouble: shown.held_up().map(ToOwned::to_owned),
         late: summary.late,
         with_rejects: summary.with_rejects,
@@ -148,8 +148,8 @@ fn actions(paused: bool) -> Vec<Action> {
 fn measure(day: &DayStatus) -> Measure {
     Measure {
         day: day.day,
-        state: state_with_rejects(day.state, day.rows_rejected),
-        rows: rows(day),
+        state: CellState::of(day.state, day.rows_rejected),
+        rows: RowCounts::of(day),
         duration_ms: day.duration_ms.map(i64::unsigned_abs),
     }
 }
@@ -160,11 +160,11 @@ fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
     let said = [day.error.clone(), day.note.clone(), held];
     OpenDay {
         day: day.day,
-        state: state_of(day.state),
+        state: day.state.into(),
         late: day.late,
         deadline: scheduler::deadline(dataset, day.day).map(|at| at.with_timezone(zone)),
         attempts: day.attempts.unsigned_abs(),
         reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
-        next_look: day.next_attempt_at.as_deref().and_then(instant).map(|at| at.with_timezone(zone)),
+        next_look: day.next_attempt_at.map(|at| at.with_timezone(zone)),
     }
 }

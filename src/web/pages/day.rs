@@ -8,23 +8,25 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::paging::{Paged, Place};
-use super::parts::{instant, one_loading, rows, state_with_rejects};
+use super::parts::one_loading;
 use super::{Asking, Pages, PagesState};
 use crate::daemon::DatasetShown;
 use crate::dataset::Dataset;
 use crate::day::Day;
+use crate::db::attempts::AttemptOutcome;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::{rejects, summary};
+use crate::db::rejects::{self, RejectedRow};
+use crate::db::summary;
 use crate::plan;
 use crate::scheduler;
 use crate::state::State as DayState;
-use crate::status::{self, AttemptStatus, DayStatus, RejectedRowStatus};
+use crate::status::{self, AttemptStatus, DayStatus};
 use crate::web::guard::see_other;
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, Attempt, DayPage, File, LogLine, Reject, Rejects, Step, StepDone, StepOutcome};
+use crate::web::view::model::{Action, DayPage, Rejects, Step, StepDone, StepOutcome};
 use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
@@ -62,7 +64,7 @@ struct Read {
     day: DayStatus,
     next_tick: Option<DateTime<Utc>>,
     attempts: Vec<AttemptStatus>,
-    rejects: Paged<RejectedRowStatus>,
+    rejects: Paged<RejectedRow>,
     rejects_total: u64,
     neighbours: (Option<Day>, Option<Day>),
 }
@@ -89,9 +91,9 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
     let wanted = scheduler::wanted(dataset, Utc::now());
     let Some(status) = status::of_day(conn, dataset, &wanted, day)? else { return Ok(None) };
     let rejects = Paged::read(place, REJECTS, |place, limit| match place {
-        Place::Start => status::rejected_rows(conn, &dataset.name, day, None, limit),
-        Place::Behind(line) => status::rejected_rows(conn, &dataset.name, day, Some(line), limit),
-        Place::Before(line) => status::rejected_rows_before(conn, &dataset.name, day, line, limit),
+        Place::Start => rejects::page(conn, &dataset.name, day, None, limit),
+        Place::Behind(line) => rejects::page(conn, &dataset.name, day, Some(line), limit),
+        Place::Before(line) => rejects::page_before(conn, &dataset.name, day, line, limit),
     })?;
     let mut known = summary::days(conn, &dataset.name)?.all;
     known.extend(&wanted.days);
@@ -110,34 +112,25 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
 fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DayPage {
     let Read { day, next_tick, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
-    let in_zone = |at: DateTime<Utc>| at.with_timezone(&dataset.schedule.timezone);
-    let is_awaited = day.wanted && plan::is_awaited(day.state(), day.loaded_at.is_some());
+    let is_awaited = day.wanted && plan::is_awaited(day.state, day.loaded_at.is_some());
     let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
-    let most = dataset.policy.retry.max_attempts;
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
+    let newest = attempts.first();
     DayPage {
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
-        day: day.day,
-        state: state_with_rejects(day.state, day.rows_rejected),
-        wanted: day.wanted,
-        late: day.late,
-        deadline: scheduler::deadline(dataset, day.day).filter(|_| is_awaited).map(in_zone),
-        older_definition: day.older_definition,
-        newer_file: day.newer_file,
-        error: day.error.clone(),
-        note: day.note.clone(),
-        next_look: day.next_attempt_at.as_deref().and_then(instant).map(in_zone),
-        next_tick: next_tick.filter(|_| day.wanted && day.state().is_none()).map(in_zone),
-        actions: if may_change { actions(day.state()) } else { Vec::new() },
+        timezone: dataset.schedule.timezone.clone(),
+        deadline: scheduler::deadline(dataset, day.day).filter(|_| is_awaited),
+        next_tick: next_tick.filter(|_| day.wanted && day.state.is_none()),
+        actions: if may_change { actions(day.state) } else { Vec::new() },
         loading: flight.map(|flight| one_loading(flight)),
-        steps: attempts.first().map(|attempt| steps(attempt, &day)).unwrap_or_default(),
-        rows: rows(&day),
-        file: file(&day),
+        steps: newest.map(|attempt| steps(attempt, &day)).unwrap_or_default(),
         rejects: shown_rejects(rejects, rejects_total, day.rows_rejected),
-        attempts: attempts.iter().enumerate().map(|(place, it)| told(it, series_end(place, it, &day, most))).collect(),
+        series_end: newest.and_then(|newest| series_end(newest, &day, dataset.policy.retry.max_attempts)),
+        attempts,
         previous: neighbours.0,
         next: neighbours.1,
+        day,
     }
 }
 
@@ -153,38 +146,22 @@ fn actions(state: Option<DayState>) -> Vec<Action> {
     }
 }
 
-fn file(day: &DayStatus) -> File {
-    File {
-        url: day.source_url.clone(),
-        etag: day.source_etag.clone(),
-        bytes: day.source_bytes.map(i64::unsigned_abs),
-        modified: day.source_modified.as_deref().and_then(instant),
-        hash: day.source_hash.clone(),
-        loaded_at: day.loaded_at.as_deref().and_then(instant),
-    }
-}
-
-fn shown_rejects(rejects: Paged<RejectedRowStatus>, total: u64, counted: Option<i64>) -> Rejects {
+fn shown_rejects(rejects: Paged<RejectedRow>, total: u64, counted: Option<i64>) -> Rejects {
     let Paged { items, before, behind } = rejects;
-    let rows: Vec<Reject> = items.into_iter().map(reject).collect();
     Rejects {
         total,
         // Where not all rows are kept, it is not known how many lines those span that are.
         lines: counted.map(i64::unsigned_abs).filter(|lines| (1..rejects::KEPT).contains(&total) && *lines > total),
-        before: rows.first().map(|row| row.line).filter(|_| before),
-        behind: rows.last().map(|row| row.line).filter(|_| behind),
-        rows,
+        before: items.first().map(|row| row.line).filter(|_| before),
+        behind: items.last().map(|row| row.line).filter(|_| behind),
+        rows: items,
     }
-}
-
-fn reject(row: RejectedRowStatus) -> Reject {
-    Reject { line: row.line.unsigned_abs(), column: row.column_name, value: row.value, reason: row.reason }
 }
 
 /// The steps of an attempt, each where the one before ended.
 fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     let counted_rows = |rows: Option<i64>| rows.map(|rows| counted(rows.unsigned_abs(), "row")).unwrap_or_default();
-    let loaded = attempt.outcome.as_deref() == Some("loaded");
+    let loaded = attempt.outcome == Some(AttemptOutcome::Loaded);
     let bytes = day.source_bytes.filter(|_| loaded).map(|bytes| counted(bytes.unsigned_abs(), "byte"));
     let all = [
         (Step::Source, attempt.source_ms, bytes.unwrap_or_default()),
@@ -192,7 +169,7 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
         (Step::Audit, attempt.audit_ms, counted_rows(attempt.rows_rejected).replace("row", "rejected line")),
         (Step::Publish, attempt.publish_ms, counted_rows(attempt.rows_loaded)),
     ];
-    let mut at: Option<DateTime<Utc>> = instant(&attempt.started_at);
+    let mut at: Option<DateTime<Utc>> = Some(attempt.started_at);
     let mut over = false;
     let mut done = Vec::new();
     for (index, (step, ms, text)) in all.iter().enumerate() {
@@ -223,33 +200,10 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
     done
 }
 
-/// How many attempts a series may have, for the newest attempt at a day that is tried again until then.
-fn series_end(place: usize, attempt: &AttemptStatus, day: &DayStatus, most: u32) -> Option<u32> {
-    let goes_on = matches!(day.state(), Some(DayState::Failed | DayState::Running));
+/// How many attempts the series of the newest attempt may have, where the day is tried again until then.
+fn series_end(newest: &AttemptStatus, day: &DayStatus, most: u32) -> Option<u32> {
+    let goes_on = matches!(day.state, Some(DayState::Failed | DayState::Running));
     // One that the database failed, or a person stopped, does not count.
-    let counts = attempt.attempt == day.attempts && attempt.attempt.unsigned_abs() <= most;
-    (place == 0 && goes_on && counts).then_some(most)
-}
-
-fn told(attempt: &AttemptStatus, most: Option<u32>) -> Attempt {
-    let began = instant(&attempt.started_at).unwrap_or_default();
-    let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
-    let process = attempt.host.as_ref().zip(attempt.pid).map(|(host, pid)| format!("{host} pid {pid}"));
-    let line = |line: &status::LogLine| LogLine {
-        at: began + TimeDelta::milliseconds(i64::try_from(line.ms).unwrap_or(0)),
-        level: "info".to_owned(),
-        message: line.text.clone(),
-    };
-    Attempt {
-        number: attempt.number,
-        in_series: attempt.attempt.unsigned_abs(),
-        most,
-        trigger: attempt.trigger.clone(),
-        worker: process.unwrap_or_else(|| short.to_owned()),
-        started_at: began,
-        finished_at: attempt.finished_at.as_deref().and_then(instant),
-        outcome: attempt.outcome.clone(),
-        error: attempt.error.clone(),
-        lines: attempt.log.iter().map(line).collect(),
-    }
+    let counts = newest.attempt == day.attempts && newest.attempt.unsigned_abs() <= most;
+    (goes_on && counts).then_some(most)
 }

@@ -9,18 +9,18 @@ use chrono::Utc;
 use serde::Deserialize;
 
 use super::attention::{self, Line};
-use super::parts::{counts, loading, pause, state_with_rejects};
+use super::parts::{counts, loading};
 use super::{Asking, PagesState};
 use crate::daemon::{DatasetShown, Shown};
 use crate::dataset::DatasetName;
 use crate::load_day::Flight;
 use crate::source;
-use crate::status::{RecentDay, Summary};
+use crate::status::{Pause, RecentDay, Summary};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
 use crate::web::view;
-use crate::web::view::model::{self, Cell, DatasetRow, DaysInShort, Overview, Why};
+use crate::web::view::model::{self, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
 
 /// Datasets on one page.
 const AT_ONCE: usize = 100;
@@ -108,7 +108,7 @@ fn row(name: &DatasetName, shown: &DatasetShown, summary: Option<&Summary>, flig
         source: source::shown(&dataset.source),
         days: summary.map(days),
         next_tick: shown.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
-        pause: shown.paused.as_ref().map(pause),
+        pause: shown.paused.as_ref().map(Pause::from),
         loading: loading(flights, name),
     }
 }
@@ -126,7 +126,7 @@ fn days(summary: &Summary) -> DaysInShort {
 fn cell(recent: &RecentDay) -> Cell {
     Cell {
         day: recent.day,
-        state: state_with_rejects(recent.state, recent.rows_rejected),
+        state: CellState::of(recent.state, recent.rows_rejected),
         rows: recent.rows_loaded.map(i64::unsigned_abs),
         rejected: recent.rows_rejected.map(i64::unsigned_abs),
         detail: recent.error.clone(),

@@ -3,9 +3,12 @@
 use maud::{Markup, html};
 
 use crate::daemon::BrokenDataset;
+use crate::day::DayRange;
+use crate::status::AuditEntry;
+use crate::web::actions::went_well;
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{AuditEntry, AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
+use crate::web::view::model::{AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::view::times::{minute, second};
 use crate::web::view::words::{ago, range};
@@ -27,17 +30,19 @@ pub fn daemons(frame: &Frame, page: &Daemons) -> String {
 }
 
 fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
+    let worker = &daemon.worker;
+    let refused: Vec<&str> = worker.refused_config.iter().flat_map(|problems| problems.lines()).collect();
     let id = format!("daemon-{place}");
     html! {
         section.panel aria-labelledby=(id) {
             h2 #(id) {
-                (daemon.host) span.soft { "pid " (daemon.pid) }
+                (worker.host) span.soft { "pid " (worker.pid) }
                 @if daemon.this_one { span.badge { "answers this page" } }
                 @if daemon.stalled { span.badge.urgent { i.m.trouble {} "no sign of life" } }
             }
             (facts(&[
-                ("Version", Some(html! { (daemon.version) })),
-                ("Since", Some(minute(daemon.started_at))),
+                ("Version", Some(html! { (worker.version) })),
+                ("Since", Some(minute(worker.started_at))),
                 ("Heartbeat", Some(html! { (ago(daemon.silence)) })),
                 ("Loads now", Some(html! {
                     @if daemon.loads.is_empty() { "nothing" }
@@ -47,9 +52,9 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
                     }
                 })),
             ]))
-            @if !daemon.refused.is_empty() {
+            @if !refused.is_empty() {
                 p { (marked("trouble", "configuration refused")) "; it goes on with the one before:" }
-                ul.problems { @for problem in &daemon.refused { li { (problem) } } }
+                ul.problems { @for problem in &refused { li { (problem) } } }
             }
         }
     }
@@ -140,11 +145,11 @@ fn entry_row(links: &Links, entry: &AuditEntry) -> Markup {
         tr {
             td.when { (second(entry.at)) }
             th scope="row" { (entry.who) }
-            td { (entry.what) }
+            td { (entry.action) }
             td { @if let Some(dataset) = &entry.dataset { a href=(links.dataset(dataset)) { (dataset) } } }
-            td.when { @if let Some(days) = entry.range { (range(days)) } }
+            td.when { @if let Some((from, to)) = entry.from.zip(entry.to) { (range(DayRange { from, to })) } }
             td { @if let Some(reason) = &entry.reason { (reason) } }
-            td.why { (marked(if entry.done { "loaded" } else { "trouble" }, &entry.outcome)) }
+            td.why { (marked(if went_well(&entry.outcome) { "loaded" } else { "trouble" }, &entry.outcome)) }
         }
     }
 }

@@ -60,7 +60,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
         }
         @if let Some(pause) = &page.pause {
             p.notice {
-                (marked("paused", "paused")) " since " (minute(pause.since)) " by " (pause.by)
+                (marked("paused", "paused")) " since " (minute(pause.at)) " by " (pause.who)
                 @if let Some(reason) = &pause.reason { ": " (reason) }
                 ". Its ticks load nothing."
             }

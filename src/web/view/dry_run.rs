@@ -17,7 +17,8 @@ impl Becomes {
     fn word(self) -> &'static str {
         match self {
             Self::Tried => "tried",
-            Self::Is(state) => state.word(),
+            Self::Stored(state) => CellState::Stored(state).word(),
+            Self::Missing => CellState::Missing.word(),
         }
     }
 
@@ -25,7 +26,8 @@ impl Becomes {
     fn class(self) -> &'static str {
         match self {
             Self::Tried => CellState::Stored(State::Running).class(),
-            Self::Is(state) => state.class(),
+            Self::Stored(state) => CellState::Stored(state).class(),
+            Self::Missing => CellState::Missing.class(),
         }
     }
 }
@@ -52,7 +54,7 @@ pub fn dry_run(frame: &Frame, page: &DryRun) -> String {
 
 fn would(frame: &Frame, page: &DryRun) -> Markup {
     let becoming = |becomes| page.days.iter().filter(|day| day.becomes == Some(becomes)).count();
-    let all = iter::once(Becomes::Tried).chain(CellState::ALL.map(Becomes::Is));
+    let all = iter::once(Becomes::Tried).chain(State::ALL.map(Becomes::Stored)).chain([Becomes::Missing]);
     let changed: Vec<(Becomes, usize)> = all.map(|it| (it, becoming(it))).filter(|(_, days)| *days > 0).collect();
     let left = page.days.iter().filter(|day| day.becomes.is_none()).count();
     html! {
@@ -117,7 +119,7 @@ fn day_by_day(frame: &Frame, page: &DryRun) -> Markup {
             } }
             tbody { @for day in page.days.iter().take(LISTED) { tr {
                 th scope="row" { a href=(frame.links.day(&page.dataset, day.day)) { (day.day) } }
-                td { (state(day.state)) }
+                td { (state(day.state.into())) }
                 td { @match day.becomes { Some(becomes) => (marked(becomes.class(), becomes.word())), None => { span.soft { "left alone" } } } }
                 td.why { (day.because) }
             } } }

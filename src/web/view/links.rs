@@ -59,13 +59,13 @@ impl Links {
 
     /// A day's rejected rows that come behind a line.
     #[must_use]
-    pub fn rejects_after(&self, dataset: &str, day: Day, line: u64) -> String {
+    pub fn rejects_after(&self, dataset: &str, day: Day, line: i64) -> String {
         format!("{}?after={line}#rejects", self.day(dataset, day))
     }
 
     /// A day's rejected rows that come before a line.
     #[must_use]
-    pub fn rejects_before(&self, dataset: &str, day: Day, line: u64) -> String {
+    pub fn rejects_before(&self, dataset: &str, day: Day, line: i64) -> String {
         format!("{}?before={line}#rejects", self.day(dataset, day))
     }
 

@@ -237,6 +237,8 @@ fn days_outside_the_schedule_are_loaded_only_when_that_is_confirmed(database: &d
     // What is known of needs no confirmation, nor does what loads nothing.
     let answer = api.done("orders", &json!({"action": "reload", "from": "2024-02-29", "to": "2024-03-01"}));
     assert_eq!(answer["outside"], Value::Null);
+    let loads = "select count(*) from load_attempts where outcome = 'loaded'";
+    wait_until("the days are loaded again", || database.line(loads) == "4");
     let answer = api.done("orders", &json!({"action": "skip", "from": "9999-12-24", "reason": "\u{202e}eve"}));
     assert_eq!(answer["outside"], "1 day, in the future");
     let log = api.answer("/api/v1/audit-log?limit=1").body;

@@ -129,7 +129,7 @@ fn days_of_a_kind_are_one_line_with_their_range_and_one_day_is_named() {
 fn a_dataset_whose_files_do_not_come_is_one_line_beside_what_else_is_wrong() {
     let recent = RecentDay {
         day: day(9),
-        state: "waiting",
+        state: Some(State::Waiting),
         late: true,
         rows_loaded: None,
         rows_rejected: None,

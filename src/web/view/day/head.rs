@@ -1,5 +1,6 @@
 //! The top of a day's page: its state, what is said of it, what can be done.
 
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::state::State;
@@ -12,6 +13,10 @@ const OPEN: [Action; 4] = [Action::Retry, Action::Load, Action::Reload, Action::
 /// What is out of the way of a slip of the hand.
 const FOLDED: [Action; 2] = [Action::Skip, Action::Forget];
 
+fn state_of(page: &DayPage) -> CellState {
+    CellState::of(page.day.state, page.day.rows_rejected)
+}
+
 /// Where this is, the day and its neighbours, what is said of it, and what can be done.
 pub(super) fn head(frame: &Frame, page: &DayPage) -> Markup {
     let links = &frame.links;
@@ -20,7 +25,7 @@ pub(super) fn head(frame: &Frame, page: &DayPage) -> Markup {
             a href=(links.overview()) { "Datasets" } " / " a href=(links.dataset(&page.dataset)) { (page.dataset) }
         }
         div.head {
-            h1 { (page.dataset) " " (page.day) " " span.is { (state(page.state)) } }
+            h1 { (page.dataset) " " (page.day.day) " " span.is { (state(state_of(page))) } }
             nav.days-beside aria-label="Days beside it" {
                 @if let Some(day) = page.previous {
                     a href=(links.day(&page.dataset, day)) rel="prev" { "← " (day) }
@@ -34,29 +39,31 @@ pub(super) fn head(frame: &Frame, page: &DayPage) -> Markup {
 
 /// What is said of the day, and what can be done.
 fn said(frame: &Frame, page: &DayPage) -> Markup {
+    let (day, is) = (&page.day, state_of(page));
+    let in_zone = |at: DateTime<Utc>| scheduled(at.with_timezone(&page.timezone));
     html! {
-        section.panel.verdict.(page.state.class()) aria-label="State" {
-            p.lead { (page.day.date().format("%A").to_string()) ". " (page.state.meaning()) }
-            @if let Some(error) = &page.error { p.error { (error) } }
-            @if let Some(note) = &page.note { p { "A person said: " q { (note) } } }
-            @match (page.late, page.deadline) {
-                (true, Some(at)) => p { span.badge.urgent { i.m.late {} "late" } " since " (scheduled(at)) "." },
+        section.panel.verdict.(is.class()) aria-label="State" {
+            p.lead { (day.day.date().format("%A").to_string()) ". " (is.meaning()) }
+            @if let Some(error) = &day.error { p.error { (error) } }
+            @if let Some(note) = &day.note { p { "A person said: " q { (note) } } }
+            @match (day.late, page.deadline) {
+                (true, Some(at)) => p { span.badge.urgent { i.m.late {} "late" } " since " (in_zone(at)) "." },
                 (true, None) => p { span.badge.urgent { i.m.late {} "late" } " It is past its deadline." },
-                (false, Some(at)) => p { "It is late unless it is loaded by " (scheduled(at)) "." },
+                (false, Some(at)) => p { "It is late unless it is loaded by " (in_zone(at)) "." },
                 (false, None) => {}
             }
-            @if let Some(at) = page.next_look { p { "It is looked at again by itself at " (scheduled(at)) "." } }
-            @if let Some(at) = page.next_tick { p { "The next tick is at " (scheduled(at)) "." } }
-            @if page.newer_file {
+            @if let Some(at) = day.next_attempt_at { p { "It is looked at again by itself at " (in_zone(at)) "." } }
+            @if let Some(at) = page.next_tick { p { "The next tick is at " (in_zone(at)) "." } }
+            @if day.newer_file {
                 p { "Its source has a newer file than the one that was loaded. A reload takes that one." }
             }
-            @if page.older_definition {
+            @if day.older_definition {
                 p {
                     "It was loaded by another definition of the dataset than the one in force. "
                     "A reload applies the new one."
                 }
             }
-            @if !page.wanted && page.state != CellState::NotWanted { p { "The schedule does not want this day." } }
+            @if !day.wanted { p { "The schedule does not want this day." } }
             (loads(&frame.links, &page.dataset, page.loading.as_slice()))
             @if !page.actions.is_empty() { (buttons(frame, page)) }
         }
@@ -66,10 +73,7 @@ fn said(frame: &Frame, page: &DayPage) -> Markup {
 fn buttons(frame: &Frame, page: &DayPage) -> Markup {
     let may = |action: &Action| page.actions.contains(action);
     // One button stands out where something is to be done; a loaded day wants nothing, nor does one that is being loaded.
-    let wants = !matches!(
-        page.state,
-        CellState::Stored(State::Loaded | State::Skipped | State::Running) | CellState::WithRejects
-    );
+    let wants = !matches!(page.day.state, Some(State::Loaded | State::Skipped | State::Running));
     html! {
         div.actions {
             @for (place, action) in OPEN.into_iter().filter(may).enumerate() {
@@ -88,7 +92,7 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
                             label for="reason" { "Why (kept with the day)" }
                             input #reason name="reason" required maxlength=(LONGEST_REASON) autocomplete="off";
                         }
-                        button { (action.label()) " " (page.day) }
+                        button { (action.label()) " " (page.day.day) }
                     }
                 }
             }
@@ -99,7 +103,7 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
 fn on_day(frame: &Frame, page: &DayPage, action: Action) -> Markup {
     html! {
         (asks(frame, action))
-        input type="hidden" name="from" value=(page.day);
-        input type="hidden" name="to" value=(page.day);
+        input type="hidden" name="from" value=(page.day.day);
+        input type="hidden" name="to" value=(page.day.day);
     }
 }

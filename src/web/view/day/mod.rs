@@ -26,35 +26,33 @@ pub fn day(frame: &Frame, page: &DayPage) -> String {
         (head::head(frame, page))
         @for section in SECTIONS { @if let Some(section) = section(frame, page) { (section) } }
     };
-    let title = format!("{} {}", page.dataset, page.day);
+    let title = format!("{} {}", page.dataset, page.day.day);
     framed(
         frame,
         &title,
         Place::Datasets,
         Live::Dataset(&page.dataset),
         &html! {
-            div.day data-page-day=(page.day) { (content) }
+            div.day data-page-day=(page.day.day) { (content) }
         },
     )
 }
 
 fn file(_: &Frame, page: &DayPage) -> Option<Markup> {
-    let file = &page.file;
+    let day = &page.day;
     let code = |text: &Option<String>| text.as_ref().map(|text| html! { code { (text) } });
-    file.url.as_ref()?;
+    let size = day.source_bytes.map(i64::unsigned_abs);
+    day.source_url.as_ref()?;
     Some(panel(
         "file",
         "File",
         &facts(&[
-            ("URL", code(&file.url)),
-            ("ETag", code(&file.etag)),
-            (
-                "Size",
-                file.bytes.map(|size| html! { (bytes(size)) @if size >= 10_000 { " (" (number(size)) " bytes)" } }),
-            ),
-            ("Changed", file.modified.map(second)),
-            ("SHA-256", code(&file.hash)),
-            ("Loaded", file.loaded_at.map(second)),
+            ("URL", code(&day.source_url)),
+            ("ETag", code(&day.source_etag)),
+            ("Size", size.map(|size| html! { (bytes(size)) @if size >= 10_000 { " (" (number(size)) " bytes)" } })),
+            ("Changed", day.source_modified.map(second)),
+            ("SHA-256", code(&day.source_hash)),
+            ("Loaded", day.loaded_at.map(second)),
             ("Into", Some(html! { code { (page.table) } })),
         ]),
     ))

@@ -15,9 +15,9 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
                 th scope="col" { "Why it was rejected" }
             } }
             tbody { @for reject in &rejects.rows { tr {
-                th.n scope="row" { (number(reject.line)) }
+                th.n scope="row" { (number(reject.line.unsigned_abs())) }
                 td {
-                    @if let Some(column) = &reject.column { code { (column) } } @else { span.soft { "the row" } }
+                    @if let Some(column) = &reject.column_name { code { (column) } } @else { span.soft { "the row" } }
                 }
                 td.value { @if let Some(value) = &reject.value { code { (value) } } }
                 td.why { (reject.reason) }
@@ -25,8 +25,8 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
         }
     };
     let links = &frame.links;
-    let before = rejects.before.map(|line| links.rejects_before(&page.dataset, page.day, line));
-    let behind = rejects.behind.map(|line| links.rejects_after(&page.dataset, page.day, line));
+    let before = rejects.before.map(|line| links.rejects_before(&page.dataset, page.day.day, line));
+    let behind = rejects.behind.map(|line| links.rejects_after(&page.dataset, page.day.day, line));
     (rejects.total > 0).then(|| {
         panel(
             "rejects",

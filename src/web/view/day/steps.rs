@@ -32,7 +32,7 @@ fn step(done: &StepDone) -> Markup {
 
 /// The counts as a bar and as words.
 pub(super) fn counted(_: &Frame, page: &DayPage) -> Option<Markup> {
-    let rows = page.rows?;
+    let rows = RowCounts::of(&page.day)?;
     let known = rows.loaded + rows.filtered + rows.rejected;
     // What a refused file has beside its rejects is neither loaded nor filtered.
     let parts = [

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::daemon::BrokenDataset;
-use crate::day::DayRange;
+use crate::status::{AuditEntry, WorkerStatus};
 
 /// The processes at work.
 #[derive(Debug, Clone)]
@@ -15,22 +15,14 @@ pub struct Daemons {
 /// A process that works with the database.
 #[derive(Debug, Clone)]
 pub struct Daemon {
-    /// Its machine.
-    pub host: String,
-    /// Its process id there.
-    pub pid: i64,
-    /// Its version of dayfill.
-    pub version: String,
-    /// Since when.
-    pub started_at: DateTime<Utc>,
+    /// The process.
+    pub worker: WorkerStatus,
     /// How long ago its last sign of life was.
     pub silence: TimeDelta,
     /// Its last sign of life is older than a lease.
     pub stalled: bool,
     /// The days it is loading.
     pub loads: Vec<(String, crate::day::Day)>,
-    /// What is wrong with the configuration it refused, one problem each.
-    pub refused: Vec<String>,
     /// It is the process that answers.
     pub this_one: bool,
 }
@@ -79,27 +71,6 @@ pub struct AuditLog {
     pub newer: Option<i64>,
     /// The last of them, where there are older ones.
     pub older: Option<i64>,
-}
-
-/// Something that somebody did.
-#[derive(Debug, Clone)]
-pub struct AuditEntry {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who.
-    pub who: String,
-    /// What: `reload`, `login`.
-    pub what: String,
-    /// On which dataset.
-    pub dataset: Option<String>,
-    /// On which days.
-    pub range: Option<DayRange>,
-    /// The reason that was given.
-    pub reason: Option<String>,
-    /// It was done; otherwise it was turned down or went wrong.
-    pub done: bool,
-    /// What came of it.
-    pub outcome: String,
 }
 
 /// The login.

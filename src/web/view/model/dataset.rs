@@ -1,9 +1,10 @@
 //! What the page of a dataset shows, and the dry run.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 
 use crate::day::{Day, DayRange};
-use crate::web::view::model::{Action, Cell, CellState, Loading, RowCounts, StateCount};
+use crate::web::actions::Effect;
+use crate::web::view::model::{Action, Cell, CellState, Loading, Pause, RowCounts, StateCount};
 use crate::zone::Zone;
 
 /// A dataset and all its days.
@@ -53,17 +54,6 @@ pub struct DatasetPage {
     pub open_total: usize,
 }
 
-/// A dataset that is on pause.
-#[derive(Debug, Clone)]
-pub struct Pause {
-    /// Since when.
-    pub since: DateTime<Utc>,
-    /// Who paused it.
-    pub by: String,
-    /// Why, where that was said.
-    pub reason: Option<String>,
-}
-
 /// A day as the charts show it.
 #[derive(Debug, Clone, Copy)]
 pub struct Measure {
@@ -106,7 +96,7 @@ pub struct DryRun {
     /// The days it was asked for; `None` is all wanted days.
     pub range: Option<DayRange>,
     /// What would happen to each day, oldest first.
-    pub days: Vec<DryRunDay>,
+    pub days: Vec<Effect>,
     /// What reloads among them do to what is not the dataset's, a sentence each.
     pub notes: Vec<String>,
     /// How many of the days that would be touched the schedule does not reach, and the same in words; `None` where it
@@ -114,26 +104,4 @@ pub struct DryRun {
     pub outside: Option<(usize, String)>,
     /// This person may ask for it.
     pub allowed: bool,
-}
-
-/// What an action would do to a day.
-#[derive(Debug, Clone)]
-pub struct DryRunDay {
-    /// The day.
-    pub day: Day,
-    /// What it is now.
-    pub state: CellState,
-    /// What it would be; `None` leaves it alone.
-    pub becomes: Option<Becomes>,
-    /// Why.
-    pub because: String,
-}
-
-/// What a day would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Becomes {
-    /// Its load would be tried; what becomes of it hangs on its file.
-    Tried,
-    /// It would be that, whatever its file.
-    Is(CellState),
 }

@@ -3,53 +3,38 @@
 use chrono::{DateTime, Utc};
 
 use crate::day::Day;
-use crate::web::view::model::{Action, CellState, Loading, Step};
+use crate::db::rejects::RejectedRow;
+use crate::status::{AttemptStatus, DayStatus};
+use crate::web::view::model::{Action, Loading, Step};
 use crate::zone::Zone;
 
 /// A day of a dataset and what happened to it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts that are true or not, each of its own")]
 pub struct DayPage {
     /// The dataset.
     pub dataset: String,
     /// The target table.
     pub table: String,
-    /// The day.
-    pub day: Day,
-    /// What it is.
-    pub state: CellState,
-    /// The schedule wants it now.
-    pub wanted: bool,
-    /// It is past its deadline.
-    pub late: bool,
+    /// What is known of the day.
+    pub day: DayStatus,
+    /// The zone of the dataset's schedule.
+    pub timezone: Zone,
     /// By when it is to be loaded, of a day that is not.
-    pub deadline: Option<DateTime<Zone>>,
-    /// It was loaded by another definition of the dataset than the one in force.
-    pub older_definition: bool,
-    /// Its source has a newer file than the one that was loaded.
-    pub newer_file: bool,
-    /// What went wrong, or what was found in place of the file.
-    pub error: Option<String>,
-    /// What a person said.
-    pub note: Option<String>,
-    /// When it is looked at again by itself.
-    pub next_look: Option<DateTime<Zone>>,
+    pub deadline: Option<DateTime<Utc>>,
     /// When the schedule ticks next, where that tick loads the day.
-    pub next_tick: Option<DateTime<Zone>>,
+    pub next_tick: Option<DateTime<Utc>>,
     /// What this person may ask for now.
     pub actions: Vec<Action>,
     /// The load in flight.
     pub loading: Option<Loading>,
     /// The steps of the last attempt; empty where there was none.
     pub steps: Vec<StepDone>,
-    /// The counts of the loaded or refused file.
-    pub rows: Option<RowCounts>,
-    /// The file.
-    pub file: File,
     /// The rows that could not be taken.
     pub rejects: Rejects,
     /// The attempts, newest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptStatus>,
+    /// How many attempts the series of the newest one may have, where the day is tried again until then.
+    pub series_end: Option<u32>,
     /// The day before it that is wanted or has a row.
     pub previous: Option<Day>,
     /// The day after it that is wanted or has a row.
@@ -69,6 +54,26 @@ pub struct RowCounts {
     pub loaded: u64,
     /// Rows that passed, and that a trigger or a rule of the target kept out.
     pub kept_out: u64,
+}
+
+impl RowCounts {
+    /// The counts of a day's file, where rows were counted.
+    #[must_use]
+    pub fn of(day: &DayStatus) -> Option<Self> {
+        let number = |count: Option<i64>| count.unwrap_or(0).unsigned_abs();
+        let kept_out = |read: i64, loaded: i64| {
+            let told = day.rows_filtered.unwrap_or(0) + day.rows_rejected.unwrap_or(0) + loaded;
+            (read - told).max(0).unsigned_abs()
+        };
+        day.rows_read.map(|read| Self {
+            // A refused file has no loaded rows, and nothing to keep out.
+            kept_out: day.rows_loaded.map_or(0, |loaded| kept_out(read, loaded)),
+            read: read.unsigned_abs(),
+            filtered: number(day.rows_filtered),
+            rejected: number(day.rows_rejected),
+            loaded: number(day.rows_loaded),
+        })
+    }
 }
 
 /// A step of the last attempt.
@@ -99,83 +104,17 @@ pub enum StepOutcome {
     NotReached,
 }
 
-/// The file that was loaded or last looked for.
-#[derive(Debug, Clone, Default)]
-pub struct File {
-    /// Its place.
-    pub url: Option<String>,
-    /// Its version in its source's words.
-    pub etag: Option<String>,
-    /// Its size as stored.
-    pub bytes: Option<u64>,
-    /// When it was last changed.
-    pub modified: Option<DateTime<Utc>>,
-    /// SHA-256 of it as stored.
-    pub hash: Option<String>,
-    /// When the target last took its rows.
-    pub loaded_at: Option<DateTime<Utc>>,
-}
-
 /// The rows that could not be taken, one page of them.
 #[derive(Debug, Clone)]
 pub struct Rejects {
     /// The rows of this page, by line.
-    pub rows: Vec<Reject>,
+    pub rows: Vec<RejectedRow>,
     /// How many are kept.
     pub total: u64,
     /// How many lines of the file they span, where that is more than there are rows.
     pub lines: Option<u64>,
     /// The first line of this page, where there are rows before it.
-    pub before: Option<u64>,
+    pub before: Option<i64>,
     /// The last line of this page, where there are rows behind it.
-    pub behind: Option<u64>,
-}
-
-/// A row that could not be taken.
-#[derive(Debug, Clone)]
-pub struct Reject {
-    /// The line on which it begins, from 1.
-    pub line: u64,
-    /// The column; `None` for a row with a wrong number of fields.
-    pub column: Option<String>,
-    /// The value.
-    pub value: Option<String>,
-    /// Why.
-    pub reason: String,
-}
-
-/// A try at loading the day.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Which of all attempts at the day, from 1.
-    pub number: u64,
-    /// Which of its series, from 1.
-    pub in_series: u32,
-    /// How many a series may have, where the day is tried again until then.
-    pub most: Option<u32>,
-    /// What made it begin.
-    pub trigger: String,
-    /// Who made it: host and process.
-    pub worker: String,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// How it ended, in the state table's word; `None` while it runs.
-    pub outcome: Option<String>,
-    /// What went wrong.
-    pub error: Option<String>,
-    /// Its log lines, oldest first.
-    pub lines: Vec<LogLine>,
-}
-
-/// A line of the log.
-#[derive(Debug, Clone)]
-pub struct LogLine {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: String,
-    /// The message.
-    pub message: String,
+    pub behind: Option<i64>,
 }

@@ -6,15 +6,15 @@ mod dataset;
 mod day;
 mod overview;
 
-pub use administration::{
-    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
-};
-pub use dataset::{Becomes, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause};
-pub use day::{Attempt, DayPage, File, LogLine, Reject, Rejects, RowCounts, StepDone, StepOutcome};
+pub use administration::{AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable};
+pub use dataset::{DatasetPage, DryRun, Measure, OpenDay};
+pub use day::{DayPage, Rejects, RowCounts, StepDone, StepOutcome};
 pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
 
 pub use crate::load_day::Step;
+pub use crate::status::Pause;
 pub use crate::web::action::{Action, LONGEST_REASON};
+pub use crate::web::actions::{Becomes, Effect};
 
 use chrono::{DateTime, Utc};
 
@@ -73,6 +73,20 @@ pub enum CellState {
     NotWanted,
     /// It is not wanted yet.
     Future,
+}
+
+impl From<Option<State>> for CellState {
+    fn from(state: Option<State>) -> Self {
+        state.map_or(Self::Missing, Self::Stored)
+    }
+}
+
+impl CellState {
+    /// A day's state, told apart where rows of its file could not be taken.
+    #[must_use]
+    pub fn of(state: Option<State>, rejected: Option<i64>) -> Self {
+        if state == Some(State::Loaded) && rejected > Some(0) { Self::WithRejects } else { state.into() }
+    }
 }
 
 /// A day of a calendar.

@@ -4,36 +4,38 @@ use chrono::TimeDelta;
 
 use super::{Texts, at, day, range};
 use crate::daemon::BrokenDataset;
+use crate::status::{AuditEntry, WorkerStatus};
 use crate::web::view::model::{
-    AuditEntry, AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
 
 pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
-    let one = |host: &str, this_one, stalled, loads: &[&str], refused: &[&str]| Daemon {
-        host: t.text(host),
-        pid: 4711,
-        version: t.text("0.2.0"),
-        started_at: at("2026-11-02T08:14:00Z"),
+    let one = |host: &str, this_one, stalled, loads: &[&str], refused: Option<&str>| Daemon {
+        worker: WorkerStatus {
+            id: "5b6c".to_owned(),
+            host: t.text(host),
+            pid: 4711,
+            version: t.text("0.2.0"),
+            started_at: at("2026-11-02T08:14:00Z"),
+            heartbeat_at: at("2026-11-20T07:30:00Z"),
+            refused_config: refused.map(|problems| t.text(problems)),
+        },
         silence: TimeDelta::seconds(if stalled { 212 } else { 8 }),
         stalled,
         loads: loads.iter().map(|name| (t.text(name), day("2026-11-20"))).collect(),
-        refused: refused.iter().map(|problem| t.text(problem)).collect(),
         this_one,
     };
     Daemons {
         daemons: vec![
-            one("etl-1.example.com", true, false, &["orders", "payments"], &[]),
+            one("etl-1.example.com", true, false, &["orders", "payments"], None),
             one(
                 "etl-2.example.com",
                 false,
                 false,
                 &[],
-                &[
-                    "datasets/orders.toml: rows.where: column \"amuont\" does not exist",
-                    "dayfill.toml: retry.max_attemts: is not a key; did you mean max_attempts?",
-                ],
+                Some("datasets/orders.toml: rows.where: column \"amuont\" does not exist"),
             ),
-            one("etl-3.example.com", false, true, &[], &[]),
+            one("etl-3.example.com", false, true, &[], None),
         ],
     }
 }
@@ -74,14 +76,15 @@ pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
 }
 
 pub(in crate::web::view::tests) fn audit_log(t: &Texts) -> AuditLog {
-    let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, done, outcome: &str| AuditEntry {
+    let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, outcome: &str| AuditEntry {
+        id: 1,
         at: at(&format!("2026-11-20T07:{second}Z")),
         who: t.text("marta"),
-        what: t.text(what),
+        action: t.text(what),
         dataset: days.map(|_| t.text("shopify_config")),
-        range: days.map(range),
+        from: days.map(|days| range(days).from),
+        to: days.map(|days| range(days).to),
         reason: reason.map(|reason| t.text(reason)),
-        done,
         outcome: t.text(outcome),
     };
     AuditLog {
@@ -91,11 +94,10 @@ pub(in crate::web::view::tests) fn audit_log(t: &Texts) -> AuditLog {
                 "reload",
                 Some("2026-11-01..2026-11-07"),
                 Some("the shop sent them again"),
-                true,
-                "7 days asked for",
+                "done: 7 days asked for",
             ),
-            entry("24:50", "forget", Some("2026-11-13"), None, false, "turned down: the role viewer may not"),
-            entry("24:02", "login", None, None, true, "logged in"),
+            entry("24:50", "forget", Some("2026-11-13"), None, "turned down: the role viewer may not"),
+            entry("24:02", "login", None, None, "done"),
         ],
         newer: Some(120),
         older: Some(71),

@@ -6,7 +6,7 @@ use super::{Texts, at, cells, counts, day, in_paris, length, loading, noise, ran
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
-    Action, Becomes, Cell, CellState, DatasetPage, DryRun, DryRunDay, Measure, OpenDay, Pause, RowCounts,
+    Action, Becomes, Cell, CellState, DatasetPage, DryRun, Effect, Measure, OpenDay, Pause, RowCounts,
 };
 
 pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage {
@@ -70,7 +70,7 @@ fn measure(day: Day, state: CellState) -> Measure {
 }
 
 pub(super) fn pause(t: &Texts) -> Pause {
-    Pause { since: at("2026-11-18T14:02:00Z"), by: t.text("marta"), reason: Some(t.text("the shop moves house")) }
+    Pause { at: at("2026-11-18T14:02:00Z"), who: t.text("marta"), reason: Some(t.text("the shop moves house")) }
 }
 
 pub(in crate::web::view::tests) fn held_up(t: &Texts) -> DatasetPage {
@@ -112,14 +112,16 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
         let (becomes, because) = match (action, loaded, cell.state) {
             (_, _, CellState::Stored(State::Running)) => (None, "being loaded by another process"),
             (Action::Skip | Action::CatchUp | Action::Load, true, _) => (None, "already loaded"),
-            (Action::Skip, false, _) => (Some(Becomes::Is(CellState::Stored(State::Skipped))), "asked for"),
+            (Action::Skip, false, _) => (Some(Becomes::Stored(State::Skipped)), "asked for"),
             (_, true, _) => (Some(Becomes::Tried), "loaded, asked for"),
             (_, false, _) => (Some(Becomes::Tried), "its file was not there; look again"),
         };
-        DryRunDay {
+        let state = if let CellState::Stored(state) = cell.state { Some(state) } else { None };
+        Effect {
             day: cell.day,
-            state: cell.state,
+            state,
             becomes,
+            left: None,
             because: if place < 400 { t.text(because) } else { because.to_owned() },
         }
     };

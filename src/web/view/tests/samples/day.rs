@@ -2,11 +2,12 @@
 
 use chrono::TimeDelta;
 
-use super::{PROBLEM, Texts, at, day, in_paris, loading};
+use super::{PROBLEM, Texts, at, day, loading, zone};
+use crate::db::attempts::AttemptOutcome;
+use crate::db::rejects::RejectedRow;
 use crate::state::State;
-use crate::web::view::model::{
-    Action, Attempt, CellState, DayPage, File, LogLine, Reject, Rejects, RowCounts, Step, StepDone, StepOutcome,
-};
+use crate::status::{AttemptStatus, DayStatus, LogLine};
+use crate::web::view::model::{Action, DayPage, Rejects, Step, StepDone, StepOutcome};
 
 fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
     let mut over = false;
@@ -32,65 +33,76 @@ fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
     done
 }
 
-fn attempt(t: &Texts, number: u32, in_series: u32, outcome: Option<&str>, error: Option<&str>) -> Attempt {
+fn attempt(
+    t: &Texts,
+    number: u32,
+    attempt: i32,
+    outcome: Option<AttemptOutcome>,
+    error: Option<&str>,
+) -> AttemptStatus {
     let started_at = at("2026-11-14T01:00:00.102Z") + TimeDelta::minutes(number.into());
-    let line = |ms: i64, level: &str, text: &str| LogLine {
-        at: started_at + TimeDelta::milliseconds(ms),
-        level: t.text(level),
-        message: t.text(text),
-    };
-    let mut lines = vec![
-        line(0, "info", "shopify_config 2026-11-13: attempt begun"),
-        line(7, "debug", "s3://alg-data-public/2026-11-13.csv: 245913 bytes"),
+    let line = |ms, text: &str| LogLine { ms, text: t.text(text) };
+    let mut log = vec![
+        line(0, "shopify_config 2026-11-13: attempt begun"),
+        line(7, "s3://alg-data-public/2026-11-13.csv: 245913 bytes"),
     ];
-    lines.extend(error.map(|error| line(32, "error", error)));
-    Attempt {
+    log.extend(error.map(|error| line(32, error)));
+    AttemptStatus {
         number: number.into(),
-        in_series,
-        most: outcome.is_none().then_some(5),
+        attempt,
         trigger: t.text("tick"),
-        worker: t.text("etl-1 pid 4711"),
+        worker: "5b6c".to_owned(),
+        host: Some(t.text("etl-1")),
+        pid: Some(4711),
         started_at,
         finished_at: outcome.map(|_| started_at + TimeDelta::milliseconds(41)),
-        outcome: outcome.map(|outcome| t.text(outcome)),
+        outcome,
+        source_ms: None,
+        stage_ms: None,
+        audit_ms: None,
+        publish_ms: None,
+        rows_read: None,
+        rows_filtered: None,
+        rows_rejected: None,
+        rows_loaded: None,
         error: error.map(|error| t.text(error)),
-        lines,
+        log,
+    }
+}
+
+fn refused_day(t: &Texts) -> DayStatus {
+    DayStatus {
+        state: Some(State::Refused),
+        late: true,
+        error: Some(t.text(PROBLEM)),
+        rows_read: Some(1_208),
+        rows_rejected: Some(90),
+        source_url: Some(t.text("s3://alg-data-public/2026-11-13.csv")),
+        source_etag: Some(t.text("\"98e1b3-660f80c3b9108-344be\"")),
+        source_bytes: Some(245_913),
+        source_modified: Some(at("2026-11-14T00:51:07Z")),
+        source_hash: Some(t.text("c9982e47cb6290e8bad3510053c28b01834b7a42b5b5341e492e806288af11de")),
+        ..DayStatus::missing(day("2026-11-13"))
     }
 }
 
 pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
-    let reject = |line, column: Option<&str>, value: Option<&str>, reason: &str| Reject {
+    let reject = |line, column: Option<&str>, value: Option<&str>, reason: &str| RejectedRow {
         line,
-        column: column.map(|column| t.text(column)),
+        column_name: column.map(|column| t.text(column)),
         value: value.map(|value| t.text(value)),
         reason: t.text(reason),
     };
     DayPage {
         dataset: t.text("shopify_config"),
         table: t.text("algolia_output"),
-        day: day("2026-11-13"),
-        state: CellState::Stored(State::Refused),
-        wanted: true,
-        late: true,
-        deadline: Some(in_paris("2026-11-14T06:30:00Z")),
-        older_definition: false,
-        newer_file: false,
-        error: Some(t.text(PROBLEM)),
-        note: None,
-        next_look: None,
+        day: refused_day(t),
+        timezone: zone("Europe/Paris"),
+        deadline: Some(at("2026-11-14T06:30:00Z")),
         next_tick: None,
         actions: vec![Action::Retry, Action::Load, Action::Skip, Action::Forget],
         loading: None,
         steps: steps(t, Some(Step::Audit), ["245,913 bytes", "1,208 rows", "too many rejected rows", ""]),
-        rows: Some(RowCounts { read: 1_208, filtered: 0, rejected: 90, loaded: 0, kept_out: 0 }),
-        file: File {
-            url: Some(t.text("s3://alg-data-public/2026-11-13.csv")),
-            etag: Some(t.text("\"98e1b3-660f80c3b9108-344be\"")),
-            bytes: Some(245_913),
-            modified: Some(at("2026-11-14T00:51:07Z")),
-            hash: Some(t.text("c9982e47cb6290e8bad3510053c28b01834b7a42b5b5341e492e806288af11de")),
-            loaded_at: None,
-        },
         rejects: Rejects {
             rows: vec![
                 reject(318, Some("nbr_metafields"), Some("abc"), "is not a bigint"),
@@ -109,9 +121,10 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
             behind: Some(1_101),
         },
         attempts: vec![
-            attempt(t, 7, 1, Some("refused"), Some(PROBLEM)),
-            attempt(t, 6, 2, Some("database"), Some("server closed the connection unexpectedly")),
+            attempt(t, 7, 1, Some(AttemptOutcome::Refused), Some(PROBLEM)),
+            attempt(t, 6, 2, Some(AttemptOutcome::Database), Some("server closed the connection unexpectedly")),
         ],
+        series_end: None,
         previous: Some(day("2026-11-12")),
         next: Some(day("2026-11-14")),
     }
@@ -119,21 +132,26 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
 
 pub(in crate::web::view::tests) fn loaded(t: &Texts) -> DayPage {
     DayPage {
-        day: day("2026-11-12"),
-        state: CellState::WithRejects,
-        late: false,
+        day: DayStatus {
+            day: day("2026-11-12"),
+            state: Some(State::Loaded),
+            late: false,
+            older_definition: true,
+            newer_file: true,
+            error: None,
+            note: Some(t.text("loaded by hand after the move")),
+            rows_filtered: Some(60),
+            rows_rejected: Some(4),
+            rows_loaded: Some(1_144),
+            loaded_at: Some(at("2026-11-13T01:00:00Z")),
+            ..refused_day(&Texts::plain())
+        },
         deadline: None,
-        older_definition: true,
-        newer_file: true,
-        error: None,
-        note: Some(t.text("loaded by hand after the move")),
         actions: vec![Action::Reload, Action::Forget],
         steps: steps(t, None, ["245,913 bytes", "1,208 rows", "4 of 4 limits kept", "1,144 rows"]),
-        rows: Some(RowCounts { read: 1_208, filtered: 60, rejected: 4, loaded: 1_144, kept_out: 0 }),
-        attempts: vec![attempt(t, 1, 1, Some("loaded"), None)],
+        attempts: vec![attempt(t, 1, 1, Some(AttemptOutcome::Loaded), None)],
         next: Some(day("2026-11-13")),
         previous: Some(day("2026-11-11")),
-        file: File { loaded_at: Some(at("2026-11-13T01:00:00Z")), ..refused(&Texts::plain()).file },
         dataset: t.text("shopify_config"),
         ..refused(&Texts::plain())
     }
@@ -143,19 +161,25 @@ pub(in crate::web::view::tests) fn running(t: &Texts) -> DayPage {
     let mut steps = steps(t, Some(Step::Stage), ["99,700,000 bytes", "", "", ""]);
     steps[1].outcome = StepOutcome::Now;
     steps[1].ms = None;
+    let day = DayStatus {
+        day: day("2026-11-20"),
+        state: Some(State::Running),
+        late: false,
+        error: None,
+        rows_read: None,
+        rows_rejected: None,
+        ..refused_day(&Texts::plain())
+    };
     DayPage {
         dataset: t.text("orders"),
-        day: day("2026-11-20"),
-        state: CellState::Stored(State::Running),
-        late: false,
+        day,
         deadline: None,
-        error: None,
         actions: Vec::new(),
         loading: Some(loading(true)),
         steps,
-        rows: None,
         rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: vec![attempt(t, 3, 3, None, None)],
+        series_end: Some(5),
         next: None,
         ..refused(&Texts::plain())
     }
@@ -164,16 +188,11 @@ pub(in crate::web::view::tests) fn running(t: &Texts) -> DayPage {
 pub(in crate::web::view::tests) fn missing(t: &Texts) -> DayPage {
     DayPage {
         dataset: t.text("orders"),
-        state: CellState::Missing,
-        late: false,
-        deadline: Some(in_paris("2026-11-21T06:30:00Z")),
-        next_tick: Some(in_paris("2026-11-21T01:00:00Z")),
-        wanted: true,
-        error: None,
+        day: DayStatus::missing(day("2026-11-13")),
+        deadline: Some(at("2026-11-21T06:30:00Z")),
+        next_tick: Some(at("2026-11-21T01:00:00Z")),
         actions: vec![Action::Load, Action::Skip],
         steps: Vec::new(),
-        rows: None,
-        file: File::default(),
         rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: Vec::new(),
         ..refused(&Texts::plain())
