@@ -1,16 +1,15 @@
 //! A dataset: one daily file turned into rows of one table, as its configuration file describes it.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::Weekday;
-use sha2::{Digest, Sha256};
 
 use crate::column::{Column, Derived, Identifier, Sql, TableName};
 use crate::day::Day;
+use crate::definition;
 use crate::policy::{OnChange, Policy};
 use crate::url_template::UrlTemplate;
 use crate::zone::Zone;
@@ -359,26 +358,11 @@ impl Dataset {
         self.name.as_str().contains('@')
     }
 
-    /// SHA-256, in hexadecimal, over everything that decides what a file's rows become and where: format, columns,
-    /// filter, derived columns, table, mode and key. Where the files are, when they come and the limits are left out.
+    /// The hash of what in it decides what a file's rows become and where; see [`definition`].
     #[must_use]
     pub fn definition_hash(&self) -> String {
-        let Self { csv, target, rows, .. } = self;
-        let Target { table, mode, key, day_column, loaded_at } = target;
-        let CsvFormat { delimiter, quote, null, last_line_end_required: _ } = csv;
-        let shape =
-            format!("{table} {delimiter} {quote} {null:?} {mode:?} {key:?} {day_column:?} {loaded_at:?} {rows:?}");
-        hex(&Sha256::digest(shape))
+        definition::hash(self)
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! | story | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
 //! | edges | [`source`], [`db`] |
 //! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`] |
+//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`], [`definition`], [`json`] |
 
 pub mod audit;
 pub mod cli;
@@ -20,6 +20,7 @@ pub mod daemon;
 pub mod dataset;
 pub mod day;
 pub mod db;
+pub mod definition;
 pub mod exit_code;
 pub mod future_days;
 pub mod json;

@@ -16,6 +16,7 @@ use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::processed_days;
 use crate::db::worker;
+use crate::definition;
 use crate::plan::{Known, Owner};
 use crate::state::State;
 
@@ -263,6 +264,11 @@ pub fn known(
     Ok((known, now))
 }
 
+/// Days whose hash is of a form that can no longer be compared.
+fn of_older_form() -> diesel::dsl::NotLike<processed_days::definition_hash, String> {
+    processed_days::definition_hash.not_like(format!("{}%", definition::FORM))
+}
+
 /// How many days of the dataset brought rows to its target by its present definition, and the first and last of them.
 ///
 /// # Errors
@@ -271,7 +277,7 @@ pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i6
     use diesel::dsl::{count_star, max, min};
     let (number, from, to): (i64, Option<NaiveDate>, Option<NaiveDate>) = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
-        .filter(processed_days::definition_hash.eq(dataset.definition_hash()))
+        .filter(processed_days::definition_hash.eq(dataset.definition_hash()).or(of_older_form()))
         .filter(processed_days::rows_loaded.gt(0))
         .select((count_star(), min(processed_days::day), max(processed_days::day)))
         .get_result(c))
@@ -287,7 +293,7 @@ pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Da
     let days: Vec<NaiveDate> = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
         .filter(processed_days::state.eq("loaded"))
-        .filter(processed_days::definition_hash.eq(dataset.definition_hash()))
+        .filter(processed_days::definition_hash.eq(dataset.definition_hash()).or(of_older_form()))
         .filter(processed_days::rows_loaded.gt(0))
         .order(processed_days::day)
         .select(processed_days::day)

@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::wanted::Wanted;
 use crate::day::Day;
 use crate::db::days::ProcessedDay;
+use crate::definition;
 use crate::json;
 use crate::state::State;
 
@@ -113,7 +114,7 @@ impl DayStatus {
     }
 
     /// Of a row, but for what hangs on other days or on the clock.
-    pub(super) fn of_row(row: ProcessedDay, wanted: &Wanted, definition: &str) -> Self {
+    pub(super) fn of_row(row: ProcessedDay, wanted: &Wanted, hash: &str) -> Self {
         let day = Day::new(row.day);
         let utc = |at: NaiveDateTime| at.and_utc();
         let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
@@ -126,7 +127,7 @@ impl DayStatus {
             rows_filtered: row.rows_filtered,
             rows_rejected: row.rows_rejected,
             rows_loaded: row.rows_loaded,
-            older_definition: row.in_target() && row.definition_hash.as_deref() != Some(definition),
+            older_definition: row.in_target() && !definition::may_be(row.definition_hash.as_deref(), hash),
             newer_file: row.newer_etag.is_some(),
             late: false,
             held_back_by: None,

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up. A module may use modules of lower floors, and its neighbours.
 const FLOORS: [(&str, &[&str]); 6] = [
-    ("words", &["day", "column", "dataset", "policy", "url_template", "state", "wording", "zone", "json"]),
+    (
+        "words",
+        &["day", "column", "dataset", "policy", "url_template", "state", "wording", "zone", "json", "definition"],
+    ),
     ("thought", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("edges", &["source", "db"]),
     ("story", &["ready", "reconcile", "recheck", "future_days", "load_day", "status"]),

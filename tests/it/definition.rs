@@ -41,5 +41,5 @@ fn the_hash_of_a_definition_stays_what_it_was() {
     let config = config::load(Some(&folder.path().join("dayfill.toml")), &Environment::from_pairs([]));
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
     let hash = config.datasets[0].definition_hash();
-    assert_eq!(hash, "7ae5722c055a36b61734aeefdb4fb17ceebec199270ec3d117cc5d9205d92406");
+    assert_eq!(hash, "2:c9c3deb023dd5a9f1cfb9b0a47cf5470943904f9657148d283722ce1cd8cae05");
 }
