@@ -255,6 +255,7 @@ impl Daemon {
         self.board.metrics().database_failed();
         if self.link.lost(error, now) {
             self.board.tell(News::Daemon);
+            let error = error.trim_end_matches(';');
             log::error!("{error}; trying again until it is back, no attempt is counted");
         } else {
             log::debug!("{error}");

@@ -101,6 +101,8 @@ impl Troubles {
         if before.is_some() {
             log::debug!("{subject}: {error}");
         } else {
+            // SQL that mends it may stand at its end.
+            let error = error.trim_end_matches(';');
             log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
         }
         let trouble = Trouble::again(before, error, pauses, now, fastrand::f64());

@@ -54,7 +54,10 @@ impl Report {
     #[must_use]
     pub fn with_what_stays(&self, error: impl Into<String>) -> String {
         let error = error.into();
-        if self.stays_loaded { format!("{error}; the day stays loaded as it was") } else { error }
+        if !self.stays_loaded {
+            return error;
+        }
+        format!("{}; the day stays loaded as it was", error.trim_end_matches(';'))
     }
 
     /// True when the day's source was asked and answered, whatever it said.

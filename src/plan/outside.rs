@@ -65,18 +65,20 @@ impl Outside {
 }
 
 impl fmt::Display for Outside {
-    /// `12 days, of which 3 before start (2024-01-01) and 2 in the future`.
+    /// `3 of 12 days before start (2024-01-01)`, `5 of 12 days: 3 before start (2024-01-01) and 2 in the future`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", counted(self.all, "day"))?;
-        if let [(days, kind)] = self.kinds.as_slice()
-            && *days == self.all
-        {
-            let all = if self.all == 1 { "" } else { "all " };
-            return write!(f, ", {all}{kind}");
+        let all = counted(self.all, "day");
+        match self.days() {
+            1 if self.all == 1 => f.write_str(&all)?,
+            outside if outside == self.all => write!(f, "all {all}")?,
+            outside => write!(f, "{outside} of {all}")?,
+        }
+        if let [(_, kind)] = self.kinds.as_slice() {
+            return write!(f, " {kind}");
         }
         for (place, (days, kind)) in self.kinds.iter().enumerate() {
             let joined = match place {
-                0 => ", of which ",
+                0 => ": ",
                 place if place + 1 == self.kinds.len() => " and ",
                 _ => ", ",
             };
@@ -109,24 +111,19 @@ mod tests {
             (found.to_string(), found.days())
         };
         for (zone, range, text, days) in [
-            ("UTC", "2024-01-01..2024-01-06", "6 days", 0),
-            ("UTC", "2023-12-29..2024-01-06", "9 days, of which 3 before start (2024-01-01)", 3),
-            ("UTC", "2023-12-31", "1 day, before start (2024-01-01)", 1),
-            ("UTC", "2014-01-01..2014-01-07", "7 days, all before start (2024-01-01)", 7),
-            ("UTC", "2024-01-06..2024-01-07", "2 days, of which 1 after end (2024-01-06)", 1),
+            ("UTC", "2024-01-01..2024-01-06", "0 of 6 days", 0),
+            ("UTC", "2023-12-29..2024-01-06", "3 of 9 days before start (2024-01-01)", 3),
+            ("UTC", "2023-12-31", "1 day before start (2024-01-01)", 1),
+            ("UTC", "2014-01-01..2014-01-07", "all 7 days before start (2024-01-01)", 7),
+            ("UTC", "2024-01-06..2024-01-07", "1 of 2 days after end (2024-01-06)", 1),
             (
                 "UTC",
                 "2023-12-31..2024-01-09",
-                "10 days, of which 1 before start (2024-01-01), 1 after end (2024-01-06) and 2 in the future",
+                "4 of 10 days: 1 before start (2024-01-01), 1 after end (2024-01-06) and 2 in the future",
                 4,
             ),
             // It is the 8th there already.
-            (
-                "Europe/Paris",
-                "2024-01-06..2024-01-09",
-                "4 days, of which 2 after end (2024-01-06) and 1 in the future",
-                3,
-            ),
+            ("Europe/Paris", "2024-01-06..2024-01-09", "3 of 4 days: 2 after end (2024-01-06) and 1 in the future", 3),
         ] {
             assert_eq!(count(zone, range, None), (text.to_owned(), days), "{zone} {range}");
         }

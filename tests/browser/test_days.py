@@ -148,7 +148,7 @@ def test_days_outside_the_schedule_are_counted_apart_and_confirmed(tmp_path, run
     page = watched.open(f"{daemon.url}/datasets/orders/dry-run?action=load&from=2024-02-28&to=2024-03-02")
     would = page.get_by_role("region", name="What would happen")
     expect(would).to_contain_text("4 days would be tried")
-    expect(would).to_contain_text("4 days, of which 2 before start (2024-03-01).")
+    expect(would).to_contain_text("2 of 4 days before start (2024-03-01).")
     ask = page.get_by_role("button", name="Load 4 days")
     ask.click()
     assert "/dry-run" in page.url, "it was asked for without the confirmation"

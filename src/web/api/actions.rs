@@ -54,7 +54,7 @@ pub(super) struct ActionAnswer {
     /// The entry of the audit log that tells how it ends; null in a dry run, and where loads were cancelled while the
     /// database took no entry: it is written once it does, and the days are those whose loads the daemon itself cancelled.
     audit_entry: Option<i64>,
-    /// How many of the days that are touched the schedule does not reach: `12 days, of which 3 before start (2024-01-01)
+    /// How many of the days that are touched the schedule does not reach: `5 of 12 days: 3 before start (2024-01-01)
     /// and 2 in the future`; null where it reaches all.
     outside: Option<String>,
     /// What becomes of each day, oldest first; of a catch-up, of those that are not long done.

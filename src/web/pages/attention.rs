@@ -151,7 +151,13 @@ fn of_many(first: &Line, group: &[Line]) -> Attention {
         0 => datasets,
         days => format!("{datasets}, {}", counted(days, "day")),
     };
-    let text = format!("{how_many} ({names}): {}", first.what);
+    // What datasets have in common is told in the words of the first, which may name its file.
+    let what = if group.iter().all(|line| line.what == first.what) {
+        format!(": {}", first.what)
+    } else {
+        format!("; {}: {}", first.name, first.what)
+    };
+    let text = format!("{how_many} ({names}){what}");
     Attention { why: first.attention.why, dataset: None, day: None, text, since: None }
 }
 

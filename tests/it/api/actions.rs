@@ -218,7 +218,7 @@ fn days_outside_the_schedule_are_loaded_only_when_that_is_confirmed(database: &d
         project.day(day, "a,1,x\n");
     }
     let api = Api::start(&project, database);
-    let told = "2 days, of which 1 before start (2024-03-01)";
+    let told = "1 of 2 days before start (2024-03-01)";
     let mut request = json!({"action": "load", "from": "2024-02-29", "to": "2024-03-01", "dry_run": true});
     let answer: Value = serde_json::from_str(&api.ask("orders", &request).body).unwrap();
     assert_eq!(answer["outside"], told);
@@ -240,13 +240,13 @@ fn days_outside_the_schedule_are_loaded_only_when_that_is_confirmed(database: &d
     let loads = "select count(*) from load_attempts where outcome = 'loaded'";
     wait_until("the days are loaded again", || database.line(loads) == "4");
     let answer = api.done("orders", &json!({"action": "skip", "from": "9999-12-24", "reason": "\u{202e}eve"}));
-    assert_eq!(answer["outside"], "1 day, in the future");
+    assert_eq!(answer["outside"], "1 day in the future");
     let log = api.answer("/api/v1/audit-log?limit=1").body;
     assert!(log.contains("\\u202eeve") && !log.contains('\u{202e}'), "{log}");
 
     // A command says so and goes on where nobody can be asked.
     let ran = project.succeed(&["load", "2024-02-27..2024-03-02"]);
-    let told = "orders: outside its schedule: 5 days, of which 2 before start (2024-03-01)";
+    let told = "orders: outside its schedule: 2 of 5 days before start (2024-03-01)";
     assert!(ran.stderr.contains(told), "{ran:?}");
     assert!(!project.succeed(&["load", "2024-02-27..2024-03-02"]).stderr.contains("outside"), "they are known");
 }

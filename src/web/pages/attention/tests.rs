@@ -177,7 +177,11 @@ fn many_datasets_that_meet_the_same_are_one_line_with_their_number_and_names() {
     let [line] = &together(all.clone())[..] else { panic!("{:?}", said(&together(all))) };
     assert_eq!((line.why, &line.dataset, line.day), (Why::Source, &None, None));
     assert!(line.text.starts_with("12 datasets (export_00, export_01, "), "{}", line.text);
-    assert!(line.text.contains("export_09 and 2 more): source unavailable: http://h/export_00/"), "{}", line.text);
+    assert!(
+        line.text.contains("export_09 and 2 more); export_00: source unavailable: http://h/export_00/"),
+        "{}",
+        line.text
+    );
     // Each by itself, for who asks.
     let (each, needing) = of_one_kind(all.clone(), Why::Source);
     assert_eq!((each.len(), needing.len()), (12, 12));

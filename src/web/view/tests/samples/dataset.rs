@@ -134,7 +134,7 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
             Action::Reload => vec![t.text("a reload of a day deletes the rows that refer to its rows in items")],
             _ => Vec::new(),
         },
-        outside: (action == Action::Reload).then(|| (2, t.text("13 days, of which 2 in the future"))),
+        outside: (action == Action::Reload).then(|| (2, t.text("2 of 13 days in the future"))),
         allowed,
     }
 }
