@@ -313,7 +313,7 @@ pub fn end(
             Ending::Refused { error, .. } => end(conn, AttemptOutcome::Refused, Some(error.as_str()))?,
             Ending::Interrupted => end(conn, AttemptOutcome::Interrupted, None)?,
             Ending::Cancelled { by, .. } => {
-                end(conn, AttemptOutcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?
+                end(conn, AttemptOutcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?;
             }
         }
         // Those of a loaded day belong to the file that is loaded.
