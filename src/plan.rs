@@ -59,19 +59,53 @@ pub enum Ask {
     NotDone,
     /// By a person who names the day: whatever it is, unless it is loaded.
     Named,
-    /// By a person who wants tried anew what failed, was refused or is absent, and not what became of it meanwhile.
-    Retry,
+    /// By a person who wants days of these states tried anew, and not what became of them meanwhile.
+    Retry(ToRetry),
     /// By a person who insists: a loaded day too.
     Forced,
     /// Because the file of a loaded or refused day is another by now.
     Changed,
 }
 
+/// The states whose days a retry takes. A day that its process left running has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToRetry {
+    /// Days that failed.
+    pub failed: bool,
+    /// Days that were refused.
+    pub refused: bool,
+    /// Days whose files never came.
+    pub absent: bool,
+}
+
+impl ToRetry {
+    /// All that a retry may take.
+    pub const ALL: Self = Self { failed: true, refused: true, absent: true };
+
+    /// True when a retry takes a day of that state.
+    #[must_use]
+    pub fn contains(self, state: State) -> bool {
+        match state {
+            State::Failed | State::Running => self.failed,
+            State::Refused => self.refused,
+            State::Absent => self.absent,
+            State::Loaded | State::Waiting | State::Skipped => false,
+        }
+    }
+}
+
+impl fmt::Display for ToRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let states = [State::Failed, State::Refused, State::Absent].into_iter().filter(|state| self.contains(*state));
+        f.write_str(&states.map(State::name).collect::<Vec<_>>().join(", "))
+    }
+}
+
 impl Ask {
     /// True when a person asks, and waits for the answer.
     #[must_use]
     pub fn is_a_persons(self) -> bool {
-        matches!(self, Self::NotDone | Self::Named | Self::Retry | Self::Forced)
+        matches!(self, Self::NotDone | Self::Named | Self::Retry(_) | Self::Forced)
     }
 
     /// True when an older day that failed or was refused may hold this one back.
@@ -89,7 +123,7 @@ impl Ask {
     /// True when a person named the day.
     #[must_use]
     pub fn is_named(self) -> bool {
-        matches!(self, Self::Named | Self::Retry | Self::Forced)
+        matches!(self, Self::Named | Self::Retry(_) | Self::Forced)
     }
 }
 
@@ -211,7 +245,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
     let Some(known) = known else {
         return match ask {
             Ask::Due | Ask::Changed => Decision::Leave(Leave::NotDue),
-            Ask::Retry => Decision::Leave(Leave::NotToRetry(None)),
+            Ask::Retry(_) => Decision::Leave(Leave::NotToRetry(None)),
             Ask::Tick | Ask::Start | Ask::NotDone | Ask::Named | Ask::Forced => Decision::Load(Reason::Missing),
         };
     };
@@ -222,7 +256,7 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
             let furthest = now + longest_pause(known.state, policy);
             known.next_look.is_none_or(|next| next <= now || next > furthest)
         }
-        Ask::NotDone | Ask::Named | Ask::Retry | Ask::Forced => true,
+        Ask::NotDone | Ask::Named | Ask::Retry(_) | Ask::Forced => true,
         Ask::Changed => false,
     };
     match known.state {
@@ -236,7 +270,9 @@ pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Poli
         State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
         State::Loaded | State::Refused if ask == Ask::Changed => Decision::Load(Reason::Changed),
         State::Loaded => Decision::Leave(Leave::Done(State::Loaded)),
-        state if ask == Ask::Retry && !state.is_to_retry() => Decision::Leave(Leave::NotToRetry(Some(state))),
+        state if matches!(ask, Ask::Retry(to_retry) if !to_retry.contains(state)) => {
+            Decision::Leave(Leave::NotToRetry(Some(state)))
+        }
         state if named => Decision::Load(Reason::Asked(state)),
         State::Waiting if due => Decision::Load(Reason::Waiting),
         State::Failed if known.attempts >= max_attempts => Decision::Leave(Leave::Exhausted),

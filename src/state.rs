@@ -80,12 +80,6 @@ impl State {
         state.map_or(MISSING, Self::name)
     }
 
-    /// True when a retry takes such a day. One that is left running becomes failed, if a retry finds it.
-    #[must_use]
-    pub fn is_to_retry(self) -> bool {
-        matches!(self, Self::Failed | Self::Refused | Self::Absent)
-    }
-
     /// The state of that name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {

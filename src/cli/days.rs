@@ -18,7 +18,7 @@ use crate::db::days;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::exit_code::ExitCode;
-use crate::plan::Ask;
+use crate::plan::{Ask, ToRetry};
 use crate::state::State;
 use crate::wording::{ended, load_again};
 
@@ -40,7 +40,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
         if days.is_empty() {
             continue;
         }
-        let states = states(args);
+        let states = format!("{} days", to_retry(args));
         let what = Entries { action: "retry", dataset: &dataset.name, ranges: &args.days, reason: Some(&states) };
         begun.extend(audit::begin(&mut conn, &what)?);
         let fresh = each(&mut conn, &dataset.name, &days, DayAction::NewSeries)?;
@@ -52,7 +52,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
     if all.is_empty() {
         return super::print("nothing to retry\n");
     }
-    let how = How { ask: Ask::Retry, trigger: Trigger::Retry, concurrency: concurrency(app, None) };
+    let how = How { ask: Ask::Retry(to_retry(args)), trigger: Trigger::Retry, concurrency: concurrency(app, None) };
     let loads = loads::audited(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
     let loaded = conclude(&loads, false)?;
     Ok(if loaded == ExitCode::Success { code } else { loaded })
@@ -65,12 +65,10 @@ struct Chosen {
     left: BTreeMap<&'static str, Vec<Day>>,
 }
 
-/// Which states a retry takes, in words for the audit log.
-fn states(args: &Retry) -> String {
-    let named = [(args.failed, "failed"), (args.refused, "refused"), (args.absent, "absent")];
-    let any = named.iter().any(|(asked, _)| *asked);
-    let taken: Vec<&str> = named.iter().filter(|(asked, _)| *asked || !any).map(|(_, state)| *state).collect();
-    format!("{} days", taken.join(", "))
+/// Which states a retry takes: those that were named, else all.
+fn to_retry(args: &Retry) -> ToRetry {
+    let Retry { failed, refused, absent, .. } = *args;
+    if failed || refused || absent { ToRetry { failed, refused, absent } } else { ToRetry::ALL }
 }
 
 /// Chooses among the days that were named, or all that have a row. Without a connection there are no rows yet.
@@ -79,19 +77,12 @@ fn choose(conn: Option<&mut Conn>, dataset: Dataset, args: &Retry) -> Result<Cho
     let known = conn.map(|conn| days::known(conn, &dataset.name, all)).transpose()?.map(|(known, _)| known);
     let known = known.unwrap_or_default();
     let wanted: BTreeSet<Day> = wanted(&dataset, None, None).into_iter().collect();
-    let any = args.failed || args.refused || args.absent;
-    let is_taken = |state: State| match state {
-        // One whose process is gone has failed; of one that is being loaded that is said.
-        State::Failed | State::Running => args.failed || !any,
-        State::Refused => args.refused || !any,
-        State::Absent => args.absent || !any,
-        State::Loaded | State::Waiting | State::Skipped => false,
-    };
+    let to_retry = to_retry(args);
     let named = if args.days.is_empty() { known.keys().copied().collect() } else { days_of(&args.days)? };
     let (mut days, mut left): (Vec<Day>, BTreeMap<&str, Vec<Day>>) = Default::default();
     for day in named {
         match known.get(&day).map(|known| known.state) {
-            Some(state) if is_taken(state) && wanted.contains(&day) => days.push(day),
+            Some(state) if to_retry.contains(state) && wanted.contains(&day) => days.push(day),
             _ if args.days.is_empty() => {}
             Some(State::Loaded) => left.entry(State::Loaded.name()).or_default().push(day),
             _ if !wanted.contains(&day) => left.entry("not wanted").or_default().push(day),

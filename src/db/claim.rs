@@ -151,7 +151,7 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
         row
     };
     // A reload of a loaded day begins a new series of attempts, and so do another file and a retry.
-    let anew = prior.state.0 == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry);
+    let anew = prior.state.0 == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry(_));
     let begun = if anew { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     let claim = Claim { taken_over, ..claim };

@@ -10,7 +10,7 @@ use crate::db::days::{ProcessedDay, insert, lock, remove, save, state_of};
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::rejected_rows;
-use crate::plan::Owner;
+use crate::plan::{Owner, ToRetry};
 use crate::state::{self, IllegalMove, Move, State, after};
 
 /// What a person can do to a day without loading it.
@@ -59,7 +59,7 @@ pub fn apply(
             DayAction::NewSeries => {
                 if let Some(row) = row {
                     // Of other days, such as loaded ones, all that may be to write is that the attempt was settled.
-                    let anew = row.state.0.is_to_retry();
+                    let anew = ToRetry::ALL.contains(row.state.0);
                     let row = if anew { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } } else { row };
                     save(conn, &row)?;
                 }

@@ -139,7 +139,7 @@ fn naming_a_day_loads_it_unless_it_is_loaded() {
 
 #[test]
 fn a_retry_takes_failed_refused_and_absent_days_and_leaves_what_became_of_them_meanwhile() {
-    let decision = |known: Option<&Known>| decide(known, Ask::Retry, NOW, &attempts(1));
+    let decision = |known: Option<&Known>| decide(known, Ask::Retry(ToRetry::ALL), NOW, &attempts(1));
     let not_to_retry = |state| Decision::Leave(Leave::NotToRetry(state));
     assert_eq!(decision(None), not_to_retry(None), "forgotten");
     for (state, expected) in [
@@ -155,6 +155,10 @@ fn a_retry_takes_failed_refused_and_absent_days_and_leaves_what_became_of_them_m
     }
     let live = Known { owner: Owner::Alive, ..known(State::Running) };
     assert_eq!(decision(Some(&live)), Decision::Leave(Leave::Busy));
+    // It failed when it was chosen, and was refused since.
+    let failed = Ask::Retry(ToRetry { failed: true, refused: false, absent: false });
+    let refused = decide(Some(&known(State::Refused)), failed, NOW, &attempts(1));
+    assert_eq!(refused, not_to_retry(Some(State::Refused)));
 }
 
 /// The days of a plan that are loaded, for April 2019 with these states from its first day on.
@@ -268,7 +272,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         Ask::Due,
         Ask::NotDone,
         Ask::Named,
-        Ask::Retry,
+        Ask::Retry(ToRetry::ALL),
         Ask::Forced,
         Ask::Changed,
     ])
@@ -305,7 +309,7 @@ proptest! {
         let refused = Known { attempts, next_look, ..known(State::Refused) };
         let expected = match ask {
             Ask::Changed => Decision::Load(Reason::Changed),
-            Ask::Named | Ask::Retry | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
+            Ask::Named | Ask::Retry(_) | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
             Ask::Tick | Ask::Start | Ask::Due | Ask::NotDone => Decision::Leave(Leave::Done(State::Refused)),
         };
         prop_assert_eq!(decide(Some(&refused), ask, NOW, &self::attempts(max_attempts)), expected);

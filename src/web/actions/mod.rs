@@ -30,7 +30,7 @@ use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::load_day::Job;
-use crate::plan::{Ask, Outside};
+use crate::plan::{Ask, Outside, ToRetry};
 use crate::reconcile;
 use crate::scheduler;
 use crate::state::State;
@@ -284,7 +284,7 @@ fn act(
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = match order.action {
                 Action::Reload => Ask::Forced,
-                Action::Retry => Ask::Retry,
+                Action::Retry => Ask::Retry(ToRetry::ALL),
                 _ => Ask::Named,
             };
             if !days.is_empty() {
@@ -345,7 +345,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// A retry takes days that failed, were refused or are absent, and that the schedule wants; of a range never the others.
 fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
     let wanted: BTreeSet<Day> = scheduler::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
-    let mut effects = load(conn, dataset, range, Ask::Retry)?;
+    let mut effects = load(conn, dataset, range, Ask::Retry(ToRetry::ALL))?;
     let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(Left::Later);
     for effect in effects.iter_mut().filter(is_for_load) {
         if !wanted.contains(&effect.day) {
