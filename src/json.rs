@@ -12,19 +12,16 @@ pub fn instant(at: DateTime<Utc>) -> String {
 }
 
 /// For fields of an instant.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
 pub fn time<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&instant(*at))
 }
 
 /// For fields of an instant that may be null.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
 pub fn time_or_null<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(instant).serialize(serializer)
 }
 
 /// For fields of a day's state.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
 pub fn state<S: Serializer>(state: &Option<State>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(State::name_or_missing(*state))
 }

@@ -119,7 +119,7 @@ fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> 
     DayPage {
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
-        timezone: dataset.schedule.timezone.clone(),
+        timezone: dataset.schedule.timezone,
         deadline: scheduler::deadline(dataset, day.day).filter(|_| is_awaited),
         next_tick: next_tick.filter(|_| day.wanted && day.state.is_none()),
         actions: if may_change { actions(day.state) } else { Vec::new() },
