@@ -12,6 +12,7 @@ const FIRST_GLIBC: (u32, u32) = (2, 36);
 /// what is: another 0.4 MiB.
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=DAYFILL_PORTABLE");
     if is_built_where_it_runs() && target("OS") == "linux" && glibc().is_some_and(|version| version >= FIRST_GLIBC) {
         for option in ["pack-relative-relocs", "keep-text-section-prefix"] {
             println!("cargo::rustc-link-arg-bins=-Wl,-z,{option}");
@@ -19,8 +20,9 @@ fn main() {
     }
 }
 
+/// A release's programs (`.ci/release/build`) also run where glibc is older than here.
 fn is_built_where_it_runs() -> bool {
-    std::env::var_os("HOST") == std::env::var_os("TARGET")
+    std::env::var_os("HOST") == std::env::var_os("TARGET") && std::env::var_os("DAYFILL_PORTABLE").is_none()
 }
 
 fn target(what: &str) -> String {
