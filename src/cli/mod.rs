@@ -35,7 +35,7 @@ use crate::wording::{MOST_BYTES, printable, printable_json, printable_lines, pri
 
 /// Runs `dayfill` with these arguments, the program's name first.
 #[must_use]
-pub fn dayfill(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn dayfill(arguments: &[OsString]) -> ExitCode {
     match parse::<Cli>(arguments) {
         Ok(Cli { global, command }) => finish(run(&global, command), &global),
         Err(code) => code,
@@ -44,7 +44,7 @@ pub fn dayfill(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Runs `algolia-etl` with these arguments, the program's name first.
 #[must_use]
-pub fn algolia_etl(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn algolia_etl(arguments: &[OsString]) -> ExitCode {
     match parse::<AlgoliaEtl>(arguments) {
         Ok(AlgoliaEtl { global, command: AlgoliaCommand::RunEtl(run_etl) }) => {
             finish(run(&global, Command::RunEtl(run_etl)), &global)
@@ -119,9 +119,8 @@ fn write(text: &str) -> Result<ExitCode, Failure> {
 }
 
 /// Reads the arguments. Help and the version end the process; a wrong command line is reported, and ends with 2.
-fn parse<P: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<P, ExitCode> {
-    let arguments: Vec<OsString> = arguments.collect();
-    P::try_parse_from(&arguments).map_err(|error| {
+fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, ExitCode> {
+    P::try_parse_from(arguments).map_err(|error| {
         // An argument that is echoed ends no line and steers no terminal.
         let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy(), MOST_BYTES));
         let error = P::try_parse_from(shown).err().unwrap_or(error);
