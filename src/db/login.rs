@@ -92,7 +92,9 @@ impl<C: R2D2Connection + Send + 'static> ManageConnection for Sessions<C> {
     }
 
     fn is_valid(&self, conn: &mut C) -> Result<(), Error> {
-        conn.ping().map_err(Error::QueryError)
+        // Diesel's own question is a prepared statement. Where a pooler shares sessions it may meet one of that name in
+        // another's session, before anybody could tell that there is such a pooler.
+        conn.batch_execute("select 1").map_err(Error::QueryError)
     }
 
     fn has_broken(&self, conn: &mut C) -> bool {
