@@ -84,19 +84,25 @@ impl Claim {
     }
 }
 
+/// How often the row of a day that nobody has claimed is asked for while another transaction holds it, and the pause
+/// between: whoever is about to claim it, or has just ended with it, holds it for some milliseconds.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Asks for a day. A row that another transaction holds is not waited for: who holds it is at work on the day.
 ///
 /// # Errors
 /// A [`DbError`]; nothing is claimed then.
 pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
-    let Request { dataset, day, ask, policy, .. } = request;
+    let Request { ask, policy, .. } = request;
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let now = conn.now()?;
-        let Some(row) = days::lock(conn, dataset.as_str(), day.date(), false)? else {
-            if let Some(leave) = at_work(conn, request)? {
-                return Ok(Answer::Left(leave));
-            }
+        let row = match lock(conn, request)? {
+            Ok(row) => row,
+            Err(leave) => return Ok(Answer::Left(leave)),
+        };
+        let Some(row) = row else {
             if let Decision::Leave(leave) = plan::decide(None, ask, now, policy) {
                 return Ok(Answer::Left(leave));
             }
@@ -121,14 +127,28 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
     })
 }
 
-/// Why a day is left alone whose row another transaction holds or has just written; `None` where it has no row.
-fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<Leave>, DbError> {
+/// Locks the day's row, if it has one; or why the day is left alone.
+fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<ProcessedDay>, Leave>, DbError> {
     let (dataset, day) = (request.dataset.as_str(), request.day.date());
-    if days::state_of(conn, dataset, day)?.is_none() {
-        return Ok(None);
+    for _ in 0..LOCK_TRIES {
+        if let Some(row) = days::lock(conn, dataset, day, false)? {
+            return Ok(Ok(Some(row)));
+        }
+        if let Some(leave) = at_work(conn, request)? {
+            return Ok(Err(leave));
+        }
+        if days::state_of(conn, dataset, day)?.is_none() {
+            return Ok(Ok(None));
+        }
+        std::thread::sleep(LOCK_PAUSE);
     }
-    let is_here = days::claim_on(conn, dataset, day)?.is_some_and(|token| request.worker.holds(&token));
-    Ok(Some(if is_here { Leave::Here } else { Leave::Busy }))
+    Ok(Err(Leave::Busy))
+}
+
+/// Why a day is left alone whose row another transaction holds; `None` where nobody has claimed it.
+fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<Leave>, DbError> {
+    let token = days::claim_on(conn, request.dataset.as_str(), request.day.date())?;
+    Ok(token.map(|token| if request.worker.holds(&token) { Leave::Here } else { Leave::Busy }))
 }
 
 fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> Result<Answer, DbError> {
