@@ -1,11 +1,15 @@
 """A project in a temporary folder, and the real daemon on it."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +80,7 @@ class Daemon:
         self.reader.start()
         try:
             self.url = self.wait_for(r"the page is at (http://[\d.:]+)/").group(1)
+            self.wait_until_read()
         except AssertionError:
             self.kill()
             raise
@@ -89,6 +94,28 @@ class Daemon:
         with self.changed:
             self.ended = True
             self.changed.notify_all()
+
+    def wait_until_read(self) -> None:
+        """Waits until the days of all datasets were read: pages that come sooner say that they were not. Where users are
+        asked for, metrics are not for everybody, and that the database answers has to do."""
+        def is_read() -> bool:
+            try:
+                with urllib.request.urlopen(f"{self.url}/metrics", timeout=PATIENCE) as answer:
+                    metrics = answer.read().decode()
+            except urllib.error.HTTPError:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=PATIENCE) as answer:
+                    return answer.status == 200
+            known, told = (set(re.findall(rf'^{name}{{dataset="(.*?)"', metrics, re.MULTILINE))
+                           for name in ["dayfill_dataset_paused", "dayfill_day_missing"])
+            return known != set() and known == told
+
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(urllib.error.HTTPError):
+                if is_read():
+                    return
+            assert time.monotonic() < end, f"not all datasets were read:\n{''.join(self.lines)}"
+            time.sleep(0.02)
 
     def wait_for(self, pattern: str) -> re.Match:
         """Waits until a line of the log has this."""

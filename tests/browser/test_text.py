@@ -90,7 +90,7 @@ def is_text(page: Page, *texts: str) -> None:
             return
         if not last:
             page.wait_for_timeout(50)
-    raise AssertionError(f"{page.url} does not say {missing}")
+    raise AssertionError(f"{page.url} does not say {missing}, but: {said}")
 
 
 def test_what_files_hold_is_text(daemon, watched):

@@ -103,7 +103,7 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
         state: state.into(),
         rows: told.and_then(|day| day.rows_loaded).map(i64::unsigned_abs),
         rejected: told.and_then(|day| day.rows_rejected).map(i64::unsigned_abs),
-        detail: told.and_then(|day| day.error.clone().or_else(|| day.note.clone())),
+        detail: told.and_then(|day| day.note.clone().or_else(|| day.error.clone())),
         late: told.map_or_else(|| wanted.is_late(day, state, state == Some(DayState::Loaded)), |day| day.late),
     }
 }
@@ -157,7 +157,8 @@ fn measure(day: &DayStatus) -> Measure {
 fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
     let zone = &dataset.schedule.timezone;
     let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
-    let said = [day.error.clone(), day.note.clone(), held];
+    // What a person said is why the day is as it is, and stays where the text is cut.
+    let said = [day.note.clone(), day.error.clone(), held];
     OpenDay {
         day: day.day,
         state: day.state.into(),
