@@ -99,7 +99,7 @@ test-browser: browser-tools ## tests the page in Chromium, and the API by its Op
 # The tests that ask for PostgreSQL, by the beginnings of their names (tests/it/ci.rs looks that none is missing). SQLite's
 # halves are left out.
 POSTGRES_TESTS := postgres:: accepted:: api::refusals:: bad_rows:: crash::server:: crash::stall:: \
-  daemon::credentials:: daemon::page:: daemon::process:: daemon::reload:: daemon::several:: daemon::trouble:: \
+  daemon::credentials:: daemon::page:: daemon::process:: daemon::reload:: daemon::several:: daemon::trouble:: deletes:: \
   encodings:: locks:: own_tables:: poolers:: postgres_tls:: secrets:: support_works:: targets::
 TESTS ?= $(POSTGRES_TESTS)
 

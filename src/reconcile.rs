@@ -22,6 +22,28 @@ use crate::wording::{DIED, RELOAD_DIED, counted, load_again, loaded_rows};
 /// long as requests are repeated. Fewer may be the trouble of those days' files, and keep no other day.
 const MOST_UNANSWERED: usize = 3;
 
+/// So many days in a row that the database keeps from being loaded for the very same reason, and no further one of the
+/// dataset is begun: each would be read in vain.
+const MOST_BLOCKED: usize = 3;
+
+/// How many days in a row were blocked for the reason that the last one was.
+#[derive(Default)]
+struct Blocked(Mutex<(String, usize)>);
+
+impl Blocked {
+    /// Takes what came of a day; true when it is one too many.
+    fn is_enough(&self, outcome: &Outcome) -> bool {
+        let mut alike = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Outcome::Failed { error, blocked: true, .. } if alike.0 == *error => alike.1 += 1,
+            Outcome::Failed { error, blocked: true, .. } => *alike = (error.clone(), 1),
+            Outcome::Loaded => *alike = (String::new(), 0),
+            _ => return false,
+        }
+        alike.1 >= MOST_BLOCKED
+    }
+}
+
 /// Days of one dataset that are to be looked at, and how.
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -81,7 +103,7 @@ pub fn reconcile(
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
     let (runs, mut tried) = (Runs::new(todo.len()), BTreeSet::new());
-    let unanswered = AtomicUsize::new(0);
+    let (unanswered, blocked) = (AtomicUsize::new(0), Blocked::default());
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
@@ -116,7 +138,7 @@ pub fn reconcile(
                             | Outcome::Unavailable(_)
                             | Outcome::Database(_)
                     );
-                    if broken || away || (in_order && failed) {
+                    if broken || away || blocked.is_enough(&loaded.outcome) || (in_order && failed) {
                         enough.halt();
                     }
                     // The receiver outlives every loader.
@@ -277,7 +299,7 @@ fn log_report(job: &Job, ask: Ask, report: &Report, runs: &Runs) {
         Outcome::Failed { error, .. } if report.stays_loaded => {
             (Level::Error, format!("failed: {}", report.with_what_stays(error)))
         }
-        Outcome::Failed { error, left } => {
+        Outcome::Failed { error, left, .. } => {
             (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
         }
         Outcome::Refused { error, .. } => (Level::Error, format!("refused: {}", report.with_what_stays(error))),

@@ -341,7 +341,7 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Absent { why, .. } => ("absent", why.clone()),
         Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
         Outcome::Failed { error, .. } if report.stays_loaded => ("failed", report.with_what_stays(error)),
-        Outcome::Failed { error, left } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
+        Outcome::Failed { error, left, .. } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
         Outcome::Refused { error, first } => ("refused", report.with_what_stays(with_first(error, first.as_deref()))),
         Outcome::Left(Leave::Done(State::Loaded)) => {
             ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))

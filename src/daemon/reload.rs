@@ -13,6 +13,7 @@ use super::events::Event;
 use super::link::{Connect, Connected, set_aside};
 use super::member::Member;
 use super::{Daemon, watch};
+use crate::day;
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
 use crate::db::paused::Paused;
@@ -216,6 +217,12 @@ impl Daemon {
         self.members.retain(|name, member| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
             if !stays {
+                if let Some((_, days)) = self.agenda.not_begun().find(|(of, _)| *of == name) {
+                    log::warn!(
+                        "{name}: it was taken off before days that were asked for began: {}",
+                        day::listed(&days)
+                    );
+                }
                 member.retired.halt();
                 self.agenda.remove(name);
                 self.late.remove(name);

@@ -334,10 +334,9 @@ pub fn failed_reloads(
         .select((la::day, la::outcome, la::error))
         .load(c))
     .doing("reading the attempts at loaded days")?;
-    let newest: BTreeMap<Day, _> =
-        rows.into_iter().filter_map(|(day, outcome, error)| Some((Day::new(day), (outcome?, error)))).collect();
     let by_somebody = |error: &Option<String>| error.as_ref().is_some_and(|error| error.starts_with(CANCELLED));
-    Ok(newest.into_iter().filter(|(_, (_, error))| !by_somebody(error)).collect())
+    let others = rows.into_iter().filter(|(.., error)| !by_somebody(error));
+    Ok(others.filter_map(|(day, outcome, error)| Some((Day::new(day), (outcome?, error)))).collect())
 }
 
 /// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken

@@ -190,8 +190,26 @@ pub fn lost_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, D
         return Ok(None);
     }
     let table = &dataset.target.table;
+    let looked = [table.to_string()];
+    let (lost, why) =
+        conn.within_bounds(&looked, For::Looking, |error| Some(error), |conn| days_without_rows(conn, dataset, days))?;
+    Ok((!lost.is_empty()).then(|| {
+        let (number, named) = (counted(lost.len(), "day"), listed(&lost));
+        let have = if lost.len() == 1 { "has" } else { "have" };
+        let (first, name) = (runs(&lost).first().map(ToString::to_string).unwrap_or_default(), &dataset.name);
+        let all = if runs(&lost).len() > 1 { "loads the first of them again" } else { "loads them again" };
+        format!(
+            "{number} recorded as loaded {have} no rows in table {table}{why} ({named}): `{}` {all}; \
+             if you removed them, `dayfill forget {first} --dataset {name}`, and the same with `skip`, leaves them out",
+            load_again(&first, name)
+        )
+    }))
+}
+
+/// Those of the days that have no rows in the target, as far as that can be told without reading all of it, and why.
+fn days_without_rows(conn: &mut Conn, dataset: &Dataset, days: Vec<Day>) -> Result<(Vec<Day>, &'static str), DbError> {
     let seen = conn.on_targets(|conn| find(conn, dataset))?;
-    let (lost, why) = match &seen {
+    Ok(match &seen {
         Seen::Nothing { .. } => (days, ", which is not there"),
         Seen::Found(found) if found.has_index_of(&dataset.target.day_column) && is_each_days(dataset) => {
             let sql = conn.statements(dataset).days_without_rows(&days);
@@ -207,18 +225,7 @@ pub fn lost_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, D
             })?;
             if rows.is_empty() { (days, ", which is empty") } else { (Vec::new(), "") }
         }
-    };
-    Ok((!lost.is_empty()).then(|| {
-        let (number, named) = (counted(lost.len(), "day"), listed(&lost));
-        let have = if lost.len() == 1 { "has" } else { "have" };
-        let (first, name) = (runs(&lost).first().map(ToString::to_string).unwrap_or_default(), &dataset.name);
-        let all = if runs(&lost).len() > 1 { "loads the first of them again" } else { "loads them again" };
-        format!(
-            "{number} recorded as loaded {have} no rows in table {table}{why} ({named}): `{}` {all}; \
-             if you removed them, `dayfill forget {first} --dataset {name}`, and the same with `skip`, leaves them out",
-            load_again(&first, name)
-        )
-    }))
+    })
 }
 
 /// True where a day's rows are no other day's.

@@ -501,7 +501,7 @@ impl<'a> Load<'a> {
         let failed = |error: String| {
             let left = policy.retry.max_attempts.saturating_sub(claim.attempt);
             let try_again = policy.retry.delay(claim.attempt, fastrand::f64());
-            (Ending::Failed { error: storable(&error), try_again }, Outcome::Failed { error, left })
+            (Ending::Failed { error: storable(&error), try_again }, Outcome::Failed { error, left, blocked: false })
         };
         Some(match problem {
             NotPublished::Lost => return None,
@@ -531,7 +531,7 @@ impl<'a> Load<'a> {
             NotPublished::Db(error) if self.is_only_the_days(&error) => {
                 let left = policy.retry.max_attempts.saturating_sub(claim.attempt.saturating_sub(1));
                 let ending = Ending::Blocked { error: storable(&error.in_full()), try_again: policy.retry.max_delay };
-                (ending, Outcome::Failed { error: error.to_string(), left })
+                (ending, Outcome::Failed { error: error.to_string(), left, blocked: true })
             }
             NotPublished::Db(error) if !error.costs_an_attempt() => {
                 (Ending::Database { error: storable(&error.in_full()) }, Outcome::Database(error))

@@ -124,6 +124,8 @@ pub enum Outcome {
         error: String,
         /// How many attempts are left.
         left: u32,
+        /// It stays so until a person changes the database.
+        blocked: bool,
     },
     /// A check said no.
     Refused {
@@ -177,7 +179,7 @@ mod tests {
         let why = String::new;
         for (outcome, counts) in [
             (Outcome::Loaded, true),
-            (Outcome::Failed { error: why(), left: 1 }, true),
+            (Outcome::Failed { error: why(), left: 1, blocked: false }, true),
             (Outcome::Refused { error: why(), first: None }, true),
             (Outcome::Lost, true),
             (Outcome::Waiting { why: why(), still: false }, false),

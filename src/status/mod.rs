@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
-use crate::db::attempts;
+use crate::db::attempts::{self, AttemptOutcome};
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::paused;
@@ -90,14 +90,15 @@ pub fn of(
 /// What is wrong with the target. Who may look at dayfill's tables need not have a right to it, nor may it be locked:
 /// nothing is told then, as `check` and the loads tell that.
 fn problems(conn: &mut Conn, dataset: &Dataset) -> Vec<String> {
-    let told = |told: Result<Option<String>, DbError>| {
-        told.unwrap_or_else(|error| {
-            log::debug!("{}: whether its table fits cannot be told: {error}", dataset.name);
-            None
-        })
-    };
-    let unfit = told(target::unfit(conn, dataset));
-    if unfit.is_some() { Vec::from_iter(unfit) } else { told(target::lost_rows(conn, dataset)).into_iter().collect() }
+    let found = target::unfit(conn, dataset).and_then(|unfit| match unfit {
+        Some(unfit) => Ok(Some(unfit)),
+        None => target::lost_rows(conn, dataset),
+    });
+    let problem = found.unwrap_or_else(|error| {
+        log::debug!("{}: whether its table fits cannot be told: {error}", dataset.name);
+        None
+    });
+    problem.into_iter().collect()
 }
 
 /// What is known of a dataset's days within a range: each that is wanted or has a row, oldest first. Without a
@@ -131,7 +132,14 @@ fn reloads(conn: &mut Conn, dataset: &Dataset, range: DayRange, days: &mut [DayS
     for day in days.iter_mut().filter(|day| day.state == Some(State::Loaded)) {
         day.reload_error = failed.get(&day.day).map(|(outcome, error)| {
             let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-            format!("its last reload ended as {}, the rows are those from before{why}", outcome.name())
+            let ended = match outcome {
+                AttemptOutcome::Database => "the database refused its last reload",
+                AttemptOutcome::Refused => "its last reload was refused",
+                AttemptOutcome::Interrupted => "its last reload was interrupted",
+                AttemptOutcome::Lost => "the process of its last reload died",
+                AttemptOutcome::Failed | AttemptOutcome::Loaded => "its last reload failed",
+            };
+            format!("{ended}, the rows are those from before{why}")
         });
     }
     Ok(())

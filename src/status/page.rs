@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DayStatus, Wanted, complete};
+use super::{DayStatus, Wanted, complete, reloads};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::days;
@@ -52,9 +52,12 @@ pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Sel
     let mut by_day: BTreeMap<Day, DayStatus> =
         rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))).collect();
     let one = |day: Day| by_day.remove(&day).unwrap_or_else(|| DayStatus::missing(day));
-    let mut days: Vec<DayStatus> = chosen.into_iter().map(one).collect();
+    let mut days: Vec<DayStatus> = chosen.iter().copied().map(one).collect();
     // A day may have moved since its state was read.
     days.retain(|day| fits(day.state));
+    if let (Some(from), Some(to)) = (chosen.first(), chosen.last()) {
+        reloads(conn, dataset, DayRange { from: *from, to: *to }, &mut days)?;
+    }
     complete(Some(conn), dataset, wanted, &mut days)?;
     Ok(DaysPage { days, next_after })
 }

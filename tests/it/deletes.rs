@@ -63,7 +63,7 @@ fn a_day_whose_old_rows_cannot_be_deleted_holds_up_no_other(database: &dyn Datab
         assert!(line.contains("loaded"), "{ran:#?}");
         line.contains(words)
     };
-    assert!(status("its last reload ended as database, the rows are those from before: taking the day's old rows"));
+    assert!(status("the database refused its last reload, the rows are those from before: taking the day's old rows"));
     assert!(status("append only"));
     allow(database);
     project.succeed(&["load", FIRST, "--force"]);
@@ -187,6 +187,14 @@ fn what_keeps_a_day_from_the_first_load_fails_it_and_spends_no_attempt() {
     }
     project.succeed(&["load", FIRST]);
     assert_eq!(database.line("select state, attempts from processed_days where day = '2024-03-01'"), "loaded|1");
+    // What keeps every day from being loaded has not every day's file read in vain.
+    database.execute("create trigger written before insert on orders for each row execute function unknown()");
+    for day in ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07", "2024-03-08"] {
+        project.day(day, "a,1,x\n");
+    }
+    let ran = project.exit(1, &["load", "2024-03-04..2024-03-08"]);
+    assert!(ran.stdout.contains("3 failed, 2 not tried"), "{ran:#?}");
+    database.execute("drop trigger written on orders");
     // A row of another table that refers to the day's rows refuses their deletion.
     database.execute(
         "create table holding (day date, id text, foreign key (day, id) references orders (file_date, id)); \

@@ -84,7 +84,7 @@ fn the_originals_command_tells_of_days_outside_the_schedule_too() {
     let database = SqliteDatabase::new();
     let project = project(&database);
     let ran = project.run(&["run-etl", "--start-date", "2024-02-29", "--end-date", "2024-03-01"]);
-    let said = "orders: outside its schedule: 2 days, of which 1 before start (2024-03-01)";
+    let said = "orders: outside its schedule: 1 of 2 days before start (2024-03-01)";
     assert!(ran.stderr.contains(said), "{ran:#?}");
 }
 

@@ -92,6 +92,15 @@ fn a_table_locked_by_somebody_holds_up_its_dataset_alone_and_no_reload_and_no_en
 }
 
 #[test]
+fn status_waits_for_no_table_without_an_end() {
+    let database = TestPostgres::database();
+    let project = loaded(&database);
+    let _held = left_open(&database, "lock table orders in access exclusive mode");
+    let ran = project.succeed(&["status"]);
+    assert!(ran.stdout.contains("1 loaded") && !ran.stdout.contains("problem"), "{ran:#?}");
+}
+
+#[test]
 fn a_statement_of_a_process_that_was_killed_does_not_wait_on() {
     let database = TestPostgres::database();
     let server = SlowHttp::start();

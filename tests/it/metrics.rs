@@ -77,7 +77,7 @@ fn counted() -> Metrics {
     let (orders, visits) = (name("orders"), name("visits"));
     let metrics = Metrics::default();
     metrics.turned(now() - TimeDelta::milliseconds(2500), true, [&orders, &visits].into_iter());
-    let failed = |left| Outcome::Failed { error: "no".to_owned(), left };
+    let failed = |left| Outcome::Failed { error: "no".to_owned(), left, blocked: false };
     for report in [
         whole(Outcome::Loaded),
         Report { taken_over: true, ..whole(Outcome::Loaded) },

@@ -201,7 +201,7 @@ fn a_reload_that_is_killed_leaves_the_day_loaded_as_it_was(database: &dyn Databa
     let ran = project.succeed(&["catch-up", "--to", FIRST]);
     assert!(ran.stdout.contains("a reload was interrupted, its process died or stalled"), "{}", ran.stdout);
     assert!(ran.stdout.ends_with("\n1 interrupted\n") && ran.stdout.contains("load --force 2024-03-01"), "{ran:#?}");
-    assert!(project.succeed(&["status"]).stdout.contains("its last reload ended as lost"));
+    assert!(project.succeed(&["status"]).stdout.contains("the process of its last reload died"));
     assert_eq!(database.line(day), before);
     assert_eq!(rows(database), rows_before);
     assert_eq!(outcomes(database), ["1|loaded", "1|lost"]);
