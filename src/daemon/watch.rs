@@ -144,28 +144,28 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let at = |path: &str| root.join(path);
         create_dir_all(at("releases/1/etc/datasets")).unwrap();
-        create_dir_all(at("shared")).unwrap();
-        write(at("shared/orders.toml"), "").unwrap();
+        create_dir_all(at("common")).unwrap();
+        write(at("common/orders.toml"), "").unwrap();
         write(at("releases/1/etc/datasets/returns.toml"), "").unwrap();
         symlink("releases/1", at("current")).unwrap();
-        symlink("../../../../shared/orders.toml", at("releases/1/etc/datasets/orders.toml")).unwrap();
-        symlink(at("shared/missing/gone.toml"), at("releases/1/etc/datasets/gone.toml")).unwrap();
+        symlink("../../../../common/orders.toml", at("releases/1/etc/datasets/orders.toml")).unwrap();
+        symlink(at("common/missing/gone.toml"), at("releases/1/etc/datasets/gone.toml")).unwrap();
         symlink("round.toml", at("releases/1/etc/datasets/round.toml")).unwrap();
-        let places = Places::of(&[at("current/etc"), at("shared/../current/etc/datasets")]);
+        let places = Places::of(&[at("current/etc"), at("common/../current/etc/datasets")]);
         let datasets = "releases/1/etc/datasets";
         let single = [
             "current",
             "releases/1/etc",
             datasets,
             "releases/1/etc/datasets/orders.toml",
-            "shared/orders.toml",
+            "common/orders.toml",
             "releases/1/etc/datasets/gone.toml",
-            "shared/missing",
+            "common/missing",
             "releases/1/etc/datasets/round.toml",
         ];
         assert_eq!(places.single, single.map(at).into());
         assert_eq!(places.folders, ["releases/1/etc", datasets].map(at).into());
-        let around = ["", "releases/1", "releases/1/etc", datasets, "shared"].map(|path| root.join(path));
+        let around = ["", "releases/1", "releases/1/etc", datasets, "common"].map(|path| root.join(path));
         assert_eq!(places.around(), around.map(|path| path.components().collect()).into());
 
         let event = |path: &str| notify::Event::new(EventKind::Modify(ModifyKind::Any)).add_path(at(path));
@@ -174,9 +174,9 @@ mod tests {
             ("releases/1/etc/dayfill.toml", true),
             ("releases/1/etc/datasets/new.toml", true),
             ("releases/1/etc/datasets/..data", true),
-            ("shared/orders.toml", true),
-            ("shared/missing", true),
-            ("shared/other.toml", false),
+            ("common/orders.toml", true),
+            ("common/missing", true),
+            ("common/other.toml", false),
             ("releases/1/etc/dayfill.db-wal", false),
             ("releases/2", false),
         ] {

@@ -72,10 +72,10 @@ fn a_link_above_the_configuration_that_is_turned_is_noticed() {
 fn an_edit_of_a_file_that_a_link_leads_to_is_noticed() {
     let database = SqliteDatabase::new();
     let project = new_project(&database);
-    fs::create_dir_all(project.path("shared/main")).unwrap();
+    fs::create_dir_all(project.path("common/main")).unwrap();
     for (link, file, target) in [
-        ("dayfill.toml", "shared/main/dayfill.conf", "shared/main/dayfill.conf"),
-        ("datasets/orders.toml", "shared/orders.of-all", "../shared/orders.of-all"),
+        ("dayfill.toml", "common/main/dayfill.conf", "common/main/dayfill.conf"),
+        ("datasets/orders.toml", "common/orders.of-all", "../common/orders.of-all"),
     ] {
         fs::rename(project.path(link), project.path(file)).unwrap();
         symlink(target, project.path(link)).unwrap();
@@ -84,8 +84,8 @@ fn an_edit_of_a_file_that_a_link_leads_to_is_noticed() {
         // Through the link, and as editors do that put a new file in the place of the old.
         project.orders(&dataset(&project, "20%"));
         daemon.wait_for(EDITED);
-        let text = fs::read_to_string(project.path("shared/orders.of-all")).unwrap();
-        project.replace("shared/orders.of-all", text.replace("20%", "10%"));
+        let text = fs::read_to_string(project.path("common/orders.of-all")).unwrap();
+        project.replace("common/orders.of-all", text.replace("20%", "10%"));
         daemon.wait_for(EDITED);
         settings(7).write(&project);
         daemon.wait_for(TURNED);
