@@ -90,7 +90,7 @@ impl Daemon {
                 self.reached();
                 self.troubles.passed(LOOKING);
                 self.paused(open.paused.clone());
-                open.forgot.iter().for_each(|name| self.board.tell(News::Dataset(name.clone())));
+                open.forgot.iter().for_each(|name| self.news.push(News::Dataset(name.clone())));
                 let due = open.due(&self.members);
                 for name in self.members.keys() {
                     self.agenda.due(name, due.days.get(name).cloned().unwrap_or_default());
@@ -124,7 +124,7 @@ impl Daemon {
         }
         self.agenda.pause(&now.keys().cloned().collect());
         self.pauses = now;
-        self.board.tell(News::Daemon);
+        self.news.push(News::Daemon);
     }
 
     pub(super) fn asked(&mut self, asked: Asked) {
@@ -135,7 +135,7 @@ impl Daemon {
             Asked::Load { dataset, days, ask } => self.agenda.ask(&dataset, days, ask),
             Asked::Changed(dataset) => {
                 self.pulse.soon(Utc::now());
-                self.board.tell(News::Dataset(dataset));
+                self.news.push(News::Dataset(dataset));
             }
         }
     }
@@ -145,7 +145,7 @@ impl Daemon {
         for name in &told.datasets {
             self.agenda.look(name, Some(Trigger::Due));
         }
-        told.all.into_iter().for_each(|name| self.board.tell(News::Dataset(name)));
+        told.all.into_iter().for_each(|name| self.news.push(News::Dataset(name)));
         match told.error {
             None => self.troubles.passed(TELLING),
             // That is said of the database, once.
@@ -229,7 +229,7 @@ impl Daemon {
         };
         let pauses = source_pauses(&member.job.dataset.policy, came.answered);
         self.board.metrics().troubled(name);
-        self.board.tell(News::Dataset(name.clone()));
+        self.news.push(News::Dataset(name.clone()));
         let next = self.sources.met(name.as_str(), &format!("source unavailable: {unavailable}"), pauses);
         // Before, no request would be sent.
         Some(unavailable.until.map_or(next, |until| next.max(until)))
@@ -254,7 +254,7 @@ impl Daemon {
         let now = Utc::now();
         self.board.metrics().database_failed();
         if self.link.lost(error, now) {
-            self.board.tell(News::Daemon);
+            self.news.push(News::Daemon);
             let error = error.trim_end_matches(';');
             log::error!("{error}; trying again until it is back, no attempt is counted");
         } else {
@@ -268,7 +268,7 @@ impl Daemon {
         let now = Utc::now();
         if let Some(lasted) = self.link.reached(now) {
             log::info!("the database is back after {} s", lasted.num_seconds());
-            self.board.tell(News::Daemon);
+            self.news.push(News::Daemon);
             self.manager.status(&self.status_text());
             self.pulse.soon(now);
         }

@@ -151,6 +151,8 @@ struct Daemon {
     pauses: BTreeMap<DatasetName, Paused>,
     /// What it shows of itself.
     board: Arc<Board>,
+    /// What those who watch hear once the board shows it: who looks then sees what they were told of.
+    news: Vec<News>,
     /// Late days that were said.
     late: BTreeMap<DatasetName, BTreeSet<Day>>,
     /// The service manager was told that it is up.
@@ -191,6 +193,7 @@ impl Daemon {
             not_begun: BTreeMap::new(),
             pauses: BTreeMap::new(),
             board: Arc::new(board),
+            news: Vec::new(),
             late: BTreeMap::new(),
             ready: false,
             last: None,
@@ -356,8 +359,8 @@ impl Daemon {
         self.thread("connect", move || Event::Connected { generation, connected: connect.connect() });
     }
 
-    /// Shows what is to be seen now.
-    fn show(&self) {
+    /// Shows what is to be seen now, and then tells of what is news in it.
+    fn show(&mut self) {
         let unreachable = self.link.unreachable();
         self.board.show(Shown {
             context: self.link.context().cloned(),
@@ -373,6 +376,7 @@ impl Daemon {
             refused: self.reload.refused(),
             broken: self.configuration.broken.clone(),
         });
+        self.news.drain(..).for_each(|news| self.board.tell(news));
     }
 
     /// The datasets, in the map that is shown already if nothing of them changed: the loop turns often.

@@ -129,7 +129,7 @@ impl Daemon {
                 Some(problems.join("\n"))
             }
         };
-        self.board.tell(News::Daemon);
+        self.news.push(News::Daemon);
         self.reload.refused.clone_from(&refused);
         let problems = self.problems();
         if problems != known

@@ -56,3 +56,14 @@ async fn a_fault_in_a_thread_is_heard_of() {
     let Ok(Some(Event::Broke("pulse", error))) = heard else { panic!("it was not heard of") };
     assert_eq!(error, "a fault in dayfill: a test asked for a fault");
 }
+
+#[tokio::test]
+async fn what_watchers_are_told_of_can_be_seen_already() {
+    let (mut daemon, _events) = idle().await;
+    let mut news = daemon.board.news();
+    daemon.read(Err(vec!["unknown key".to_owned()]));
+    assert!(news.try_recv().is_err(), "the board does not show it yet");
+    daemon.show();
+    assert!(matches!(news.try_recv(), Ok(News::Daemon)));
+    assert_eq!(daemon.board.shown().refused.as_deref(), Some("unknown key"));
+}

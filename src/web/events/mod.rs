@@ -31,8 +31,7 @@ const BEHIND: usize = 256;
 /// How often it is looked how far loads are.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// How long news of a dataset and of the daemon are gathered. The board shows what they are about a moment after they
-/// are told.
+/// How long news of a dataset and of the daemon are gathered: many come together.
 const GATHER: Duration = Duration::from_millis(100);
 
 /// What happens, for those who listen.
