@@ -1,16 +1,15 @@
 //! dayfill loads one file per day into PostgreSQL or SQLite, exactly once, and fills in the days that are missing.
 //!
-//! The modules form a house of floors; each uses its neighbours and what lies below it (`tests/it/architecture.rs`
-//! checks this):
+//! The modules form layers; each uses its neighbours and what lies below it (`tests/it/architecture.rs` checks this):
 //!
-//! | floor | modules |
+//! | layer | modules |
 //! | --- | --- |
-//! | shell | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | running | [`daemon`], [`metrics`], [`scheduler`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
-//! | story | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
-//! | edges | [`source`], [`db`] |
-//! | thought | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
-//! | words | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`], [`definition`], [`json`] |
+//! | interface | [`cli`], [`config`], [`logging`], [`exit_code`] |
+//! | service | [`daemon`], [`metrics`], [`scheduler`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
+//! | engine | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
+//! | adapters | [`source`], [`db`] |
+//! | core | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
+//! | domain | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`], [`definition`], [`json`] |
 
 pub mod audit;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! What is known of datasets, days and processes: one computation for `status`, the API and the page. The names of the
 //! fields are a documented contract (docs/operations.md, docs/api.md): they are added to, never renamed.
 //!
-//! When a schedule ticks is computed a floor above; it comes in as a [`Wanted`].
+//! When a schedule ticks is computed a layer above; it comes in as a [`Wanted`].
 
 mod attempt;
 mod audit_log;
