@@ -96,7 +96,7 @@ impl fmt::Display for TableName {
 }
 
 /// What a column holds. Each type accepts a documented part of what PostgreSQL's type of the same name accepts
-/// (`docs/datasets.md`), and nothing that PostgreSQL would refuse.
+/// (`docs/rows.md`), and nothing that PostgreSQL would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnType {
     /// Any UTF-8 text without a NUL byte.

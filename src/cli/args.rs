@@ -221,7 +221,7 @@ pub struct Status {
     /// No day after this one
     #[arg(long, value_name = "DAY")]
     pub to: Option<Day>,
-    /// As JSON, with the fields that docs/operations.md promises
+    /// As JSON, with the fields that docs/status-json.md promises
     #[arg(long)]
     pub json: bool,
 }

@@ -1,5 +1,5 @@
 //! What is known of datasets, days and processes: one computation for `status`, the API and the page. The names of the
-//! fields are a documented contract (docs/operations.md, docs/api.md): they are added to, never renamed.
+//! fields are a documented contract (docs/status-json.md, docs/api.md): they are added to, never renamed.
 //!
 //! When a schedule ticks is computed a layer above; it comes in as a [`Wanted`].
 

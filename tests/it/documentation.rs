@@ -28,12 +28,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README.md and everything in docs/.
+/// Everything in docs/.
+fn pages() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect()
+}
+
+/// Everything in docs/, and the documents beside it.
 fn documents() -> Vec<PathBuf> {
-    let docs = fs::read_dir(root().join("docs")).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let mut documents: Vec<_> = docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
-    documents.push(root().join("README.md"));
-    documents
+    let beside = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
+    [pages(), beside.to_vec()].concat()
 }
 
 /// What the README says its first command prints.
@@ -156,10 +160,10 @@ fn every_toml_in_the_documentation_parses() {
 #[test]
 fn the_rights_that_the_documentation_grants_are_on_every_state_table() {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
-    let (schema, operations) = (read("src/db/schema.rs"), read("docs/operations.md"));
+    let (schema, rights) = (read("src/db/schema.rs"), read("docs/postgresql.md"));
     // A statement goes on on lines of its own.
-    let operations = operations.replace("\n  ", " ");
-    let granted = operations.lines().find(|line| line.contains("delete on processed_days")).unwrap();
+    let rights = rights.replace("\n  ", " ");
+    let granted = rights.lines().find(|line| line.contains("delete on processed_days")).unwrap();
     let tables: Vec<&str> = schema
         .lines()
         .filter_map(|line| line.strip_prefix("    ")?.strip_suffix(") {")?.split_once(" (").map(|(name, _)| name))
@@ -181,9 +185,7 @@ fn warnings(code: &str) -> Vec<String> {
 
 #[test]
 fn every_warning_of_the_code_is_explained() {
-    let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let (_, table) = operations.split_once("### What lines at warn and error mean").unwrap();
-    let table = table.split("\n## ").next().unwrap();
+    let table = fs::read_to_string(root().join("docs/messages.md")).unwrap();
     // Of each line what is always the same: capitals and dots stand for what is not.
     let lines: Vec<Vec<String>> = table
         .lines()
@@ -226,6 +228,23 @@ fn every_link_to_another_place_here_leads_there() {
             if !leads {
                 wrong.push(format!("{}: {link}", document.display()));
             }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_page_is_short_and_the_index_leads_to_it() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        let lines = fs::read_to_string(&page).unwrap().lines().count();
+        if lines >= 300 {
+            wrong.push(format!("{name} has {lines} lines"));
+        }
+        if name != "README.md" && !index.contains(&format!("]({name})")) {
+            wrong.push(format!("docs/README.md does not lead to {name}"));
         }
     }
     assert_eq!(wrong, Vec::<String>::new());

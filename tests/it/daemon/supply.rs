@@ -16,7 +16,7 @@ on_both! {
 
 const LAST: &str = "2024-03-09";
 
-/// The days for which the check that docs/operations.md advises fails: `day|state|late|newer_file`.
+/// The days for which the check that docs/commands.md advises fails: `day|state|late|newer_file`.
 fn needing_attention(project: &Project) -> Vec<String> {
     let status: Value = serde_json::from_str(&project.succeed(&["status", "--json"]).stdout).unwrap();
     let datasets = status["datasets"].as_array().unwrap().iter().filter(|dataset| dataset["dataset"] == "orders");
