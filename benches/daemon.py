@@ -403,7 +403,7 @@ PAGES = {
     "a dry run": f"/datasets/{{}}/dry-run?action=reload&from={WEEK[0]}&to={WEEK[1]}",
     "daemons": "/daemons",
     "configuration": "/configuration",
-    "actions": "/audit-log",
+    "actions": "/activity-log",
     "API, datasets": "/api/v1/datasets",
     "API, a week of days": f"/api/v1/datasets/{{}}/days?from={WEEK[0]}&to={WEEK[1]}",
     "API, a day": f"/api/v1/datasets/{{}}/days/{WEEK[0]}",

@@ -38,7 +38,7 @@ PAGES = {
     "dry run": f"{OF}/dry-run?action=catch_up",
     "daemons": "/daemons",
     "configuration": "/configuration",
-    "audit log": "/audit-log",
+    "activity log": "/activity-log",
 }
 PAINTED = """() => new Promise((painted) => {
     const first = (list) => list.getEntries().forEach((it) => it.name === 'first-paint' && painted(it.startTime));

@@ -21,7 +21,7 @@ pub fn loaded_rows(loaded: i64, rejected: i64) -> String {
     if rejected == 0 { rows } else { format!("{rows}, {rejected} rejected") }
 }
 
-/// How what was asked for ended, as the audit log has it: `done: 59 days: 57 loaded, 1 refused, 1 waiting`. Counts of
+/// How what was asked for ended, as the activity log has it: `done: 59 days: 57 loaded, 1 refused, 1 waiting`. Counts of
 /// nothing are left out.
 #[must_use]
 pub fn ended<'a>(counts: impl IntoIterator<Item = (&'a str, usize)>) -> String {

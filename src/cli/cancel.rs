@@ -3,9 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::cli::activity::{self, Begun, Entries};
 use crate::cli::app::{App, days_of};
 use crate::cli::args::Skip;
-use crate::cli::audit::{self, Begun, Entries};
 use crate::cli::failure::Failure;
 use crate::cli::loads;
 use crate::dataset::DatasetName;
@@ -27,7 +27,7 @@ pub(super) fn cancel(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
     let (_, mut conn) = loads::ready(app, 1)?;
     let mut code = ExitCode::Success;
     let name = &dataset.name;
-    let (who, reason) = (audit::who(), args.reason.as_deref());
+    let (who, reason) = (activity::who(), args.reason.as_deref());
     let entries = Entries { action: "cancel", dataset: name, ranges: &args.days.days, reason };
     let deeds = entries.deeds(&who);
     // All are asked before any is waited for.
@@ -43,7 +43,7 @@ pub(super) fn cancel(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
         }
         ended.push((day, cancelled));
     }
-    audit::end(app, &begun, &|_, range| {
+    activity::end(app, &begun, &|_, range| {
         let of_it = || ended.iter().filter(|(day, _)| range.is_none_or(|range| range.from <= *day && *day <= range.to));
         let (done, all) = (of_it().filter(|(_, cancelled)| *cancelled).count(), of_it().count());
         format!("done: {done} of {}", counted(all, "day"))

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use chrono::Utc;
 
+use crate::cli::activity::{self, Entries};
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{CatchUp, Load};
-use crate::cli::audit::{self, Entries};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::outside;
@@ -59,10 +59,10 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
         outside::confirm(&mut conn, &all, args.yes)?;
         for DatasetDays { dataset, .. } in &all {
             let what = Entries { action, dataset: &dataset.name, ranges: &args.days, reason: None };
-            begun.extend(audit::begin(&mut conn, &what)?);
+            begun.extend(activity::begin(&mut conn, &what)?);
         }
     }
-    conclude(&loads::audited(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?, args.strict)
+    conclude(&loads::recorded(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?, args.strict)
 }
 
 pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {

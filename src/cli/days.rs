@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cli::activity::{self, Entries};
 use crate::cli::app::{App, days_of, wanted};
 use crate::cli::args::{Days, Pause, Resume, Retry, Skip};
-use crate::cli::audit::{self, Entries};
 use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, of_run};
@@ -42,7 +42,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
         }
         let states = format!("{} days", to_retry(args));
         let what = Entries { action: "retry", dataset: &dataset.name, ranges: &args.days, reason: Some(&states) };
-        begun.extend(audit::begin(&mut conn, &what)?);
+        begun.extend(activity::begin(&mut conn, &what)?);
         let fresh = each(&mut conn, &dataset.name, &days, DayAction::NewSeries)?;
         super::print(&fresh.said)?;
         code = if fresh.refused { ExitCode::Failed } else { code };
@@ -53,7 +53,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
         return super::print("nothing to retry\n");
     }
     let how = How { ask: Ask::Retry(to_retry(args)), trigger: Trigger::Retry, concurrency: concurrency(app, None) };
-    let loads = loads::audited(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
+    let loads = loads::recorded(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
     let loaded = conclude(&loads, false)?;
     Ok(if loaded == ExitCode::Success { code } else { loaded })
 }
@@ -138,9 +138,9 @@ fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&st
         outside::tell(&mut conn, &dataset, &days)?;
     }
     let what = Entries { action: name, dataset: &dataset.name, ranges: &args.days, reason };
-    let begun = audit::begin(&mut conn, &what)?;
+    let begun = activity::begin(&mut conn, &what)?;
     let done = each(&mut conn, &dataset.name, &days, action);
-    audit::end(app, &begun, &|_, range| match &done {
+    activity::end(app, &begun, &|_, range| match &done {
         Ok(done) => {
             let within =
                 |days: &[Day]| days.iter().filter(|day| range.is_none_or(|range| range.contains(**day))).count();
@@ -192,7 +192,7 @@ fn each(conn: &mut Conn, name: &DatasetName, days: &[Day], action: DayAction<'_>
 pub(super) fn pause(app: &App, args: &Pause) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
     change(app, &dataset.name, "pause", args.reason.as_deref(), &|conn| {
-        let paused = paused::pause(conn, &dataset.name, &audit::who(), args.reason.as_deref())?;
+        let paused = paused::pause(conn, &dataset.name, &activity::who(), args.reason.as_deref())?;
         Ok(if paused { "paused: daemons begin no day of it by themselves" } else { "paused already" })
     })
 }
@@ -214,8 +214,8 @@ fn change(
     act: &dyn Fn(&mut Conn) -> Result<&'static str, Failure>,
 ) -> Result<ExitCode, Failure> {
     let (_, mut conn) = loads::ready(app, 1)?;
-    let begun = audit::begin(&mut conn, &Entries { action, dataset: name, ranges: &[], reason })?;
+    let begun = activity::begin(&mut conn, &Entries { action, dataset: name, ranges: &[], reason })?;
     let done = act(&mut conn);
-    audit::end(app, &begun, &|_, _| done.as_ref().map_or_else(ToString::to_string, |_| ended([])));
+    activity::end(app, &begun, &|_, _| done.as_ref().map_or_else(ToString::to_string, |_| ended([])));
     super::print(&format!("{name}: {}\n", done?))
 }

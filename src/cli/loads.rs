@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use tokio::runtime::Runtime;
 
+use crate::cli::activity;
 use crate::cli::app::App;
-use crate::cli::audit;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::table::{Table, count, milliseconds};
@@ -152,10 +152,10 @@ pub(super) fn run(
     Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out, not_tried })
 }
 
-/// Loads days as the entries of the audit log say, and writes into these what came of it.
-pub(super) fn audited(
+/// Loads days as the entries of the activity log say, and writes into these what came of it.
+pub(super) fn recorded(
     app: &App,
-    begun: &audit::Begun,
+    begun: &activity::Begun,
     load: impl FnOnce() -> Result<Loads, Failure>,
 ) -> Result<Loads, Failure> {
     let loads = load();
@@ -164,7 +164,7 @@ pub(super) fn audited(
         // Who was told to end waits for no file for long.
         database.waits().cancel();
     }
-    audit::end_on(&database, begun, &|dataset, range| match &loads {
+    activity::end_on(&database, begun, &|dataset, range| match &loads {
         Ok(loads) => loads.outcome(dataset, range),
         Err(failure) => failure.to_string(),
     });

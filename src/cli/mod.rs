@@ -1,8 +1,8 @@
 //! The command line: arguments become one of the commands below, and what comes of it becomes an exit code.
 
+mod activity;
 mod app;
 pub mod args;
-mod audit;
 mod cancel;
 mod catch_up;
 mod check;

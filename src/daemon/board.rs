@@ -14,7 +14,7 @@ use super::events::Event;
 use crate::daemon::orders::{EndedOrder, Orders};
 use crate::dataset::DatasetName;
 use crate::day::Day;
-use crate::db::audit_log;
+use crate::db::activity_log;
 use crate::db::paused::Paused;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report};
@@ -219,8 +219,8 @@ impl Board {
     pub fn end_orders(&self, conn: &mut Conn) {
         for EndedOrder { entry, dataset, outcome } in self.orders.take_ended() {
             log::info!("{dataset}: what was asked for is {outcome}");
-            if let Err(error) = audit_log::end(conn, entry, &outcome) {
-                log::warn!("the audit log does not tell what came of this: {error}");
+            if let Err(error) = activity_log::end(conn, entry, &outcome) {
+                log::warn!("the activity log does not tell what came of this: {error}");
             }
             self.tell(News::Dataset(dataset));
         }

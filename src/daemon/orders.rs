@@ -1,5 +1,5 @@
 //! Orders under way: the days that persons asked to have loaded, until each of them came to something. What came of all
-//! is for the audit log, which is not written here.
+//! is for the activity log, which is not written here.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ pub struct Orders(Mutex<Vec<Order>>);
 
 #[derive(Debug)]
 struct Order {
-    /// Its entry in the audit log.
+    /// Its entry in the activity log.
     entry: i64,
     dataset: DatasetName,
     /// What came of each day, where something did.
@@ -31,14 +31,14 @@ struct Order {
     /// it. `None` is a catch-up, to which it is all one who loads a day.
     ask: Option<Ask>,
     since: Instant,
-    /// The audit log says that it is accepted: it may say how it ended.
+    /// The activity log says that it is accepted: it may say how it ended.
     written: bool,
 }
 
 /// How an order ended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EndedOrder {
-    /// Its entry in the audit log.
+    /// Its entry in the activity log.
     pub entry: i64,
     /// The dataset.
     pub dataset: DatasetName,
@@ -64,7 +64,7 @@ impl Orders {
         all.push(Order { entry, dataset: dataset.clone(), days, ask, since: Instant::now(), written: false });
     }
 
-    /// Notes that the audit log has the order: what it says of its end comes later.
+    /// Notes that the activity log has the order: what it says of its end comes later.
     pub fn written(&self, entry: i64) {
         self.all().iter_mut().filter(|order| order.entry == entry).for_each(|order| order.written = true);
     }
@@ -166,7 +166,7 @@ mod tests {
         let outcome = "done: 3 days: 1 loaded, 1 refused, 1 waiting".to_owned();
         assert_eq!(orders.take_ended(), [EndedOrder { entry: 7, dataset: name.clone(), outcome }]);
         assert_eq!(orders.take_ended(), []);
-        // What ended before the audit log has it waits for that.
+        // What ended before the activity log has it waits for that.
         orders.begin(8, &name, [days[0].parse().unwrap()], None);
         orders.heard(&name, &report(days[0], Outcome::Loaded), None);
         assert_eq!(orders.take_ended(), []);

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
-use crate::db::audit_log::{self, Deed};
+use crate::db::activity_log::{self, Deed};
 use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -62,7 +62,7 @@ pub fn ask(
     conn.transaction(|conn| note(conn, dataset, day, who, reason))
 }
 
-/// The numbers of the audit log's entries, and what came of asking for each day.
+/// The numbers of the activity log's entries, and what came of asking for each day.
 pub type AskedAll = (Vec<i64>, Vec<(Day, Asked)>);
 
 /// Asks for the loads of days of a dataset to be cancelled, and writes down what is about to be done, in one transaction:
@@ -72,7 +72,7 @@ pub type AskedAll = (Vec<i64>, Vec<(Day, Asked)>);
 /// A [`DbError`]; nothing was asked for then.
 pub fn ask_all(conn: &mut Conn, deeds: &[Deed<'_>], dataset: &DatasetName, days: &[Day]) -> Result<AskedAll, DbError> {
     conn.transaction(|conn| {
-        let entries = deeds.iter().map(|deed| audit_log::insert(conn, *deed)).collect::<Result<_, _>>()?;
+        let entries = deeds.iter().map(|deed| activity_log::insert(conn, *deed)).collect::<Result<_, _>>()?;
         let Some(Deed { who, reason, .. }) = deeds.first() else { return Ok((entries, Vec::new())) };
         let asked = days.iter().map(|day| Ok((*day, note(conn, dataset, *day, who, *reason)?)));
         Ok((entries, asked.collect::<Result<_, DbError>>()?))

@@ -8,20 +8,20 @@ use crate::day::Day;
 use crate::db::days::Stored;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
-use crate::db::schema::{audit_log, processed_days};
+use crate::db::schema::{activity_log, processed_days};
 use crate::state::State;
 
 /// Forgets the days after `today` that wait or were given up, so that their clocks begin when they are wanted; which
-/// those were, oldest first. One with attempts, and one that a person asked for, as the audit log tells, stays.
+/// those were, oldest first. One with attempts, and one that a person asked for, as the activity log tells, stays.
 ///
 /// # Errors
 /// A [`DbError`]; nothing is forgotten then.
 pub fn forget(conn: &mut Conn, dataset: &DatasetName, today: Day) -> Result<Vec<Day>, DbError> {
     conn.transaction(|conn| {
-        let asked: Vec<(Option<NaiveDate>, Option<NaiveDate>)> = on!(conn, c => audit_log::table
-            .filter(audit_log::dataset.eq(dataset.as_str()))
-            .filter(audit_log::to_day.gt(today.date()))
-            .select((audit_log::from_day, audit_log::to_day))
+        let asked: Vec<(Option<NaiveDate>, Option<NaiveDate>)> = on!(conn, c => activity_log::table
+            .filter(activity_log::dataset.eq(dataset.as_str()))
+            .filter(activity_log::to_day.gt(today.date()))
+            .select((activity_log::from_day, activity_log::to_day))
             .load(c))
         .doing("reading which days were asked for")?;
         let is_asked_for = |day: &NaiveDate| {

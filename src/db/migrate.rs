@@ -16,7 +16,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The tables that a migration may have to wait for.
 const ALTERED: [&str; 6] =
-    ["processed_days", "load_attempts", "rejected_rows", "workers", "audit_log", "paused_datasets"];
+    ["processed_days", "load_attempts", "rejected_rows", "workers", "activity_log", "paused_datasets"];
 
 #[derive(QueryableByName)]
 struct Version {

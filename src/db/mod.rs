@@ -4,9 +4,9 @@
 //! databases say in the same words stands in the modules named after what it does ([`days`], [`attempts`], [`worker`],
 //! [`stage`], [`publish`], [`target`]), what they say differently in `postgres` and `sqlite`.
 
+pub mod activity_log;
 pub mod attempt_log;
 pub mod attempts;
-pub mod audit_log;
 mod bad_rows;
 pub mod cancellation;
 pub mod claim;

@@ -63,7 +63,7 @@ diesel::table! {
 
 diesel::table! {
     /// What a person did on the page or through its API.
-    audit_log (id) {
+    activity_log (id) {
         id -> BigInt,
         at -> Timestamp,
         who -> Text,

@@ -3,8 +3,8 @@
 //!
 //! When a schedule ticks is computed a layer above; it comes in as a [`Wanted`].
 
+mod activity_log;
 mod attempt;
-mod audit_log;
 mod day;
 mod page;
 mod pause;
@@ -29,8 +29,8 @@ use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
 use crate::state::State;
 
+pub use self::activity_log::ActivityEntry;
 pub use self::attempt::{AttemptStatus, LogLine, attempts};
-pub use self::audit_log::AuditEntry;
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
 pub use self::pause::Pause;

@@ -120,7 +120,7 @@ def test_a_range_chosen_with_the_mouse_is_reloaded(sample, run, watched):
     page.get_by_role("button", name="Reload 3 days").click()
     expect(cell(page, "2019-04-05")).to_have_attribute("title", "2019-04-05: loaded, 1 row")
 
-    page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("link", name="Activity log").click()
     entry = page.locator("tbody tr").first
     expect(entry).to_contain_text("the shop sent it again")
     expect(entry).to_contain_text("2019-04-04")

@@ -23,7 +23,7 @@ PAGES = {
     "dry-run": f"/datasets/orders/dry-run?{RANGE}&action=reload",
     "daemons": "/daemons",
     "configuration": "/configuration",
-    "audit-log": "/audit-log",
+    "activity-log": "/activity-log",
     "login": "/login",
 }
 WIDTHS = (1280, 390)  # a desk, a phone
@@ -206,7 +206,7 @@ def test_each_page_is_light(sample, run, watched):
     daemon.wait_for("2019-04-07: loaded")
     of = "/datasets/shopify_config"
     for path in ["/", of, f"{of}/days/2019-04-02", f"{of}/days/2019-04-03", f"{of}/dry-run?action=catch_up",
-                 "/daemons", "/configuration", "/audit-log", "/login"]:
+                 "/daemons", "/configuration", "/activity-log", "/login"]:
         page = watched.open()
         network = page.context.new_cdp_session(page)
         came: list[int] = []

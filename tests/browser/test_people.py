@@ -79,4 +79,4 @@ def test_a_reader_may_look_and_not_act(guarded, watched):
         }"""
     )
     assert (status, code) == (403, "role")
-    assert page.request.get(f"{guarded.url}/api/v1/audit-log").json()["entries"] == []
+    assert page.request.get(f"{guarded.url}/api/v1/activity-log").json()["entries"] == []

@@ -135,7 +135,7 @@ def test_what_people_write_is_text(daemon, watched):
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     is_text(page)
-    page.goto(f"{daemon.url}/audit-log")
+    page.goto(f"{daemon.url}/activity-log")
     is_text(page, NOTE, REASON)
 
 
@@ -158,7 +158,7 @@ def test_what_a_configuration_says_is_text(daemon, watched):
 def test_what_a_request_says_is_text(daemon, watched):
     watched.expected += ["400", "404", "422"]
     page = watched.open(session=daemon.session)
-    for path in ["/", "/datasets/orders/dry-run", "/login", "/datasets/orders", "/audit-log"]:
+    for path in ["/", "/datasets/orders/dry-run", "/login", "/datasets/orders", "/activity-log"]:
         for name in ["q", "next", "action", "asked", "from", "page"]:
             page.goto(f"{daemon.url}{path}?{name}={quoted(QUERY)}")
             is_text(page, *([QUERY] if (path, name) == ("/", "q") else []))

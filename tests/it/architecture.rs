@@ -52,7 +52,7 @@ const DEFINED_TWICE: &[&str] = &[
     "Asking",
     "Attempt",
     "Attention",
-    "AuditLog",
+    "ActivityLog",
     "Bar",
     "Begun",
     "Brief",

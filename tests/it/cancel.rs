@@ -34,7 +34,7 @@ fn the_command_cancels_a_load_of_another_process(database: &dyn Database) {
     assert_eq!(attempts(database), [format!("{FIRST}|1|interrupted")]);
     let error = database.line("select error from load_attempts");
     assert!(error.starts_with("cancelled by ") && error.ends_with(": too slow"), "{error}");
-    let entry = database.line("select action, outcome, reason from audit_log");
+    let entry = database.line("select action, outcome, reason from activity_log");
     assert_eq!(entry, "cancel|done: 1 of 1 day|too slow");
     assert_eq!(amounts(database), [""; 0]);
     let ran = project.exit(1, &["cancel", FIRST]);
@@ -61,7 +61,7 @@ fn a_load_is_cancelled_through_the_api(database: &dyn Database) {
     let left = api.ask("orders", &json!({"action": "cancel", "from": FIRST}));
     assert_eq!((left.status, left.code()), (409, "illegal-move".to_owned()), "{left:?}");
     assert_eq!(
-        database.lines("select action, outcome from audit_log where action = 'cancel' order by id")[0],
+        database.lines("select action, outcome from activity_log where action = 'cancel' order by id")[0],
         "cancel|done: 1 day"
     );
 }

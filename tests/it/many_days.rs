@@ -16,7 +16,7 @@ on_both! {
     a_retry_takes_what_failed_was_refused_or_is_absent_and_nothing_else
     a_retry_takes_the_days_of_all_datasets_where_that_is_asked_for
     a_dataset_is_paused_and_resumed_by_commands
-    what_is_done_by_commands_is_in_the_audit_log
+    what_is_done_by_commands_is_in_the_activity_log
 }
 
 /// A thousand wanted days.
@@ -196,7 +196,7 @@ fn a_dataset_is_paused_and_resumed_by_commands(database: &dyn Database) {
     assert!(!said(&["status"]).contains("paused"));
 }
 
-fn what_is_done_by_commands_is_in_the_audit_log(database: &dyn Database) {
+fn what_is_done_by_commands_is_in_the_activity_log(database: &dyn Database) {
     let project = Project::new(database, &Orders { max_rejected: "0", ..Orders::default() });
     project.day("2024-03-01", "a,1,x\n");
     project.day("2024-03-02", "a,abc,x\n");
@@ -209,7 +209,7 @@ fn what_is_done_by_commands_is_in_the_audit_log(database: &dyn Database) {
     project.succeed(&["resume"]);
     let columns = "action, cast(from_day as text) as first, cast(to_day as text) as last, reason, outcome";
     assert_eq!(
-        database.lines(&format!("select {columns} from audit_log order by id")),
+        database.lines(&format!("select {columns} from activity_log order by id")),
         [
             "load|2024-03-01|2024-03-03|null|done: 3 days: 1 loaded, 1 refused, 1 waiting",
             "load|2024-03-07|2024-03-07|null|done: 1 day: 1 waiting",
@@ -222,7 +222,7 @@ fn what_is_done_by_commands_is_in_the_audit_log(database: &dyn Database) {
         ]
     );
     let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-    let who = database.lines("select distinct who from audit_log");
+    let who = database.lines("select distinct who from activity_log");
     assert!(who.len() == 1 && who[0].starts_with(&format!("{}@", user.trim())), "{who:?}");
 }
 

@@ -121,10 +121,10 @@ fn a_catch_up_in_an_outage_says_so_once_and_counts_the_days_it_did_not_try(datab
     assert!(errors[0].contains("orders: 3 days unavailable, no attempt is counted: http://"), "{}", errors[0]);
     assert!(errors[0].ends_with("(2024-03-01..2024-03-03)"), "{}", errors[0]);
     assert_eq!(database.line("select count(*) from processed_days"), "0");
-    // What was asked for by name, too; the audit log tells it.
+    // What was asked for by name, too; the activity log tells it.
     let ran = project.exit(1, &["load", "2024-03-01..2024-03-09"]);
     assert!(ran.stdout.ends_with("3 unavailable, 6 not tried\n"), "{}", ran.stdout);
-    let outcome = database.line("select outcome from audit_log where action = 'load'");
+    let outcome = database.line("select outcome from activity_log where action = 'load'");
     assert_eq!(outcome, "done: 9 days: 6 not tried, 3 unavailable");
     let ran = project.exit(1, &["run-etl", "--start-date", "2024-03-01", "--end-date", LAST, "--dataset", "orders"]);
     assert!(ran.stdout.ends_with("\nNot tried: 2024-03-04..2024-03-09\n"), "{}", ran.stdout);

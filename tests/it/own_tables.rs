@@ -39,7 +39,8 @@ fn tables(database: &dyn Database) -> Vec<String> {
 fn tables_of_others_are_told_of_and_left_alone(database: &dyn Database) {
     for (setup, name) in [
         ("create table workers (number integer)", "workers"),
-        ("create table audit_log (words text)", "audit_log"),
+        ("create table activity_log (words text)", "activity_log"),
+        ("create table activity_log (words text)", "activity_log"),
         (
             "create table __diesel_schema_migrations (version text primary key, run_on timestamp); \
              insert into __diesel_schema_migrations (version) values ('20240101000000')",
@@ -76,13 +77,13 @@ fn own_tables_have_a_schema_where_one_is_named() {
     let database = TestPostgres::database();
     // Everything that could be taken for ours is there already, and a trigger writes to it at the commit.
     database.execute(
-        "create table workers (number integer); create table audit_log (words text); \
+        "create table workers (number integer); create table activity_log (words text); \
          create table __diesel_schema_migrations (version text, run_on timestamp); \
          insert into __diesel_schema_migrations values ('20240101000000'); \
          create table orders (id text not null, amount bigint, note text, has_note boolean, file_date date not null, \
          created_at timestamptz, primary key (file_date, id)); \
          create function note() returns trigger language plpgsql as \
-         'begin insert into audit_log select count(*) from workers; return null; end'; \
+         'begin insert into activity_log select count(*) from workers; return null; end'; \
          create constraint trigger noted after insert on orders deferrable initially deferred \
          for each row execute function note()",
     );
@@ -97,7 +98,7 @@ fn own_tables_have_a_schema_where_one_is_named() {
     project.succeed(&["check"]);
     assert_eq!(rows(&database), ["a|1|x|yes|2024-03-01"]);
     assert_eq!(database.line("select state, attempts from dayfill.processed_days"), "loaded|1");
-    assert_eq!(database.lines("select words from public.audit_log"), ["0", "0"]);
+    assert_eq!(database.lines("select words from public.activity_log"), ["0", "0"]);
     assert_eq!(database.line("select count(*) from public.workers"), "0");
     let ran = project.succeed(&["status"]);
     assert!(ran.stdout.contains("2024-03-01"), "{ran:#?}");
@@ -110,7 +111,8 @@ fn own_tables_have_a_schema_where_one_is_named() {
     // Our own are no targets, by whatever way they are found.
     let path = "alter database DATABASE set search_path = dayfill, public";
     database.execute(&path.replace("DATABASE", &database.line("select current_database()")));
-    for (table, words) in [("dayfill.workers", "is a table of dayfill's own"), ("audit_log", "it is dayfill's own")] {
+    for (table, words) in [("dayfill.workers", "is a table of dayfill's own"), ("activity_log", "it is dayfill's own")]
+    {
         project.orders(&Orders { table, ..Orders::default() });
         let ran = project.exit(3, &["check"]);
         assert!(said(&ran).contains(words), "{ran:#?}");
@@ -241,7 +243,7 @@ fn an_upgrade_wants_the_owner_of_the_tables() {
     let project = Project::new(&database, &Orders::default());
     project.succeed(&["migrate"]);
     database.execute(
-        "drop table audit_log, paused_datasets, load_cancellations; delete from __diesel_schema_migrations where version > '0002'",
+        "drop table activity_log, paused_datasets, load_cancellations; delete from __diesel_schema_migrations where version > '0002'",
     );
     let role = role(&database);
     database.execute(&format!("grant select, insert, update, delete on all tables in schema public to {role}"));

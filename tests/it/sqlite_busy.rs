@@ -187,7 +187,7 @@ fn whatever_a_command_writes_it_says_for_whom_it_waits_and_goes_on() {
     for (command, ran) in ran {
         let fails = command == "cancel" && !cancelled;
         assert_eq!(ran.code, i32::from(fails), "{command}: {ran:#?}");
-        let entry = format!("select count(*) from audit_log where action = '{command}' and outcome <> 'begun'");
+        let entry = format!("select count(*) from activity_log where action = '{command}' and outcome <> 'begun'");
         assert_eq!(database.line(&entry), "1", "{command}");
     }
 }
@@ -209,7 +209,7 @@ fn a_load_that_waits_for_the_write_lock_is_cancelled_through_the_api_while_the_f
     wait_until("it publishes", || flights().iter().any(|flight| flight.step() == Step::Publish));
     let done = api.done("orders", &json!({"action": "cancel", "from": FIRST, "reason": "not yet"}));
     assert_eq!((&done["days"][0]["state"], &done["days"][0]["becomes"]), (&json!("running"), &json!("missing")));
-    assert_eq!(done["audit_entry"], json!(null), "the audit log cannot be written yet");
+    assert_eq!(done["activity_entry"], json!(null), "the activity log cannot be written yet");
     wait_until("the load has ended", || flights().is_empty());
     assert_eq!(states(&database), ["2024-03-01|running"], "nothing can be written");
     holder.batch_execute("rollback").unwrap();
@@ -219,8 +219,8 @@ fn a_load_that_waits_for_the_write_lock_is_cancelled_through_the_api_while_the_f
     assert!(database.line("select error from load_attempts").ends_with(": not yet"));
     assert_eq!(daemon::amounts(&database), [""; 0]);
     assert_eq!(states(&database), [""; 0], "the day is missing again");
-    let entry = "select outcome, reason from audit_log where action = 'cancel'";
-    wait_until("the audit log has an entry", || database.lines(entry) == ["done: 1 day|not yet"]);
+    let entry = "select outcome, reason from activity_log where action = 'cancel'";
+    wait_until("the activity log has an entry", || database.lines(entry) == ["done: 1 day|not yet"]);
 }
 
 /// Ends a process whose load waits for the lock, and lets go of the lock when a first wait was in vain.

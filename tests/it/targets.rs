@@ -27,7 +27,7 @@ fn no_csv_can_write_dayfills_own_tables(database: &dyn Database) {
     };
     project.succeed(&["migrate"]);
     let tables = database.lines(own);
-    assert!(tables.contains(&"audit_log".to_owned()) && tables.len() >= 7, "{tables:?}");
+    assert!(tables.contains(&"activity_log".to_owned()) && tables.len() >= 7, "{tables:?}");
     for table in tables {
         let ran = project.run(&["load", "2024-03-01", "--dataset", &format!("orders@{table}")]);
         assert_eq!(ran.code, 2, "{table}: {ran:#?}");

@@ -4,7 +4,7 @@ use diesel::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 
-use crate::db::state_tables::{MIGRATIONS, Relation, TABLES};
+use crate::db::state_tables::{self, MIGRATIONS, Relation};
 use crate::db::target::found::quoted;
 
 #[derive(QueryableByName)]
@@ -33,7 +33,7 @@ pub(in crate::db) fn state_relations(conn: &mut PgConnection) -> QueryResult<Vec
 }
 
 pub(super) fn names() -> Vec<&'static str> {
-    TABLES.iter().map(|(table, _)| *table).chain([MIGRATIONS]).collect()
+    state_tables::names().collect()
 }
 
 #[derive(QueryableByName)]

@@ -6,7 +6,7 @@ use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::dataset::Target;
-use crate::db::state_tables::{MIGRATIONS, Relation, TABLES};
+use crate::db::state_tables::{self, Relation};
 use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique, quoted};
 use crate::db::target::reload::{Attached, OnDelete, Reference, Trigger};
 
@@ -209,7 +209,7 @@ pub(in crate::db) fn comparing_as_target(
 /// Which of the state tables' names are taken.
 pub(in crate::db) fn state_relations(conn: &mut SqliteConnection) -> QueryResult<Vec<Relation>> {
     let mut relations = Vec::new();
-    for name in TABLES.iter().map(|(table, _)| *table).chain([MIGRATIONS]) {
+    for name in state_tables::names() {
         let found: Option<Object> =
             diesel::sql_query("select type as kind from sqlite_master where type <> 'trigger' and lower(name) = ?")
                 .bind::<Text, _>(name)

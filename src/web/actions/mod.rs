@@ -1,7 +1,7 @@
 //! What a person or a program can ask for: what it would do, and doing it. The forms of the pages and the API both come
 //! here. Everything blocks but [`give`].
 //!
-//! What is done is written down before it is done (`db::audit_log`), and nobody can do what was not.
+//! What is done is written down before it is done (`db::activity_log`), and nobody can do what was not.
 
 mod effect;
 mod order;
@@ -22,7 +22,7 @@ use super::problem::Problem;
 use crate::daemon::{Asked, Board, News};
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
-use crate::db::audit_log::{self, Deed};
+use crate::db::activity_log::{self, Deed};
 use crate::db::cancellation;
 use crate::db::day_action::{self, DayAction, DayActionError};
 use crate::db::days;
@@ -130,7 +130,7 @@ pub fn outside(dataset: &Dataset, effects: &[Effect]) -> Outside {
     Outside::count(&dataset.schedule, chrono::Utc::now(), touched)
 }
 
-/// How long a request to cancel loads of this process waits for the audit log: the loads are cancelled before that.
+/// How long a request to cancel loads of this process waits for the activity log: the loads are cancelled before that.
 const ENTRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Gives an order: has it carried out, once loads of this process that it cancels are cancelled. These need no database,
@@ -152,7 +152,7 @@ pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) ->
     let written = tokio::spawn(async move {
         let written = write.await;
         if let Err(problem) = &written {
-            log::warn!("the audit log has no entry of loads that were cancelled ({days}): {}", problem.detail);
+            log::warn!("the activity log has no entry of loads that were cancelled ({days}): {}", problem.detail);
         }
         written
     });
@@ -175,7 +175,7 @@ fn cancel_own(board: &Board, name: &DatasetName, who: &str, order: &Order) -> Ve
 /// An order that was carried out, or accepted.
 #[derive(Debug)]
 pub struct CarriedOut {
-    /// Its entry in the audit log, which tells how it ends; `None` where it is not written yet.
+    /// Its entry in the activity log, which tells how it ends; `None` where it is not written yet.
     pub entry: Option<i64>,
     /// What it did, or begins to do, to each day.
     pub effects: Vec<Effect>,
@@ -201,7 +201,7 @@ fn carry_out(
         days: order.days,
         reason: order.reason.as_deref(),
     };
-    let entry = audit_log::begin(conn, deed)?;
+    let entry = activity_log::begin(conn, deed)?;
     let done = match (order.action, order.days) {
         (Action::Cancel, Some(_)) => cancel(board, conn, dataset, who, order, own),
         _ => act(board, conn, dataset, who, order, entry),
@@ -210,7 +210,7 @@ fn carry_out(
         Ok(effects) => outcome::outcome(order.action, effects),
         Err(refused) => refused.to_string(),
     };
-    if let Err(error) = audit_log::end(conn, entry, &outcome) {
+    if let Err(error) = activity_log::end(conn, entry, &outcome) {
         // What was done is done, and the entry tells by whom.
         log::warn!("{}: what came of {} by {who}: {error}", dataset.name, order.action.name());
     }

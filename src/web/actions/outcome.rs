@@ -1,4 +1,4 @@
-//! What came of an order, as the audit log has it: a word, and how many days it is true of. An order that was turned
+//! What came of an order, as the activity log has it: a word, and how many days it is true of. An order that was turned
 //! down has its error there, which begins with neither word.
 
 use super::{Action, Effect};
@@ -33,7 +33,7 @@ pub fn went_well(outcome: &str) -> bool {
 mod tests {
     use super::*;
     use crate::day::Day;
-    use crate::db::audit_log;
+    use crate::db::activity_log;
     use crate::plan::{Decision, Leave, Reason};
     use crate::state::State;
     use crate::web::actions::Refused;
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn an_error_did_not_go_well_whatever_it_begins_with() {
         let paused = |dataset: &str| Refused::Paused(dataset.to_owned()).to_string();
-        for text in [&paused("done"), &paused("accepted_orders"), &Refused::Ending.to_string(), audit_log::BEGUN] {
+        for text in [&paused("done"), &paused("accepted_orders"), &Refused::Ending.to_string(), activity_log::BEGUN] {
             assert!(!went_well(text), "{text}");
         }
     }

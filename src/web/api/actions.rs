@@ -29,7 +29,7 @@ pub(super) struct ActionRequest {
     /// The last day, that one included; `from` unless it is said. At most 4,000 days.
     #[schema(format = Date)]
     to: Option<String>,
-    /// Why: the note of a skipped day, the reason of a pause, and for the audit log. At most 1,000 characters, on one
+    /// Why: the note of a skipped day, the reason of a pause, and for the activity log. At most 1,000 characters, on one
     /// line.
     #[schema(max_length = 1000, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     reason: Option<String>,
@@ -51,9 +51,9 @@ pub(super) struct ActionAnswer {
     action: &'static str,
     /// Nothing was done: this is what would be.
     dry_run: bool,
-    /// The entry of the audit log that tells how it ends; null in a dry run, and where loads were cancelled while the
+    /// The entry of the activity log that tells how it ends; null in a dry run, and where loads were cancelled while the
     /// database took no entry: it is written once it does, and the days are those whose loads the daemon itself cancelled.
-    audit_entry: Option<i64>,
+    activity_entry: Option<i64>,
     /// How many of the days that are touched the schedule does not reach: `5 of 12 days: 3 before start (2024-01-01)
     /// and 2 in the future`; null where it reaches all.
     outside: Option<String>,
@@ -122,7 +122,7 @@ pub(super) async fn post(
     let order = Order { allow_outside, ..order };
     let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
     let job = Arc::clone(&shown.job);
-    let (audit_entry, effects) = if dry_run {
+    let (activity_entry, effects) = if dry_run {
         let board = Arc::clone(site.board());
         (None, site.read(move |conn| actions::preview(&board, conn, &shown.job.dataset, &order)).await?)
     } else {
@@ -133,7 +133,7 @@ pub(super) async fn post(
     let outside = Some(actions::outside(&job.dataset, &effects)).filter(|outside| !outside.is_empty());
     let outside = outside.map(|outside| outside.to_string());
     let days = effects.into_iter().map(DayEffect::from).collect();
-    Ok((status, Json(ActionAnswer { dataset, action, dry_run, audit_entry, outside, days })))
+    Ok((status, Json(ActionAnswer { dataset, action, dry_run, activity_entry, outside, days })))
 }
 
 /// 422: a field is wrong.

@@ -4,7 +4,7 @@
 //! It knows nothing of who asks but their name: whoever mounts the routers puts a guard in front.
 
 mod actions;
-mod audit_log;
+mod activity_log;
 mod configuration;
 mod datasets;
 mod day;
@@ -53,7 +53,7 @@ const DOCUMENT: &str = "/api/openapi.json";
         actions::post,
         workers::list,
         configuration::show,
-        audit_log::list,
+        activity_log::list,
         events::stream
     ),
     components(schemas(
@@ -84,7 +84,7 @@ pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
         .route("/api/v1/datasets/{name}/actions", post(actions::post))
         .route("/api/v1/workers", get(workers::list))
         .route("/api/v1/configuration", get(configuration::show))
-        .route("/api/v1/audit-log", get(audit_log::list))
+        .route("/api/v1/activity-log", get(activity_log::list))
         .route("/api/v1/events", get(events::stream))
         // Made when it is asked for: it takes more memory than the rest of an idle daemon's page.
         .route(DOCUMENT, get(|| async move { Json(document(&base_path)) }))

@@ -9,21 +9,21 @@ use serde::Deserialize;
 use super::paging::{Paged, Place};
 use super::{Asking, PagesState};
 use crate::day::Day;
-use crate::db::audit_log;
+use crate::db::activity_log;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::plan::Owner;
 use crate::state::State as DayState;
-use crate::status::{self, AuditEntry, WorkerStatus};
+use crate::status::{self, ActivityEntry, WorkerStatus};
 use crate::web::auth::no_users;
 use crate::web::guard::NoUsers;
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{AuditLog, Configuration, Daemon, Daemons, Key, Login, Refused};
+use crate::web::view::model::{ActivityLog, Configuration, Daemon, Daemons, Key, Login, Refused};
 
-/// Entries of the audit log on one page.
+/// Entries of the activity log on one page.
 const ENTRIES: u32 = 50;
 
 #[derive(Deserialize, Default)]
@@ -118,7 +118,7 @@ pub(super) struct Which {
     after: Option<i64>,
 }
 
-pub(super) async fn audit_log(
+pub(super) async fn activity_log(
     State(pages): PagesState,
     asking: Asking,
     Parameters(Which { before, after }): Parameters<Which>,
@@ -126,18 +126,18 @@ pub(super) async fn audit_log(
     // The newest entry is the first of the list.
     let place = Place::of(before, after);
     let Paged { items, before: newer, behind: older } = pages.site.read(move |conn| read_log(conn, place)).await?;
-    let model = AuditLog {
+    let model = ActivityLog {
         newer: items.first().map(|entry| entry.id).filter(|_| newer),
         older: items.last().map(|entry| entry.id).filter(|_| older),
-        entries: items.into_iter().map(AuditEntry::from).collect(),
+        entries: items.into_iter().map(ActivityEntry::from).collect(),
     };
-    Ok(Html(view::audit_log(&pages.frame(&asking), &model)))
+    Ok(Html(view::activity_log(&pages.frame(&asking), &model)))
 }
 
-fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<audit_log::Entry>, DbError> {
+fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<activity_log::Entry>, DbError> {
     Paged::read(place, ENTRIES, |place, limit| match place {
-        Place::Start => audit_log::page(conn, None, limit),
-        Place::Behind(entry) => audit_log::page(conn, Some(entry), limit),
-        Place::Before(entry) => audit_log::page_after(conn, entry, limit),
+        Place::Start => activity_log::page(conn, None, limit),
+        Place::Behind(entry) => activity_log::page(conn, Some(entry), limit),
+        Place::Before(entry) => activity_log::page_after(conn, entry, limit),
     })
 }

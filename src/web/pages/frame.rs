@@ -9,7 +9,7 @@ use chrono::Utc;
 use url::form_urlencoded;
 
 use super::Pages;
-use crate::db::audit_log::{self, Entry};
+use crate::db::activity_log::{self, Entry};
 use crate::web::actions::{Action, went_well};
 use crate::web::auth::{How, Role, Who};
 use crate::web::guard::Csrf;
@@ -34,7 +34,7 @@ impl FromRequestParts<Pages> for Asking {
         let (query, told) = (parts.uri.query().unwrap_or_default(), pages.site.events().told());
         let mut notice = notice(query);
         if let (Some(shown), Some(number)) = (&notice, entry(query)) {
-            let read = pages.site.read(move |conn| audit_log::page(conn, number.checked_add(1), 1)).await;
+            let read = pages.site.read(move |conn| activity_log::page(conn, number.checked_add(1), 1)).await;
             let found = read.ok().and_then(|entries| entries.into_iter().find(|entry| entry.id == number));
             notice = found.as_ref().and_then(ended).or_else(|| Some(shown.clone()));
         }
@@ -67,7 +67,7 @@ impl Pages {
 /// What a page is told of the action that led to it: which, and with how many days it was done. Free text would let
 /// anybody who makes a link put words on our page.
 ///
-/// The entry of the audit log tells how it ended, once it has.
+/// The entry of the activity log tells how it ended, once it has.
 pub(super) fn asked(action: Action, done: usize, entry: Option<i64>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("asked", action.name()).append_pair("days", &done.to_string());
@@ -77,7 +77,7 @@ pub(super) fn asked(action: Action, done: usize, entry: Option<i64>) -> String {
     query.finish()
 }
 
-/// Which entry of the audit log a page is told of.
+/// Which entry of the activity log a page is told of.
 fn entry(query: &str) -> Option<i64> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "entry")?.1.parse().ok()
 }
@@ -101,7 +101,7 @@ fn notice(query: &str) -> Option<Notice> {
         Action::Skip => format!("{number} skipped."),
         Action::Forget => format!("{number} forgotten."),
         Action::Cancel if !fields.contains_key("entry") => {
-            format!("{number} cancelled. The audit log has no entry yet: the database does not take one.")
+            format!("{number} cancelled. The activity log has no entry yet: the database does not take one.")
         }
         Action::Cancel => format!("{number} asked to be cancelled."),
         Action::Pause => "Paused: no day begins by itself.".to_owned(),
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(said(&asked(Action::Reload, 1, Some(7))).as_deref(), Some("1 day will be loaded now."));
         assert_eq!(said("asked=skip&days=3").as_deref(), Some("3 days skipped."));
         assert_eq!(said(&asked(Action::Cancel, 1, Some(7))).as_deref(), Some("1 day asked to be cancelled."));
-        assert!(said(&asked(Action::Cancel, 1, None)).unwrap().starts_with("1 day cancelled. The audit log has no"));
+        assert!(said(&asked(Action::Cancel, 1, None)).unwrap().starts_with("1 day cancelled. The activity log has no"));
         for other in ["", "asked=skip", "asked=<b>&days=1", "asked=skip&days=call+me", "page=2"] {
             assert_eq!(said(other), None, "{other}");
         }

@@ -60,7 +60,7 @@ impl Pages {
             .route("/datasets/{name}/actions", post(ask::act))
             .route("/daemons", get(administration::daemons))
             .route("/configuration", get(administration::configuration))
-            .route("/audit-log", get(administration::audit_log))
+            .route("/activity-log", get(administration::activity_log))
             .with_state(self.clone())
     }
 

@@ -4,11 +4,11 @@ use maud::{Markup, html};
 
 use crate::daemon::BrokenDataset;
 use crate::day::DayRange;
-use crate::status::AuditEntry;
+use crate::status::ActivityEntry;
 use crate::web::actions::went_well;
 use crate::web::view::frame::{Live, Place, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{AuditLog, Configuration, Daemon, Daemons, Frame, Refused};
+use crate::web::view::model::{ActivityLog, Configuration, Daemon, Daemons, Frame, Refused};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::view::times::{minute, second};
 use crate::web::view::words::{ago, range};
@@ -116,7 +116,7 @@ fn broken(all: &[BrokenDataset]) -> Markup {
 
 /// Who did what.
 #[must_use]
-pub fn audit_log(frame: &Frame, page: &AuditLog) -> String {
+pub fn activity_log(frame: &Frame, page: &ActivityLog) -> String {
     let table = html! {
         table {
             thead { tr {
@@ -127,20 +127,20 @@ pub fn audit_log(frame: &Frame, page: &AuditLog) -> String {
             tbody { @for entry in &page.entries { (entry_row(&frame.links, entry)) } }
         }
     };
-    let newer = page.newer.map(|entry| frame.links.audit_log_after(entry));
-    let older = page.older.map(|entry| frame.links.audit_log_before(entry));
+    let newer = page.newer.map(|entry| frame.links.activity_log_after(entry));
+    let older = page.older.map(|entry| frame.links.activity_log_before(entry));
     let content = html! {
-        h1 { "Audit log" }
+        h1 { "Activity log" }
         section.panel aria-label="Who did what" {
             @if page.entries.is_empty() { p.empty { "Nobody has done anything yet." } }
             @else { (scrolls("Who did what, a table", &table)) }
             (beside(newer, older, ("newer", "older")))
         }
     };
-    framed(frame, "Audit log", Place::AuditLog, Live::No, &content)
+    framed(frame, "Activity log", Place::ActivityLog, Live::No, &content)
 }
 
-fn entry_row(links: &Links, entry: &AuditEntry) -> Markup {
+fn entry_row(links: &Links, entry: &ActivityEntry) -> Markup {
     html! {
         tr {
             td.when { (second(entry.at)) }

@@ -90,7 +90,7 @@ fn confirm(frame: &Frame, page: &DryRun) -> Markup {
             }
             label for="reason" {
                 @if page.action == Action::Skip { "Why (kept with the days)" }
-                @else { "Why (kept in the audit log, may be empty)" }
+                @else { "Why (kept in the activity log, may be empty)" }
             }
             input #reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off"
                 required[page.action == Action::Skip];

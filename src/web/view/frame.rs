@@ -16,8 +16,8 @@ pub(super) enum Place {
     Daemons,
     /// With the configuration.
     Configuration,
-    /// With the audit log.
-    AuditLog,
+    /// With the activity log.
+    ActivityLog,
     /// Beside all of them.
     Aside,
     /// Before the login: there is nothing to navigate to yet.
@@ -83,7 +83,7 @@ fn header(frame: &Frame, place: Place) -> Markup {
         (Place::Datasets, "Datasets", links.overview()),
         (Place::Daemons, "Daemons", links.daemons()),
         (Place::Configuration, "Configuration", links.configuration()),
-        (Place::AuditLog, "Audit log", links.audit_log()),
+        (Place::ActivityLog, "Activity log", links.activity_log()),
     ];
     html! {
         header.top {

@@ -101,20 +101,20 @@ impl Links {
 
     /// Who did what.
     #[must_use]
-    pub fn audit_log(&self) -> String {
-        self.at("/audit-log")
+    pub fn activity_log(&self) -> String {
+        self.at("/activity-log")
     }
 
     /// Who did what after an entry of the log.
     #[must_use]
-    pub fn audit_log_after(&self, entry: i64) -> String {
-        format!("{}?after={entry}", self.audit_log())
+    pub fn activity_log_after(&self, entry: i64) -> String {
+        format!("{}?after={entry}", self.activity_log())
     }
 
     /// Who did what before an entry of the log.
     #[must_use]
-    pub fn audit_log_before(&self, entry: i64) -> String {
-        format!("{}?before={entry}", self.audit_log())
+    pub fn activity_log_before(&self, entry: i64) -> String {
+        format!("{}?before={entry}", self.activity_log())
     }
 
     /// The login: `GET` shows the form, `POST` takes `csrf`, `next`, `name`, `password`.

@@ -27,7 +27,7 @@ mod words;
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-pub use administration::{audit_log, configuration, daemons};
+pub use administration::{activity_log, configuration, daemons};
 pub use dataset::dataset;
 pub use day::day;
 pub use dry_run::dry_run;

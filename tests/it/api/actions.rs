@@ -87,7 +87,7 @@ fn days_that_are_loaded_already_are_not_accepted(database: &dyn Database) {
         let answer = api.ask("orders", &days(action, "2024-03-02"));
         assert_eq!((answer.status, answer.code()), (409, "loaded".to_owned()), "{action}: {answer:?}");
         assert!(answer.body.contains(detail), "{answer:?}");
-        assert_eq!(api.get("/api/v1/audit-log?limit=1")["entries"][0]["outcome"], detail, "{action}");
+        assert_eq!(api.get("/api/v1/activity-log?limit=1")["entries"][0]["outcome"], detail, "{action}");
     }
     // One that there is something to do for carries the others.
     server.hold_next("2024-03-03");
@@ -208,7 +208,7 @@ fn a_dry_run_tells_what_would_be_and_changes_nothing(database: &dyn Database) {
     assert_eq!(dry(json!({"action": "catch_up"})).len(), 6, "all but the loaded one");
     assert_eq!(dry(json!({"action": "pause"})), Vec::<String>::new());
     assert_eq!(states(database), before);
-    assert_eq!(database.line("select count(*) from audit_log"), "0");
+    assert_eq!(database.line("select count(*) from activity_log"), "0");
     assert_eq!(database.line("select count(*) from paused_datasets"), "0");
 }
 
@@ -241,7 +241,7 @@ fn days_outside_the_schedule_are_loaded_only_when_that_is_confirmed(database: &d
     wait_until("the days are loaded again", || database.line(loads) == "4");
     let answer = api.done("orders", &json!({"action": "skip", "from": "9999-12-24", "reason": "\u{202e}eve"}));
     assert_eq!(answer["outside"], "1 day in the future");
-    let log = api.answer("/api/v1/audit-log?limit=1").body;
+    let log = api.answer("/api/v1/activity-log?limit=1").body;
     assert!(log.contains("\\u202eeve") && !log.contains('\u{202e}'), "{log}");
 
     // A command says so and goes on where nobody can be asked.
@@ -277,12 +277,12 @@ fn everything_is_written_down_with_who_and_when(database: &dyn Database) {
     let api = Api::start(&project, database);
     api.done("orders", &json!({"action": "pause", "reason": "the table moves"}));
     api.done("orders", &json!({"action": "skip", "from": "2024-03-01", "to": "2024-03-02"}));
-    let entry = api.done("orders", &json!({"action": "load", "from": "2024-03-02"}))["audit_entry"].clone();
-    let how = format!("select outcome from audit_log where id = {entry}");
-    wait_until("the audit log tells how it ended", || database.line(&how) == "done: 1 day: 1 waiting");
+    let entry = api.done("orders", &json!({"action": "load", "from": "2024-03-02"}))["activity_entry"].clone();
+    let how = format!("select outcome from activity_log where id = {entry}");
+    wait_until("the activity log tells how it ended", || database.line(&how) == "done: 1 day: 1 waiting");
     api.ask("orders", &json!({"action": "catch_up"}));
     api.done("orders", &json!({"action": "resume"}));
-    let page = api.get("/api/v1/audit-log?limit=4");
+    let page = api.get("/api/v1/activity-log?limit=4");
     let line = |entry: &Value| {
         let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
         assert!(entry["at"].as_str().unwrap().ends_with('Z'));
@@ -299,7 +299,7 @@ fn everything_is_written_down_with_who_and_when(database: &dyn Database) {
             "robot|skip|orders|2024-03-01|2024-03-02|-|done: 2 days",
         ]
     );
-    let rest = api.get(&format!("/api/v1/audit-log?before={}", page["next_before"]));
+    let rest = api.get(&format!("/api/v1/activity-log?before={}", page["next_before"]));
     assert_eq!(line(&rest["entries"][0]), "robot|pause|orders|-|-|the table moves|done");
     assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["next_before"]), (1, &Value::Null));
 }

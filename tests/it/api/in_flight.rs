@@ -20,7 +20,7 @@ const SECOND: &str = "2024-03-02";
 
 /// How the orders ended, oldest first, with what each was.
 fn outcomes(database: &dyn Database) -> Vec<String> {
-    database.lines("select action, outcome from audit_log order by id")
+    database.lines("select action, outcome from activity_log order by id")
 }
 
 /// A dataset of two days that ticks each second, read from a server.
@@ -55,7 +55,7 @@ fn an_order_waits_for_the_load_that_a_tick_began_and_does_what_is_left_to_do(dat
     wait_until(&format!("the orders end as {ended:?}"), || outcomes(database) == ended);
     let first: Vec<String> = attempts(database).into_iter().filter(|attempt| attempt.starts_with(FIRST)).collect();
     assert_eq!(first, ["2024-03-01|1|tick|loaded", "2024-03-01|1|page|loaded"]);
-    let entries = &api.get("/api/v1/audit-log?limit=1")["entries"][0];
+    let entries = &api.get("/api/v1/activity-log?limit=1")["entries"][0];
     assert_eq!(entries["outcome"], "done: 1 day: 1 already loaded");
 }
 

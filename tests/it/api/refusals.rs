@@ -48,8 +48,8 @@ fn what_is_wrong_with_a_request_is_named(database: &dyn Database) {
             "parameter",
             "after: \"x\" is not the number of",
         ),
-        ("/api/v1/audit-log?before=x", 400, "parameter", "before: \"x\" is not the number of an entry"),
-        ("/api/v1/audit-log?limit=1001", 400, "parameter", "limit: 1001 is not"),
+        ("/api/v1/activity-log?before=x", 400, "parameter", "before: \"x\" is not the number of an entry"),
+        ("/api/v1/activity-log?limit=1001", 400, "parameter", "limit: 1001 is not"),
         ("/api/v2", 404, "not-found", "there is nothing here"),
     ] {
         let answer = api.answer(path);
@@ -79,7 +79,7 @@ fn what_is_wrong_with_a_request_is_named(database: &dyn Database) {
     assert_eq!((answer.status, answer.code()), (415, "content-type".to_owned()));
     let answer = api.page().ask("DELETE", "/api/v1/datasets/orders", &[("Authorization", api.operator())], "");
     assert_eq!((answer.status, answer.code()), (405, "method".to_owned()));
-    assert_eq!(database.line("select count(*) from audit_log"), "0", "none of it was understood");
+    assert_eq!(database.line("select count(*) from activity_log"), "0", "none of it was understood");
 }
 
 fn readers_look_and_operators_change(database: &dyn Database) {

@@ -28,7 +28,7 @@ on_both! {
     a_late_day_is_in_the_metrics
     a_catch_up_asked_for_looks_at_waiting_days_before_their_time
     a_late_day_that_is_loaded_is_late_no_more_before_the_next_tick
-    the_audit_log_comes_in_pages_that_stay_what_they_are
+    the_activity_log_comes_in_pages_that_stay_what_they_are
     rejected_rows_come_in_pages
 }
 
@@ -257,7 +257,7 @@ fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database
     page.wait_for(&day, "1 row");
     wait_until("the day is loaded", || database.line("select state from processed_days") == "loaded");
     assert!(!page.get(&day).body.contains("<img src=x>"), "what a file holds is text");
-    assert!(page.get("/audit-log").body.contains("retry"));
+    assert!(page.get("/activity-log").body.contains("retry"));
     let log = page.end();
     assert!(log.contains(&format!("orders {FIRST}: retry by local: accepted: 1 day")), "{log}");
     assert_eq!(database.line("select trigger from load_attempts where outcome = 'loaded'"), "page");
@@ -301,7 +301,7 @@ fn not_begun_when_stopped_at(held: &str) -> Option<String> {
     page.wait_for("/datasets/orders", "3 missing");
     page.send("/datasets/orders", &format!("action=load&from={FIRST}&to={THIRD}"));
     server.wait_until_held(held);
-    assert_eq!(database.line("select outcome from audit_log"), "accepted: 3 days");
+    assert_eq!(database.line("select outcome from activity_log"), "accepted: 3 days");
     page.daemon.signal(Signal::TERM);
     page.daemon.wait_for("shutting down: running loads have ");
     let refused = page.send("/datasets/orders", &format!("action=load&from={THIRD}"));
@@ -348,7 +348,7 @@ fn an_order_that_waits_for_a_load_is_said_at_the_end() {
     let said = "orders: stopping before days that were asked for on the page began, ask for them again: 2024-03-01\n";
     assert_eq!(ran.stderr.matches(said).count(), 1, "{ran:?}");
     assert_eq!(database.lines("select state, attempts from processed_days"), ["loaded|1"]);
-    assert_eq!(database.line("select outcome from audit_log"), "accepted: 1 day");
+    assert_eq!(database.line("select outcome from activity_log"), "accepted: 1 day");
 }
 
 fn a_catch_up_asked_for_looks_at_waiting_days_before_their_time(database: &dyn Database) {
@@ -611,13 +611,13 @@ fn part(page: &Page, path: &str) -> (String, Option<String>, Option<String>) {
     (body, before, after)
 }
 
-fn the_audit_log_comes_in_pages_that_stay_what_they_are(database: &dyn Database) {
+fn the_activity_log_comes_in_pages_that_stay_what_they_are(database: &dyn Database) {
     let project = project(database, &still(FIRST), "");
     let page = Page::start(&project, &["run", "--no-catch-up"]);
-    page.wait_for("/audit-log", "Nobody has done anything yet");
+    page.wait_for("/activity-log", "Nobody has done anything yet");
     let act = |number: u32| {
         database.execute(&format!(
-            "insert into audit_log (at, who, action, outcome) values ('2024-03-01 06:00:00', 'user-{number}', 'x', 'y')"
+            "insert into activity_log (at, who, action, outcome) values ('2024-03-01 06:00:00', 'user-{number}', 'x', 'y')"
         ));
     };
     (1..=120).for_each(act);
@@ -627,7 +627,7 @@ fn the_audit_log_comes_in_pages_that_stay_what_they_are(database: &dyn Database)
     };
     let expected = |from: u32, to: u32| -> Vec<u32> { (to..=from).rev().collect() };
 
-    let (body, newer, older) = part(&page, "/audit-log");
+    let (body, newer, older) = part(&page, "/activity-log");
     assert_eq!((users(&body), newer), (expected(120, 71), None));
     let second = older.unwrap();
     act(121);
@@ -713,7 +713,7 @@ fn what_is_wrong_with_an_address_is_told_as_it_was_asked_for() {
         ("/datasets/orders/days", 400, "day"),
         ("/datasets/orders/days/2024-03-01?after=x", 400, "after"),
         ("/datasets/orders/dry-run?action=load&action=skip", 400, "action"),
-        ("/audit-log?before=x", 400, "before"),
+        ("/activity-log?before=x", 400, "before"),
         ("/login?next=/&next=/", 400, "next"),
     ] {
         let shown = page.get(path);

@@ -110,7 +110,7 @@ fn characters_that_steer_are_escaped_on_every_page_and_in_the_api(database: &dyn
         ("/datasets/orders", "2024-03-01: refused"),
         ("/", "orders"),
         ("/configuration", "orders"),
-        ("/audit-log", "load"),
+        ("/activity-log", "load"),
         ("/api/v1/datasets/orders/days/2024-03-01", "\"refused\""),
         ("/api/v1/datasets/orders/days/2024-03-02/rejects", "faked line\\\\n<2>fake \\\\u{1b}[31mred"),
         ("/api/v1/datasets/orders/days", "\"refused\""),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::daemon::BrokenDataset;
-use crate::status::{AuditEntry, WorkerStatus};
+use crate::status::{ActivityEntry, WorkerStatus};
 
 /// The processes at work.
 #[derive(Debug, Clone)]
@@ -64,9 +64,9 @@ pub struct Refused {
 
 /// Who did what, one page of it, newest first.
 #[derive(Debug, Clone)]
-pub struct AuditLog {
+pub struct ActivityLog {
     /// The entries of this page.
-    pub entries: Vec<AuditEntry>,
+    pub entries: Vec<ActivityEntry>,
     /// The first of them, where there are newer ones.
     pub newer: Option<i64>,
     /// The last of them, where there are older ones.

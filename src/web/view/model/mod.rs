@@ -6,7 +6,9 @@ mod dataset;
 mod day;
 mod overview;
 
-pub use administration::{AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable};
+pub use administration::{
+    ActivityLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+};
 pub use dataset::{DatasetPage, DryRun, Measure, OpenDay};
 pub use day::{DayPage, Rejects, RowCounts, StepDone, StepOutcome};
 pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};

@@ -56,7 +56,7 @@ fn pages(texts: &dyn Fn() -> Texts, base: &str) -> Vec<Page> {
         make("day-missing", &|f, t| view::day(f, &samples::missing(t))),
         make("daemons", &|f, t| view::daemons(f, &samples::daemons(t))),
         make("configuration", &|f, t| view::configuration(f, &samples::configuration(t))),
-        make("audit-log", &|f, t| view::audit_log(f, &samples::audit_log(t))),
+        make("activity-log", &|f, t| view::activity_log(f, &samples::activity_log(t))),
         make("login", &|f, t| view::login(f, &samples::login(t))),
         make("problem", &|f, t| view::problem(f, &samples::problem(t))),
         make("may-not", &|f, t| view::may_not(f, &samples::may_not(t))),

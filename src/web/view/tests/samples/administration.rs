@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 
 use super::{Texts, at, day, range};
 use crate::daemon::BrokenDataset;
-use crate::status::{AuditEntry, WorkerStatus};
+use crate::status::{ActivityEntry, WorkerStatus};
 use crate::web::view::model::{
-    AuditLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    ActivityLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
 
 pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
@@ -75,8 +75,8 @@ pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
     }
 }
 
-pub(in crate::web::view::tests) fn audit_log(t: &Texts) -> AuditLog {
-    let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, outcome: &str| AuditEntry {
+pub(in crate::web::view::tests) fn activity_log(t: &Texts) -> ActivityLog {
+    let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, outcome: &str| ActivityEntry {
         id: 1,
         at: at(&format!("2026-11-20T07:{second}Z")),
         who: t.text("marta"),
@@ -87,7 +87,7 @@ pub(in crate::web::view::tests) fn audit_log(t: &Texts) -> AuditLog {
         reason: reason.map(|reason| t.text(reason)),
         outcome: t.text(outcome),
     };
-    AuditLog {
+    ActivityLog {
         entries: vec![
             entry(
                 "30:11",

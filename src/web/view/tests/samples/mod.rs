@@ -6,7 +6,7 @@ mod dataset;
 mod day;
 mod overview;
 
-pub(super) use administration::{audit_log, configuration, daemons, login, may_not, problem, unreachable};
+pub(super) use administration::{activity_log, configuration, daemons, login, may_not, problem, unreachable};
 pub(super) use dataset::{dataset, dry_run, held_up, no_days};
 pub(super) use day::{loaded, missing, refused, running};
 pub(super) use overview::{calm, empty, nothing_found, overview, unread};

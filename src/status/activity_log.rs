@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use crate::day::Day;
-use crate::db::audit_log::Entry;
+use crate::db::activity_log::Entry;
 use crate::json;
 
 /// Something that somebody did.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct AuditEntry {
+pub struct ActivityEntry {
     /// Its number. Those of later entries are higher.
     pub id: i64,
     /// When.
@@ -34,7 +34,7 @@ pub struct AuditEntry {
     pub outcome: String,
 }
 
-impl From<Entry> for AuditEntry {
+impl From<Entry> for ActivityEntry {
     fn from(entry: Entry) -> Self {
         Self {
             id: entry.id,

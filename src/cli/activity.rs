@@ -1,5 +1,4 @@
-//! The audit log's entries of commands: who did what at a shell. Their names are `USER@HOST`, which no user of the page
-//! has.
+//! What commands write into the activity log. They act as `USER@HOST`, a name that no user of the web UI can have.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +7,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::dataset::DatasetName;
 use crate::day::DayRange;
-use crate::db::audit_log::{self, Deed};
+use crate::db::activity_log::{self, Deed};
 use crate::db::pool::{Conn, Database};
 
 /// Who gives a command.
@@ -53,7 +52,7 @@ pub(super) type Begun = Vec<(i64, DatasetName, Option<DayRange>)>;
 pub(super) fn begin(conn: &mut Conn, entries: &Entries<'_>) -> Result<Begun, Failure> {
     let (who, mut begun) = (who(), Vec::new());
     for deed in entries.deeds(&who) {
-        begun.push((audit_log::begin(conn, deed)?, entries.dataset.clone(), deed.days));
+        begun.push((activity_log::begin(conn, deed)?, entries.dataset.clone(), deed.days));
     }
     Ok(begun)
 }
@@ -70,10 +69,10 @@ pub(super) type Outcome<'a> = &'a dyn Fn(&DatasetName, Option<DayRange>) -> Stri
 /// The same, on that database.
 pub(super) fn end_on(database: &Database, begun: &Begun, outcome: Outcome<'_>) {
     let written = database.connect().and_then(|mut conn| {
-        begun.iter().try_for_each(|(id, dataset, days)| audit_log::end(&mut conn, *id, &outcome(dataset, *days)))
+        begun.iter().try_for_each(|(id, dataset, days)| activity_log::end(&mut conn, *id, &outcome(dataset, *days)))
     });
     if let Err(error) = written {
-        log::warn!("the audit log does not tell what came of this: {error}");
+        log::warn!("the activity log does not tell what came of this: {error}");
     }
 }
 

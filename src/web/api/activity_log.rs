@@ -1,4 +1,4 @@
-//! `/api/v1/audit-log`: who did what, and when.
+//! `/api/v1/activity-log`: who did what, and when.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Parameters, limit, value};
-use crate::db::audit_log;
-use crate::status::AuditEntry;
+use crate::db::activity_log;
+use crate::status::ActivityEntry;
 use crate::web::Site;
 use crate::web::problem::Problem;
 
@@ -28,11 +28,11 @@ pub(super) struct Which {
     limit: Option<String>,
 }
 
-/// A page of the audit log.
+/// A page of the activity log.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct AuditLog {
+pub(super) struct ActivityLog {
     /// The entries, newest first.
-    entries: Vec<AuditEntry>,
+    entries: Vec<ActivityEntry>,
     /// The next page is what comes `before` this entry; null when there is no more.
     next_before: Option<i64>,
 }
@@ -40,12 +40,12 @@ pub(super) struct AuditLog {
 /// Who did what and when, on the page or through the API; newest first.
 #[utoipa::path(
     get,
-    path = "/api/v1/audit-log",
-    operation_id = "list_audit_log",
+    path = "/api/v1/activity-log",
+    operation_id = "list_activity_log",
     tag = "daemon",
     params(Which),
     responses(
-        (status = OK, body = AuditLog),
+        (status = OK, body = ActivityLog),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
             description = "database")
@@ -54,12 +54,12 @@ pub(super) struct AuditLog {
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
     Parameters(which): Parameters<Which>,
-) -> Result<Json<AuditLog>, Problem> {
+) -> Result<Json<ActivityLog>, Problem> {
     let before: Option<i64> = value("before", which.before.as_deref(), "the number of an entry")?;
     let limit = limit(which.limit.as_deref(), USUAL, MOST)?;
-    let mut entries = site.read(move |conn| audit_log::page(conn, before, limit + 1)).await?;
+    let mut entries = site.read(move |conn| activity_log::page(conn, before, limit + 1)).await?;
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let next_before = entries.last().map(|entry| entry.id).filter(|_| more);
-    Ok(Json(AuditLog { entries: entries.into_iter().map(AuditEntry::from).collect(), next_before }))
+    Ok(Json(ActivityLog { entries: entries.into_iter().map(ActivityEntry::from).collect(), next_before }))
 }

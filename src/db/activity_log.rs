@@ -1,4 +1,4 @@
-//! The rows of `audit_log`: what persons and programs did on the page or through its API.
+//! The rows of `activity_log`: what persons and programs did on the page or through its API.
 //!
 //! An entry is written before anything is done, and says how that ended afterwards: nothing is done of which there is
 //! no entry, and an entry that never got its end tells of a process that died over it.
@@ -11,7 +11,7 @@ use crate::day::DayRange;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
-use crate::db::schema::audit_log;
+use crate::db::schema::activity_log;
 
 /// What an entry says until what it tells of has ended.
 pub const BEGUN: &str = "begun";
@@ -33,7 +33,7 @@ pub struct Deed<'a> {
 
 /// An entry.
 #[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = audit_log)]
+#[diesel(table_name = activity_log)]
 pub struct Entry {
     /// Its number. Those of later entries are higher.
     pub id: i64,
@@ -56,7 +56,7 @@ pub struct Entry {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = audit_log)]
+#[diesel(table_name = activity_log)]
 struct NewEntry<'a> {
     at: NaiveDateTime,
     who: &'a str,
@@ -90,8 +90,8 @@ pub(super) fn insert(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
         reason: reason.as_deref(),
         outcome: BEGUN,
     };
-    on!(conn, c => diesel::insert_into(audit_log::table).values(&entry).returning(audit_log::id).get_result(c))
-        .doing("writing the audit log")
+    on!(conn, c => diesel::insert_into(activity_log::table).values(&entry).returning(activity_log::id).get_result(c))
+        .doing("writing the activity log")
 }
 
 /// Writes down what came of it.
@@ -100,10 +100,10 @@ pub(super) fn insert(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
 /// A [`DbError`]; the entry says [`BEGUN`] for good then.
 pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
     let outcome = Texts::default().storable(conn, outcome.to_owned())?;
-    let entry = audit_log::table.find(id);
+    let entry = activity_log::table.find(id);
     conn.transaction(|conn| {
-        on!(conn, c => diesel::update(entry).set(audit_log::outcome.eq(outcome)).execute(c))
-            .doing("writing the audit log")
+        on!(conn, c => diesel::update(entry).set(activity_log::outcome.eq(outcome)).execute(c))
+            .doing("writing the activity log")
             .map(drop)
     })
 }
@@ -113,13 +113,13 @@ pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, DbError> {
-    on!(conn, c => audit_log::table
-        .filter(audit_log::id.lt(before.unwrap_or(i64::MAX)))
-        .order(audit_log::id.desc())
+    on!(conn, c => activity_log::table
+        .filter(activity_log::id.lt(before.unwrap_or(i64::MAX)))
+        .order(activity_log::id.desc())
         .limit(limit.into())
         .select(Entry::as_select())
         .load(c))
-    .doing("reading the audit log")
+    .doing("reading the activity log")
 }
 
 /// The entries next after one, newest first.
@@ -127,13 +127,13 @@ pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entr
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn page_after(conn: &mut Conn, after: i64, limit: u32) -> Result<Vec<Entry>, DbError> {
-    let mut entries: Vec<Entry> = on!(conn, c => audit_log::table
-        .filter(audit_log::id.gt(after))
-        .order(audit_log::id)
+    let mut entries: Vec<Entry> = on!(conn, c => activity_log::table
+        .filter(activity_log::id.gt(after))
+        .order(activity_log::id)
         .limit(limit.into())
         .select(Entry::as_select())
         .load(c))
-    .doing("reading the audit log")?;
+    .doing("reading the activity log")?;
     entries.reverse();
     Ok(entries)
 }
