@@ -13,7 +13,7 @@ use crate::load_day::{Begun, Context, Job, Report, Stop, Unavailable};
 use crate::plan::Ask;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
-use crate::source::{FileInfo, Looked, Opened, SourceError, tag_without_etag};
+use crate::source::{FileInfo, FileStatus, OpenedFile, SourceError, tag_without_etag};
 use crate::state::State;
 use crate::wording::load_again;
 
@@ -54,16 +54,16 @@ pub fn recheck(
             return Ok(rechecked);
         }
         let day = Day::new(file.day);
-        match job.source.look_until(context.stop.wait(), day, &context.runtime) {
-            Ok(Looked::File(info)) if differs(&file, &info) => {
+        match job.source.stat_until(context.stop.wait(), day, &context.runtime) {
+            Ok(FileStatus::File(info)) if differs(&file, &info) => {
                 if state == State::Refused || spec.on_change == OnChange::Reload {
                     load(context, job, day, until, report)?;
                 } else {
                     changed(context, job, &file, &info)?;
                 }
             }
-            Ok(Looked::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
-            Ok(Looked::File(_)) | Err(SourceError::BrokenOff) => {}
+            Ok(FileStatus::NotThere { why, .. }) => debug!("{} {day}: its file is gone: {why}", job.dataset.name),
+            Ok(FileStatus::File(_)) | Err(SourceError::BrokenOff) => {}
             Err(error) if error.is_temporary() => {
                 let until = error.until();
                 return Ok(Rechecked::Unavailable(Unavailable { why: error.to_string(), until }));
@@ -120,7 +120,7 @@ fn changed(context: &Context, job: &Job, file: &KnownFile, info: &FileInfo) -> R
 
 /// SHA-256 of the stored bytes of a day's file as it is now; `None` when it is gone.
 fn hash(context: &Context, job: &Job, day: Day) -> Result<Option<String>, SourceError> {
-    let Opened::File(file) = job.source.open_until(context.stop.wait(), day, &context.runtime)? else {
+    let OpenedFile::File(file) = job.source.open_until(context.stop.wait(), day, &context.runtime)? else {
         return Ok(None);
     };
     context.stop.breaks_off(file.download());

@@ -1,7 +1,8 @@
 //! A time zone, by its IANA name. Its rules come with the program: the machine may have none, or old ones.
 //!
-//! They are kept as the tz database's own compiled files and read when a zone is first asked for. As tables of pointers,
-//! which the dynamic loader writes at each start, those of all zones would take 1 MiB more of an idle daemon's memory.
+//! jiff reads them, since its releases follow the tz database within weeks. chrono-tz, which speaks chrono's traits by
+//! itself, had the rules of 2025 in November 2026: Vancouver, Edmonton and Winnipeg, which keep summer time all year
+//! since that month, were an hour off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -164,6 +165,17 @@ mod tests {
         assert!(Zone::names().any(|name| name == "Asia/Tokyo"));
     }
 
+    /// These keep summer time since November 2026 (the tz database's edition 2026b and later).
+    #[test]
+    fn rules_of_this_year_are_known() {
+        for (name, hours) in [("America/Vancouver", -7), ("America/Edmonton", -6), ("Europe/Paris", 1)] {
+            let zone: Zone = name.parse().unwrap();
+            let winter: DateTime<Utc> = "2026-12-01T12:00:00Z".parse().unwrap();
+            let offset = zone.offset_from_utc_datetime(&winter.naive_utc()).fix();
+            assert_eq!(offset.local_minus_utc(), hours * 3600, "{name}");
+        }
+    }
+
     #[test]
     fn what_is_out_of_reach_has_the_last_offset_there_is() {
         let paris: Zone = "Europe/Paris".parse().unwrap();
@@ -172,7 +184,8 @@ mod tests {
         assert!(paris.offset_from_local_datetime(&NaiveDateTime::MIN).single().is_some());
     }
 
-    /// Another reading of the same database, in hours of summer and winter and around each change.
+    /// Another reading of the same database, in hours of summer and winter and around each change; of years of which both
+    /// have the same edition.
     #[test]
     fn all_zones_have_the_offsets_that_another_library_gives_them() {
         let mut compared = 0;

@@ -23,7 +23,7 @@ use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::read_rows::{ReadError, Refusal, RowReader, Taken};
-use crate::source::{self, Looked, Source, SourceError};
+use crate::source::{self, FileStatus, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
 use crate::wording::{MOST_NAMES, counted, named, printable, with_first};
@@ -201,10 +201,10 @@ fn reach(
     let name = &dataset.name;
     let days = wanted(dataset, None, None);
     let day = days.last().copied().unwrap_or(dataset.schedule.start);
-    let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(day, runtime));
+    let looked = Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.stat(day, runtime));
     match looked {
-        Ok(Looked::File(info)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
-        Ok(Looked::NotThere { url, why }) => {
+        Ok(FileStatus::File(info)) => fine(&format!("{name}: {} ({})", info.url, info.size())),
+        Ok(FileStatus::NotThere { url, why }) => {
             fine(&format!("{name}: {url} answers: {why}"))?;
             any_file(app, dataset, &days, runtime)
         }
@@ -219,16 +219,16 @@ fn reach(
 const LOOKS: usize = 10;
 
 /// Says it where the newest wanted day is not the only one without a file: then the URL is more likely wrong than the
-/// file late. Looked at are the newest days and the first.
+/// file late. The newest days and the first are looked at.
 fn any_file(app: &App, dataset: &Dataset, days: &[Day], runtime: &tokio::runtime::Handle) -> Result<(), Failure> {
     let Some((_, older)) = days.split_last().filter(|(_, older)| !older.is_empty()) else { return Ok(()) };
     let name = &dataset.name;
     let newest = older.iter().skip(1).rev().take(LOOKS - 2);
     for day in newest.chain(older.first()) {
-        match Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.look(*day, runtime)) {
-            Ok(Looked::NotThere { .. }) => {}
+        match Source::new(&dataset.source, &app.environment.pairs()).and_then(|source| source.stat(*day, runtime)) {
+            Ok(FileStatus::NotThere { .. }) => {}
             // The newest day was answered for, so what is wrong with this one is its own: something is there.
-            Ok(Looked::File(_)) | Err(_) => return Ok(()),
+            Ok(FileStatus::File(_)) | Err(_) => return Ok(()),
         }
     }
     let of = match days.len() {

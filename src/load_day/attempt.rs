@@ -27,7 +27,7 @@ use crate::db::watch::{Tell, Watched};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
-use crate::source::{FileInfo, Looked, Opened, SourceError, SourceFile};
+use crate::source::{FileInfo, FileStatus, OpenedFile, SourceError, SourceFile};
 use crate::state::State;
 use crate::wording::{MOST_BYTES, MOST_NAMES, counted, fault, named, printable, with_first};
 
@@ -216,7 +216,8 @@ impl<'a> Load<'a> {
     /// when it is; and when that cannot be told, for the attempt to say why.
     fn look(&self, conn: &mut Conn) -> Result<Option<Outcome>, DbError> {
         let Job { dataset, source, .. } = self.job;
-        let Ok(Looked::NotThere { url, why }) = source.look_until(self.stop.wait(), self.day, &self.context.runtime)
+        let Ok(FileStatus::NotThere { url, why }) =
+            source.stat_until(self.stop.wait(), self.day, &self.context.runtime)
         else {
             return Ok(None);
         };
@@ -330,7 +331,7 @@ impl<'a> Load<'a> {
 
     fn open(&mut self) -> Result<SourceFile, NotPublished> {
         match self.job.source.open_until(self.stop.wait(), self.day, &self.context.runtime) {
-            Ok(Opened::File(file)) => {
+            Ok(OpenedFile::File(file)) => {
                 let known = file.info().bytes.unwrap_or_default();
                 self.context.progress.bytes_known.fetch_add(known, Ordering::Relaxed);
                 self.flight.iter().for_each(|flight| flight.opened(known));
@@ -339,7 +340,7 @@ impl<'a> Load<'a> {
                 self.log.line(format_args!("opened {url}, {bytes} as stored"));
                 Ok(file.within(self.job.dataset.limits))
             }
-            Ok(Opened::NotThere { url, why }) => Err(NotPublished::NotThere { url, why }),
+            Ok(OpenedFile::NotThere { url, why }) => Err(NotPublished::NotThere { url, why }),
             Err(error) => {
                 self.may_go_on()?;
                 Err(error.into())

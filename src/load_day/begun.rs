@@ -14,7 +14,7 @@ impl Begun {
     /// Notes that a day begins; false, and it must not begin, when no further one may.
     pub(crate) fn begin(&self, day: Day, stop: &Stop) -> bool {
         let mut days = self.days();
-        // Looked at with the list in hand: who stops first and then asks which days began is told of all that do.
+        // FileStatus at with the list in hand: who stops first and then asks which days began is told of all that do.
         let may_begin = !stop.is_halted();
         if may_begin {
             days.insert(day);

@@ -16,8 +16,8 @@ use reqwest::header::{
 use reqwest::{Method, StatusCode, Version};
 use url::Url;
 
-use super::busy::{Pauses, time};
-use super::{Patience, mask};
+use super::retry_after::{ServerPauses, time};
+use super::{ClientTimeouts, mask};
 use crate::dataset::Redirects;
 
 /// As many redirects are followed, one after the other.
@@ -32,7 +32,7 @@ pub(super) const UNKNOWN_SIZE: u64 = u64::MAX;
 pub(super) struct Connector {
     client: reqwest::Client,
     rules: Arc<Rules>,
-    pauses: Pauses,
+    pauses: ServerPauses,
     allow_http: bool,
 }
 
@@ -53,15 +53,15 @@ impl Connector {
     /// A client that waits so long. `allow_http` lets it speak without TLS; these authorities are trusted beside the
     /// system's.
     pub(super) fn new(
-        patience: Patience,
+        timeouts: ClientTimeouts,
         allow_http: bool,
         redirects: Redirects,
         authorities: Vec<reqwest::Certificate>,
     ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("dayfill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(patience.connect)
-            .read_timeout(patience.idle)
+            .connect_timeout(timeouts.connect)
+            .read_timeout(timeouts.idle)
             .https_only(!allow_http)
             .tls_certs_merge(authorities)
             // Redirects are followed here, by this module's rules; none of them tells where it comes from.
@@ -69,7 +69,7 @@ impl Connector {
             .referer(false)
             .build()?;
         let rules = Arc::new(Rules { redirects, ..Rules::default() });
-        Ok(Self { client, rules, pauses: Pauses::of_process(), allow_http })
+        Ok(Self { client, rules, pauses: ServerPauses::of_process(), allow_http })
     }
 
     /// The same connections for files of a web server, asked for with these headers.
@@ -132,7 +132,7 @@ impl HttpService for Connector {
         let words = first_of(body.bytes_stream()).await;
         asked.push(request);
         let secrets = mask::secrets(&asked);
-        let words = super::error::essence(&words, |words| mask::masked(words, &secrets));
+        let words = super::server_answer::essence(&words, |words| mask::masked(words, &secrets));
         Ok(HttpResponse::from_parts(parts, words.into()))
     }
 }

@@ -7,32 +7,36 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::reader::Stored;
-use super::{FileInfo, Looked, Opened, SourceError, SourceFile, unsettled};
+use super::{FileInfo, FileStatus, OpenedFile, SourceError, SourceFile, unsettled};
 
 /// Opens a file that has rested for `settle`.
-pub(super) fn open(path: &Path, url: String, settle: Duration, zstd_window_log: u32) -> Result<Opened, SourceError> {
-    // Looked at by name before it is opened: opening a pipe would wait for its writer.
-    if let Looked::NotThere { url, why } = look(path, url.clone(), settle)? {
-        return Ok(Opened::NotThere { url, why });
+pub(super) fn open(
+    path: &Path,
+    url: String,
+    settle: Duration,
+    zstd_window_log: u32,
+) -> Result<OpenedFile, SourceError> {
+    // FileStatus at by name before it is opened: opening a pipe would wait for its writer.
+    if let FileStatus::NotThere { url, why } = stat(path, url.clone(), settle)? {
+        return Ok(OpenedFile::NotThere { url, why });
     }
     let unreadable = |source| SourceError::Unreadable { url: url.clone(), source };
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if gone(&error) => return Ok(Opened::NotThere { why: missing(path), url }),
+        Err(error) if gone(&error) => return Ok(OpenedFile::NotThere { why: missing(path), url }),
         Err(error) => return Err(unreadable(error)),
     };
     // The name may have gone to another file meanwhile; what counts is what was opened.
     let info = info(&file.metadata().map_err(unreadable)?, &url).map_err(unreadable)?;
     let file = LocalFile { file, info: info.clone() };
-    Ok(Opened::File(SourceFile::new(Stored::Local(file), info, zstd_window_log)?))
+    Ok(OpenedFile::File(SourceFile::new(Box::new(file), info, zstd_window_log)?))
 }
 
 /// Looks at a file.
-pub(super) fn look(path: &Path, url: String, settle: Duration) -> Result<Looked, SourceError> {
+pub(super) fn stat(path: &Path, url: String, settle: Duration) -> Result<FileStatus, SourceError> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
-        Err(error) if gone(&error) => return Ok(Looked::NotThere { why: missing(path), url }),
+        Err(error) if gone(&error) => return Ok(FileStatus::NotThere { why: missing(path), url }),
         Err(source) => return Err(SourceError::Unreadable { url, source }),
     };
     if !metadata.is_file() {
@@ -41,8 +45,8 @@ pub(super) fn look(path: &Path, url: String, settle: Duration) -> Result<Looked,
     }
     let info = info(&metadata, &url).map_err(|source| SourceError::Unreadable { url: url.clone(), source })?;
     Ok(match unsettled(info.modified, Utc::now(), settle) {
-        Some(why) => Looked::NotThere { url, why },
-        None => Looked::File(info),
+        Some(why) => FileStatus::NotThere { url, why },
+        None => FileStatus::File(info),
     })
 }
 

@@ -4,19 +4,22 @@
 //! as it is stored. A file that was cut off, on the way or at its origin, ends in an error and never in an early end of
 //! file, so that no day is loaded from part of its file. What the text means is left to `parse`.
 
-mod busy;
 mod client;
 mod decompress;
+mod download;
 mod error;
 mod local;
 mod location;
-mod login;
+
 mod mask;
 mod named_files;
 mod network;
 mod object;
 mod reader;
+mod request_headers;
+mod retry_after;
 mod s3;
+mod server_answer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -52,7 +55,7 @@ pub struct Source {
 
 /// A day's file, or the news that it is not there.
 #[derive(Debug)]
-pub enum Opened {
+pub enum OpenedFile {
     /// The file, ready to be read.
     File(SourceFile),
     /// It is not there, or not to be taken yet: look again later.
@@ -64,9 +67,9 @@ pub enum Opened {
     },
 }
 
-/// What [`Source::look`] saw of a day's file.
+/// What [`Source::stat`] found of a day's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Looked {
+pub enum FileStatus {
     /// It is there.
     File(FileInfo),
     /// It is not there, or not to be taken yet.
@@ -134,7 +137,7 @@ impl fmt::Display for ContentHash {
 
 /// How long a remote server is waited for. There is no limit on a whole file: a large one may take hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct ClientTimeouts {
     /// To connect; 10 s.
     pub connect: Duration,
     /// For an answer, and then for each further piece of it; 60 s, or the dataset's `source.timeout`. Time in which the
@@ -148,7 +151,7 @@ pub struct Patience {
     pub backoff: Duration,
 }
 
-impl Default for Patience {
+impl Default for ClientTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -163,35 +166,40 @@ impl Source {
     /// The source a dataset describes. `environment` holds the variables Google's and Azure's settings are taken from
     /// (`GOOGLE_...`, `AZURE_...`); others are ignored. Amazon's are found by the AWS SDK itself.
     pub fn new(spec: &SourceSpec, environment: &[(String, String)]) -> Result<Self, SourceError> {
-        Self::with_patience(spec, environment, Patience { idle: spec.timeout, ..Patience::default() })
+        Self::with_timeouts(spec, environment, ClientTimeouts { idle: spec.timeout, ..ClientTimeouts::default() })
     }
 
     /// The same, with other waiting times than the usual.
-    pub fn with_patience(
+    pub fn with_timeouts(
         spec: &SourceSpec,
         environment: &[(String, String)],
-        patience: Patience,
+        timeouts: ClientTimeouts,
     ) -> Result<Self, SourceError> {
         // Any day will do to find out whether the URL can be understood.
         Location::parse(&spec.url.of(Day::new(chrono::NaiveDate::default())))?;
         let spec = Arc::new(spec.clone());
-        Ok(Self { objects: Arc::new(Objects::new(Arc::clone(&spec), environment, patience)), spec })
+        Ok(Self { objects: Arc::new(Objects::new(Arc::clone(&spec), environment, timeouts)), spec })
     }
 
     /// Opens the file of a day. Blocks: not to be called from async code.
-    pub fn open(&self, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
+    pub fn open(&self, day: Day, runtime: &Handle) -> Result<OpenedFile, SourceError> {
         self.open_until(std::future::pending(), day, runtime)
     }
 
     /// The same, but no answer is waited for any more when `end` comes.
-    pub fn open_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Opened, SourceError> {
+    pub fn open_until(
+        &self,
+        end: impl Future<Output = ()>,
+        day: Day,
+        runtime: &Handle,
+    ) -> Result<OpenedFile, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
             Location::File(path, url) => match local::open(&path, url, self.spec.settle, self.spec.zstd_window_log)? {
-                Opened::NotThere { url, why } => match self.missing_folder() {
+                OpenedFile::NotThere { url, why } => match self.missing_folder() {
                     Some(folder) => Err(SourceError::NoFolder { folder }),
-                    None => Ok(Opened::NotThere { url, why }),
+                    None => Ok(OpenedFile::NotThere { url, why }),
                 },
-                opened @ Opened::File(_) => Ok(opened),
+                opened @ OpenedFile::File(_) => Ok(opened),
             },
             location => self.objects.open(&location, runtime, end),
         }
@@ -209,22 +217,27 @@ impl Source {
         }
     }
 
-    /// Looks whether the file of a day is there, without reading it. Blocks: not to be called from async code.
-    pub fn look(&self, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
-        self.look_until(std::future::pending(), day, runtime)
+    /// Finds out whether the file of a day is there, without reading it. Blocks: not to be called from async code.
+    pub fn stat(&self, day: Day, runtime: &Handle) -> Result<FileStatus, SourceError> {
+        self.stat_until(std::future::pending(), day, runtime)
     }
 
     /// The same, but no answer is waited for any more when `end` comes.
-    pub fn look_until(&self, end: impl Future<Output = ()>, day: Day, runtime: &Handle) -> Result<Looked, SourceError> {
+    pub fn stat_until(
+        &self,
+        end: impl Future<Output = ()>,
+        day: Day,
+        runtime: &Handle,
+    ) -> Result<FileStatus, SourceError> {
         match Location::parse(&self.spec.url.of(day))? {
-            Location::File(path, url) => match local::look(&path, url, self.spec.settle)? {
-                Looked::NotThere { url, why } => match self.missing_folder() {
+            Location::File(path, url) => match local::stat(&path, url, self.spec.settle)? {
+                FileStatus::NotThere { url, why } => match self.missing_folder() {
                     Some(folder) => Err(SourceError::NoFolder { folder }),
-                    None => Ok(Looked::NotThere { url, why }),
+                    None => Ok(FileStatus::NotThere { url, why }),
                 },
-                looked @ Looked::File(_) => Ok(looked),
+                looked @ FileStatus::File(_) => Ok(looked),
             },
-            location => runtime.block_on(until(end, self.objects.look(&location))),
+            location => runtime.block_on(until(end, self.objects.stat(&location))),
         }
     }
 }
@@ -261,7 +274,7 @@ async fn until<T>(
 /// # Errors
 /// The reason, to be read after the file's name.
 pub fn check_user(text: &str) -> Result<(), String> {
-    login::user(text).map(drop)
+    request_headers::user(text).map(drop)
 }
 
 /// Why a text cannot be the content of a `source.headers_file`, without showing it.
@@ -269,13 +282,13 @@ pub fn check_user(text: &str) -> Result<(), String> {
 /// # Errors
 /// The reason, to be read after the file's name.
 pub fn check_headers(text: &str) -> Result<(), String> {
-    login::lines(text).map(drop)
+    request_headers::lines(text).map(drop)
 }
 
 /// True where the content of a `source.headers_file` says who to log in as.
 #[must_use]
 pub fn logs_in(headers: &str) -> bool {
-    login::lines(headers).is_ok_and(|headers| headers.iter().any(|(name, _)| name == "authorization"))
+    request_headers::lines(headers).is_ok_and(|headers| headers.iter().any(|(name, _)| name == "authorization"))
 }
 
 /// Where a dataset's files are, as a template fit to be shown: user, password and the values of a query are masked.
@@ -289,7 +302,7 @@ pub fn shown(spec: &SourceSpec) -> String {
 pub fn open_file(path: &Path, zstd_window_log: u32) -> Result<SourceFile, SourceError> {
     let url = path.display().to_string();
     match local::open(path, url, Duration::ZERO, zstd_window_log)? {
-        Opened::File(file) => Ok(file),
-        Opened::NotThere { url, why } => Err(SourceError::NotThere { url, why }),
+        OpenedFile::File(file) => Ok(file),
+        OpenedFile::NotThere { url, why } => Err(SourceError::NotThere { url, why }),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::error::Answer;
+use super::server_answer::ServerAnswer;
 
 /// The variables of proxies, in the order in which the HTTP clients ask for them, with the scheme that each is for.
 const PROXIES: [(&str, Option<&str>); 6] = [
@@ -38,7 +38,7 @@ impl NetworkSettings {
     }
 
     /// What to know beside an error of a request of that scheme; it begins with a semicolon where there is something.
-    pub(super) fn hint(&self, scheme: &str, answer: &Answer) -> String {
+    pub(super) fn hint(&self, scheme: &str, answer: &ServerAnswer) -> String {
         let mut hint = String::new();
         if answer.untrusted
             && let Some(file) = &self.authorities
@@ -69,14 +69,15 @@ impl NetworkSettings {
 mod tests {
     use super::*;
 
-    fn hint(environment: &[(&str, &str)], scheme: &str, answer: &Answer) -> String {
+    fn hint(environment: &[(&str, &str)], scheme: &str, answer: &ServerAnswer) -> String {
         let pairs: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         NetworkSettings::of(&pairs).hint(scheme, answer)
     }
 
     #[test]
     fn the_proxy_is_named_that_a_request_goes_by() {
-        let (unreached, reached) = (Answer { unreached: true, ..Answer::default() }, Answer::default());
+        let (unreached, reached) =
+            (ServerAnswer { unreached: true, ..ServerAnswer::default() }, ServerAnswer::default());
         let all = [("HTTPS_PROXY", "http://me:hush@proxy:3128"), ("http_proxy", "http://plain"), ("ALL_PROXY", "x")];
         let named = |name: &str, proxy: &str| {
             format!("; {name} is set: requests go by the proxy {proxy}, except to hosts in NO_PROXY")
@@ -92,12 +93,12 @@ mod tests {
     fn a_file_of_authorities_that_cannot_be_used_is_named() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("ca.pem");
-        let untrusted = Answer { untrusted: true, ..Answer::default() };
-        let said = |answer: &Answer| hint(&[("SSL_CERT_FILE", file.to_str().unwrap())], "https", answer);
+        let untrusted = ServerAnswer { untrusted: true, ..ServerAnswer::default() };
+        let said = |answer: &ServerAnswer| hint(&[("SSL_CERT_FILE", file.to_str().unwrap())], "https", answer);
         assert!(said(&untrusted).contains("ca.pem: No such file"), "{}", said(&untrusted));
         std::fs::write(&file, "hello").unwrap();
         assert!(said(&untrusted).ends_with("ca.pem: holds no certificate in PEM"), "{}", said(&untrusted));
-        assert_eq!(said(&Answer::default()), "");
+        assert_eq!(said(&ServerAnswer::default()), "");
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\n").unwrap();
         assert_eq!(said(&untrusted), "");
     }

@@ -1,13 +1,9 @@
 //! Files behind a network: buckets, containers and web servers, received by a task and read by a blocking thread.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
-use bytes::{Buf as _, Bytes};
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use object_store::aws::AwsCredential;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -15,23 +11,19 @@ use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, GetOptions, GetResult, ObjectMeta, ObjectStore, RetryConfig};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::AbortHandle;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::client::{Connector, ServerTime, UNKNOWN_SIZE};
-use super::error::{Answer, Login};
+use super::download::{Download, StoredObject};
 use super::location::{Cloud, Location};
 use super::named_files::NamedFiles;
 use super::network::NetworkSettings;
-use super::reader::Stored;
 use super::s3::{self, denied};
-use super::{FileInfo, Looked, Opened, Patience, SourceError, SourceFile, login};
+use super::server_answer::{CredentialState, ServerAnswer};
+use super::{ClientTimeouts, FileInfo, FileStatus, OpenedFile, SourceError, SourceFile, request_headers};
 use crate::dataset::{Forbidden, SourceSpec};
 use crate::day::Day;
-
-/// So many pieces wait for the reader; a piece is at most about 400 KiB, mostly far less.
-const PIECES_IN_FLIGHT: usize = 8;
 
 /// The connections of one dataset's source.
 #[derive(Debug)]
@@ -40,42 +32,39 @@ pub(super) struct Objects {
     environment: Vec<(String, String)>,
     aws_files: NamedFiles,
     network: NetworkSettings,
-    patience: Patience,
+    timeouts: ClientTimeouts,
     /// By bucket: its name may hold the day, though it hardly ever does.
-    buckets: Mutex<HashMap<String, Connected>>,
+    buckets: Mutex<HashMap<String, BucketConnection>>,
     connector: OnceLock<Connector>,
 }
 
 /// The connection to a bucket, and what is known of one in S3.
 #[derive(Debug, Clone)]
-struct Connected {
+struct BucketConnection {
     store: Arc<dyn ObjectStore>,
     s3: Option<Arc<s3::Bucket>>,
 }
 
-/// A file's store and its path there.
-type Place = (Arc<dyn ObjectStore>, Path);
-
-/// A place, and what the request for it is made with.
-struct Asking {
-    place: Place,
+/// A file's store and path, and what the request for it is made with.
+struct ObjectRequest {
+    object: StoredObject,
     s3: Option<Arc<s3::Bucket>>,
     credential: Option<Arc<AwsCredential>>,
 }
 
-impl Asking {
+impl ObjectRequest {
     async fn get(&self) -> object_store::Result<GetResult> {
-        self.place.0.get_opts(&self.place.1, GetOptions::default()).await
+        self.object.0.get_opts(&self.object.1, GetOptions::default()).await
     }
 }
 
 impl Objects {
     /// Nothing is connected yet. Of the environment only what belongs to a cloud is kept.
-    pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], patience: Patience) -> Self {
+    pub(super) fn new(spec: Arc<SourceSpec>, environment: &[(String, String)], timeouts: ClientTimeouts) -> Self {
         let clouds = |(name, _): &&(String, String)| name.starts_with("AZURE_") || name.starts_with("GOOGLE_");
         let (aws_files, network) = (NamedFiles::of_amazon(environment), NetworkSettings::of(environment));
         let environment = environment.iter().filter(clouds).cloned().collect();
-        Self { spec, environment, aws_files, network, patience, buckets: Mutex::default(), connector: OnceLock::new() }
+        Self { spec, environment, aws_files, network, timeouts, buckets: Mutex::default(), connector: OnceLock::new() }
     }
 
     /// Opens a file, unless `end` comes first; a task on `runtime` receives it until the file is dropped.
@@ -84,44 +73,50 @@ impl Objects {
         location: &Location,
         runtime: &Handle,
         end: impl Future<Output = ()>,
-    ) -> Result<Opened, SourceError> {
+    ) -> Result<OpenedFile, SourceError> {
         let url = location.shown();
-        let (asking, got) = runtime.block_on(super::until(end, async {
-            let asking = self.place(location).await?;
-            let got = asking.get().await;
-            self.corrected(location, asking, got).await
+        let (request, got) = runtime.block_on(super::until(end, async {
+            let request = self.request(location).await?;
+            let got = request.get().await;
+            self.corrected(location, request, got).await
         }))?;
-        let (place, got) = match got {
-            Ok(got) => (asking.place, got),
-            Err(error) => return self.not_there(location, &asking, &error).map(|why| Opened::NotThere { url, why }),
+        let (object, got) = match got {
+            Ok(got) => (request.object, got),
+            Err(error) => {
+                return self.not_there(location, &request, &error).map(|why| OpenedFile::NotThere { url, why });
+            }
         };
         if let Some(why) = self.unsettled(location, &got)? {
-            return Ok(Opened::NotThere { url, why });
+            return Ok(OpenedFile::NotThere { url, why });
         }
         let info = file_info(url, &got.meta);
-        let download = Download::start(place, got, info.clone(), runtime);
-        Ok(Opened::File(SourceFile::new(Stored::Remote(download), info, self.spec.zstd_window_log)?))
+        let download = Download::start(object, got, info.clone(), runtime);
+        let task = download.task();
+        let file = SourceFile::new(Box::new(download), info, self.spec.zstd_window_log)?.received_by(task);
+        Ok(OpenedFile::File(file))
     }
 
     /// Looks at a file. Where HEAD finds nothing, GET is asked: only its answer has a body that says why.
-    pub(super) async fn look(&self, location: &Location) -> Result<Looked, SourceError> {
+    pub(super) async fn stat(&self, location: &Location) -> Result<FileStatus, SourceError> {
         let url = location.shown();
-        let asking = self.place(location).await?;
-        if let Ok(head) = asking.place.0.get_opts(&asking.place.1, GetOptions::new().with_head(true)).await {
-            return self.looked(location, &head);
+        let request = self.request(location).await?;
+        if let Ok(head) = request.object.0.get_opts(&request.object.1, GetOptions::new().with_head(true)).await {
+            return self.status_of(location, &head);
         }
-        let got = asking.get().await;
-        match self.corrected(location, asking, got).await? {
-            (_, Ok(got)) => self.looked(location, &got),
-            (asking, Err(error)) => self.not_there(location, &asking, &error).map(|why| Looked::NotThere { url, why }),
+        let got = request.get().await;
+        match self.corrected(location, request, got).await? {
+            (_, Ok(got)) => self.status_of(location, &got),
+            (request, Err(error)) => {
+                self.not_there(location, &request, &error).map(|why| FileStatus::NotThere { url, why })
+            }
         }
     }
 
-    fn looked(&self, location: &Location, got: &GetResult) -> Result<Looked, SourceError> {
+    fn status_of(&self, location: &Location, got: &GetResult) -> Result<FileStatus, SourceError> {
         let url = location.shown();
         Ok(match self.unsettled(location, got)? {
-            Some(why) => Looked::NotThere { url, why },
-            None => Looked::File(file_info(url, &got.meta)),
+            Some(why) => FileStatus::NotThere { url, why },
+            None => FileStatus::File(file_info(url, &got.meta)),
         })
     }
 
@@ -147,7 +142,7 @@ impl Objects {
         if let Some(connector) = self.connector.get() {
             return Ok(connector.clone());
         }
-        let connector = Connector::new(self.patience, allow_http, self.spec.redirects, Vec::new())?;
+        let connector = Connector::new(self.timeouts, allow_http, self.spec.redirects, Vec::new())?;
         Ok(self.connector.get_or_init(|| connector).clone())
     }
 
@@ -156,48 +151,48 @@ impl Objects {
     async fn corrected(
         &self,
         location: &Location,
-        asking: Asking,
+        request: ObjectRequest,
         got: object_store::Result<GetResult>,
-    ) -> Result<(Asking, object_store::Result<GetResult>), SourceError> {
-        let (Err(error), Some(bucket)) = (&got, &asking.s3) else { return Ok((asking, got)) };
-        let answer = Answer::of(error);
+    ) -> Result<(ObjectRequest, object_store::Result<GetResult>), SourceError> {
+        let (Err(error), Some(bucket)) = (&got, &request.s3) else { return Ok((request, got)) };
+        let answer = ServerAnswer::of(error);
         if let Some(moved) = bucket.moved(&answer) {
             let store = moved.store().map_err(|error| self.unconnected(location, &error))?;
-            let connected = Connected { store, s3: Some(Arc::new(moved)) };
+            let connected = BucketConnection { store, s3: Some(Arc::new(moved)) };
             self.buckets.lock().await.insert(location.bucket().to_owned(), connected);
-        } else if !bucket.has_new_credentials(&answer, asking.credential.as_ref()).await {
-            return Ok((asking, got));
+        } else if !bucket.has_new_credentials(&answer, request.credential.as_ref()).await {
+            return Ok((request, got));
         }
-        let asking = self.place(location).await?;
-        let got = asking.get().await;
-        Ok((asking, got))
+        let request = self.request(location).await?;
+        let got = request.get().await;
+        Ok((request, got))
     }
 
-    async fn place(&self, location: &Location) -> Result<Asking, SourceError> {
+    async fn request(&self, location: &Location) -> Result<ObjectRequest, SourceError> {
         super::use_ring_for_tls();
         let bad = |why: String| SourceError::BadUrl { url: location.shown(), why };
         match location {
             Location::File(..) => Err(bad("is a local file".to_owned())),
             Location::Web(url) => {
-                let request = |why| SourceError::Request { url: location.shown(), why, temporary: false, until: None };
-                Ok(Asking { place: (self.web(url).map_err(request)?, Path::ROOT), s3: None, credential: None })
+                let failed = |why| SourceError::Request { url: location.shown(), why, temporary: false, until: None };
+                Ok(ObjectRequest { object: (self.web(url).map_err(failed)?, Path::ROOT), s3: None, credential: None })
             }
             Location::Object { cloud, bucket, key } => {
                 let path = Path::parse(key).map_err(|error| bad(error.to_string()))?;
                 if path.as_ref() != key {
                     return Err(bad("has a / at the start or end of its key".to_owned()));
                 }
-                let Connected { store, s3 } = self.bucket(location, *cloud, bucket).await?;
+                let BucketConnection { store, s3 } = self.bucket(location, *cloud, bucket).await?;
                 let credential = match &s3 {
                     Some(s3) => s3.credential().await,
                     None => None,
                 };
-                Ok(Asking { place: (store, path), s3, credential })
+                Ok(ObjectRequest { object: (store, path), s3, credential })
             }
         }
     }
 
-    async fn bucket(&self, location: &Location, cloud: Cloud, bucket: &str) -> Result<Connected, SourceError> {
+    async fn bucket(&self, location: &Location, cloud: Cloud, bucket: &str) -> Result<BucketConnection, SourceError> {
         // Held while connecting, so that days that begin together connect once.
         let mut buckets = self.buckets.lock().await;
         if let Some(connected) = buckets.get(bucket) {
@@ -208,14 +203,14 @@ impl Objects {
         Ok(connected)
     }
 
-    async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<Connected> {
+    async fn connect(&self, cloud: Cloud, bucket: &str) -> object_store::Result<BucketConnection> {
         let (client, retry) = (self.client(self.spec.allow_http), self.retry());
         let generic = |error| object_store::Error::Generic { store: "HTTP", source: Box::new(error) };
         let store: Arc<dyn ObjectStore> = match cloud {
             Cloud::S3 => {
                 let found =
-                    s3::Bucket::find(&self.spec, bucket, (self.patience, client, retry), &self.aws_files).await?;
-                return Ok(Connected { store: found.store()?, s3: Some(Arc::new(found)) });
+                    s3::Bucket::find(&self.spec, bucket, (self.timeouts, client, retry), &self.aws_files).await?;
+                return Ok(BucketConnection { store: found.store()?, s3: Some(Arc::new(found)) });
             }
             Cloud::Google => {
                 let mut builder = GoogleCloudStorageBuilder::new()
@@ -246,44 +241,44 @@ impl Objects {
                 Arc::new(builder.with_container_name(bucket).with_retry(retry).build()?)
             }
         };
-        Ok(Connected { store, s3: None })
+        Ok(BucketConnection { store, s3: None })
     }
 
     /// A store of its own for each URL, since only so is the query kept; the connections behind it are shared.
     fn web(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
         let (mut url, allow_http) = (url.clone(), url.scheme() == "http");
-        let headers = login::headers(&mut url, &self.spec).map_err(|error| error.to_string())?;
+        let headers = request_headers::headers(&mut url, &self.spec).map_err(|error| error.to_string())?;
         let connector = self.connector(allow_http).map_err(|error| error.to_string())?.for_web(headers);
         let builder = HttpBuilder::new().with_url(url).with_client_options(self.client(allow_http));
         let store = builder.with_retry(self.retry()).with_http_connector(connector).build();
-        store.map(|store| Arc::new(store) as _).map_err(|error| Answer::of(&error).why)
+        store.map(|store| Arc::new(store) as _).map_err(|error| ServerAnswer::of(&error).why)
     }
 
     fn client(&self, allow_http: bool) -> ClientOptions {
         ClientOptions::new()
             .with_timeout_disabled()
-            .with_connect_timeout(self.patience.connect)
-            .with_read_timeout(self.patience.idle)
+            .with_connect_timeout(self.timeouts.connect)
+            .with_read_timeout(self.timeouts.idle)
             .with_allow_http(allow_http)
     }
 
     fn retry(&self) -> RetryConfig {
         RetryConfig {
-            backoff: BackoffConfig { init_backoff: self.patience.backoff, ..BackoffConfig::default() },
-            max_retries: self.patience.retries,
+            backoff: BackoffConfig { init_backoff: self.timeouts.backoff, ..BackoffConfig::default() },
+            max_retries: self.timeouts.retries,
             // It runs from the first request on, so it would forbid to resume a body after three minutes.
             retry_timeout: std::time::Duration::MAX,
         }
     }
 
     fn unconnected(&self, location: &Location, error: &object_store::Error) -> SourceError {
-        let (url, mut answer) = (location.shown(), Answer::of(error));
+        let (url, mut answer) = (location.shown(), ServerAnswer::of(error));
         let named = self.named_files(location);
         // A key file that holds something else is read all the same, and the store does not say which it is.
         answer.why += &if answer.why.contains("decode") { named.all() } else { named.to_string() };
         answer.why += setting_of(&answer.why);
         answer.why += &self.network.hint(self.scheme(location), &answer);
-        if answer.login == Login::Missing {
+        if answer.login == CredentialState::Missing {
             SourceError::NoCredentials { url, why: answer.why, temporary: answer.temporary }
         } else if self.spec.region.is_none() && answer.why.ends_with("not found") {
             self.no_bucket(location, String::new())
@@ -320,11 +315,11 @@ impl Objects {
     fn not_there(
         &self,
         location: &Location,
-        asking: &Asking,
+        request: &ObjectRequest,
         error: &object_store::Error,
     ) -> Result<String, SourceError> {
-        let (url, answer) = (location.shown(), Answer::of(error));
-        let hint = || asking.s3.as_ref().map_or_else(String::new, |bucket| bucket.hint(&answer));
+        let (url, answer) = (location.shown(), ServerAnswer::of(error));
+        let hint = || request.s3.as_ref().map_or_else(String::new, |bucket| bucket.hint(&answer));
         let (code, why, temporary) = (answer.code(), answer.why.clone(), answer.temporary);
         // A wrong key is no missing file, whatever a 403 means elsewhere. Amazon answers some with 400.
         if let Some(advice) = denied::wrong_credentials(code) {
@@ -356,7 +351,7 @@ impl Objects {
                 };
                 Err(SourceError::Unauthenticated { url, why, advice: advice.to_owned(), temporary })
             }
-            _ if answer.login == Login::Missing => Err(SourceError::NoCredentials { url, why, temporary }),
+            _ if answer.login == CredentialState::Missing => Err(SourceError::NoCredentials { url, why, temporary }),
             _ if why.starts_with("Content-Length Header missing") => {
                 let why =
                     "the server does not say how long the file is, so a cut-off one would not be noticed".to_owned();
@@ -385,13 +380,13 @@ fn setting_of(why: &str) -> &'static str {
 }
 
 /// Where credentials were looked for, if none were given out.
-fn no_token(location: &Location, answer: &Answer) -> &'static str {
+fn no_token(location: &Location, answer: &ServerAnswer) -> &'static str {
     match location {
-        Location::Object { cloud: Cloud::Google, .. } if answer.login == Login::NotGiven => {
+        Location::Object { cloud: Cloud::Google, .. } if answer.login == CredentialState::NotGiven => {
             "; no token was given out: credentials come from GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, \
              gcloud's file or else the machine's service account; for a public bucket set source.anonymous = true"
         }
-        Location::Object { cloud: Cloud::Azure, .. } if answer.login == Login::NotGiven => {
+        Location::Object { cloud: Cloud::Azure, .. } if answer.login == CredentialState::NotGiven => {
             "; no token was given out: credentials come from AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY, \
              AZURE_CLIENT_ID with AZURE_CLIENT_SECRET and AZURE_TENANT_ID, or else the machine's identity; for a \
              public container set source.anonymous = true"
@@ -419,110 +414,4 @@ fn grant(location: &Location) -> String {
 fn file_info(url: String, meta: &ObjectMeta) -> FileInfo {
     let bytes = (meta.size != UNKNOWN_SIZE).then_some(meta.size);
     FileInfo { url, etag: meta.e_tag.clone(), bytes, modified: meta.last_modified }
-}
-
-/// A body on its way: a task receives it, a blocking thread reads it. Dropping it ends the task.
-#[derive(Debug)]
-pub(super) struct Download {
-    pieces: mpsc::Receiver<Result<Bytes, SourceError>>,
-    piece: Bytes,
-    task: AbortHandle,
-}
-
-impl Download {
-    fn start(place: Place, got: GetResult, info: FileInfo, runtime: &Handle) -> Self {
-        let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
-        let task = runtime.spawn(receive(place, got.into_stream(), info, sender)).abort_handle();
-        Self { pieces, piece: Bytes::new(), task }
-    }
-
-    /// The task that receives the body.
-    pub(super) fn task(&self) -> AbortHandle {
-        self.task.clone()
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Read for Download {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.piece = piece,
-                Some(Err(error)) => return Err(error.into_io()),
-                None => return Ok(0),
-            }
-        }
-        let n = buffer.len().min(self.piece.len());
-        self.piece.copy_to_slice(&mut buffer[..n]);
-        Ok(n)
-    }
-}
-
-/// Hands a body on, piece by piece. The store resumes one that breaks off, if the server names its version by an
-/// `ETag`, and gives up after so many times; here it begins anew as long as something more has come.
-async fn receive(
-    (store, path): Place,
-    mut body: BoxStream<'static, object_store::Result<Bytes>>,
-    info: FileInfo,
-    pieces: mpsc::Sender<Result<Bytes, SourceError>>,
-) {
-    let (mut got, mut got_before) = (0, 0);
-    while let Some(piece) = body.next().await {
-        let piece = match piece {
-            Ok(piece) => {
-                got += piece.len() as u64;
-                Ok(piece)
-            }
-            Err(error) => {
-                if got > got_before
-                    && let Some(rest) = rest_of(&*store, &path, &info, got).await
-                {
-                    (body, got_before) = (rest, got);
-                    continue;
-                }
-                Err(broken(&*store, &path, &info, got, &error).await)
-            }
-        };
-        let failed = piece.is_err();
-        if pieces.send(piece).await.is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// What is missing of a body, if it is still of the same version.
-async fn rest_of(
-    store: &dyn ObjectStore,
-    path: &Path,
-    info: &FileInfo,
-    got: u64,
-) -> Option<BoxStream<'static, object_store::Result<Bytes>>> {
-    let (Some(etag), Some(bytes)) = (&info.etag, info.bytes) else { return None };
-    let range = (got < bytes).then(|| GetOptions::new().with_range(Some(got..bytes)))?;
-    let rest = store.get_opts(path, range).await.ok()?;
-    (rest.meta.e_tag.as_ref() == Some(etag) && rest.meta.size == bytes).then(|| rest.into_stream())
-}
-
-/// Why a body broke off for good. The store gives up on a changed `ETag` too, without saying so.
-async fn broken(
-    store: &dyn ObjectStore,
-    path: &Path,
-    info: &FileInfo,
-    got: u64,
-    error: &object_store::Error,
-) -> SourceError {
-    let url = info.url.clone();
-    if info.etag.is_some()
-        && let Ok(now) = store.get_opts(path, GetOptions::new().with_head(true)).await
-        && now.meta.e_tag != info.etag
-    {
-        return SourceError::Changed { url };
-    }
-    let Answer { why, temporary, until, .. } = Answer::of(error);
-    SourceError::Broken { url, got, announced: info.bytes, why, temporary, until }
 }

@@ -9,8 +9,6 @@ use sha2::{Digest, Sha256};
 use tokio::task::AbortHandle;
 
 use super::decompress::Decoder;
-use super::local::LocalFile;
-use super::object::Download;
 use super::{ContentHash, FileInfo, SourceError};
 use crate::dataset::Limits;
 
@@ -39,15 +37,6 @@ fn exceeds(limits: Limits, stored: u64, text: u64) -> Option<Exceeds> {
 /// Stored bytes are taken in pieces of this size.
 const PIECE: usize = 128 * 1024;
 
-/// Where stored bytes come from.
-#[derive(Debug)]
-pub(super) enum Stored {
-    /// A file of this machine.
-    Local(LocalFile),
-    /// A body that a task receives.
-    Remote(Download),
-}
-
 /// The file of one day, open. Reading gives its text, decompressed where it is gzip or zstd.
 ///
 /// Every error of [`Read`] but those of a caller's own making holds a [`SourceError`] ([`io::Error::downcast`]).
@@ -71,12 +60,8 @@ impl fmt::Debug for SourceFile {
 
 impl SourceFile {
     /// Reads the first bytes, which tell how the file is compressed.
-    pub(super) fn new(stored: Stored, info: FileInfo, zstd_window_log: u32) -> Result<Self, SourceError> {
+    pub(super) fn new(stored: Box<dyn Read + Send>, info: FileInfo, zstd_window_log: u32) -> Result<Self, SourceError> {
         let stored_bytes = Arc::new(AtomicU64::new(0));
-        let download = match &stored {
-            Stored::Local(_) => None,
-            Stored::Remote(download) => Some(download.task()),
-        };
         let hashing = Hashing {
             stored,
             sha256: Sha256::new(),
@@ -98,7 +83,21 @@ impl SourceFile {
             }
         };
         let decoder = Some(Box::new(decoder));
-        Ok(Self { info, stored_bytes, download, text_bytes: 0, limits: Limits::default(), zstd_window_log, decoder })
+        Ok(Self {
+            info,
+            stored_bytes,
+            download: None,
+            text_bytes: 0,
+            limits: Limits::default(),
+            zstd_window_log,
+            decoder,
+        })
+    }
+
+    /// The file, which this task receives.
+    #[must_use]
+    pub(super) fn received_by(self, task: AbortHandle) -> Self {
+        Self { download: Some(task), ..self }
     }
 
     /// The file, which may hold no more than these limits allow. A [`SourceError`] past them refuses it
@@ -181,7 +180,7 @@ impl Read for SourceFile {
 
 /// Counts and hashes stored bytes, and does not let them end early or late.
 struct Hashing {
-    stored: Stored,
+    stored: Box<dyn Read + Send>,
     sha256: Sha256,
     bytes: u64,
     announced: Option<u64>,
@@ -204,11 +203,7 @@ impl Hashing {
 impl Read for Hashing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = loop {
-            let read = match &mut self.stored {
-                Stored::Local(file) => file.read(buffer),
-                Stored::Remote(download) => download.read(buffer),
-            };
-            match read {
+            match self.stored.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(SourceError::from_io(error, &self.url).into_io()),
                 Ok(n) => break n,

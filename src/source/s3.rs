@@ -1,6 +1,6 @@
 //! What is Amazon's own: where credentials, endpoint and region come from, and how a bucket is addressed.
 
-mod credentials;
+pub(super) mod credentials;
 pub(super) mod denied;
 mod http;
 mod settings;
@@ -14,14 +14,13 @@ use object_store::aws::{AmazonS3Builder, AwsCredential, resolve_bucket_region};
 use object_store::{Certificate, ClientOptions, CredentialProvider as _, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
-pub(super) use self::credentials::NoCredentials;
 use self::credentials::{Chain, Credentials};
 use self::http::NamedRegion;
-use self::settings::Settings;
-use super::Patience;
+use self::settings::AwsSettings;
+use super::ClientTimeouts;
 use super::client::Connector;
-use super::error::Answer;
 use super::named_files::NamedFiles;
+use super::server_answer::ServerAnswer;
 use crate::dataset::SourceSpec;
 
 /// The region of services that do not care; Amazon's own default.
@@ -47,14 +46,14 @@ impl Bucket {
     pub(super) async fn find(
         spec: &SourceSpec,
         name: &str,
-        (patience, client, retry): (Patience, ClientOptions, RetryConfig),
+        (timeouts, client, retry): (ClientTimeouts, ClientOptions, RetryConfig),
         files: &NamedFiles,
     ) -> object_store::Result<Self> {
-        let settings = Settings::load(spec, http::for_credentials(None)?).await.map_err(generic)?;
+        let settings = AwsSettings::load(spec, http::for_credentials(None)?).await.map_err(generic)?;
         let pem = settings.authorities.as_deref().unwrap_or_default();
         let client = Certificate::from_pem_bundle(pem)?.into_iter().fold(client, ClientOptions::with_root_certificate);
         let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(generic)?;
-        let connector = Connector::new(patience, spec.allow_http, spec.redirects, authorities).map_err(generic)?;
+        let connector = Connector::new(timeouts, spec.allow_http, spec.redirects, authorities).map_err(generic)?;
         let endpoint = spec.endpoint.clone().or(settings.endpoint);
         let (endpoint, in_host) = address(endpoint, spec.path_style, name);
         let http = http::for_credentials(settings.authorities.as_deref())?;
@@ -102,7 +101,7 @@ impl Bucket {
 
     /// True if the answer does not believe the credentials that were `used`, and there are others by now, as after a
     /// rotation. From now on requests are signed with those.
-    pub(super) async fn has_new_credentials(&self, answer: &Answer, used: Option<&Arc<AwsCredential>>) -> bool {
+    pub(super) async fn has_new_credentials(&self, answer: &ServerAnswer, used: Option<&Arc<AwsCredential>>) -> bool {
         match &self.credentials {
             Some(credentials) if denied::wrong_credentials(answer.code()).is_some() => credentials.replaced(used).await,
             _ => false,
@@ -110,7 +109,7 @@ impl Bucket {
     }
 
     /// The bucket in the region that the service named in its answer, unless the dataset says another one.
-    pub(super) fn moved(&self, answer: &Answer) -> Option<Self> {
+    pub(super) fn moved(&self, answer: &ServerAnswer) -> Option<Self> {
         let region = self.elsewhere(answer).filter(|_| !self.fixed)?;
         Some(Self {
             builder: self.builder.clone(),
@@ -126,7 +125,7 @@ impl Bucket {
 
     /// The region that the service named, where it is another one. It becomes part of a host, so that only what looks
     /// like a region is one.
-    fn elsewhere(&self, answer: &Answer) -> Option<String> {
+    fn elsewhere(&self, answer: &ServerAnswer) -> Option<String> {
         let of_body = answer.region.clone().filter(|_| answer.code() == "AuthorizationHeaderMalformed");
         let region = self.named.get().or(of_body)?;
         let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -135,7 +134,7 @@ impl Bucket {
     }
 
     /// What a user should know beside the words of a request that failed.
-    pub(super) fn hint(&self, answer: &Answer) -> String {
+    pub(super) fn hint(&self, answer: &ServerAnswer) -> String {
         if let Some(region) = self.elsewhere(answer).filter(|_| self.fixed) {
             return format!(
                 "; the bucket is in {region}, and source.region says {}: set source.region = \"{region}\", or leave it out",

@@ -1,8 +1,8 @@
 //! Reading days' files from real servers: local files, a web server, an S3 service, each with what goes wrong there.
 
 mod local;
-mod patience;
 mod signed;
+mod timeouts;
 mod tls;
 mod web;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dayfill::dataset::{Forbidden, SourceSpec};
 use dayfill::day::Day;
-use dayfill::source::{ContentHash, FileInfo, Looked, Opened, Patience, Source, SourceError, SourceFile};
+use dayfill::source::{ClientTimeouts, ContentHash, FileInfo, FileStatus, OpenedFile, Source, SourceError, SourceFile};
 use dayfill::url_template::UrlTemplate;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
@@ -26,8 +26,8 @@ fn spec(url: &str) -> SourceSpec {
 }
 
 /// Retries at once, so that no test waits for one.
-fn hasty() -> Patience {
-    Patience { retries: 2, backoff: Duration::from_millis(1), ..Patience::default() }
+fn hasty() -> ClientTimeouts {
+    ClientTimeouts { retries: 2, backoff: Duration::from_millis(1), ..ClientTimeouts::default() }
 }
 
 /// A source with the runtime it is asked on.
@@ -41,30 +41,30 @@ impl Asked {
         Self::with(spec, &[], hasty())
     }
 
-    fn with(spec: &SourceSpec, environment: &[(String, String)], patience: Patience) -> Self {
+    fn with(spec: &SourceSpec, environment: &[(String, String)], timeouts: ClientTimeouts) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { source: Source::with_patience(spec, environment, patience).unwrap(), runtime }
+        Self { source: Source::with_timeouts(spec, environment, timeouts).unwrap(), runtime }
     }
 
-    fn open(&self) -> Result<Opened, SourceError> {
+    fn open(&self) -> Result<OpenedFile, SourceError> {
         self.source.open(DAY.parse::<Day>().unwrap(), self.runtime.handle())
     }
 
-    fn look(&self) -> Result<Looked, SourceError> {
-        self.source.look(DAY.parse::<Day>().unwrap(), self.runtime.handle())
+    fn look(&self) -> Result<FileStatus, SourceError> {
+        self.source.stat(DAY.parse::<Day>().unwrap(), self.runtime.handle())
     }
 
     fn file(&self) -> SourceFile {
         match self.open().unwrap() {
-            Opened::File(file) => file,
-            Opened::NotThere { url, why } => panic!("{url}: {why}"),
+            OpenedFile::File(file) => file,
+            OpenedFile::NotThere { url, why } => panic!("{url}: {why}"),
         }
     }
 
     fn read(&self) -> Result<Read, SourceError> {
         match self.open()? {
-            Opened::File(file) => read(file),
-            Opened::NotThere { url, why } => panic!("{url}: {why}"),
+            OpenedFile::File(file) => read(file),
+            OpenedFile::NotThere { url, why } => panic!("{url}: {why}"),
         }
     }
 
@@ -75,8 +75,8 @@ impl Asked {
 
     /// Why the file is not there, asked both ways.
     fn not_there(&self) -> String {
-        let Opened::NotThere { url, why } = self.open().unwrap() else { panic!("it is there") };
-        assert_eq!(self.look().unwrap(), Looked::NotThere { url, why: why.clone() });
+        let OpenedFile::NotThere { url, why } = self.open().unwrap() else { panic!("it is there") };
+        assert_eq!(self.look().unwrap(), FileStatus::NotThere { url, why: why.clone() });
         why
     }
 }

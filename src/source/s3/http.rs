@@ -99,19 +99,19 @@ impl NamedRegion {
 impl HttpConnector for NamedRegion {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = self.connector.connect(options)?;
-        Ok(HttpClient::new(Listening { client, named: self.clone() }))
+        Ok(HttpClient::new(RegionRecorder { client, named: self.clone() }))
     }
 }
 
 /// Notes the region that an answer names.
 #[derive(Debug)]
-struct Listening {
+struct RegionRecorder {
     client: HttpClient,
     named: NamedRegion,
 }
 
 #[async_trait]
-impl HttpService for Listening {
+impl HttpService for RegionRecorder {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let response = self.client.execute(request).await?;
         self.named.note(&response);

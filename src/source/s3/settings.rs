@@ -17,7 +17,7 @@ use crate::dataset::SourceSpec;
 
 /// Where requests go and whom they trust, as far as the dataset does not say it.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct AwsSettings {
     /// Another service than Amazon's: of `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile's `services` section and
     /// its `endpoint_url` the first; none with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`.
     /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>)
@@ -31,7 +31,7 @@ pub(super) struct Settings {
 
 /// What environment or profile say cannot be followed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BadSettings {
+pub(super) enum AwsSettingsError {
     /// A configured endpoint is no URL.
     #[error(
         "{0:?} is no URL of a service; it comes from AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url"
@@ -59,17 +59,17 @@ pub(super) enum BadSettings {
     },
 }
 
-impl Settings {
+impl AwsSettings {
     /// Reads the environment and the profile files, and asks nobody. The dataset's own endpoint wins.
-    pub(super) async fn load(spec: &SourceSpec, http: SharedHttpClient) -> Result<Self, BadSettings> {
+    pub(super) async fn load(spec: &SourceSpec, http: SharedHttpClient) -> Result<Self, AwsSettingsError> {
         // The SDK passes over files that it does not understand, and with them over the endpoint.
         #[expect(clippy::default_trait_access, reason = "the type is of a crate that is not ours to name")]
         let files = Default::default();
         let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
-        let profiles = profiles.map_err(|error| BadSettings::Files(with_sources(&error)))?;
+        let profiles = profiles.map_err(|error| AwsSettingsError::Files(with_sources(&error)))?;
         let selected = profiles.selected_profile();
         if selected != "default" && profiles.get_profile(selected).is_none() {
-            return Err(BadSettings::NoProfile(selected.to_owned()));
+            return Err(AwsSettingsError::NoProfile(selected.to_owned()));
         }
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new());
@@ -110,19 +110,19 @@ fn said(config: &SdkConfig, variable: &str, key: &str) -> Option<String> {
 /// Names no service, variable or key.
 const NOBODY: &str = "-";
 
-fn checked(endpoint: String, allow_http: bool) -> Result<String, BadSettings> {
+fn checked(endpoint: String, allow_http: bool) -> Result<String, AwsSettingsError> {
     match Url::parse(&endpoint) {
         Ok(url) if url.host().is_some() && url.scheme() == "https" => Ok(endpoint),
         Ok(url) if url.host().is_some() && url.scheme() == "http" && allow_http => Ok(endpoint),
-        Ok(url) if url.host().is_some() && url.scheme() == "http" => Err(BadSettings::PlainHttp(endpoint)),
+        Ok(url) if url.host().is_some() && url.scheme() == "http" => Err(AwsSettingsError::PlainHttp(endpoint)),
         // It may hold a password where it cannot be understood.
-        _ => Err(BadSettings::Endpoint(endpoint.chars().take_while(|c| *c != '@').collect())),
+        _ => Err(AwsSettingsError::Endpoint(endpoint.chars().take_while(|c| *c != '@').collect())),
     }
 }
 
 /// Reads a file of authorities. What follows takes only such as can be used.
-fn authorities(file: &Path) -> Result<Vec<u8>, BadSettings> {
-    let bad = |why: String| BadSettings::Authorities { file: file.to_owned(), why };
+fn authorities(file: &Path) -> Result<Vec<u8>, AwsSettingsError> {
+    let bad = |why: String| AwsSettingsError::Authorities { file: file.to_owned(), why };
     let pem = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

@@ -33,7 +33,7 @@ fn a_file_is_read_whole_and_hashed_as_sha256sum_does() {
     assert_eq!(read.hash.as_str(), sha256(&content));
     assert_eq!(read.info.bytes, Some(content.len() as u64));
     assert_eq!(read.info.url, format!("{}/2019-04-01.csv", folder.path().display()));
-    assert_eq!(asked.look().unwrap(), Looked::File(read.info));
+    assert_eq!(asked.look().unwrap(), FileStatus::File(read.info));
 }
 
 #[test]
@@ -118,11 +118,11 @@ fn a_file_must_settle_before_it_is_taken() {
     };
     let asked = Asked::new(&spec);
     changed(SystemTime::now() - Duration::from_mins(5));
-    let Opened::NotThere { why, .. } = asked.open().unwrap() else { panic!("taken") };
+    let OpenedFile::NotThere { why, .. } = asked.open().unwrap() else { panic!("taken") };
     assert_has(&why, &["changed 300 s ago; settle is 600 s"]);
-    assert!(matches!(asked.look().unwrap(), Looked::NotThere { .. }));
+    assert!(matches!(asked.look().unwrap(), FileStatus::NotThere { .. }));
     changed(SystemTime::now() + Duration::from_hours(1));
-    let Opened::NotThere { why, .. } = asked.open().unwrap() else { panic!("taken") };
+    let OpenedFile::NotThere { why, .. } = asked.open().unwrap() else { panic!("taken") };
     assert_has(&why, &["in the future; settle is"]);
     changed(SystemTime::now() - Duration::from_mins(11));
     assert_eq!(asked.read().unwrap().text, b"id\n");

@@ -106,7 +106,7 @@ mod replaced {
         };
         assert_has(&asked.look().unwrap_err().to_string(), &["SignatureDoesNotMatch"]);
         write(SECRET_KEY);
-        assert!(matches!(asked.look().unwrap(), Looked::File(_)));
+        assert!(matches!(asked.look().unwrap(), FileStatus::File(_)));
     }
 }
 
@@ -152,7 +152,7 @@ mod keys {
         assert_eq!(read.info.url, "s3://days/2019-04-01.csv");
         assert!(read.info.etag.is_some());
         assert_eq!(read.info.modified.to_rfc3339(), "2019-04-02T02:00:00+00:00");
-        assert_eq!(asked.look().unwrap(), Looked::File(read.info));
+        assert_eq!(asked.look().unwrap(), FileStatus::File(read.info));
         let methods: Vec<_> = server.seen().into_iter().map(|seen| seen.method).collect();
         assert_eq!(methods, ["GET", "HEAD"]);
     }
@@ -280,7 +280,7 @@ mod keys {
             let before = server.seen().len();
             assert_eq!(asked.read().unwrap().text, b"id\n1\n");
             assert_eq!(server.seen().len(), before + 1);
-            assert!(matches!(Asked::new(&at(&server, "s3://days/{day}.csv")).look().unwrap(), Looked::File(_)));
+            assert!(matches!(Asked::new(&at(&server, "s3://days/{day}.csv")).look().unwrap(), FileStatus::File(_)));
             server.remove(BUCKET, KEY);
             assert_has(&asked.not_there(), &["NoSuchKey"]);
         }
@@ -411,8 +411,8 @@ mod keys {
     fn an_idle_body_is_asked_for_again() {
         let content = csv(5_000);
         let (server, _) = serve(content.clone());
-        let patience = Patience { idle: Duration::from_millis(500), ..hasty() };
-        let asked = Asked::with(&at(&server, "s3://days/{day}.csv"), &[], patience);
+        let timeouts = ClientTimeouts { idle: Duration::from_millis(500), ..hasty() };
+        let asked = Asked::with(&at(&server, "s3://days/{day}.csv"), &[], timeouts);
         server.fail_next(Fault::Stalled(1000));
         assert_eq!(asked.read().unwrap().text, content);
     }

@@ -211,8 +211,8 @@ fn an_idle_body_is_given_up() {
     let (gone, hung_up) = channel();
     let server = stalling(gone);
     let spec = spec(&format!("{}/{{day}}.csv", server.url()));
-    let patience = Patience { idle: Duration::from_millis(500), ..hasty() };
-    assert_has(&Asked::with(&spec, &[], patience).error(), &["reading failed after 5 of 7 bytes", "timed out"]);
+    let timeouts = ClientTimeouts { idle: Duration::from_millis(500), ..hasty() };
+    assert_has(&Asked::with(&spec, &[], timeouts).error(), &["reading failed after 5 of 7 bytes", "timed out"]);
     hung_up.recv().unwrap_err();
 }
 
@@ -240,7 +240,7 @@ fn a_server_without_head_is_asked_with_get() {
         let get = request.method() == Method::GET;
         async move { if get { whole("id\n") } else { status(405, "") } }
     });
-    let Looked::File(info) = asked(&server).look().unwrap() else { panic!("not there") };
+    let FileStatus::File(info) = asked(&server).look().unwrap() else { panic!("not there") };
     assert_eq!(info.bytes, Some(3));
 }
 
@@ -326,8 +326,8 @@ fn a_file_must_settle_by_the_clock_of_its_server_before_it_is_taken() {
 fn a_server_that_is_in_trouble_five_times_is_asked_a_sixth_time() {
     let trouble: fn() -> Response<Body> = || status(503, "");
     let server = serve(&[trouble, trouble, trouble, trouble, trouble, || whole("id\n")]);
-    let patience = Patience { backoff: Duration::from_millis(1), ..Patience::default() };
-    let asked = Asked::with(&spec(&format!("{}/{{day}}.csv", server.url())), &[], patience);
+    let timeouts = ClientTimeouts { backoff: Duration::from_millis(1), ..ClientTimeouts::default() };
+    let asked = Asked::with(&spec(&format!("{}/{{day}}.csv", server.url())), &[], timeouts);
     assert_eq!(asked.read().unwrap().text, b"id\n");
     assert_eq!(server.seen().len(), 6);
 }

@@ -13,7 +13,7 @@ use crate::dataset::SourceSpec;
 
 /// Why a request cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoginError {
+pub(super) enum RequestHeadersError {
     /// The file was there when the configuration was read.
     #[error("{} cannot be read: {error}", .file.display())]
     Unreadable { file: PathBuf, error: std::io::Error },
@@ -24,7 +24,7 @@ pub(super) enum LoginError {
 
 /// The headers of a request, and its URL without user and password. The files are read each time, so that a token that
 /// was renewed counts at once.
-pub(super) fn headers(url: &mut Url, spec: &SourceSpec) -> Result<HeaderMap, LoginError> {
+pub(super) fn headers(url: &mut Url, spec: &SourceSpec) -> Result<HeaderMap, RequestHeadersError> {
     let mut headers = HeaderMap::new();
     // What is not said leaves the server free to encode the file as it likes.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -32,11 +32,11 @@ pub(super) fn headers(url: &mut Url, spec: &SourceSpec) -> Result<HeaderMap, Log
         headers.insert(AUTHORIZATION, header);
     }
     if let Some(file) = &spec.user_file {
-        let wrong = |why| LoginError::Wrong { file: file.clone(), why };
+        let wrong = |why| RequestHeadersError::Wrong { file: file.clone(), why };
         headers.insert(AUTHORIZATION, user(&read(file)?).map_err(wrong)?);
     }
     if let Some(file) = &spec.headers_file {
-        let wrong = |why| LoginError::Wrong { file: file.clone(), why };
+        let wrong = |why| RequestHeadersError::Wrong { file: file.clone(), why };
         for (name, value) in lines(&read(file)?).map_err(wrong)? {
             headers.insert(name, value);
         }
@@ -44,8 +44,8 @@ pub(super) fn headers(url: &mut Url, spec: &SourceSpec) -> Result<HeaderMap, Log
     Ok(headers)
 }
 
-fn read(file: &Path) -> Result<String, LoginError> {
-    fs::read_to_string(file).map_err(|error| LoginError::Unreadable { file: file.to_owned(), error })
+fn read(file: &Path) -> Result<String, RequestHeadersError> {
+    fs::read_to_string(file).map_err(|error| RequestHeadersError::Unreadable { file: file.to_owned(), error })
 }
 
 /// The header of `user:password`, the content of `source.user_file`.

@@ -39,7 +39,7 @@ fn pause(response: &HttpResponse) -> Option<Duration> {
 
 /// A server asked to be left alone, and is.
 #[derive(Debug, Clone)]
-pub(super) struct Busy {
+pub(super) struct ServerBusy {
     status: StatusCode,
     /// Until when no request is sent to it, by this machine's clock.
     pub(super) until: DateTime<Utc>,
@@ -47,13 +47,13 @@ pub(super) struct Busy {
     cut: bool,
 }
 
-impl Busy {
+impl ServerBusy {
     fn new(status: StatusCode, asked: Duration, now: DateTime<Utc>) -> Self {
         Self { status, until: now + asked.min(LONGEST_PAUSE), cut: asked > LONGEST_PAUSE }
     }
 }
 
-impl fmt::Display for Busy {
+impl fmt::Display for ServerBusy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (status, until) = (self.status, self.until.to_rfc3339_opts(SecondsFormat::Secs, true));
         if self.cut {
@@ -67,25 +67,25 @@ impl fmt::Display for Busy {
     }
 }
 
-impl std::error::Error for Busy {}
+impl std::error::Error for ServerBusy {}
 
 /// A server's pause.
 #[derive(Debug, Clone)]
-struct Pause {
+struct ServerPause {
     /// Its end, by a clock that nobody sets.
     until: Instant,
-    busy: Busy,
+    busy: ServerBusy,
 }
 
 /// Until when each server is left alone. The next request waits, whoever makes it, and not the answer: the last of a
 /// series of retries fails at once.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pauses(Arc<Mutex<HashMap<String, Pause>>>);
+pub(super) struct ServerPauses(Arc<Mutex<HashMap<String, ServerPause>>>);
 
 /// Those of this process: one server may have the files of several datasets.
-static PAUSES: LazyLock<Pauses> = LazyLock::new(Pauses::default);
+static PAUSES: LazyLock<ServerPauses> = LazyLock::new(ServerPauses::default);
 
-impl Pauses {
+impl ServerPauses {
     /// Those of this process.
     pub(super) fn of_process() -> Self {
         PAUSES.clone()
@@ -95,11 +95,13 @@ impl Pauses {
     ///
     /// # Errors
     /// The server is left alone for longer than a request waits.
-    pub(super) fn note(&self, request: &HttpRequest, response: &HttpResponse) -> Result<(), Busy> {
+    pub(super) fn note(&self, request: &HttpRequest, response: &HttpResponse) -> Result<(), ServerBusy> {
         let Some(asked) = pause(response) else { return Ok(()) };
         let now = Instant::now();
-        let new =
-            Pause { until: now + asked.min(LONGEST_PAUSE), busy: Busy::new(response.status(), asked, Utc::now()) };
+        let new = ServerPause {
+            until: now + asked.min(LONGEST_PAUSE),
+            busy: ServerBusy::new(response.status(), asked, Utc::now()),
+        };
         let mut pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pauses.retain(|_, pause| pause.until > now);
         let kept = pauses.entry(server(request)).or_insert_with(|| new.clone());
@@ -113,7 +115,7 @@ impl Pauses {
     ///
     /// # Errors
     /// That is longer than a request waits.
-    pub(super) async fn wait(&self, request: &HttpRequest) -> Result<(), Busy> {
+    pub(super) async fn wait(&self, request: &HttpRequest) -> Result<(), ServerBusy> {
         let server = server(request);
         let find = || self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&server).cloned();
         // Another answer may ask for more meanwhile.
@@ -125,9 +127,9 @@ impl Pauses {
     }
 }
 
-impl Pause {
+impl ServerPause {
     /// Fails where what is left of it is longer than a request waits; `wall` is the time of day by now.
-    fn check(&self, now: Instant, wall: DateTime<Utc>) -> Result<(), Busy> {
+    fn check(&self, now: Instant, wall: DateTime<Utc>) -> Result<(), ServerBusy> {
         let left = self.until.saturating_duration_since(now);
         if left <= LONGEST_WAIT {
             return Ok(());
@@ -135,7 +137,7 @@ impl Pause {
         // What was noted by a clock that has been set since is no time to wait for.
         let until = wall + left;
         let was_set = (until - self.busy.until).abs() > TimeDelta::seconds(2);
-        Err(Busy { until: if was_set { until } else { self.busy.until }, ..self.busy.clone() })
+        Err(ServerBusy { until: if was_set { until } else { self.busy.until }, ..self.busy.clone() })
     }
 }
 
@@ -208,14 +210,14 @@ mod tests {
                         pauses until 2019-04-03T02:00:00Z",
             ),
         ] {
-            let busy = Busy::new(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(seconds), now);
+            let busy = ServerBusy::new(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(seconds), now);
             assert_eq!(busy.to_string(), said);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_next_request_to_that_server_waits_for_as_long_as_it_asked() {
-        let (pauses, began) = (Pauses::default(), Instant::now());
+        let (pauses, began) = (ServerPauses::default(), Instant::now());
         let (busy, other) = (request("https://h:1/a?x=y"), request("https://h:2/a"));
         pauses.note(&busy, &answer(429, &[(RETRY_AFTER, "10")])).unwrap();
         pauses.note(&other, &answer(200, &[(RETRY_AFTER, "10")])).unwrap();
@@ -229,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_request_goes_to_a_server_that_asks_for_longer_than_one_waits() {
-        let (pauses, began) = (Pauses::default(), Instant::now());
+        let (pauses, began) = (ServerPauses::default(), Instant::now());
         let (busy, other) = (request("https://h:1/a"), request("https://h:2/a"));
         pauses.note(&busy, &asks_for("3600")).unwrap_err();
         // What another answer asks for makes it no shorter.
@@ -255,7 +257,7 @@ mod tests {
         let (now, wall) = (Instant::now(), "2019-04-02T02:00:00Z".parse::<DateTime<Utc>>().unwrap());
         let pause = |asked: u64| {
             let asked = Duration::from_secs(asked);
-            Pause { until: now + asked, busy: Busy::new(StatusCode::SERVICE_UNAVAILABLE, asked, wall) }
+            ServerPause { until: now + asked, busy: ServerBusy::new(StatusCode::SERVICE_UNAVAILABLE, asked, wall) }
         };
         let until = |elapsed: u64, wall: &str| {
             let checked = pause(3600).check(now + Duration::from_secs(elapsed), wall.parse().unwrap());
@@ -270,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_waits_hears_of_a_pause_that_ends_later() {
-        let (pauses, began) = (Pauses::default(), Instant::now());
+        let (pauses, began) = (ServerPauses::default(), Instant::now());
         let busy = request("https://h:1/a");
         pauses.note(&busy, &asks_for("10")).unwrap();
         let (waited, ()) = tokio::join!(pauses.wait(&busy), async {

@@ -77,8 +77,8 @@ fn reading(source: Source, handle: Handle) -> Receiver<Result<Vec<u8>, String>> 
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || {
         let read = match source.open(DAY.parse().unwrap(), &handle) {
-            Ok(Opened::File(file)) => super::read(file).map(|read| read.text).map_err(|error| error.to_string()),
-            Ok(Opened::NotThere { why, .. }) => Err(why),
+            Ok(OpenedFile::File(file)) => super::read(file).map(|read| read.text).map_err(|error| error.to_string()),
+            Ok(OpenedFile::NotThere { why, .. }) => Err(why),
             Err(error) => Err(error.to_string()),
         };
         drop(done.send(read));
@@ -129,7 +129,7 @@ fn a_slow_file_is_read_to_its_end_as_long_as_more_of_it_comes() {
     answer.send(Response::builder().header(CONTENT_LENGTH, PIECES * 1024).body(body).unwrap()).unwrap();
     let mut piece = [0; 1024];
     send.send(&[b'a'; 1024]).unwrap();
-    let Opened::File(mut file) = open.recv_timeout(BOUND).unwrap() else { panic!("it is there") };
+    let OpenedFile::File(mut file) = open.recv_timeout(BOUND).unwrap() else { panic!("it is there") };
     file.read_exact(&mut piece).unwrap();
     for _ in 1..PIECES {
         clock.advance(Duration::from_secs(50));
@@ -161,8 +161,8 @@ fn a_server_that_is_busy_is_left_alone_as_long_as_it_asks() {
 #[test]
 fn nobody_waits_for_a_busy_server_that_is_not_asked_again() {
     let (clock, (server, requests)) = (Clock::start(), held());
-    let patience = Patience { retries: 0, ..Patience::default() };
-    let source = Source::with_patience(&at(&server, None), &[], patience).unwrap();
+    let timeouts = ClientTimeouts { retries: 0, ..ClientTimeouts::default() };
+    let source = Source::with_timeouts(&at(&server, None), &[], timeouts).unwrap();
     let result = reading(source, clock.handle.clone());
     requests.recv_timeout(BOUND).unwrap().send(busy(503, "50")).unwrap();
     // The clock stands still.
