@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | interface | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | service | [`daemon`], [`metrics`], [`scheduler`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
+//! | service | [`daemon`], [`metrics`], [`cron`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
 //! | engine | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
 //! | adapters | [`source`], [`db`] |
 //! | core | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
@@ -15,6 +15,7 @@ pub mod audit;
 pub mod cli;
 pub mod column;
 pub mod config;
+pub mod cron;
 pub mod daemon;
 pub mod dataset;
 pub mod day;
@@ -33,7 +34,6 @@ pub mod read_rows;
 pub mod ready;
 pub mod recheck;
 pub mod reconcile;
-pub mod scheduler;
 pub mod service_manager;
 pub mod shutdown;
 pub mod source;

@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::warnings;
 use crate::column::TableName;
 use crate::config::{self, Config, Environment};
+use crate::cron;
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange, MOST_DAYS};
 use crate::db::login::ReadUrl;
@@ -22,7 +23,6 @@ use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::logging;
 use crate::plan;
-use crate::scheduler;
 
 /// The configuration in force, and where progress bars go.
 pub(super) struct App {
@@ -179,7 +179,7 @@ pub(super) fn read_url(config: &Config, environment: &Environment) -> ReadUrl {
 
 /// The wanted days of a dataset as of now, within bounds.
 pub(super) fn wanted(dataset: &Dataset, from: Option<Day>, to: Option<Day>) -> Vec<Day> {
-    let last_tick = scheduler::last_tick(&dataset.schedule, Utc::now());
+    let last_tick = cron::last_tick(&dataset.schedule, Utc::now());
     let mut days = plan::wanted(&dataset.schedule, last_tick);
     days.retain(|day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to));
     days

@@ -12,13 +12,13 @@ use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::outside;
 use crate::cli::table::Table;
+use crate::cron;
 use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::plan::{Ask, Decision, Leave, Reason};
 use crate::reconcile;
-use crate::scheduler;
 use crate::state::State;
 use crate::status;
 use crate::wording::{DIED, RELOAD_DIED, counted};
@@ -106,12 +106,12 @@ fn none_wanted(dataset: &Dataset, all: &[Day]) -> String {
     if start.date() > now.with_timezone(timezone).date_naive() {
         return format!("schedule.start = {start} is in the future");
     }
-    let ticked = scheduler::last_tick(&dataset.schedule, now);
+    let ticked = cron::last_tick(&dataset.schedule, now);
     if ticked.is_some_and(|date| Day::new(date).minus(*lag_days) >= *start) {
         let to = end.map_or_else(|| "today".to_owned(), |end| end.to_string());
         return format!("no day from schedule.start = {start} to {to} is one of schedule.days");
     }
-    let next = scheduler::next_tick(&dataset.schedule, now).map(status::instant);
+    let next = cron::next_tick(&dataset.schedule, now).map(status::instant);
     let next = next.map_or_else(String::new, |next| format!("; the next tick is {next}"));
     let lag = if *lag_days > 0 { format!(" with schedule.lag_days = {lag_days}") } else { String::new() };
     format!("no tick has asked for a day since schedule.start = {start}{lag}{next}")

@@ -7,7 +7,7 @@ use crate::cli::app::{App, level, read_url};
 use crate::cli::args::{Global, Run};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
-use crate::daemon::{self, BrokenDataset, Configuration, Connection, Start, StartError};
+use crate::daemon::{self, BrokenDataset, DaemonConfig, DatabaseSettings, Start, StartError};
 use crate::exit_code::ExitCode;
 use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
@@ -48,7 +48,7 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
         let ready = daemon::start(start).await?;
         let (end, ended) = oneshot::channel::<()>();
         let stop = async { drop(ended.await) };
-        let page = tokio::spawn(web::run(ready.board(), page_settings, stop));
+        let page = tokio::spawn(web::run(ready.handle(), page_settings, stop));
         ready.run().await;
         drop(end);
         drop(page.await);
@@ -84,14 +84,14 @@ struct Files {
 }
 
 impl Files {
-    fn read(&self) -> Result<Configuration, Vec<String>> {
+    fn read(&self) -> Result<DaemonConfig, Vec<String>> {
         let config = config::load(self.named.as_deref(), &self.environment)
             .map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         self.told(&config)
     }
 
     /// What the daemon is told of it.
-    fn told(&self, config: &Config) -> Result<Configuration, Vec<String>> {
+    fn told(&self, config: &Config) -> Result<DaemonConfig, Vec<String>> {
         let settings = &config.settings;
         let mut jobs = Vec::new();
         let mut broken: Vec<BrokenDataset> = config.broken.iter().map(Into::into).collect();
@@ -107,11 +107,11 @@ impl Files {
         web::check(&settings.web).map_err(|error| vec![error.to_string()])?;
         let (page, page_settings) = (Arc::clone(&self.page), settings.web.clone());
         let (level, format) = (level(settings.log.level, self.verbosity), self.format.unwrap_or(settings.log.format));
-        Ok(Configuration {
+        Ok(DaemonConfig {
             file: config.file.display().to_string(),
             jobs,
             broken,
-            connection: Connection {
+            connection: DatabaseSettings {
                 database: settings.database.url.clone(),
                 lease: settings.claim.lease,
                 max_parallel_loads: settings.max_parallel_loads,

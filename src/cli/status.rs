@@ -9,6 +9,7 @@ use crate::cli::args::Status;
 use crate::cli::failure::Failure;
 use crate::cli::loads::{of_run, span};
 use crate::cli::table::{Table, count};
+use crate::cron;
 use crate::dataset::Dataset;
 use crate::day::{self, Day, DayRange};
 use crate::db::error::DbError;
@@ -16,7 +17,6 @@ use crate::db::pool::Conn;
 use crate::db::state_tables;
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
-use crate::scheduler;
 use crate::state::State;
 use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus, instant};
 use crate::wording::{MOST_BYTES, counted, load_again, printable};
@@ -60,7 +60,7 @@ fn read(
 ) -> Result<(Vec<DatasetStatus>, Vec<WorkerStatus>), DbError> {
     let mut all = Vec::new();
     for dataset in datasets {
-        all.push(status::of(conn.as_deref_mut(), dataset, &scheduler::wanted(dataset, Utc::now()), range)?);
+        all.push(status::of(conn.as_deref_mut(), dataset, &cron::wanted(dataset, Utc::now()), range)?);
     }
     let workers = conn.map(status::workers).transpose()?.unwrap_or_default();
     Ok((all, workers))

@@ -15,12 +15,12 @@ use super::rows;
 use super::section::{Section, boolean, bytes, choice, duration, integer, parsed, some_text, text, texts};
 use super::source_url;
 use crate::column::Identifier;
+use crate::cron;
 use crate::dataset::{
     CsvFormat, Dataset, DatasetName, Forbidden, Limits, Mode, Redirects, Schedule, SourceSpec, Target, Weekdays,
 };
 use crate::day::Day;
 use crate::policy::{OnChange, Policy};
-use crate::scheduler;
 use crate::source;
 use crate::zone::Zone;
 
@@ -174,8 +174,8 @@ fn one_login(section: &Section, in_url: bool, in_user_file: bool, headers_file: 
 fn schedule(mut section: Section) -> Option<Schedule> {
     let cron = section.required("cron", |value| {
         let cron = text(value)?;
-        let meant = did_you_mean(&cron, scheduler::NICKNAMES.into_iter().filter(|_| cron.starts_with('@')));
-        scheduler::parse(&cron).map(|_| cron).map_err(|message| message + &meant)
+        let meant = did_you_mean(&cron, cron::NICKNAMES.into_iter().filter(|_| cron.starts_with('@')));
+        cron::parse(&cron).map(|_| cron).map_err(|message| message + &meant)
     });
     let timezone = section.read("timezone", timezone).unwrap_or(Zone::UTC);
     let start = section.required("start", day);

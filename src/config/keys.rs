@@ -8,12 +8,12 @@ use config::{Map, Value, ValueKind};
 
 use super::report::shown;
 use super::toml;
-use crate::daemon::Given;
+use crate::daemon::ConfigValue;
 use crate::db::url::DatabaseUrl;
 
 /// Every key by its place: `catch_up.concurrency` for the main file's, `datasets/orders.toml schedule.start` for a
 /// dataset's.
-pub type Keys = BTreeMap<String, Given>;
+pub type Keys = BTreeMap<String, ConfigValue>;
 
 /// Where a key was set that nobody set.
 pub(super) const DEFAULT: &str = "default";
@@ -36,9 +36,9 @@ pub(super) fn database(keys: &mut Keys, url: &DatabaseUrl, origin: String, schem
         && let Some(schema) = server.schema()
     {
         let (shown, digest) = (format!("{:?}", schema.as_str()), digest(schema));
-        keys.insert("database.schema".to_owned(), Given { origin, shown, digest });
+        keys.insert("database.schema".to_owned(), ConfigValue { origin, shown, digest });
     }
-    keys.insert("database.url".to_owned(), Given { origin, shown: url.to_string(), digest: digest(url) });
+    keys.insert("database.url".to_owned(), ConfigValue { origin, shown: url.to_string(), digest: digest(url) });
 }
 
 /// Adds the main file's keys that nobody set.
@@ -70,7 +70,7 @@ fn add(keys: &mut Keys, place: &str, key: &str, value: &Value, origin: Origin) {
         }
         kind => {
             let (shown, digest) = (shown(key, kind), digest(kind.to_string()));
-            keys.insert(format!("{place}{key}"), Given { origin: origin(key, value), shown, digest });
+            keys.insert(format!("{place}{key}"), ConfigValue { origin: origin(key, value), shown, digest });
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::db::url::DatabaseUrl;
 use crate::load_day::Job;
 
 /// What the daemon is told to do.
-pub struct Configuration {
+pub struct DaemonConfig {
     /// The main file, as it is shown.
     pub file: String,
     /// The datasets.
@@ -21,7 +21,7 @@ pub struct Configuration {
     /// The datasets that cannot be used, in the order of their files.
     pub broken: Vec<BrokenDataset>,
     /// How it works with the database.
-    pub connection: Connection,
+    pub connection: DatabaseSettings,
     /// How long attempts are kept.
     pub keep_attempts: TimeDelta,
     /// What reads the database's URL anew, for when a login fails.
@@ -32,7 +32,7 @@ pub struct Configuration {
     pub watched: Vec<PathBuf>,
     /// Every key that was given, and the main file's others with their defaults, by the place each stands in: what is
     /// shown, and what a reload says of its changes.
-    pub keys: Arc<BTreeMap<String, Given>>,
+    pub keys: Arc<BTreeMap<String, ConfigValue>>,
     /// What the shell does when this is in force.
     pub in_force: Box<dyn Fn() + Send + Sync>,
 }
@@ -50,7 +50,7 @@ pub struct BrokenDataset {
 
 /// How the daemon works with the database. What was made for one serves all that equal it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connection {
+pub struct DatabaseSettings {
     /// The database that holds targets and state tables.
     pub database: DatabaseUrl,
     /// How long a claim holds without a heartbeat.
@@ -61,7 +61,7 @@ pub struct Connection {
 
 /// A key's value: as it may be shown, and told apart from others that look the same when shown.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct ConfigValue {
     /// Where it was set: a file, the name of a variable, or `default`.
     pub origin: String,
     /// The value without what may be a secret.
@@ -71,9 +71,9 @@ pub struct Given {
 }
 
 /// Reads the configuration anew; all its problems when it has any.
-pub type Read = dyn Fn() -> Result<Configuration, Vec<String>> + Send + Sync;
+pub type Read = dyn Fn() -> Result<DaemonConfig, Vec<String>> + Send + Sync;
 
-impl Configuration {
+impl DaemonConfig {
     /// Takes a dataset out, as one that cannot be used.
     pub(super) fn take_out(&mut self, name: &DatasetName, problem: String) {
         self.jobs.retain(|job| job.dataset.name != *name);
@@ -83,7 +83,7 @@ impl Configuration {
 
     /// Keeps the older definitions of datasets that cannot be used as their files have them now, with the keys that they
     /// had. A dataset that would delete the rows of one of these cannot be used either.
-    pub(super) fn keep_older(&mut self, old: &[Arc<Job>], old_keys: &BTreeMap<String, Given>) {
+    pub(super) fn keep_older(&mut self, old: &[Arc<Job>], old_keys: &BTreeMap<String, ConfigValue>) {
         let mut kept: Vec<Arc<Job>> = Vec::new();
         let mut keys = (*self.keys).clone();
         let mut number = 0;

@@ -5,12 +5,11 @@ use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::agenda::Work;
-use super::board::Asked;
-use super::lane::{Came, Hindrance};
-use super::link::Connected;
-use super::pulse::Pulsed;
-use super::reload::NewConfiguration;
+use super::config_reader::NewConfiguration;
+use super::database_session::OpenedDatabase;
+use super::run_queue::DatasetTask;
+use super::sweep::SweepResult;
+use super::task::{TaskError, TaskResult};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
 
@@ -25,36 +24,34 @@ pub(super) enum Event {
         /// Which settings of the database it was done by.
         generation: u32,
         /// The connection, and what is paused.
-        connected: Result<Connected, String>,
+        connected: Result<OpenedDatabase, String>,
     },
     /// The open days were looked at.
-    Pulsed {
+    SweepEnded {
         /// Which settings of the database it was done by.
         generation: u32,
         /// What the look came to.
-        pulsed: Box<Pulsed>,
+        result: Box<SweepResult>,
     },
     /// Work on a dataset ended.
-    Worked {
+    TaskEnded {
         /// Which settings of the database it was done by.
         generation: u32,
         /// The dataset.
         name: DatasetName,
         /// The work.
-        work: Work,
+        task: DatasetTask,
         /// When it began.
         began: Instant,
         /// What it came to.
-        came: Result<Came, Hindrance>,
+        result: Result<TaskResult, TaskError>,
     },
     /// Attempts that were kept for long enough were cleared, so many.
-    Cleared(Result<usize, DbError>),
-    /// Somebody asked for something on the page.
-    Asked(Asked),
+    AttemptsCleared(Result<usize, DbError>),
     /// The configuration was read; or what is wrong with it.
-    Read(Box<Result<NewConfiguration, Vec<String>>>),
+    ConfigurationRead(Box<Result<NewConfiguration, Vec<String>>>),
     /// A thread did not end as threads should.
-    Broke(&'static str, String),
+    ThreadPanicked(&'static str, String),
 }
 
 /// What a signal asks for.

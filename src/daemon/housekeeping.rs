@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Daemon;
 use super::events::Event;
-use super::trouble::PAUSES;
+use super::trouble::DELAYS;
 use crate::db::error::DbError;
 use crate::db::old_attempts::OldAttempts;
 use crate::db::pool::Database;
@@ -55,14 +55,14 @@ impl Housekeeping {
 }
 
 impl Daemon {
-    pub(super) fn keep_house(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
+    pub(super) fn clear_old_attempts_if_due(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
         if !self.housekeeping.is_due(now) {
             return;
         }
         self.housekeeping.begun(now);
         let old = OldAttempts::older_than(self.configuration.keep_attempts);
         let (database, stop) = (Arc::clone(&context.database), self.stop.clone());
-        self.thread("housekeeping", move || Event::Cleared(clear(&database, old, &stop)));
+        self.thread("housekeeping", move || Event::AttemptsCleared(clear(&database, old, &stop)));
     }
 
     /// Old attempts were cleared, so many.
@@ -80,8 +80,8 @@ impl Daemon {
                 self.housekeeping.soon(Utc::now() + AGAIN);
             }
             Err(error) => {
-                self.board.metrics().database_failed();
-                let again = self.troubles.met(CLEARING, &error.to_string(), PAUSES);
+                self.handle.metrics().database_failed();
+                let again = self.troubles.met(CLEARING, &error.to_string(), DELAYS);
                 self.housekeeping.soon(again);
             }
         }
@@ -93,7 +93,7 @@ fn clear(database: &Database, mut old: OldAttempts, stop: &Stop) -> Result<usize
     let mut number = 0;
     while !stop.is_halted() {
         let began = Instant::now();
-        // Given back while it rests.
+        // ConfigValue back while it rests.
         let Some(cleared) = old.clear_batch(&mut database.conn_at_once()?)? else { break };
         number += cleared;
         std::thread::sleep((began.elapsed() * RESTS).min(LONGEST_REST));

@@ -1,29 +1,30 @@
 //! The daemon: it decides *when* days are looked at, and leaves the rest to `reconcile`.
 //!
-//! One loop owns all that changes. It is woken by the next tick, by an event, or after a nap, and then does the same
-//! each time: passes ticks that are due to the agenda, begins what can begin, and aims at what comes next. Everything
+//! One loop owns all that changes. It is woken by the next tick, by an event, or after a poll_timeout, and then does the same
+//! each time: passes ticks that are due to the queue, begins what can begin, and aims at what comes next. Everything
 //! that blocks runs on a thread of its own and answers with an event, so that the loop always turns; the service
 //! manager's watchdog is fed by the loop and by nothing else.
 //!
-//! Between ticks a *pulse* looks at the open days of all datasets: those that wait or failed and are due by their own
+//! Between ticks a *sweep* looks at the open days of all datasets: those that wait or failed and are due by their own
 //! clock, and those whose process is gone. The state table is the only thing daemons share, and all that outlives one.
 
-mod agenda;
-mod board;
+mod active_dataset;
+mod config_reader;
 mod configuration;
+mod database_session;
 mod events;
-mod hear;
+mod file_watch;
+mod handle;
+mod handle_event;
 mod housekeeping;
-mod lane;
-mod link;
-mod member;
-mod orders;
-mod pulse;
+mod manual_loads;
 mod reload;
+mod run_queue;
+mod shutdown;
 mod status;
-mod stopping;
+mod sweep;
+mod task;
 mod trouble;
-mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -33,29 +34,29 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use self::agenda::Agenda;
-pub use self::board::{Asked, Board, DatasetShown, News, Shown};
-pub use self::configuration::{BrokenDataset, Configuration, Connection, Given, Read};
+use self::active_dataset::ActiveDataset;
+pub use self::configuration::{BrokenDataset, ConfigValue, DaemonConfig, DatabaseSettings, Read};
+use self::database_session::{ConnectJob, DatabaseSession};
 use self::events::Event;
+use self::file_watch::FileWatch;
+pub use self::handle::{DaemonCommand, DaemonHandle, DaemonStatus, DatasetSnapshot, News};
 use self::housekeeping::Housekeeping;
-use self::lane::Hindrance;
-use self::link::{Connect, Link};
-use self::member::Member;
-use self::pulse::Pulse;
-use self::reload::Reload;
+use self::reload::Reloader;
+use self::run_queue::RunQueue;
+use self::sweep::Sweeper;
+use self::task::TaskError;
 use self::trouble::{Trouble, Troubles};
-use self::watch::Watch;
+use crate::cron::{ClockWatch, Clocks, Timer, TimerError};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Paused;
 use crate::load_day::{Context, Stop};
-use crate::scheduler::{ClockWatch, Clocks, Waker, WakerError};
 use crate::service_manager::ServiceManager;
 use crate::wording::fault;
 
-/// The longest nap: after it the loop looks at the clock whatever was or was not to wake it.
-const LONGEST_NAP: Duration = Duration::from_secs(15);
+/// The longest poll_timeout: after it the loop looks at the clock whatever was or was not to wake it.
+const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often it is seen whether loads have ended that what persons asked for waits for.
 const LOAD_CHECK: Duration = Duration::from_secs(1);
@@ -68,13 +69,13 @@ pub enum StartError {
     Signals(std::io::Error),
     /// The scheduler did not start.
     #[error(transparent)]
-    Waker(#[from] WakerError),
+    Timer(#[from] TimerError),
 }
 
 /// How the daemon begins.
 pub struct Start {
     /// What it is told to do at first.
-    pub configuration: Configuration,
+    pub configuration: DaemonConfig,
     /// How it is told anew.
     pub read: Arc<Read>,
     /// Whether it catches up at once, whatever the datasets say.
@@ -89,19 +90,25 @@ pub struct Start {
 /// A daemon that is ready to run.
 pub struct Ready {
     daemon: Daemon,
+    inbox: Inbox,
+}
+
+/// What the loop waits for.
+struct Inbox {
     events: UnboundedReceiver<Event>,
+    commands: UnboundedReceiver<DaemonCommand>,
 }
 
 impl Ready {
     /// What it shows of itself, and what it can be asked for.
     #[must_use]
-    pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.daemon.board)
+    pub fn handle(&self) -> Arc<DaemonHandle> {
+        Arc::clone(&self.daemon.handle)
     }
 
     /// Runs until a signal stops it.
     pub async fn run(self) {
-        self.daemon.run(self.events).await;
+        self.daemon.run(self.inbox).await;
     }
 }
 
@@ -110,35 +117,34 @@ impl Ready {
 /// # Errors
 /// A [`StartError`].
 pub async fn start(start: Start) -> Result<Ready, StartError> {
-    let (send, events) = unbounded_channel();
-    events::forward_signals(&send).map_err(StartError::Signals)?;
-    let waker = Waker::start().await?;
-    let daemon = Daemon::new(start, send, waker);
+    let timer = Timer::start().await?;
+    let (daemon, inbox) = Daemon::new(start, timer);
+    events::forward_signals(&daemon.send).map_err(StartError::Signals)?;
     let version = env!("CARGO_PKG_VERSION");
     log::info!("dayfill {version} starts: {}, {}", daemon.counted(), daemon.configuration.connection.database);
     daemon.say_broken(&[]);
-    Ok(Ready { daemon, events })
+    Ok(Ready { daemon, inbox })
 }
 
 struct Daemon {
     /// What it is told to do.
-    configuration: Configuration,
+    configuration: DaemonConfig,
     /// The datasets at work.
-    members: BTreeMap<DatasetName, Arc<Member>>,
+    datasets: BTreeMap<DatasetName, Arc<ActiveDataset>>,
     /// Which of them is to be looked at when.
-    agenda: Agenda,
+    queue: RunQueue,
     /// Its database.
-    link: Link,
+    database: DatabaseSession,
     /// What else stands in the way.
     troubles: Troubles,
     /// Sources that cannot be asked, by dataset.
-    sources: Troubles,
+    source_troubles: Troubles,
     /// When the open days are looked at.
-    pulse: Pulse,
+    sweeper: Sweeper,
     /// When what was kept for long enough is cleared.
     housekeeping: Housekeeping,
     /// When the configuration is read again, and what came of the last time.
-    reload: Reload,
+    reloader: Reloader,
     /// Tells loads to stop.
     stop: Stop,
     /// When loads in flight are cancelled; set by the first signal.
@@ -150,7 +156,7 @@ struct Daemon {
     /// Datasets that are paused.
     pauses: BTreeMap<DatasetName, Paused>,
     /// What it shows of itself.
-    board: Arc<Board>,
+    handle: Arc<DaemonHandle>,
     /// What those who watch hear once the board shows it: who looks then sees what they were told of.
     news: Vec<News>,
     /// Late days that were said.
@@ -160,11 +166,11 @@ struct Daemon {
     /// The dataset that came to something last, and what to say of it.
     last: Option<(DatasetName, String)>,
     /// Notices files that change.
-    watch: Watch,
+    watch: FileWatch,
     /// Notices that the clock was set.
     clock: ClockWatch,
     /// Wakes the loop at the next tick.
-    waker: Waker,
+    timer: Timer,
     /// The service manager.
     manager: ServiceManager,
     /// Where events are sent, for the loop to hear.
@@ -172,34 +178,36 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(start: Start, send: UnboundedSender<Event>, waker: Waker) -> Self {
-        let board = Board::new(send.clone());
+    fn new(start: Start, timer: Timer) -> (Self, Inbox) {
+        let (send, events) = unbounded_channel();
+        let (send_command, commands) = unbounded_channel();
+        let handle = DaemonHandle::new(send_command);
         #[cfg(feature = "otel")]
-        let board = board.with_traces(start.traces);
+        let handle = handle.with_traces(start.traces);
         let Start { configuration, read, catch_up, manager, .. } = start;
         let now = Utc::now();
         let mut daemon = Self {
-            members: BTreeMap::new(),
-            agenda: Agenda::default(),
-            link: Link::default(),
+            datasets: BTreeMap::new(),
+            queue: RunQueue::default(),
+            database: DatabaseSession::default(),
             troubles: Troubles::default(),
-            sources: Troubles::default(),
-            pulse: Pulse::new(now),
+            source_troubles: Troubles::default(),
+            sweeper: Sweeper::new(now),
             housekeeping: Housekeeping::new(now),
-            reload: Reload::new(read),
+            reloader: Reloader::new(read),
             stop: Stop::default(),
             stopping: None,
             abandoned: None,
             not_begun: BTreeMap::new(),
             pauses: BTreeMap::new(),
-            board: Arc::new(board),
+            handle: Arc::new(handle),
             news: Vec::new(),
             late: BTreeMap::new(),
             ready: false,
             last: None,
             watch: watch(&configuration, &send),
             clock: ClockWatch::new(Clocks::read()),
-            waker,
+            timer,
             manager,
             send,
             configuration,
@@ -207,48 +215,53 @@ impl Daemon {
         for job in daemon.configuration.jobs.clone() {
             let name = job.dataset.name.clone();
             let catch_up = catch_up.unwrap_or(job.dataset.policy.catch_up.on_start);
-            daemon.agenda.put(&job.dataset, now);
-            daemon.agenda.look(&name, catch_up.then_some(Trigger::Start));
-            daemon.members.insert(name, Arc::new(Member::new(&job)));
+            daemon.queue.put(&job.dataset, now);
+            daemon.queue.look(&name, catch_up.then_some(Trigger::Start));
+            daemon.datasets.insert(name, Arc::new(ActiveDataset::new(&job)));
         }
-        daemon
+        (daemon, Inbox { events, commands })
     }
 
-    async fn run(mut self, mut events: UnboundedReceiver<Event>) {
+    async fn run(mut self, mut inbox: Inbox) {
         self.connect();
         while !self.is_over() {
             self.turn();
             self.show();
-            if let Some(at) = self.agenda.next()
-                && let Err(error) = self.waker.arm(at).await
+            if let Some(at) = self.queue.next()
+                && let Err(error) = self.timer.arm(at).await
             {
-                // The naps are short enough to notice the tick all the same.
+                // The timeouts are short enough to notice the tick all the same.
                 log::debug!("{error}");
             }
-            let nap = self.nap();
+            let poll_timeout = self.poll_timeout();
             tokio::select! {
-                () = self.waker.rung() => {}
-                event = events.recv() => {
-                    self.hear(event);
-                    // A turn goes through all datasets: one for all that came together.
-                    while !self.is_over() && let Ok(event) = events.try_recv() {
-                        self.hear(Some(event));
-                    }
-                }
-                () = tokio::time::sleep(nap) => {}
+                () = self.timer.wait() => {}
+                // The senders are ours as well, so that there is always one.
+                Some(event) = inbox.events.recv() => self.handle_event(event),
+                Some(command) = inbox.commands.recv() => self.handle_command(command),
+                () = tokio::time::sleep(poll_timeout) => {}
+            }
+            // A turn goes through all datasets: one for all that came together.
+            while !self.is_over()
+                && let Ok(event) = inbox.events.try_recv()
+            {
+                self.handle_event(event);
+            }
+            while !self.is_over()
+                && let Ok(command) = inbox.commands.try_recv()
+            {
+                self.handle_command(command);
             }
         }
         self.say_unanswered();
         // Days that were about to begin, and did not.
         self.say_not_begun();
         // Whoever asks from here on is told that nobody hears it; who asked before is not left in the dark.
-        events.close();
-        while let Ok(event) = events.try_recv() {
-            if let Event::Asked(asked) = event {
-                self.asked(asked);
-            }
+        inbox.commands.close();
+        while let Ok(command) = inbox.commands.try_recv() {
+            self.handle_command(command);
         }
-        self.last_words().await;
+        self.sign_off().await;
         log::info!("dayfill stopped");
     }
 
@@ -258,11 +271,11 @@ impl Daemon {
         self.manager.feed_watchdog();
         if let Some(jump) = self.clock.look(Clocks::read()) {
             log::info!("{jump}: looking at the schedules anew");
-            self.agenda.aim(now);
-            self.pulse.soon(now);
-            self.link.try_now(now);
+            self.queue.aim(now);
+            self.sweeper.soon(now);
+            self.database.try_now(now);
             self.troubles.try_now(now);
-            self.sources.try_now(now);
+            self.source_troubles.try_now(now);
         }
         if let Some(abandon_at) = self.stopping {
             if Instant::now() >= abandon_at && !self.stop.is_abandoned() {
@@ -270,142 +283,144 @@ impl Daemon {
             }
             return;
         }
-        self.agenda.pass(now);
+        self.queue.pass(now);
         self.reload_if_due();
-        if self.link.unreachable().is_some_and(|trouble| now < trouble.until()) {
+        if self.database.unreachable().is_some_and(|trouble| now < trouble.until()) {
             return;
         }
-        let Some(context) = self.link.context().cloned() else {
+        let Some(context) = self.database.context().cloned() else {
             self.connect();
             return;
         };
-        let doubtful = self.link.unreachable().is_some();
-        if self.pulse.is_due(now) || (doubtful && !self.pulse.is_out()) {
-            self.pulse.begun(now);
-            let (context, older) = (Arc::clone(&context), self.link.older().to_vec());
-            let (generation, members) = (self.link.generation(), self.members.clone());
-            self.thread("pulse", move || {
-                let pulsed = Box::new(pulse::look(&context, &older, &members, Utc::now()));
-                Event::Pulsed { generation, pulsed }
+        let doubtful = self.database.unreachable().is_some();
+        if self.sweeper.is_due(now) || (doubtful && !self.sweeper.is_out()) {
+            self.sweeper.begun(now);
+            let (context, older) = (Arc::clone(&context), self.database.older().to_vec());
+            let (generation, members) = (self.database.generation(), self.datasets.clone());
+            self.thread("sweep", move || {
+                let result = Box::new(sweep::sweep(&context, &older, &members, Utc::now()));
+                Event::SweepEnded { generation, result }
             });
         }
         if !doubtful {
-            self.begin_work(&context, now);
-            self.keep_house(&context, now);
+            self.start_tasks(&context, now);
+            self.clear_old_attempts_if_due(&context, now);
         }
     }
 
-    fn begin_work(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
-        if self.agenda.holds_some() {
+    fn start_tasks(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
+        if self.queue.holds_some() {
             let loads = context.flights.now();
-            self.agenda.free(|name, day| loads.iter().any(|load| load.dataset == *name && load.day == day));
+            self.queue.free(|name, day| loads.iter().any(|load| load.dataset == *name && load.day == day));
         }
-        for (name, work) in self.agenda.begin(now) {
-            let Some(member) = self.members.get(&name).cloned() else { continue };
-            let (context, board, generation) = (Arc::clone(context), Arc::clone(&self.board), self.link.generation());
-            self.thread("lane", move || {
+        for (name, work) in self.queue.begin(now) {
+            let Some(member) = self.datasets.get(&name).cloned() else { continue };
+            let (context, handle, generation) =
+                (Arc::clone(context), Arc::clone(&self.handle), self.database.generation());
+            self.thread("dataset task", move || {
                 let began = Instant::now();
                 // A fault in one dataset's work holds up that dataset and no other.
-                let isolated = AssertUnwindSafe(|| lane::work(&context, &member, &work, &board, &Utc::now));
-                let came = std::panic::catch_unwind(isolated)
-                    .unwrap_or_else(|panic| Err(Hindrance::Other(fault(panic.as_ref()))));
-                Event::Worked { generation, name, work, began, came }
+                let isolated = AssertUnwindSafe(|| task::run(&context, &member, &work, &handle, &Utc::now));
+                let result = std::panic::catch_unwind(isolated)
+                    .unwrap_or_else(|panic| Err(TaskError::Other(fault(panic.as_ref()))));
+                Event::TaskEnded { generation, name, task: work, began, result }
             });
         }
     }
 
     /// How long the loop may sleep when nothing wakes it.
-    fn nap(&self) -> Duration {
+    fn poll_timeout(&self) -> Duration {
         let now = Utc::now();
         let until = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
-        let mut naps = vec![LONGEST_NAP];
-        naps.extend(self.manager.watchdog_interval().map(|interval| interval / 2));
+        let mut timeouts = vec![MAX_POLL_TIMEOUT];
+        timeouts.extend(self.manager.watchdog_interval().map(|interval| interval / 2));
         if self.stopping.is_some() {
-            naps.push(stopping::CHECK);
+            timeouts.push(shutdown::CHECK);
         } else {
-            naps.extend(self.reload.due_in());
-            let blocked = self.link.unreachable().map(Trouble::until);
-            naps.extend(blocked.filter(|_| !self.link.is_connecting() && !self.pulse.is_out()).map(until));
+            timeouts.extend(self.reloader.due_in());
+            let blocked = self.database.unreachable().map(Trouble::until);
+            timeouts.extend(blocked.filter(|_| !self.database.is_connecting() && !self.sweeper.is_out()).map(until));
             // Without a database there is nothing to begin, and its connection wakes the loop.
-            if blocked.is_none() && self.link.context().is_some() {
-                naps.extend(self.pulse.next().map(until));
-                naps.extend(self.agenda.next_try().map(until));
-                naps.extend(self.agenda.holds_some().then_some(LOAD_CHECK));
+            if blocked.is_none() && self.database.context().is_some() {
+                timeouts.extend(self.sweeper.next().map(until));
+                timeouts.extend(self.queue.next_try().map(until));
+                timeouts.extend(self.queue.holds_some().then_some(LOAD_CHECK));
             }
         }
-        naps.into_iter().min().unwrap_or(LONGEST_NAP)
+        timeouts.into_iter().min().unwrap_or(MAX_POLL_TIMEOUT)
     }
 
-    /// Runs what blocks on a thread of its own; its event comes to [`Self::hear`].
+    /// Runs what blocks on a thread of its own; its event comes to [`Self::handle_event`].
     fn thread(&self, what: &'static str, work: impl FnOnce() -> Event + Send + 'static) {
         let send = self.send.clone();
         let thread = move || {
             let done = std::panic::catch_unwind(AssertUnwindSafe(work));
-            let event = done.unwrap_or_else(|panic| Event::Broke(what, fault(panic.as_ref())));
+            let event = done.unwrap_or_else(|panic| Event::ThreadPanicked(what, fault(panic.as_ref())));
             // Nobody listens only when the daemon is over.
             drop(send.send(event));
         };
         if let Err(error) = std::thread::Builder::new().name(what.to_owned()).spawn(thread) {
-            drop(self.send.send(Event::Broke(what, error.to_string())));
+            drop(self.send.send(Event::ThreadPanicked(what, error.to_string())));
         }
     }
 
     fn connect(&mut self) {
-        if !self.link.begin_connecting() {
+        if !self.database.begin_connecting() {
             return;
         }
-        let connect = Connect::new(&self.configuration, &self.stop, self.link.flights());
-        let generation = self.link.generation();
+        let connect = ConnectJob::new(&self.configuration, &self.stop, self.database.flights());
+        let generation = self.database.generation();
         self.thread("connect", move || Event::Connected { generation, connected: connect.connect() });
     }
 
     /// Shows what is to be seen now, and then tells of what is news in it.
     fn show(&mut self) {
-        let unreachable = self.link.unreachable();
-        self.board.show(Shown {
-            context: self.link.context().cloned(),
+        let unreachable = self.database.unreachable();
+        self.handle.show(DaemonStatus {
+            context: self.database.context().cloned(),
             database: self.configuration.connection.database.to_string(),
             unreachable: unreachable.map(|trouble| (trouble.since(), trouble.error().to_owned())),
-            datasets: self.datasets_shown(),
-            working: self.agenda.working(),
+            datasets: self.dataset_snapshots(),
+            working: self.queue.working(),
             stopping: self.stopping.is_some(),
             file: self.configuration.file.clone(),
-            in_force_since: self.reload.in_force_since(),
-            refused_at: self.reload.refused_at(),
+            in_force_since: self.reloader.in_force_since(),
+            refused_at: self.reloader.refused_at(),
             keys: Arc::clone(&self.configuration.keys),
-            refused: self.reload.refused(),
+            refused: self.reloader.refused(),
             broken: self.configuration.broken.clone(),
         });
-        self.news.drain(..).for_each(|news| self.board.tell(news));
+        self.news.drain(..).for_each(|news| self.handle.publish(news));
     }
 
     /// The datasets, in the map that is shown already if nothing of them changed: the loop turns often.
-    fn datasets_shown(&self) -> Arc<BTreeMap<DatasetName, DatasetShown>> {
-        let before = Arc::clone(&self.board.shown().datasets);
-        let now = || self.members.iter().map(|(name, member)| (name, self.dataset_shown(name, member)));
-        let is_shown =
-            |((name, now), (known, shown)): ((_, DatasetShown), (_, &DatasetShown))| name == known && now == *shown;
-        if before.len() == self.members.len() && now().zip(before.iter()).all(is_shown) {
+    fn dataset_snapshots(&self) -> Arc<BTreeMap<DatasetName, DatasetSnapshot>> {
+        let before = Arc::clone(&self.handle.status().datasets);
+        let now = || self.datasets.iter().map(|(name, member)| (name, self.dataset_snapshot(name, member)));
+        let is_shown = |((name, now), (known, shown)): ((_, DatasetSnapshot), (_, &DatasetSnapshot))| {
+            name == known && now == *shown
+        };
+        if before.len() == self.datasets.len() && now().zip(before.iter()).all(is_shown) {
             return before;
         }
         Arc::new(now().map(|(name, now)| (name.clone(), now)).collect())
     }
 
-    fn dataset_shown(&self, name: &DatasetName, member: &Member) -> DatasetShown {
-        DatasetShown {
+    fn dataset_snapshot(&self, name: &DatasetName, member: &ActiveDataset) -> DatasetSnapshot {
+        DatasetSnapshot {
             job: Arc::clone(&member.job),
-            next_tick: self.agenda.next_tick(name),
-            last_tick: self.agenda.last_tick(name),
+            next_tick: self.queue.next_tick(name),
+            last_tick: self.queue.last_tick(name),
             paused: self.pauses.get(name).cloned(),
             trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
-            source_trouble: self.sources.of(name.as_str()).map(|it| (it.since(), it.error().to_owned())),
+            source_trouble: self.source_troubles.of(name.as_str()).map(|it| (it.since(), it.error().to_owned())),
         }
     }
 }
 
-fn watch(configuration: &Configuration, send: &UnboundedSender<Event>) -> Watch {
+fn watch(configuration: &DaemonConfig, send: &UnboundedSender<Event>) -> FileWatch {
     let send = send.clone();
-    Watch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
+    FileWatch::start(&configuration.watched, move || drop(send.send(Event::FilesChanged)))
 }
 
 #[cfg(test)]

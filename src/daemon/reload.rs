@@ -1,31 +1,28 @@
 //! Reading the configuration again: a valid one takes effect. Where the main file is wrong, the old configuration goes on
 //! whole; where the file of a dataset is, or does not fit the database, that dataset's old definition goes on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::board::News;
-use super::configuration::{BrokenDataset, Configuration, Connection, Given, Read};
+use super::active_dataset::ActiveDataset;
+use super::config_reader::{NewConfiguration, ReadJob};
+use super::configuration::{BrokenDataset, DaemonConfig, Read};
+use super::database_session::set_aside;
 use super::events::Event;
-use super::link::{Connect, Connected, set_aside};
-use super::member::Member;
+use super::handle::News;
 use super::{Daemon, watch};
 use crate::day;
 use crate::db::attempts::Trigger;
-use crate::db::error::DbError;
-use crate::db::paused::Paused;
-use crate::load_day::{Context, Flights, Job, Stop};
-use crate::ready;
+use crate::load_day::Job;
 use crate::wording::counted;
 
 /// How long files must have rested before they are read: who writes one often writes several.
 const REST: Duration = Duration::from_millis(500);
 
 /// When the configuration is read again, and what came of the last time.
-pub(super) struct Reload {
+pub(super) struct Reloader {
     read: Arc<Read>,
     at: Option<Instant>,
     /// Somebody asked for it, and wants to know that nothing changed.
@@ -36,16 +33,7 @@ pub(super) struct Reload {
     in_force_since: DateTime<Utc>,
 }
 
-/// A configuration that was read and can be obeyed.
-pub(super) struct NewConfiguration {
-    configuration: Configuration,
-    /// The database it names, where that is another than before.
-    context: Option<Arc<Context>>,
-    /// What is paused there.
-    paused: Option<Vec<Paused>>,
-}
-
-impl Reload {
+impl Reloader {
     pub(super) fn new(read: Arc<Read>) -> Self {
         Self { read, at: None, asked: false, out: false, refused: None, refused_at: None, in_force_since: Utc::now() }
     }
@@ -86,33 +74,33 @@ impl Reload {
 
 impl Daemon {
     pub(super) fn reload_if_due(&mut self) {
-        if self.reload.out || self.reload.at.is_none_or(|at| at > Instant::now()) {
+        if self.reloader.out || self.reloader.at.is_none_or(|at| at > Instant::now()) {
             return;
         }
-        self.reload.at = None;
-        self.reload.out = true;
+        self.reloader.at = None;
+        self.reloader.out = true;
         // Anew, before the files are read: a folder that was replaced is another to the system.
         self.watch = watch(&self.configuration, &self.send);
         self.manager.reloading();
-        let reading = Reading {
-            read: Arc::clone(&self.reload.read),
-            old: self.members.values().map(|member| Arc::clone(&member.job)).collect(),
+        let reading = ReadJob {
+            read: Arc::clone(&self.reloader.read),
+            old: self.datasets.values().map(|member| Arc::clone(&member.job)).collect(),
             old_keys: Arc::clone(&self.configuration.keys),
-            context: self.link.context().cloned(),
+            context: self.database.context().cloned(),
             connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
-            flights: Arc::clone(self.link.flights()),
+            flights: Arc::clone(self.database.flights()),
             runtime: tokio::runtime::Handle::current(),
         };
-        self.thread("reload", move || Event::Read(Box::new(reading.read())));
+        self.thread("reload", move || Event::ConfigurationRead(Box::new(reading.read())));
     }
 
     pub(super) fn read(&mut self, read: Result<NewConfiguration, Vec<String>>) {
-        self.reload.out = false;
+        self.reloader.out = false;
         if self.stopping.is_some() {
             return read.ok().and_then(|new| new.context).into_iter().for_each(set_aside);
         }
-        let asked = std::mem::take(&mut self.reload.asked);
+        let asked = std::mem::take(&mut self.reloader.asked);
         let known = self.problems();
         let refused = match read {
             Ok(new) => {
@@ -125,15 +113,15 @@ impl Daemon {
                 }
                 let counted = counted(problems.len(), "problem");
                 log::warn!("the configuration was refused, {counted}; the one before goes on");
-                self.reload.refused_at = Some(Utc::now());
+                self.reloader.refused_at = Some(Utc::now());
                 Some(problems.join("\n"))
             }
         };
         self.news.push(News::Daemon);
-        self.reload.refused.clone_from(&refused);
+        self.reloader.refused.clone_from(&refused);
         let problems = self.problems();
         if problems != known
-            && let Some(context) = self.link.context()
+            && let Some(context) = self.database.context()
         {
             context.worker.note_refused_config(problems);
         }
@@ -144,7 +132,7 @@ impl Daemon {
     /// What is wrong with the files as they are, a line per problem; `None` when all of them are in force.
     pub(super) fn problems(&self) -> Option<String> {
         let broken = self.configuration.broken.iter().flat_map(|broken| &broken.problems).cloned();
-        let all: Vec<String> = self.reload.refused().into_iter().chain(broken).collect();
+        let all: Vec<String> = self.reloader.refused().into_iter().chain(broken).collect();
         (!all.is_empty()).then(|| all.join("\n"))
     }
 
@@ -172,17 +160,17 @@ impl Daemon {
             if told != self.configuration.broken {
                 return;
             }
-            let level = if asked || self.reload.refused.is_some() { log::Level::Info } else { log::Level::Debug };
+            let level = if asked || self.reloader.refused.is_some() { log::Level::Info } else { log::Level::Debug };
             log::log!(level, "the configuration was read again: nothing changed");
             return;
         }
         let moved = !configuration.connection.database.same_place(&self.configuration.connection.database);
         // A tick that comes just now is still a tick of the old schedule.
-        self.agenda.pass(Utc::now());
+        self.queue.pass(Utc::now());
         self.take_datasets(&configuration, moved);
         if configuration.connection != self.configuration.connection {
             // Without a connection there was none before either: the next try is by the new settings.
-            self.link.replace(context);
+            self.database.replace(context);
         }
         if configuration.watched != self.configuration.watched {
             self.watch = watch(&configuration, &self.send);
@@ -192,13 +180,13 @@ impl Daemon {
         }
         configuration.broken = std::mem::take(&mut self.configuration.broken);
         self.configuration = configuration;
-        self.reload.in_force_since = Utc::now();
+        self.reloader.in_force_since = Utc::now();
         if let Some(paused) = paused {
             self.paused(paused);
         }
         // One that comes may have been paused when it went.
-        self.agenda.pause(&self.pauses.keys().cloned().collect());
-        self.pulse.soon(Utc::now());
+        self.queue.pause(&self.pauses.keys().cloned().collect());
+        self.sweeper.soon(Utc::now());
         // Said when it is so; and the level first, so that one that shows more shows this.
         (self.configuration.in_force)();
         for change in &changes {
@@ -212,96 +200,39 @@ impl Daemon {
 
     /// Datasets come, go and change. Those that stay as they are keep their connections, but in another database all
     /// are looked at anew.
-    fn take_datasets(&mut self, configuration: &Configuration, moved: bool) {
+    fn take_datasets(&mut self, configuration: &DaemonConfig, moved: bool) {
         let now = Utc::now();
-        self.members.retain(|name, member| {
+        self.datasets.retain(|name, member| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
             if !stays {
-                if let Some((_, days)) = self.agenda.not_begun().find(|(of, _)| *of == name) {
+                if let Some((_, days)) = self.queue.not_begun().find(|(of, _)| *of == name) {
                     log::warn!(
                         "{name}: it was taken off before days that were asked for began: {}",
                         day::listed(&days)
                     );
                 }
                 member.retired.halt();
-                self.agenda.remove(name);
+                self.queue.remove(name);
                 self.late.remove(name);
                 self.troubles.forget(name.as_str());
-                self.sources.forget(name.as_str());
+                self.source_troubles.forget(name.as_str());
             }
             stays
         });
         for job in &configuration.jobs {
             let Job { dataset, .. } = job.as_ref();
-            let known = self.members.get(&dataset.name);
+            let known = self.datasets.get(&dataset.name);
             if !moved && known.is_some_and(|known| known.job.dataset == *dataset) {
                 continue;
             }
-            let old = self.members.insert(dataset.name.clone(), Arc::new(Member::new(job)));
+            let old = self.datasets.insert(dataset.name.clone(), Arc::new(ActiveDataset::new(job)));
             if let Some(old) = old {
                 old.retired.halt();
             }
-            self.agenda.put(dataset, now);
+            self.queue.put(dataset, now);
             self.troubles.forget(dataset.name.as_str());
-            self.sources.forget(dataset.name.as_str());
-            self.agenda.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
-        }
-    }
-}
-
-/// What reading needs, on a thread of its own.
-struct Reading {
-    read: Arc<Read>,
-    old: Vec<Arc<Job>>,
-    old_keys: Arc<BTreeMap<String, Given>>,
-    context: Option<Arc<Context>>,
-    connection: Connection,
-    stop: Stop,
-    flights: Arc<Flights>,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Reading {
-    /// Reads the files, and holds what they say against the database.
-    fn read(self) -> Result<NewConfiguration, Vec<String>> {
-        let mut configuration = (self.read)()?;
-        let _inside = self.runtime.enter();
-        let connected = if configuration.connection == self.connection || self.context.is_none() {
-            None
-        } else {
-            let connect = Connect::new(&configuration, &self.stop, &self.flights);
-            Some(connect.connect().map_err(|error| vec![error])?)
-        };
-        let (context, paused) = connected.map(|Connected { context, paused }| (context, paused)).unzip();
-        if let Some(context) = context.as_ref().or(self.context.as_ref()) {
-            self.check_targets(context, &mut configuration);
-        }
-        configuration.keep_older(&self.old, &self.old_keys);
-        Ok(NewConfiguration { configuration, context, paused })
-    }
-
-    /// Checks the datasets whose rows would be others than before, and takes out those that the database cannot load. A
-    /// database that is gone says nothing against them: they are checked again before they are loaded.
-    fn check_targets(&self, context: &Context, configuration: &mut Configuration) {
-        let known = |job: &Job| {
-            let same =
-                |old: &Arc<Job>| old.dataset.name == job.dataset.name && old.definition_hash == job.definition_hash;
-            // Another database may have other tables of the same names.
-            self.connection.database.same_place(&configuration.connection.database) && self.old.iter().any(same)
-        };
-        let new: Vec<Arc<Job>> = configuration.jobs.iter().filter(|job| !known(job)).cloned().collect();
-        for job in new {
-            let checked = context.database.conn().and_then(|mut conn| ready::target(&mut conn, &job.dataset));
-            match checked {
-                Ok(None) => {}
-                Ok(Some(why)) => {
-                    let name = &job.dataset.name;
-                    configuration.take_out(name, format!("{name}: {why}"));
-                }
-                // A lock on one table says nothing against the others.
-                Err(error @ DbError::Locked { .. }) => log::debug!("{}: {error}", job.dataset.name),
-                Err(error) => return log::debug!("the targets were not looked at: {error}"),
-            }
+            self.source_troubles.forget(dataset.name.as_str());
+            self.queue.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
         }
     }
 }

@@ -8,19 +8,19 @@ use crate::wording::counted;
 impl Daemon {
     /// One line for people who look at the service.
     pub(super) fn status_text(&self) -> String {
-        if self.link.unreachable().is_some() {
+        if self.database.unreachable().is_some() {
             return "waiting for the database".to_owned();
         }
         let (said, next) = match &self.last {
-            Some((name, said)) => (said.clone(), self.agenda.next_tick(name)),
-            None => (self.counted(), self.agenda.next()),
+            Some((name, said)) => (said.clone(), self.queue.next_tick(name)),
+            None => (self.counted(), self.queue.next()),
         };
         let next = next.map_or_else(String::new, |at| format!("; next tick {}", short(at)));
         format!("{said}{next}")
     }
 
     pub(super) fn counted(&self) -> String {
-        counted(self.members.len(), "dataset")
+        counted(self.datasets.len(), "dataset")
     }
 }
 

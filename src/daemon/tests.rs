@@ -6,13 +6,13 @@ use super::*;
 use crate::db::url::DatabaseUrl;
 
 /// A daemon without datasets that was not started, and what it is told.
-pub(super) async fn idle() -> (Daemon, UnboundedReceiver<Event>) {
+pub(super) async fn idle() -> (Daemon, Inbox) {
     let database = DatabaseUrl::Sqlite(":memory:".into());
-    let configuration = Configuration {
+    let configuration = DaemonConfig {
         file: String::new(),
         jobs: Vec::new(),
         broken: Vec::new(),
-        connection: Connection { database, lease: Duration::from_mins(1), max_parallel_loads: 1 },
+        connection: DatabaseSettings { database, lease: Duration::from_mins(1), max_parallel_loads: 1 },
         keep_attempts: TimeDelta::days(400),
         read_url: Arc::new(|| None),
         grace: Duration::ZERO,
@@ -28,42 +28,41 @@ pub(super) async fn idle() -> (Daemon, UnboundedReceiver<Event>) {
         #[cfg(feature = "otel")]
         traces: None,
     };
-    let (send, events) = unbounded_channel();
-    (Daemon::new(start, send, Waker::start().await.unwrap()), events)
+    Daemon::new(start, Timer::start().await.unwrap())
 }
 
 #[tokio::test]
 async fn a_clock_that_was_set_ends_the_pauses_of_all_troubles() {
-    let (mut daemon, _events) = idle().await;
+    let (mut daemon, _inbox) = idle().await;
     // So that nothing begins.
     daemon.stopping = Some(Instant::now() + Duration::from_hours(1));
     let hour = (Duration::from_hours(1), Duration::from_hours(1));
     daemon.troubles.met("orders", "its table is locked", hour);
-    daemon.sources.met("orders", "503", hour);
+    daemon.source_troubles.met("orders", "503", hour);
     daemon.turn();
     let is_paused = |troubles: &Troubles| troubles.of("orders").unwrap().until() > Utc::now();
-    assert!(is_paused(&daemon.troubles) && is_paused(&daemon.sources));
+    assert!(is_paused(&daemon.troubles) && is_paused(&daemon.source_troubles));
     daemon.clock = ClockWatch::new(Clocks { wall: Utc::now() + TimeDelta::days(30), ..Clocks::read() });
     daemon.turn();
-    assert!(!is_paused(&daemon.troubles) && !is_paused(&daemon.sources));
+    assert!(!is_paused(&daemon.troubles) && !is_paused(&daemon.source_troubles));
 }
 
 #[tokio::test]
 async fn a_fault_in_a_thread_is_heard_of() {
-    let (daemon, mut events) = idle().await;
-    daemon.thread("pulse", || panic!("a test asked for a fault"));
-    let heard = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
-    let Ok(Some(Event::Broke("pulse", error))) = heard else { panic!("it was not heard of") };
+    let (daemon, mut inbox) = idle().await;
+    daemon.thread("sweep", || panic!("a test asked for a fault"));
+    let heard = tokio::time::timeout(Duration::from_secs(30), inbox.events.recv()).await;
+    let Ok(Some(Event::ThreadPanicked("sweep", error))) = heard else { panic!("it was not heard of") };
     assert_eq!(error, "a fault in dayfill: a test asked for a fault");
 }
 
 #[tokio::test]
 async fn what_watchers_are_told_of_can_be_seen_already() {
-    let (mut daemon, _events) = idle().await;
-    let mut news = daemon.board.news();
+    let (mut daemon, _inbox) = idle().await;
+    let mut news = daemon.handle.subscribe();
     daemon.read(Err(vec!["unknown key".to_owned()]));
     assert!(news.try_recv().is_err(), "the board does not show it yet");
     daemon.show();
     assert!(matches!(news.try_recv(), Ok(News::Daemon)));
-    assert_eq!(daemon.board.shown().refused.as_deref(), Some("unknown key"));
+    assert_eq!(daemon.handle.status().refused.as_deref(), Some("unknown key"));
 }

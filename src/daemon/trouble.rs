@@ -8,17 +8,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::policy::{Policy, doubled};
 
 /// The first pause after trouble, and the longest one.
-pub(super) type Pauses = (Duration, Duration);
+pub(super) type RetryDelays = (Duration, Duration);
 
 /// Those after trouble with the database or a target.
-pub(super) const PAUSES: Pauses = (Duration::from_secs(1), Duration::from_secs(30));
+pub(super) const DELAYS: RetryDelays = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The same for what a person has to change, each time with a whole file read in vain.
-pub(super) const STANDING_PAUSES: Pauses = (PAUSES.0, Duration::from_mins(5));
+pub(super) const PERSISTENT_DELAYS: RetryDelays = (DELAYS.0, Duration::from_mins(5));
 
 /// Those after trouble with a source: as long as those between a day's attempts. Where it answers for other days, these are
 /// not kept from their next look.
-pub(super) fn source_pauses(policy: &Policy, answered: bool) -> Pauses {
+pub(super) fn source_delays(policy: &Policy, answered: bool) -> RetryDelays {
     let longest = policy.retry.max_delay;
     let longest = if answered { longest.min(policy.waiting.poll) } else { longest };
     (policy.retry.first_delay.min(longest), longest)
@@ -40,7 +40,7 @@ impl Trouble {
     pub(super) fn again(
         before: Option<&Self>,
         error: &str,
-        (first, longest): Pauses,
+        (first, longest): RetryDelays,
         now: DateTime<Utc>,
         chance: f64,
     ) -> Self {
@@ -90,7 +90,7 @@ pub(super) struct Troubles(BTreeMap<String, Trouble>);
 impl Troubles {
     /// Trouble with a subject, once more or for the first time; when to try again. While the pause after it lasts, it
     /// is the same trouble, which another lane met.
-    pub(super) fn met(&mut self, subject: &str, error: &str, pauses: Pauses) -> DateTime<Utc> {
+    pub(super) fn met(&mut self, subject: &str, error: &str, pauses: RetryDelays) -> DateTime<Utc> {
         let now = Utc::now();
         if let Some(before) = self.0.get_mut(subject).filter(|before| now < before.until()) {
             log::debug!("{subject}: {error}");
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn pauses_double_up_to_half_a_minute_and_the_beginning_is_kept() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, "gone", PAUSES, now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", DELAYS, now, 0.5);
         let mut pauses = vec![(trouble.until() - now).num_seconds()];
         for _ in 0..6 {
             let again = trouble.until();
-            trouble = Trouble::again(Some(&trouble), "gone", PAUSES, again, 0.5);
+            trouble = Trouble::again(Some(&trouble), "gone", DELAYS, again, 0.5);
             pauses.push((trouble.until() - again).num_seconds());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
@@ -167,24 +167,24 @@ mod tests {
     fn pauses_of_a_source_double_up_to_the_longest_delay_of_a_retry() {
         let (minute, quarter, hour) = (Duration::from_mins(1), Duration::from_mins(15), Duration::from_hours(1));
         let usual = Policy::default();
-        assert_eq!(source_pauses(&usual, false), (minute, hour));
-        assert_eq!(source_pauses(&usual, true), (minute, quarter), "days that it answers for are polled as usual");
+        assert_eq!(source_delays(&usual, false), (minute, hour));
+        assert_eq!(source_delays(&usual, true), (minute, quarter), "days that it answers for are polled as usual");
         let impatient = Waiting { poll: Duration::from_secs(1), ..Waiting::default() };
         let impatient = Policy { waiting: impatient, ..Policy::default() };
-        assert_eq!(source_pauses(&impatient, true), (Duration::from_secs(1), Duration::from_secs(1)));
+        assert_eq!(source_delays(&impatient, true), (Duration::from_secs(1), Duration::from_secs(1)));
         let short = Retry { max_delay: Duration::from_secs(9), ..Retry::default() };
         let short = Policy { retry: short, ..Policy::default() };
-        assert_eq!(source_pauses(&short, false), (Duration::from_secs(9), Duration::from_secs(9)));
+        assert_eq!(source_delays(&short, false), (Duration::from_secs(9), Duration::from_secs(9)));
     }
 
     #[test]
     fn trouble_passes_by_work_that_began_after_it_was_met() {
         let (mut troubles, before) = (Troubles::default(), Instant::now());
-        troubles.met("orders", "table orders cannot take the rows", PAUSES);
+        troubles.met("orders", "table orders cannot take the rows", DELAYS);
         assert!(!troubles.passed_by_work_of("orders", before) && troubles.of("orders").is_some());
         let after = Instant::now();
         // Another lane meets it while the pause lasts.
-        troubles.met("orders", "the same", PAUSES);
+        troubles.met("orders", "the same", DELAYS);
         assert!(!troubles.passed_by_work_of("orders", after) && troubles.of("orders").is_some());
         assert!(troubles.passed_by_work_of("orders", Instant::now()) && troubles.of("orders").is_none());
         assert!(!troubles.passed_by_work_of("orders", Instant::now()), "there is none");
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_make_the_pause_longer() {
         let now: DateTime<Utc> = "2019-04-02T02:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::again(None, "gone", PAUSES, now, 0.5);
+        let mut trouble = Trouble::again(None, "gone", DELAYS, now, 0.5);
         let earlier = now - TimeDelta::hours(1);
         trouble.try_now(earlier);
         assert_eq!(trouble.until(), earlier);

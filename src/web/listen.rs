@@ -20,7 +20,7 @@ use super::serve::{Tls, TlsError, serve};
 use super::settings::Settings;
 use super::site::Site;
 use super::{api, metrics};
-use crate::daemon::Board;
+use crate::daemon::DaemonHandle;
 
 /// How long after an address could not be had it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(15);
@@ -92,7 +92,7 @@ fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
 }
 
 /// Serves the page until the stop: as its settings say, and anew when they change.
-pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
+pub async fn run(daemon: Arc<DaemonHandle>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
     // Begun when somebody can ask for it: a daemon without a page reads no summaries.
     let mut site: Option<Arc<Site>> = None;
     let mut stop = std::pin::pin!(stop);
@@ -101,7 +101,7 @@ pub async fn run(board: Arc<Board>, mut settings: watch::Receiver<Settings>, sto
         let over = Arc::new(Notify::new());
         let mut served = Vec::new();
         if now.listen.is_some() || now.metrics.is_some() {
-            let site = site.get_or_insert_with(|| Site::start(Arc::clone(&board)));
+            let site = site.get_or_insert_with(|| Site::start(Arc::clone(&daemon)));
             served = start(&now, Routers::of(site, &now.base_path), &over);
         }
         // Settings whose sender is gone change no more.

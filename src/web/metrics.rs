@@ -13,7 +13,7 @@ use chrono::Utc;
 
 use super::site::Site;
 use super::summaries::Kept;
-use crate::daemon::DatasetShown;
+use crate::daemon::DatasetSnapshot;
 use crate::dataset::DatasetName;
 use crate::db::worker;
 use crate::metrics::{Days, Form, Process, Seen, Standing};
@@ -28,7 +28,7 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
 }
 
 async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let shown = site.board().shown();
+    let shown = site.daemon().status();
     let kept = site.summaries().all();
     let standing = |(name, dataset)| standing(name, dataset, kept.get(name).map(|kept| days(kept)));
     let datasets: Vec<Standing> = shown.datasets.iter().map(standing).collect();
@@ -41,11 +41,11 @@ async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response 
     let datasets = &datasets;
     let seen = Seen { datasets, workers, database_silent, configuration_refused, broken_datasets, process, now };
     let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    ([(CONTENT_TYPE, form.content_type())], site.board().metrics().expose(form, &seen)).into_response()
+    ([(CONTENT_TYPE, form.content_type())], site.daemon().metrics().expose(form, &seen)).into_response()
 }
 
-/// What the daemon's board tells of a dataset, with what is known of its days.
-fn standing(dataset: &DatasetName, shown: &DatasetShown, days: Option<Days>) -> Standing {
+/// What the daemon tells of a dataset, with what is known of its days.
+fn standing(dataset: &DatasetName, shown: &DatasetSnapshot, days: Option<Days>) -> Standing {
     Standing {
         dataset: dataset.clone(),
         days,

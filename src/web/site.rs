@@ -1,4 +1,4 @@
-//! What the API and the pages are made from: the daemon's board, the summaries, the event streams, and the one door to
+//! What the API and the pages are made from: the daemon's handle, the summaries, the event streams, and the one door to
 //! the database.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::events::Events;
 use super::problem::Problem;
 use super::summaries::Summaries;
-use crate::daemon::{Board, DatasetShown};
+use crate::daemon::{DaemonHandle, DatasetSnapshot};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
@@ -27,7 +27,7 @@ const SCRAPERS: usize = 1;
 
 /// What the API and the pages are made from.
 pub struct Site {
-    board: Arc<Board>,
+    daemon: Arc<DaemonHandle>,
     summaries: Arc<Summaries>,
     events: Arc<Events>,
     readers: Arc<Semaphore>,
@@ -36,21 +36,21 @@ pub struct Site {
 }
 
 impl Site {
-    /// Begins to keep what is told of the daemon behind that board. Must be called inside a runtime.
+    /// Begins to keep what is told of the daemon behind that handle. Must be called inside a runtime.
     #[must_use]
-    pub fn start(board: Arc<Board>) -> Arc<Self> {
+    pub fn start(daemon: Arc<DaemonHandle>) -> Arc<Self> {
         let (summaries, events) = (Arc::new(Summaries::default()), Arc::new(Events::default()));
-        tokio::spawn(Arc::clone(&events).keep(Arc::clone(&board), Arc::clone(&summaries)));
-        tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&board)));
+        tokio::spawn(Arc::clone(&events).keep(Arc::clone(&daemon), Arc::clone(&summaries)));
+        tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&daemon)));
         let places = |number| Arc::new(Semaphore::new(number));
         let (readers, writers, scrapers) = (places(READERS), places(WRITERS), places(SCRAPERS));
-        Arc::new(Self { board, summaries, events, readers, writers, scrapers })
+        Arc::new(Self { daemon, summaries, events, readers, writers, scrapers })
     }
 
     /// What the daemon shows of itself, and what it can be asked for.
     #[must_use]
-    pub fn board(&self) -> &Arc<Board> {
-        &self.board
+    pub fn daemon(&self) -> &Arc<DaemonHandle> {
+        &self.daemon
     }
 
     /// The datasets in short.
@@ -69,8 +69,8 @@ impl Site {
     ///
     /// # Errors
     /// A [`Problem`] when there is none of that name.
-    pub fn dataset(&self, name: &str) -> Result<DatasetShown, Problem> {
-        let find = |name: &str| self.board.shown().datasets.get(&name.parse::<DatasetName>().ok()?).cloned();
+    pub fn dataset(&self, name: &str) -> Result<DatasetSnapshot, Problem> {
+        let find = |name: &str| self.daemon.status().datasets.get(&name.parse::<DatasetName>().ok()?).cloned();
         find(name).ok_or_else(|| {
             // The name that was asked for stays out of the command: links can hold all kinds of words.
             let own = name.split_once('@').and_then(|(own, _)| find(own));
@@ -132,7 +132,7 @@ impl Site {
         E: Into<Problem> + Send + 'static,
     {
         let place = Arc::clone(places).acquire_owned().await.map_err(|error| gone(error.to_string()))?;
-        let shown = self.board.shown();
+        let shown = self.daemon.status();
         if let Some((since, error)) = &shown.unreachable {
             return Err(gone(format!("{error} (since {})", crate::status::instant(*since))));
         }

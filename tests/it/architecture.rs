@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("core", &["parse", "validate", "read_rows", "audit", "plan"]),
     ("adapters", &["source", "db"]),
     ("engine", &["ready", "reconcile", "recheck", "future_days", "load_day", "status"]),
-    ("service", &["daemon", "metrics", "scheduler", "service_manager", "shutdown", "traces", "web"]),
+    ("service", &["daemon", "metrics", "cron", "service_manager", "shutdown", "traces", "web"]),
     ("interface", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 
@@ -25,8 +25,6 @@ const LAYERS: [(&str, &[&str]); 6] = [
 const CIRCLES: &[&[&str]] = &[
     // cli
     &["cli/app.rs", "cli/warnings.rs"],
-    // daemon
-    &["daemon/board.rs", "daemon/events.rs", "daemon/lane.rs", "daemon/pulse.rs", "daemon/reload.rs"],
     // db
     &["db/encoding.rs", "db/locks.rs", "db/pool.rs", "db/postgres.rs", "db/rejects.rs", "db/sqlite.rs", "db/stage.rs", "db/watch.rs"],
     &["db/migrate.rs", "db/postgres/left_behind.rs", "db/postgres/state.rs", "db/state_tables.rs"],
@@ -128,7 +126,7 @@ const ROOMS: [(&[&str], &str); 11] = [
     (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
     (&["aws_smithy_runtime_api", "aws_types"], "source"),
     (&["flate2"], "source"),
-    (&["croner", "tokio_cron_scheduler"], "scheduler"),
+    (&["croner", "tokio_cron_scheduler"], "cron"),
     (&["sd_notify"], "service_manager"),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], "traces"),
     (&["jiff"], "zone"),

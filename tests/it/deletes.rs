@@ -85,7 +85,7 @@ fn an_order_for_such_a_day_ends_and_later_ones_go_on(database: &dyn Database) {
     api.done("orders", &json!({"action": "reload", "from": FIRST, "to": SECOND}));
     wait_until("and the one after that", || outcomes(database, SECOND).len() == 3);
     assert_eq!(outcomes(database, FIRST), ["loaded", "database", "database"], "once for each order");
-    assert!(api.board().shown().datasets[&"orders".parse().unwrap()].trouble.is_none());
+    assert!(api.daemon().status().datasets[&"orders".parse().unwrap()].trouble.is_none());
     let day = api.get("/api/v1/datasets/orders/days/2024-03-01");
     let why = day["status"]["reload_error"].as_str();
     assert!(why.is_some_and(|why| why.contains("append only")), "{day:#}");

@@ -17,7 +17,7 @@ use crate::wording::printable;
 const AT_MOST: Duration = Duration::from_mins(10);
 
 /// How long who is in haste waits for it: a load that was cancelled, a process that ends. The daemon has five seconds for
-/// the ends of its loads and five for its last words (`daemon::stopping`), and each may be such a wait.
+/// the ends of its loads and five for its last words (`daemon::shutdown`), and each may be such a wait.
 const IN_HASTE: Duration = Duration::from_millis(4_500);
 
 /// How long after it was told to end a process still waits, however many things are left to write.

@@ -19,7 +19,8 @@ pub use self::outcome::went_well;
 use super::Site;
 pub use super::action::Action;
 use super::problem::Problem;
-use crate::daemon::{Asked, Board, News};
+use crate::cron;
+use crate::daemon::{DaemonCommand, DaemonHandle, News};
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::activity_log::{self, Deed};
@@ -32,7 +33,6 @@ use crate::db::pool::Conn;
 use crate::load_day::Job;
 use crate::plan::{Ask, Outside, ToRetry};
 use crate::reconcile;
-use crate::scheduler;
 use crate::state::State;
 
 /// How many days that move are each told as news. Of more, the dataset as a whole is.
@@ -95,12 +95,17 @@ impl From<Refused> for Problem {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn preview(board: &Board, conn: &mut Conn, dataset: &Dataset, order: &Order) -> Result<Vec<Effect>, DbError> {
+pub fn preview(
+    daemon: &DaemonHandle,
+    conn: &mut Conn,
+    dataset: &Dataset,
+    order: &Order,
+) -> Result<Vec<Effect>, DbError> {
     match (order.action, order.days) {
         (Action::CatchUp, _) => catch_up(conn, dataset),
-        (Action::Load, Some(days)) => Ok(waiting(board, dataset, load(conn, dataset, days, Ask::Named)?)),
-        (Action::Retry, Some(days)) => Ok(waiting(board, dataset, retry(conn, dataset, days)?)),
-        (Action::Reload, Some(days)) => Ok(waiting(board, dataset, load(conn, dataset, days, Ask::Forced)?)),
+        (Action::Load, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, Ask::Named)?)),
+        (Action::Retry, Some(days)) => Ok(waiting(daemon, dataset, retry(conn, dataset, days)?)),
+        (Action::Reload, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, Ask::Forced)?)),
         (Action::Skip | Action::Forget, Some(days)) => {
             let (known, _) = days::known(conn, &dataset.name, days)?;
             Ok(days.days().map(|day| Effect::of_move(day, known.get(&day), order.action)).collect())
@@ -114,9 +119,9 @@ pub fn preview(board: &Board, conn: &mut Conn, dataset: &Dataset, order: &Order)
 }
 
 /// The effects with those that wait for days which this process is loading.
-fn waiting(board: &Board, dataset: &Dataset, mut effects: Vec<Effect>) -> Vec<Effect> {
+fn waiting(daemon: &DaemonHandle, dataset: &Dataset, mut effects: Vec<Effect>) -> Vec<Effect> {
     if any(&effects, Left::Busy) {
-        let loading = board.loading(&dataset.name);
+        let loading = daemon.loading(&dataset.name);
         let is_here = |effect: &&mut Effect| effect.left == Some(Left::Busy) && loading.contains(&effect.day);
         effects.iter_mut().filter(is_here).for_each(Effect::wait);
     }
@@ -139,11 +144,11 @@ const ENTRY_WITHIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// A [`Problem`]: [`Refused`], or the database is not there.
 pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) -> Result<CarriedOut, Problem> {
-    let own = cancel_own(site.board(), &job.dataset.name, &who, &order);
+    let own = cancel_own(site.daemon(), &job.dataset.name, &who, &order);
     let (writer, reached) = (Arc::clone(site), own.clone());
     let write = async move {
-        let board = Arc::clone(writer.board());
-        writer.write(move |conn| carry_out(&board, conn, &job.dataset, &who, &order, &reached)).await
+        let daemon = Arc::clone(writer.daemon());
+        writer.write(move |conn| carry_out(&daemon, conn, &job.dataset, &who, &order, &reached)).await
     };
     if own.is_empty() {
         return write.await;
@@ -164,8 +169,8 @@ pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) ->
 }
 
 /// Cancels the loads of this process that an order is about; what that does to their days.
-fn cancel_own(board: &Board, name: &DatasetName, who: &str, order: &Order) -> Vec<Effect> {
-    let (Action::Cancel, Some(days), Some(context)) = (order.action, order.days, &board.shown().context) else {
+fn cancel_own(daemon: &DaemonHandle, name: &DatasetName, who: &str, order: &Order) -> Vec<Effect> {
+    let (Action::Cancel, Some(days), Some(context)) = (order.action, order.days, &daemon.status().context) else {
         return Vec::new();
     };
     let reached = context.flights.cancel(name, days, &cancellation::by(who, order.reason.as_deref()));
@@ -187,7 +192,7 @@ pub struct CarriedOut {
 /// # Errors
 /// [`Refused`]; nothing was done then, unless the database failed half-way through many days.
 fn carry_out(
-    board: &Board,
+    daemon: &DaemonHandle,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
@@ -203,8 +208,8 @@ fn carry_out(
     };
     let entry = activity_log::begin(conn, deed)?;
     let done = match (order.action, order.days) {
-        (Action::Cancel, Some(_)) => cancel(board, conn, dataset, who, order, own),
-        _ => act(board, conn, dataset, who, order, entry),
+        (Action::Cancel, Some(_)) => cancel(daemon, conn, dataset, who, order, own),
+        _ => act(daemon, conn, dataset, who, order, entry),
     };
     let outcome = match &done {
         Ok(effects) => outcome::outcome(order.action, effects),
@@ -216,10 +221,10 @@ fn carry_out(
     }
     if done.is_ok() {
         // Days that came to something meanwhile ended before the log had the order.
-        board.orders().written(entry);
-        board.end_orders(conn);
+        daemon.manual_loads().written(entry);
+        daemon.record_ended_loads(conn);
     } else {
-        board.orders().forget(entry);
+        daemon.manual_loads().forget(entry);
     }
     let (name, action) = (&dataset.name, order.action.name());
     let days = order.days.map_or_else(String::new, |days| format!(" {days}"));
@@ -229,14 +234,14 @@ fn carry_out(
 
 /// Asks other processes to cancel their loads of the order's days; `own` are those of this process, which are cancelled.
 fn cancel(
-    board: &Board,
+    daemon: &DaemonHandle,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
     order: &Order,
     own: &[Effect],
 ) -> Result<Vec<Effect>, Refused> {
-    let mut effects = preview(board, conn, dataset, order)?;
+    let mut effects = preview(daemon, conn, dataset, order)?;
     for effect in &mut effects {
         if let Some(cancelled) = own.iter().find(|own| own.day == effect.day) {
             effect.clone_from(cancelled);
@@ -249,7 +254,7 @@ fn cancel(
 }
 
 fn act(
-    board: &Board,
+    daemon: &DaemonHandle,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
@@ -257,7 +262,7 @@ fn act(
     entry: i64,
 ) -> Result<Vec<Effect>, Refused> {
     let name = &dataset.name;
-    if board.shown().stopping && order.action.loads() {
+    if daemon.status().stopping && order.action.loads() {
         return Err(Refused::Ending);
     }
     let effects = match (order.action, order.days) {
@@ -265,21 +270,21 @@ fn act(
             if paused::of(conn, name)?.is_some() {
                 return Err(Refused::Paused(name.to_string()));
             }
-            let effects = preview(board, conn, dataset, order)?;
+            let effects = preview(daemon, conn, dataset, order)?;
             let days = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day);
-            board.orders().begin(entry, name, days, None);
-            hand_on(board, Asked::CatchUp(name.clone()))?;
+            daemon.manual_loads().begin(entry, name, days, None);
+            hand_on(daemon, DaemonCommand::CatchUp(name.clone()))?;
             effects
         }
         (Action::Load | Action::Reload | Action::Retry, _) => {
-            let mut effects = preview(board, conn, dataset, order)?;
+            let mut effects = preview(daemon, conn, dataset, order)?;
             let outside = outside(dataset, &effects);
             if !outside.is_empty() && !order.allow_outside {
                 return Err(Refused::Outside(outside));
             }
             if order.action == Action::Retry {
                 begin_series(conn, dataset, &mut effects)?;
-                effects = waiting(board, dataset, effects);
+                effects = waiting(daemon, dataset, effects);
             }
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = match order.action {
@@ -288,25 +293,25 @@ fn act(
                 _ => Ask::Named,
             };
             if !days.is_empty() {
-                board.orders().begin(entry, name, days.iter().copied(), Some(ask));
-                hand_on(board, Asked::Load { dataset: name.clone(), days, ask })?;
+                daemon.manual_loads().begin(entry, name, days.iter().copied(), Some(ask));
+                hand_on(daemon, DaemonCommand::Load { dataset: name.clone(), days, ask })?;
             }
             effects
         }
         (Action::Skip | Action::Forget, Some(days)) => {
             let (effects, broke) = move_days(conn, dataset, days, order);
-            tell(board, dataset, order.action, &effects);
+            tell(daemon, dataset, order.action, &effects);
             broke.map_or(Ok(effects), Err)?
         }
         (Action::Skip | Action::Forget, None) | (Action::Cancel, _) => Vec::new(),
         (Action::Pause, _) => {
             paused::pause(conn, name, who, order.reason.as_deref())?;
-            board.ask(Asked::Changed(name.clone()));
+            daemon.send(DaemonCommand::Changed(name.clone()));
             Vec::new()
         }
         (Action::Resume, _) => {
             paused::resume(conn, name)?;
-            board.ask(Asked::Changed(name.clone()));
+            daemon.send(DaemonCommand::Changed(name.clone()));
             Vec::new()
         }
     };
@@ -316,13 +321,13 @@ fn act(
 }
 
 /// Has the daemon do what it must be asked for.
-fn hand_on(board: &Board, asked: Asked) -> Result<(), Refused> {
-    if board.ask(asked) { Ok(()) } else { Err(Refused::Ending) }
+fn hand_on(daemon: &DaemonHandle, asked: DaemonCommand) -> Result<(), Refused> {
+    if daemon.send(asked) { Ok(()) } else { Err(Refused::Ending) }
 }
 
 /// What a look at all wanted days, due or not, comes to. Of days that are long done there is nothing to tell.
 fn catch_up(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Effect>, DbError> {
-    let wanted = scheduler::wanted(dataset, chrono::Utc::now()).days;
+    let wanted = cron::wanted(dataset, chrono::Utc::now()).days;
     let (Some(from), Some(to)) = (wanted.first().copied(), wanted.last().copied()) else { return Ok(Vec::new()) };
     let (known, _) = days::known(conn, &dataset.name, DayRange { from, to })?;
     let decided = reconcile::decide(conn, dataset, &wanted, Ask::NotDone, None)?;
@@ -344,7 +349,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 
 /// A retry takes days that failed, were refused or are absent, and that the schedule wants; of a range never the others.
 fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
-    let wanted: BTreeSet<Day> = scheduler::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
+    let wanted: BTreeSet<Day> = cron::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
     let mut effects = load(conn, dataset, range, Ask::Retry(ToRetry::ALL))?;
     let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(Left::Later);
     for effect in effects.iter_mut().filter(is_for_load) {
@@ -392,17 +397,17 @@ fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order)
 }
 
 /// Tells of days that moved.
-fn tell(board: &Board, dataset: &Dataset, action: Action, effects: &[Effect]) {
+fn tell(daemon: &DaemonHandle, dataset: &Dataset, action: Action, effects: &[Effect]) {
     let moved = || effects.iter().filter(|effect| effect.is_done());
     // A day that was forgotten has no state to tell of.
     if action == Action::Skip && moved().count() <= MOST_NEWS {
         for effect in moved() {
             let (dataset, day, state) = (dataset.name.clone(), effect.day, State::Skipped);
-            board.tell(News::Day { dataset, day, state, rows_loaded: None, rows_rejected: None, error: None });
+            daemon.publish(News::Day { dataset, day, state, rows_loaded: None, rows_rejected: None, error: None });
         }
     }
     if moved().next().is_some() {
-        board.ask(Asked::Changed(dataset.name.clone()));
+        daemon.send(DaemonCommand::Changed(dataset.name.clone()));
     }
 }
 
@@ -412,7 +417,7 @@ mod tests {
 
     #[test]
     fn what_the_daemon_no_longer_hears_is_refused() {
-        let asked = Asked::CatchUp("orders".parse().unwrap());
-        assert!(matches!(hand_on(&Board::unheard(), asked), Err(Refused::Ending)));
+        let asked = DaemonCommand::CatchUp("orders".parse().unwrap());
+        assert!(matches!(hand_on(&DaemonHandle::disconnected(), asked), Err(Refused::Ending)));
     }
 }

@@ -123,8 +123,8 @@ pub(super) async fn post(
     let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
     let job = Arc::clone(&shown.job);
     let (activity_entry, effects) = if dry_run {
-        let board = Arc::clone(site.board());
-        (None, site.read(move |conn| actions::preview(&board, conn, &shown.job.dataset, &order)).await?)
+        let daemon = Arc::clone(site.daemon());
+        (None, site.read(move |conn| actions::preview(&daemon, conn, &shown.job.dataset, &order)).await?)
     } else {
         let given = actions::give(&site, Arc::clone(&shown.job), who.name.clone(), order).await?;
         (given.entry, given.effects)

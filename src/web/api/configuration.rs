@@ -47,7 +47,7 @@ struct BrokenDatasetBody {
     responses((status = OK, body = Configuration))
 )]
 pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
-    let shown = site.board().shown();
+    let shown = site.daemon().status();
     Json(Configuration {
         database: shown.database.clone(),
         keys: shown.keys.iter().map(|(key, given)| (key.clone(), given.shown.clone())).collect(),

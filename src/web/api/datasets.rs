@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::parameters::Named;
-use crate::daemon::DatasetShown;
+use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
 use crate::day::Day;
 use crate::source;
@@ -96,7 +96,7 @@ pub(super) struct DatasetDetail {
 }
 
 impl DatasetBrief {
-    fn of(shown: &DatasetShown, kept: Option<&Kept>) -> Self {
+    fn of(shown: &DatasetSnapshot, kept: Option<&Kept>) -> Self {
         let dataset = &shown.job.dataset;
         let summary = kept.map(|kept| &kept.summary);
         Self {
@@ -141,7 +141,7 @@ impl ScheduleShown {
     responses((status = OK, body = Datasets))
 )]
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Json<Datasets> {
-    let (shown, kept) = (site.board().shown(), site.summaries().all());
+    let (shown, kept) = (site.daemon().status(), site.summaries().all());
     let brief = |(name, dataset)| DatasetBrief::of(dataset, kept.get(name).map(Arc::as_ref));
     Json(Datasets { datasets: shown.datasets.iter().map(brief).collect() })
 }

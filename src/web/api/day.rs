@@ -8,9 +8,9 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Named, OfDay, Parameters, limit, no_such_day, value};
+use crate::cron;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectedRow};
-use crate::scheduler;
 use crate::status::{self, AttemptStatus, DayStatus};
 use crate::web::Site;
 use crate::web::problem::Problem;
@@ -87,7 +87,7 @@ pub(super) async fn one(
     OfDay(day): OfDay,
 ) -> Result<Json<DayDetail>, Problem> {
     let name = shown.job.dataset.name.clone();
-    let context = site.board().shown().context.clone();
+    let context = site.daemon().status().context.clone();
     let flight = context.and_then(|context| {
         context.flights.now().into_iter().find(|flight| flight.dataset == name && flight.day == day)
     });
@@ -102,7 +102,7 @@ pub(super) async fn one(
     });
     let read = move |conn: &mut Conn| {
         let dataset = &shown.job.dataset;
-        let wanted = scheduler::wanted(dataset, Utc::now());
+        let wanted = cron::wanted(dataset, Utc::now());
         let Some(status) = status::of_day(conn, dataset, &wanted, day)? else {
             return Err(no_such_day(format!("{day} is neither wanted by {name} nor was it ever looked at")));
         };

@@ -11,8 +11,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::parameters::{Named, Parameters, day, limit, parameter};
+use crate::cron;
 use crate::day::{Day, DayRange};
-use crate::scheduler;
 use crate::state::{MISSING, State as DayState};
 use crate::status::{self, DayStatus, Selection};
 use crate::web::Site;
@@ -117,7 +117,7 @@ pub(super) async fn list(
     let page = site
         .read(move |conn| {
             let dataset = &shown.job.dataset;
-            status::page(conn, dataset, &scheduler::wanted(dataset, Utc::now()), &selection)
+            status::page(conn, dataset, &cron::wanted(dataset, Utc::now()), &selection)
         })
         .await?;
     Ok(Json(Days { days: page.days, next_after: page.next_after }))

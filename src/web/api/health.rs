@@ -41,7 +41,7 @@ impl Fine {
     )
 )]
 pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
-    let ago = site.board().turned_ago();
+    let ago = site.daemon().last_turn_age();
     if ago >= HANGS {
         return Err(Problem::unavailable("hangs", format!("the loop has not turned for {} s", ago.as_secs())));
     }
@@ -61,7 +61,7 @@ pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>,
     )
 )]
 pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
-    let shown = site.board().shown();
+    let shown = site.daemon().status();
     if shown.context.is_none() || shown.unreachable.is_some() {
         return Err(Problem::unavailable("database", "the database cannot be reached"));
     }

@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
-use crate::daemon::DatasetShown;
+use crate::daemon::DatasetSnapshot;
 use crate::day::Day;
 use crate::web::Site;
 pub(super) use crate::web::parameters::{Parameters, parameter};
@@ -21,7 +21,7 @@ use crate::wording::quoted;
 pub(super) struct Named(
     /// The dataset.
     #[param(value_type = String, pattern = "^[A-Za-z0-9_-]+$", max_length = 100)]
-    pub(super) DatasetShown,
+    pub(super) DatasetSnapshot,
 );
 
 impl FromRequestParts<Arc<Site>> for Named {

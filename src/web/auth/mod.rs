@@ -38,7 +38,7 @@ use self::throttle::Throttle;
 pub use self::users::{Token, User, Users, is_name};
 pub use self::who::{How, Role, Who};
 use super::problem::Problem;
-use crate::scheduler::Clocks;
+use crate::cron::Clocks;
 
 /// So many passwords are hashed at once: each takes a core and 19 MiB for a while.
 const AT_ONCE: usize = 2;

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use self::flights::Seen;
 use self::kinds::frame;
 pub use self::kinds::{DaemonEvent, DatasetEvent, DayEvent, HelloEvent, ProgressEvent};
-use crate::daemon::{Board, DatasetShown, News};
+use crate::daemon::{DaemonHandle, DatasetSnapshot, News};
 use crate::dataset::DatasetName;
 use crate::status::instant;
 use crate::web::summaries::Summaries;
@@ -107,8 +107,8 @@ impl Events {
     }
 
     /// Makes the events, for as long as the runtime lives.
-    pub(super) async fn keep(self: Arc<Self>, board: Arc<Board>, summaries: Arc<Summaries>) {
-        let (mut news, mut changes) = (board.news(), summaries.changes());
+    pub(super) async fn keep(self: Arc<Self>, daemon: Arc<DaemonHandle>, summaries: Arc<Summaries>) {
+        let (mut news, mut changes) = (daemon.subscribe(), summaries.changes());
         let mut look = interval(PROGRESS);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut gathered) = (Seen::default(), Gathered::default());
@@ -127,10 +127,10 @@ impl Events {
                     Err(RecvError::Closed) => return,
                 },
                 () = sleep_until(gathered_by), if gathered.at.is_some() => {
-                    self.tell(&mut gathered, &board, &summaries);
+                    self.tell(&mut gathered, &daemon, &summaries);
                 }
                 _ = look.tick(), if listened_to => {
-                    let flights = board.shown().context.as_ref().map(|context| context.flights.now());
+                    let flights = daemon.status().context.as_ref().map(|context| context.flights.now());
                     seen.look(&flights.unwrap_or_default()).into_iter().for_each(|frame| self.send(frame));
                 }
                 () = self.listening.notified() => {}
@@ -158,9 +158,10 @@ impl Events {
     }
 
     /// Tells what was gathered.
-    fn tell(&self, gathered: &mut Gathered, board: &Board, summaries: &Summaries) {
-        let shown = board.shown();
-        let is_paused = |(name, dataset): (&DatasetName, &DatasetShown)| dataset.paused.as_ref().map(|_| name.clone());
+    fn tell(&self, gathered: &mut Gathered, daemon: &DaemonHandle, summaries: &Summaries) {
+        let shown = daemon.status();
+        let is_paused =
+            |(name, dataset): (&DatasetName, &DatasetSnapshot)| dataset.paused.as_ref().map(|_| name.clone());
         let paused: BTreeSet<DatasetName> = shown.datasets.iter().filter_map(is_paused).collect();
         let Gathered { mut datasets, daemon, paused: before, .. } = std::mem::take(gathered);
         datasets.extend(paused.symmetric_difference(&before).cloned());

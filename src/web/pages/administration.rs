@@ -71,7 +71,7 @@ fn read_workers(conn: &mut Conn) -> Result<Workers, DbError> {
 
 pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<Html<String>, Problem> {
     let Workers { all, loads, now } = pages.site.read(read_workers).await?;
-    let shown = pages.site.board().shown();
+    let shown = pages.site.daemon().status();
     let own = shown.context.as_ref().map(|context| context.worker.id().to_owned());
     let lease = shown.context.as_ref().and_then(|context| TimeDelta::from_std(context.database.lease()).ok());
     let daemon = |worker: WorkerStatus| {
@@ -90,8 +90,8 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
 }
 
 pub(super) async fn configuration(State(pages): PagesState, asking: Asking) -> Html<String> {
-    let shown = pages.site.board().shown();
-    let key = |(name, given): (&String, &crate::daemon::Given)| {
+    let shown = pages.site.daemon().status();
+    let key = |(name, given): (&String, &crate::daemon::ConfigValue)| {
         // `datasets/orders.toml target.table` is a key of that file, which is its origin as well.
         let name = name.split_once(".toml ").map_or(name.as_str(), |(_, key)| key);
         Key { name: name.to_owned(), value: given.shown.clone(), origin: given.origin.clone() }

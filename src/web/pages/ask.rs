@@ -52,9 +52,9 @@ pub(super) async fn dry_run(
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
-    let (job, board, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.board()), order.clone());
+    let (job, daemon, asked) = (Arc::clone(&shown.job), Arc::clone(pages.site.daemon()), order.clone());
     let read = pages.site.read(move |conn| {
-        let effects = actions::preview(&board, conn, &job.dataset, &asked)?;
+        let effects = actions::preview(&daemon, conn, &job.dataset, &asked)?;
         let reloads =
             effects.iter().any(|effect| effect.state == Some(state::State::Loaded) && effect.becomes.is_some());
         let notes = if reloads { target::reload_notes(conn, &job.dataset)? } else { Vec::new() };

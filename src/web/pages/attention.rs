@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::daemon::Shown;
+use crate::cron;
+use crate::daemon::DaemonStatus;
 use crate::dataset::{Dataset, DatasetName};
-use crate::scheduler;
 use crate::state::State;
 use crate::status::{Kind, NoFiles, Summary};
 use crate::web::summaries::Kept;
@@ -46,7 +46,11 @@ impl Line {
 }
 
 /// Everything that needs attention, the most urgent first.
-pub(super) fn lines(shown: &Shown, summaries: &BTreeMap<DatasetName, Arc<Kept>>, now: DateTime<Utc>) -> Vec<Line> {
+pub(super) fn lines(
+    shown: &DaemonStatus,
+    summaries: &BTreeMap<DatasetName, Arc<Kept>>,
+    now: DateTime<Utc>,
+) -> Vec<Line> {
     let line = |why, name: &str, dataset: Option<String>, what: String| Line {
         attention: Attention { why, dataset, day: None, text: what.clone(), since: None },
         name: name.to_owned(),
@@ -116,7 +120,7 @@ fn of_days(dataset: &Dataset, summary: &Summary) -> Vec<Line> {
             _ => (None, format!("{days} days, {listed}: {what}")),
         };
         let mut line = line(why, day, (days, what, text));
-        let since = (why == Why::Late).then(|| scheduler::deadline(dataset, oldest)).flatten();
+        let since = (why == Why::Late).then(|| cron::deadline(dataset, oldest)).flatten();
         line.attention.since = since.map(|at| at.with_timezone(&dataset.schedule.timezone));
         line
     };

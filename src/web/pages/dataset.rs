@@ -8,7 +8,8 @@ use chrono::Utc;
 
 use super::parts::{counts, loading};
 use super::{Asking, Pages, PagesState};
-use crate::daemon::DatasetShown;
+use crate::cron;
+use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::error::DbError;
@@ -16,7 +17,6 @@ use crate::db::paused::{self, Paused};
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
 use crate::plan::Leave;
-use crate::scheduler;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Pause, Selection, Summary, Wanted};
@@ -60,7 +60,7 @@ pub(super) async fn dataset(
 
 /// Reads what the page shows. Of ten years of days only those are read whole that the charts and the list show.
 fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
-    let wanted = scheduler::wanted(dataset, Utc::now());
+    let wanted = cron::wanted(dataset, Utc::now());
     let summary = status::summary(conn, dataset, &wanted)?;
     let paused = paused::of(conn, &dataset.name)?;
     let read = days_of::days(conn, &dataset.name)?;
@@ -108,10 +108,10 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
     }
 }
 
-fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DatasetPage {
+fn filled(pages: &Pages, shown: &DatasetSnapshot, read: Read, may_change: bool) -> DatasetPage {
     let Read { wanted, summary, paused, cells, history, mut open, open_total } = read;
     let dataset = &shown.job.dataset;
-    let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now());
+    let flights = pages.site.daemon().status().context.as_ref().map(|context| context.flights.now());
     open.reverse();
     DatasetPage {
         name: dataset.name.to_string(),
@@ -163,7 +163,7 @@ fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
         day: day.day,
         state: day.state.into(),
         late: day.late,
-        deadline: scheduler::deadline(dataset, day.day).map(|at| at.with_timezone(zone)),
+        deadline: cron::deadline(dataset, day.day).map(|at| at.with_timezone(zone)),
         attempts: day.attempts.unsigned_abs(),
         reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
         next_look: day.next_attempt_at.map(|at| at.with_timezone(zone)),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::paging::{Paged, Place};
 use super::parts::one_loading;
 use super::{Asking, Pages, PagesState};
-use crate::daemon::DatasetShown;
+use crate::cron;
+use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
 use crate::day::Day;
 use crate::db::attempts::AttemptOutcome;
@@ -19,7 +20,6 @@ use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectedRow};
 use crate::db::summary;
 use crate::plan;
-use crate::scheduler;
 use crate::state::State as DayState;
 use crate::status::{self, AttemptStatus, DayStatus};
 use crate::web::guard::see_other;
@@ -88,7 +88,7 @@ pub(super) async fn day(
 }
 
 fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Option<Read>, DbError> {
-    let wanted = scheduler::wanted(dataset, Utc::now());
+    let wanted = cron::wanted(dataset, Utc::now());
     let Some(status) = status::of_day(conn, dataset, &wanted, day)? else { return Ok(None) };
     let rejects = Paged::read(place, REJECTS, |place, limit| match place {
         Place::Start => rejects::page(conn, &dataset.name, day, None, limit),
@@ -109,18 +109,19 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
     }))
 }
 
-fn filled(pages: &Pages, shown: &DatasetShown, read: Read, may_change: bool) -> DayPage {
+fn filled(pages: &Pages, shown: &DatasetSnapshot, read: Read, may_change: bool) -> DayPage {
     let Read { day, next_tick, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
     let is_awaited = day.wanted && plan::is_awaited(day.state, day.loaded_at.is_some());
-    let flights = pages.site.board().shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let flights =
+        pages.site.daemon().status().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
     let newest = attempts.first();
     DayPage {
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
         timezone: dataset.schedule.timezone,
-        deadline: scheduler::deadline(dataset, day.day).filter(|_| is_awaited),
+        deadline: cron::deadline(dataset, day.day).filter(|_| is_awaited),
         next_tick: next_tick.filter(|_| day.wanted && day.state.is_none()),
         actions: if may_change { actions(day.state) } else { Vec::new() },
         loading: flight.map(|flight| one_loading(flight)),

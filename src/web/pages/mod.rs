@@ -69,7 +69,7 @@ impl Pages {
     pub fn refusal(&self, refused: &Refused) -> Response {
         let Refused { problem, next, who, csrf } = refused;
         let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), ..Asking::default() });
-        let shown = self.site.board().shown();
+        let shown = self.site.daemon().status();
         let html = match problem.code {
             "wrong-login" | "too-many-logins" | "users" => {
                 let error = Some(problem.detail.clone());

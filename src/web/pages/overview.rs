@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::attention::{self, Line};
 use super::parts::{counts, loading};
 use super::{Asking, PagesState};
-use crate::daemon::{DatasetShown, Shown};
+use crate::daemon::{DaemonStatus, DatasetSnapshot};
 use crate::dataset::DatasetName;
 use crate::load_day::Flight;
 use crate::source;
@@ -43,7 +43,7 @@ pub(super) async fn overview(
     asking: Asking,
     Parameters(Search { q, why, page }): Parameters<Search>,
 ) -> Result<Html<String>, Problem> {
-    let shown = pages.site.board().shown();
+    let shown = pages.site.daemon().status();
     if shown.context.is_none()
         && let Some((since, error)) = shown.unreachable.clone()
     {
@@ -58,7 +58,7 @@ pub(super) async fn overview(
 }
 
 fn overview_of(
-    shown: &Shown,
+    shown: &DaemonStatus,
     summaries: &BTreeMap<DatasetName, Arc<Kept>>,
     lines: Vec<Line>,
     (query, why, page): (&str, Option<Why>, usize),
@@ -77,7 +77,7 @@ fn overview_of(
         name.as_str().to_lowercase().contains(&query.to_lowercase())
             && needing.as_ref().is_none_or(|needing| needing.contains(name.as_str()))
     };
-    let found: Vec<(&DatasetName, &DatasetShown)> = shown.datasets.iter().filter(|(name, _)| fits(name)).collect();
+    let found: Vec<(&DatasetName, &DatasetSnapshot)> = shown.datasets.iter().filter(|(name, _)| fits(name)).collect();
     let pages = found.len().div_ceil(AT_ONCE).max(1);
     let page = page.clamp(1, pages);
     let flights = shown.context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
@@ -101,7 +101,7 @@ fn overview_of(
     }
 }
 
-fn row(name: &DatasetName, shown: &DatasetShown, summary: Option<&Summary>, flights: &[Arc<Flight>]) -> DatasetRow {
+fn row(name: &DatasetName, shown: &DatasetSnapshot, summary: Option<&Summary>, flights: &[Arc<Flight>]) -> DatasetRow {
     let dataset = &shown.job.dataset;
     DatasetRow {
         name: name.to_string(),

@@ -14,18 +14,18 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{self, Receiver};
 
 use self::due::{Due, Next, Reading};
-use crate::daemon::{Board, News, Shown};
+use crate::cron;
+use crate::daemon::{DaemonHandle, DaemonStatus, News};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job};
-use crate::scheduler;
 use crate::status::{self, Summary};
 
-/// The longest rest: after it the board is looked at, since not all that changes there is news.
+/// The longest rest: after it the daemon is looked at, since not all that changes there is news.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
-/// How soon the board is looked at again that has no database yet.
+/// How soon the daemon is looked at again that has no database yet.
 const UNCONNECTED: Duration = Duration::from_millis(200);
 
 /// How many changes a listener may be behind before it misses some.
@@ -40,7 +40,7 @@ pub struct Kept {
     pub read_at: DateTime<Utc>,
 }
 
-/// The summaries of the datasets that the board shows.
+/// The summaries of the datasets that the daemon shows.
 #[derive(Debug)]
 pub struct Summaries {
     kept: RwLock<BTreeMap<DatasetName, Arc<Kept>>>,
@@ -73,12 +73,12 @@ impl Summaries {
     }
 
     /// Keeps them, for as long as the runtime lives.
-    pub(super) async fn keep(self: Arc<Self>, board: Arc<Board>) {
-        let mut news = board.news();
+    pub(super) async fn keep(self: Arc<Self>, daemon: Arc<DaemonHandle>) {
+        let mut news = daemon.subscribe();
         let (mut due, mut reader) = (Due::default(), Reader::default());
         let mut known = Arc::default();
         loop {
-            let shown = board.shown();
+            let shown = daemon.status();
             if !Arc::ptr_eq(&known, &shown.datasets) {
                 due.know(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
                 self.forget_all_but(&shown);
@@ -106,7 +106,7 @@ impl Summaries {
     }
 
     /// Reads the summary that is due; or how long there is none.
-    async fn one(&self, shown: &Shown, due: &mut Due<Job>, reader: &mut Reader) -> Option<Duration> {
+    async fn one(&self, shown: &DaemonStatus, due: &mut Due<Job>, reader: &mut Reader) -> Option<Duration> {
         let Some(context) = shown.context.as_ref().filter(|_| shown.unreachable.is_none()) else {
             reader.let_go();
             return Some(UNCONNECTED);
@@ -153,7 +153,7 @@ impl Summaries {
         }
     }
 
-    fn forget_all_but(&self, shown: &Shown) {
+    fn forget_all_but(&self, shown: &DaemonStatus) {
         let gone = |kept: &BTreeMap<DatasetName, _>| kept.keys().any(|name| !shown.datasets.contains_key(name));
         if gone(&self.kept.read().unwrap_or_else(PoisonError::into_inner)) {
             let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +166,7 @@ impl Summaries {
 fn hear(heard: Result<News, ()>, due: &mut Due<Job>) {
     match heard {
         Ok(News::Day { dataset, .. } | News::Dataset(dataset)) => due.ask(&dataset),
-        // The board shows it.
+        // The daemon shows it.
         Ok(News::Daemon) => {}
         Err(()) => due.ask_all(),
     }
@@ -200,7 +200,7 @@ impl Reader {
         let (conn, context) = (self.conn.take(), Arc::clone(context));
         let read = move || {
             let mut conn = conn.map_or_else(|| context.database.connect(), Ok)?;
-            let wanted = scheduler::wanted(&job.dataset, Utc::now());
+            let wanted = cron::wanted(&job.dataset, Utc::now());
             let summary = status::summary(&mut conn, &job.dataset, &wanted)?;
             Ok((conn, summary))
         };

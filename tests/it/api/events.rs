@@ -83,7 +83,7 @@ fn a_load_in_flight_is_told_of_also_after_a_reload_of_the_connection(database: &
     let api = Api::start(&project, database);
     api.done("orders", &json!({"action": "load", "from": "2024-03-01"}));
     server.wait_until_held("2024-03-01");
-    let context = || api.board().shown().context.as_ref().map(Arc::downgrade).unwrap();
+    let context = || api.daemon().status().context.as_ref().map(Arc::downgrade).unwrap();
     let before = context();
     project.replace("dayfill.toml", "[claim]\nlease = \"50s\"\n");
     wait_until("the connection is another", || !context().ptr_eq(&before));

@@ -113,7 +113,7 @@ fn of_days_asked_for_only_those_that_met_trouble_are_loaded_once_more(database: 
     fill_the_disk(database, "update", "load_attempts");
     server.release(SECOND);
     let orders = "orders".parse().unwrap();
-    wait_until("it is in trouble", || api.board().shown().datasets[&orders].trouble.is_some());
+    wait_until("it is in trouble", || api.daemon().status().datasets[&orders].trouble.is_some());
     make_room(database, "load_attempts");
     let outcomes = |day: &str| {
         database.lines(&format!("select outcome from load_attempts where day = '{day}' order by started_at"))

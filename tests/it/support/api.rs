@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use dayfill::config::{self, Environment};
-use dayfill::daemon::{self, Board, Configuration, Connection, Start};
+use dayfill::daemon::{self, DaemonConfig, DaemonHandle, DatabaseSettings, Start};
 use dayfill::load_day::Job;
 use dayfill::service_manager::ServiceManager;
 use dayfill::source::Source;
@@ -24,7 +24,7 @@ use super::wait_until;
 pub(crate) struct Api {
     page: Page,
     site: Arc<Site>,
-    daemon: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
     operator: String,
     reader: String,
@@ -53,7 +53,7 @@ impl Api {
                     traces: None,
                 };
                 let ready = daemon::start(start).await.expect("it starts");
-                drop(send_site.send(Site::start(ready.board())));
+                drop(send_site.send(Site::start(ready.handle())));
                 tokio::select! {
                     () = ready.run() => {}
                     _ = stopped => {}
@@ -68,8 +68,8 @@ impl Api {
         let (operator, reader) = (token("robot", Role::Operator), token("viewer", Role::Reader));
         let bearer = |token: Option<String>| format!("Bearer {}", token.expect("it is new"));
         let (operator, reader) = (bearer(operator), bearer(reader));
-        let api = Self { page, site, daemon: Some(daemon), stop: Some(stop), operator, reader };
-        wait_until("the database is reached", || api.board().shown().context.is_some());
+        let api = Self { page, site, thread: Some(daemon), stop: Some(stop), operator, reader };
+        wait_until("the database is reached", || api.daemon().status().context.is_some());
         api
     }
 
@@ -81,8 +81,8 @@ impl Api {
         &self.site
     }
 
-    pub(crate) fn board(&self) -> &Board {
-        self.site.board()
+    pub(crate) fn daemon(&self) -> &DaemonHandle {
+        self.site.daemon()
     }
 
     /// What may change everything.
@@ -132,14 +132,14 @@ impl Drop for Api {
     fn drop(&mut self) {
         self.site.events().end();
         drop(self.stop.take());
-        if let Some(daemon) = self.daemon.take() {
+        if let Some(daemon) = self.thread.take() {
             drop(daemon.join());
         }
     }
 }
 
 /// What the daemon is told of the project's files.
-fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>> {
+fn told(file: &std::path::Path, url: &str) -> Result<DaemonConfig, Vec<String>> {
     let environment = Environment::from_pairs([("DAYFILL__DATABASE__URL", url)]);
     let config = config::load(Some(file), &environment)
         .map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -147,11 +147,11 @@ fn told(file: &std::path::Path, url: &str) -> Result<Configuration, Vec<String>>
         let source = Source::new(&dataset.source, &[]).expect("a source");
         Arc::new(Job::new(dataset.clone(), source))
     };
-    Ok(Configuration {
+    Ok(DaemonConfig {
         file: "dayfill.toml".to_owned(),
         jobs: config.datasets.iter().map(job).collect(),
         broken: config.broken.iter().map(Into::into).collect(),
-        connection: Connection {
+        connection: DatabaseSettings {
             database: config.settings.database.url.clone(),
             lease: config.settings.claim.lease,
             max_parallel_loads: config.settings.max_parallel_loads,

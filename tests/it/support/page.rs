@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Extension, Router};
-use dayfill::scheduler::Clocks;
+use dayfill::cron::Clocks;
 use dayfill::web::auth::{Auth, Role, Who, users_file};
 use dayfill::web::guard::{Csrf, Guard, Refused};
 use dayfill::web::serve::{Tls, serve};

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::{self, Environment};
-use crate::daemon::DatasetShown;
+use crate::daemon::DatasetSnapshot;
 use crate::day::{Day, DayRange};
 use crate::load_day::Job;
 use crate::source::Source;
@@ -47,12 +47,12 @@ fn job(name: &str, folder: &Path) -> Arc<Job> {
 }
 
 /// What a daemon with these datasets shows, each with what its source is in trouble with, and since how many minutes.
-fn shown(datasets: &[(&str, Option<(i64, &str)>)]) -> Shown {
+fn shown(datasets: &[(&str, Option<(i64, &str)>)]) -> DaemonStatus {
     let folder = tempfile::tempdir().unwrap();
     let of = |(called, trouble): &(&str, Option<(i64, &str)>)| {
         let source_trouble =
             trouble.map(|(minutes, error)| (now() - TimeDelta::minutes(minutes), error.replace("NAME", called)));
-        let shown = DatasetShown {
+        let shown = DatasetSnapshot {
             job: job(called, folder.path()),
             next_tick: None,
             paused: None,
@@ -62,7 +62,7 @@ fn shown(datasets: &[(&str, Option<(i64, &str)>)]) -> Shown {
         };
         (name(called), shown)
     };
-    Shown { datasets: Arc::new(datasets.iter().map(of).collect()), ..Shown::default() }
+    DaemonStatus { datasets: Arc::new(datasets.iter().map(of).collect()), ..DaemonStatus::default() }
 }
 
 /// A summary with days that need attention for that reason.

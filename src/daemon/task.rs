@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::agenda::Work;
-use super::board::Board;
-use super::member::Member;
+use super::active_dataset::ActiveDataset;
+use super::handle::DaemonHandle;
+use super::run_queue::DatasetTask;
+use crate::cron;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
@@ -15,13 +16,12 @@ use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::{Rechecked, recheck};
 use crate::reconcile::{Task, reconcile};
-use crate::scheduler;
 use crate::state::State;
 
 /// What work came to.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them go together")]
-pub(super) struct Came {
+pub(super) struct TaskResult {
     /// What to say of the last day that came to something.
     pub(super) last: Option<String>,
     /// Some day was loaded.
@@ -40,70 +40,70 @@ pub(super) struct Came {
 
 /// Why work could not be done.
 #[derive(Debug)]
-pub(super) enum Hindrance {
+pub(super) enum TaskError {
     /// The database cannot be reached.
     Unreachable(String),
     /// What stays so until a person changes the database.
-    Standing(String),
+    Persistent(String),
     /// Something else.
     Other(String),
 }
 
-impl Hindrance {
+impl TaskError {
     /// What it is when it was met with a database that is no longer in force: nothing that others should wait for. What
     /// was left is looked at in the new one.
-    pub(super) fn elsewhere(self) -> Result<Came, Self> {
+    pub(super) fn elsewhere(self) -> Result<TaskResult, Self> {
         match self {
             Self::Unreachable(error) => log::debug!("of the database before: {error}"),
-            Self::Standing(_) | Self::Other(_) => return Err(self),
+            Self::Persistent(_) | Self::Other(_) => return Err(self),
         }
-        Ok(Came { cut_short: true, ..Came::default() })
+        Ok(TaskResult { cut_short: true, ..TaskResult::default() })
     }
 }
 
-impl Hindrance {
+impl TaskError {
     fn of(error: &DbError) -> Self {
         let text = error.to_string();
         if error.is_unreachable() {
             Self::Unreachable(text)
         } else if error.stands_until_changed() {
-            Self::Standing(text)
+            Self::Persistent(text)
         } else {
             Self::Other(text)
         }
     }
 }
 
-impl From<DbError> for Hindrance {
+impl From<DbError> for TaskError {
     fn from(error: DbError) -> Self {
         Self::of(&error)
     }
 }
 
 /// Does the work; `now` is asked for the time.
-pub(super) fn work(
+pub(super) fn run(
     context: &Context,
-    member: &Member,
-    work: &Work,
-    board: &Board,
+    member: &ActiveDataset,
+    work: &DatasetTask,
+    handle: &DaemonHandle,
     now: &dyn Fn() -> DateTime<Utc>,
-) -> Result<Came, Hindrance> {
+) -> Result<TaskResult, TaskError> {
     let job = &member.job;
     #[cfg(test)]
     assert!(job.dataset.name.as_str() != "faulty_lane", "a test asked for a fault");
-    if *work == Work::Late {
+    if *work == DatasetTask::FindLate {
         let late = Some(late(context, &job.dataset, now())?);
-        return Ok(Came { late, ..Came::default() });
+        return Ok(TaskResult { late, ..TaskResult::default() });
     }
     let told = tell(context, &job.dataset.name)?;
     check_target(context, member)?;
-    let wanted = scheduler::wanted(&job.dataset, now()).days;
+    let wanted = cron::wanted(&job.dataset, now()).days;
     let newest = wanted.last().copied();
     let mut run = Run {
         context,
         member,
-        board,
-        asked: if let Work::Asked(_, ask, _) = work { Some(*ask) } else { None },
+        handle,
+        asked: if let DatasetTask::Requested(_, ask, _) = work { Some(*ask) } else { None },
         newest,
         last: None,
         loaded: false,
@@ -113,17 +113,17 @@ pub(super) fn work(
         broke: None,
     };
     match work {
-        Work::Look(Some(trigger)) => run.look(&wanted, *trigger)?,
-        Work::Look(None) | Work::Late => {}
-        Work::Asked(days, ask, begun) => run.load(days.clone(), *ask, Trigger::Page, begun.clone())?,
+        DatasetTask::CatchUp(Some(trigger)) => run.look(&wanted, *trigger)?,
+        DatasetTask::CatchUp(None) | DatasetTask::FindLate => {}
+        DatasetTask::Requested(days, ask, begun) => run.load(days.clone(), *ask, Trigger::Page, begun.clone())?,
         // Where order counts, the days before them count too.
-        Work::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
+        DatasetTask::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
             run.load(wanted.clone(), Ask::Due, Trigger::Due, Begun::default())?;
         }
-        Work::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
+        DatasetTask::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
     }
-    if board.orders().may_have_ended() {
-        board.end_orders(&mut context.database.conn()?);
+    if handle.manual_loads().may_have_ended() {
+        handle.record_ended_loads(&mut context.database.conn()?);
     }
     if let Some(hindrance) = run.broke {
         return Err(hindrance);
@@ -132,14 +132,14 @@ pub(super) fn work(
     let cut_short = member.retired.is_halted();
     let late = match work {
         // By the time it is by now: a deadline may have passed meanwhile.
-        Work::Look(_) => Some(late(context, &job.dataset, now())?),
-        Work::Due(_) | Work::Late | Work::Asked(..) => None,
+        DatasetTask::CatchUp(_) => Some(late(context, &job.dataset, now())?),
+        DatasetTask::Due(_) | DatasetTask::FindLate | DatasetTask::Requested(..) => None,
     };
-    Ok(Came { last, loaded, late, told, answered, unavailable, cut_short })
+    Ok(TaskResult { last, loaded, late, told, answered, unavailable, cut_short })
 }
 
 /// Tells the database how the dataset's attempts ended that it was not there to be told of; true when there were any.
-fn tell(context: &Context, name: &DatasetName) -> Result<bool, Hindrance> {
+fn tell(context: &Context, name: &DatasetName) -> Result<bool, TaskError> {
     if !context.has_untold() {
         return Ok(false);
     }
@@ -147,12 +147,12 @@ fn tell(context: &Context, name: &DatasetName) -> Result<bool, Hindrance> {
     told.error.map_or(Ok(!told.datasets.is_empty()), |error| Err(error.into()))
 }
 
-fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
+fn check_target(context: &Context, member: &ActiveDataset) -> Result<(), TaskError> {
     if member.fits() {
         return Ok(());
     }
     if let Some(unfit) = ready::target(&mut context.database.conn()?, &member.job.dataset)? {
-        return Err(Hindrance::Other(unfit));
+        return Err(TaskError::Other(unfit));
     }
     member.seen_to_fit();
     Ok(())
@@ -160,8 +160,8 @@ fn check_target(context: &Context, member: &Member) -> Result<(), Hindrance> {
 
 struct Run<'a> {
     context: &'a Context,
-    member: &'a Member,
-    board: &'a Board,
+    member: &'a ActiveDataset,
+    handle: &'a DaemonHandle,
     /// How a person asked for its days by name, where one did.
     asked: Option<Ask>,
     newest: Option<Day>,
@@ -171,7 +171,7 @@ struct Run<'a> {
     taken: u32,
     answered: bool,
     unavailable: Option<Unavailable>,
-    broke: Option<Hindrance>,
+    broke: Option<TaskError>,
 }
 
 impl Run<'_> {
@@ -220,7 +220,7 @@ impl Run<'_> {
     }
 
     fn note(&mut self, report: &Report) {
-        self.board.heard(&self.member.job.dataset.name, report, self.asked);
+        self.handle.heard(&self.member.job.dataset.name, report, self.asked);
         self.loaded |= matches!(report.outcome, Outcome::Loaded);
         self.answered |= report.source_answered();
         if matches!(report.outcome, Outcome::Failed { .. } | Outcome::Database(_)) {
@@ -233,9 +233,9 @@ impl Run<'_> {
             Outcome::Failed { .. } => "failed",
             Outcome::Refused { .. } => "refused",
             Outcome::Database(error) => {
-                let mut hindrance = Hindrance::of(error);
+                let mut hindrance = TaskError::of(error);
                 // That one day may be the only one that it keeps from being loaded.
-                if let Hindrance::Standing(text) = &mut hindrance {
+                if let TaskError::Persistent(text) = &mut hindrance {
                     *text = format!("{}: {text}", report.day);
                 }
                 self.broke = Some(hindrance);
@@ -260,7 +260,7 @@ impl Run<'_> {
 
 /// The wanted days that are past their deadline and not done.
 fn late(context: &Context, dataset: &Dataset, now: DateTime<Utc>) -> Result<Vec<Day>, DbError> {
-    let wanted = scheduler::wanted(dataset, now);
+    let wanted = cron::wanted(dataset, now);
     let (Some(first), Some(last)) = (wanted.days.first(), wanted.late_to) else { return Ok(Vec::new()) };
     let range = DayRange { from: *first, to: last };
     let (known, _) = days::known(&mut context.database.conn()?, &dataset.name, range)?;
@@ -280,7 +280,7 @@ mod tests {
     use tokio::runtime::Runtime;
 
     use super::super::events::Event;
-    use super::super::pulse;
+    use super::super::sweep;
     use super::super::tests::idle;
     use super::*;
     use crate::config::{self, Environment};
@@ -305,12 +305,12 @@ columns = [{ name = "id", type = "text" }]
 "#;
 
     /// A dataset of that name, and what loading it from that folder into a file there needs.
-    fn ready(name: &str, folder: &Path, runtime: &Runtime) -> (Context, Member) {
+    fn ready(name: &str, folder: &Path, runtime: &Runtime) -> (Context, ActiveDataset) {
         ready_from("2024-03-01", name, folder, runtime)
     }
 
     /// The same, from another day on.
-    fn ready_from(start: &str, name: &str, folder: &Path, runtime: &Runtime) -> (Context, Member) {
+    fn ready_from(start: &str, name: &str, folder: &Path, runtime: &Runtime) -> (Context, ActiveDataset) {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         std::fs::create_dir(folder.join("datasets")).unwrap();
         let orders = ORDERS.replace("{day}", &format!("{}/{{day}}", folder.display())).replace("2024-03-01", start);
@@ -324,7 +324,7 @@ columns = [{ name = "id", type = "text" }]
         let worker = Worker::start(&database, conn).unwrap();
         let context = Context::new(database, worker, runtime.handle().clone(), Stop::default(), 1);
         let source = Source::new(&dataset.source, &[]).unwrap();
-        (context, Member::new(&Arc::new(Job::new(dataset, source))))
+        (context, ActiveDataset::new(&Arc::new(Job::new(dataset, source))))
     }
 
     #[test]
@@ -333,13 +333,13 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
-        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         // The clock moves on when the first day has come to something.
-        let news = board.news();
+        let news = handle.subscribe();
         let now = || if news.is_empty() { "2024-03-02T07:00:00Z" } else { "2024-03-02T08:00:00Z" }.parse().unwrap();
-        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
-        assert_eq!(came.last.as_deref(), Some("orders: waiting for 2024-03-02"));
-        assert_eq!(came.late, Some(vec!["2024-03-02".parse().unwrap()]));
+        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        assert_eq!(result.last.as_deref(), Some("orders: waiting for 2024-03-02"));
+        assert_eq!(result.late, Some(vec!["2024-03-02".parse().unwrap()]));
     }
 
     #[test]
@@ -349,14 +349,14 @@ columns = [{ name = "id", type = "text" }]
         let right = Utc::now();
         let day = |days: i64| Day::new((right + chrono::TimeDelta::days(days)).date_naive());
         let (context, member) = ready_from(&day(-1).to_string(), "orders", folder.path(), &runtime);
-        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let ahead = || right + chrono::TimeDelta::days(30);
-        work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &ahead).unwrap();
+        run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &ahead).unwrap();
         let before = noted_days(&context);
         assert!(before.len() > 30 && before.contains(&day(29)), "{before:?}");
         let name = member.job.dataset.name.clone();
         let members = [(name.clone(), Arc::new(member))].into();
-        let look = || pulse::look(&context, &[], &members, right).open.unwrap();
+        let look = || sweep::sweep(&context, &[], &members, right).open.unwrap();
         assert_eq!(look().forgot, [name]);
         assert_eq!(noted_days(&context), [day(-1), day(0)]);
         assert_eq!(look().forgot, [], "said once");
@@ -377,21 +377,25 @@ columns = [{ name = "id", type = "text" }]
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let (_context, member) = ready("orders", folder.path(), &runtime);
-        let (mut daemon, _events) = runtime.block_on(idle());
+        let (mut daemon, _inbox) = runtime.block_on(idle());
         let (dataset, now) = (member.job.dataset.clone(), Utc::now());
-        daemon.agenda.put(&dataset, now);
-        daemon.members.insert(dataset.name.clone(), Arc::new(member));
-        let look = Work::Look(Some(Trigger::Start));
-        daemon.agenda.look(&dataset.name, Some(Trigger::Start));
-        assert_eq!(daemon.agenda.begin(now), [(dataset.name.clone(), look.clone())]);
-        let mut worked = |work, came| {
-            let (generation, name, began) = (daemon.link.generation(), dataset.name.clone(), Instant::now());
-            daemon.hear(Some(Event::Worked { generation, name, work, began, came: Ok(came) }));
-            daemon.agenda.begin(now).len()
+        daemon.queue.put(&dataset, now);
+        daemon.datasets.insert(dataset.name.clone(), Arc::new(member));
+        let look = DatasetTask::CatchUp(Some(Trigger::Start));
+        daemon.queue.look(&dataset.name, Some(Trigger::Start));
+        assert_eq!(daemon.queue.begin(now), [(dataset.name.clone(), look.clone())]);
+        let mut worked = |work, result| {
+            let (generation, name, began) = (daemon.database.generation(), dataset.name.clone(), Instant::now());
+            daemon.handle_event(Event::TaskEnded { generation, name, task: work, began, result: Ok(result) });
+            daemon.queue.begin(now).len()
         };
-        assert_eq!(worked(look, Came { unavailable: Some(away()), ..Came::default() }), 0);
-        let due = Work::Due(vec!["2024-03-01".parse().unwrap()]);
-        assert_eq!(worked(due, Came { answered: true, ..Came::default() }), 1, "it need not wait any longer");
+        assert_eq!(worked(look, TaskResult { unavailable: Some(away()), ..TaskResult::default() }), 0);
+        let due = DatasetTask::Due(vec!["2024-03-01".parse().unwrap()]);
+        assert_eq!(
+            worked(due, TaskResult { answered: true, ..TaskResult::default() }),
+            1,
+            "it need not wait any longer"
+        );
     }
 
     #[test]
@@ -400,15 +404,15 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "other\na\n").unwrap();
-        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let now = || "2024-03-01T07:00:00Z".parse().unwrap();
-        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
-        assert_eq!(came.last.as_deref(), Some("orders: refused 2024-03-01"));
+        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        assert_eq!(result.last.as_deref(), Some("orders: refused 2024-03-01"));
         for (unavailable, answered) in [(None, true), (Some(away()), false)] {
             let mut run = Run {
                 context: &context,
                 member: &member,
-                board: &board,
+                handle: &handle,
                 asked: None,
                 newest: None,
                 last: None,
@@ -429,13 +433,14 @@ columns = [{ name = "id", type = "text" }]
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("faulty_lane", folder.path(), &runtime);
-        let (mut daemon, mut events) = runtime.block_on(idle());
+        let (mut daemon, mut inbox) = runtime.block_on(idle());
         let (dataset, now) = (member.job.dataset.clone(), Utc::now());
-        daemon.agenda.put(&dataset, now);
-        daemon.agenda.look(&dataset.name, Some(Trigger::Start));
-        daemon.members.insert(dataset.name.clone(), Arc::new(member));
-        daemon.begin_work(&Arc::new(context), now);
-        let Some(Event::Worked { name, came: Err(Hindrance::Other(error)), .. }) = events.blocking_recv() else {
+        daemon.queue.put(&dataset, now);
+        daemon.queue.look(&dataset.name, Some(Trigger::Start));
+        daemon.datasets.insert(dataset.name.clone(), Arc::new(member));
+        daemon.start_tasks(&Arc::new(context), now);
+        let Some(Event::TaskEnded { name, result: Err(TaskError::Other(error)), .. }) = inbox.events.blocking_recv()
+        else {
             panic!("it did not end as trouble of the dataset");
         };
         assert_eq!((name, error.as_str()), (dataset.name, "a fault in dayfill: a test asked for a fault"));
@@ -448,10 +453,10 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("faulty", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
-        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let now = || "2024-03-02T07:00:00Z".parse().unwrap();
-        let came = work(&context, &member, &Work::Look(Some(Trigger::Start)), &board, &now).unwrap();
-        assert_eq!(came.last.as_deref(), Some("faulty: waiting for 2024-03-02"));
+        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        assert_eq!(result.last.as_deref(), Some("faulty: waiting for 2024-03-02"));
         let mut conn = context.database.conn().unwrap();
         let day = "2024-03-01".parse().unwrap();
         let (known, _) = days::known(&mut conn, &member.job.dataset.name, DayRange { from: day, to: day }).unwrap();

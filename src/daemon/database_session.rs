@@ -8,8 +8,8 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
-use super::configuration::{Configuration, Connection};
-use super::trouble::{PAUSES, Trouble};
+use super::configuration::{DaemonConfig, DatabaseSettings};
+use super::trouble::{DELAYS, Trouble};
 use crate::db::paused::{self, Paused};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
@@ -21,7 +21,7 @@ const LOOKING: u32 = 2;
 
 /// The daemon's link to its database.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct DatabaseSession {
     /// The database in force, once it was reached.
     context: Option<Arc<Context>>,
     /// What loads that began before a reload still work with.
@@ -40,7 +40,7 @@ pub(super) struct Link {
     renewed_in: Option<u32>,
 }
 
-impl Link {
+impl DatabaseSession {
     /// The database in force, once it was reached.
     pub(super) fn context(&self) -> Option<&Arc<Context>> {
         self.context.as_ref()
@@ -91,7 +91,7 @@ impl Link {
     /// It cannot be reached; true when it could a moment ago.
     pub(super) fn lost(&mut self, error: &str, now: DateTime<Utc>) -> bool {
         let before = self.unreachable.take();
-        self.unreachable = Some(Trouble::again(before.as_ref(), error, PAUSES, now, fastrand::f64()));
+        self.unreachable = Some(Trouble::again(before.as_ref(), error, DELAYS, now, fastrand::f64()));
         before.is_none()
     }
 
@@ -143,7 +143,7 @@ impl Link {
 }
 
 /// Everything that connecting to the database needs.
-pub(super) struct Connect {
+pub(super) struct ConnectJob {
     database: Arc<Database>,
     runtime: Handle,
     stop: Stop,
@@ -151,10 +151,10 @@ pub(super) struct Connect {
     loads: u32,
 }
 
-impl Connect {
+impl ConnectJob {
     /// To the database that is told. Must be called inside the runtime.
-    pub(super) fn new(configuration: &Configuration, stop: &Stop, flights: &Arc<Flights>) -> Self {
-        let Connection { database, lease, max_parallel_loads: loads } = configuration.connection.clone();
+    pub(super) fn new(configuration: &DaemonConfig, stop: &Stop, flights: &Arc<Flights>) -> Self {
+        let DatabaseSettings { database, lease, max_parallel_loads: loads } = configuration.connection.clone();
         let database = Database::new(database, lease, loads + LOOKING);
         let database = database.reading_url(Arc::clone(&configuration.read_url));
         stop.cancels(database.waits());
@@ -163,19 +163,19 @@ impl Connect {
     }
 
     /// Connects, brings the state tables up to date and registers this process.
-    pub(super) fn connect(self) -> Result<Connected, String> {
+    pub(super) fn connect(self) -> Result<OpenedDatabase, String> {
         let connected = ready::connect(&self.database).and_then(|mut conn| {
             let paused = paused::list(&mut conn)?;
             Ok((Worker::start(&self.database, conn)?, paused))
         });
         let (worker, paused) = connected.map_err(|error| error.to_string())?;
         let context = Context::new(self.database, worker, self.runtime, self.stop, self.loads);
-        Ok(Connected { context: Arc::new(context.with_flights(&self.flights)), paused })
+        Ok(OpenedDatabase { context: Arc::new(context.with_flights(&self.flights)), paused })
     }
 }
 
 /// A connection to the database.
-pub(super) struct Connected {
+pub(super) struct OpenedDatabase {
     pub(super) context: Arc<Context>,
     /// The datasets that are paused.
     pub(super) paused: Vec<Paused>,

@@ -7,7 +7,7 @@ use crate::db::attempts::Trigger;
 use crate::load_day::{Job, Stop};
 
 /// A dataset at work in the daemon.
-pub(super) struct Member {
+pub(super) struct ActiveDataset {
     /// The dataset, ready to be loaded.
     pub(super) job: Arc<Job>,
     /// Its target was seen to fit.
@@ -18,7 +18,7 @@ pub(super) struct Member {
     backlog: Mutex<Option<u32>>,
 }
 
-impl Member {
+impl ActiveDataset {
     /// A dataset that was not looked at yet.
     pub(super) fn new(job: &Arc<Job>) -> Self {
         let backlog = Mutex::new(job.dataset.policy.catch_up.max_days_per_tick);

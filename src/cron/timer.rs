@@ -1,4 +1,4 @@
-//! The waker: it rings at one instant, the earliest that anybody waits for.
+//! The timer: it rings at one instant, the earliest that anybody waits for.
 //!
 //! tokio-cron-scheduler keeps the watch and decides nothing. It looks at the wall clock every 500 ms, so a ring is late
 //! by as much. Its own cron jobs are not used: they take a zone's offset at creation for good, may overlap, and go
@@ -15,9 +15,9 @@ use uuid::Uuid;
 /// How long a lost ring can go unnoticed.
 const SECOND_LOOK: Duration = Duration::from_mins(1);
 
-/// Why the waker cannot be relied on.
+/// Why the timer cannot be relied on.
 #[derive(Debug, thiserror::Error)]
-pub enum WakerError {
+pub enum TimerError {
     /// The crate's loop did not start.
     #[error("the scheduler did not start ({0})")]
     Start(#[source] JobSchedulerError),
@@ -27,11 +27,11 @@ pub enum WakerError {
 }
 
 /// Rings at one instant. Its loop ends with the runtime it was started on.
-pub struct Waker {
+pub struct Timer {
     scheduler: JobScheduler,
     armed: Option<Armed>,
     /// The job that rang last.
-    bell: watch::Sender<Option<Uuid>>,
+    fired: watch::Sender<Option<Uuid>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,46 +40,46 @@ struct Armed {
     job: Uuid,
 }
 
-impl Waker {
-    /// A waker that is not armed.
+impl Timer {
+    /// A timer that is not armed.
     ///
     /// # Errors
-    /// [`WakerError::Start`]
-    pub async fn start() -> Result<Self, WakerError> {
-        let scheduler = JobScheduler::new().await.map_err(WakerError::Start)?;
-        scheduler.start().await.map_err(WakerError::Start)?;
-        Ok(Self { scheduler, armed: None, bell: watch::Sender::new(None) })
+    /// [`TimerError::Start`]
+    pub async fn start() -> Result<Self, TimerError> {
+        let scheduler = JobScheduler::new().await.map_err(TimerError::Start)?;
+        scheduler.start().await.map_err(TimerError::Start)?;
+        Ok(Self { scheduler, armed: None, fired: watch::Sender::new(None) })
     }
 
-    /// Arms the waker for that instant, in place of the one it is armed for. An instant in the past rings at once.
+    /// Arms the timer for that instant, in place of the one it is armed for. An instant in the past rings at once.
     ///
     /// # Errors
-    /// [`WakerError::Arm`]
-    pub async fn arm(&mut self, at: DateTime<Utc>) -> Result<(), WakerError> {
+    /// [`TimerError::Arm`]
+    pub async fn arm(&mut self, at: DateTime<Utc>) -> Result<(), TimerError> {
         if self.armed.is_some_and(|armed| armed.at == at) {
             return Ok(());
         }
         if let Some(last) = self.armed.take() {
-            self.scheduler.remove(&last.job).await.map_err(WakerError::Arm)?;
+            self.scheduler.remove(&last.job).await.map_err(TimerError::Arm)?;
         }
-        let bell = self.bell.clone();
-        let ring = move |job, _| {
-            bell.send_replace(Some(job));
+        let fired = self.fired.clone();
+        let fire = move |job, _| {
+            fired.send_replace(Some(job));
         };
-        let job = Job::new_one_shot(whole_seconds(Utc::now(), at), ring).map_err(WakerError::Arm)?;
-        let job = self.scheduler.add(job).await.map_err(WakerError::Arm)?;
+        let job = Job::new_one_shot(whole_seconds(Utc::now(), at), fire).map_err(TimerError::Arm)?;
+        let job = self.scheduler.add(job).await.map_err(TimerError::Arm)?;
         self.armed = Some(Armed { at, job });
         Ok(())
     }
 
-    /// Waits until the wall clock has reached the armed instant; the waker is not armed any more then. For ever, while
+    /// Waits until the wall clock has reached the armed instant; the timer is not armed any more then. For ever, while
     /// it is not armed. Dropping the wait loses no ring.
-    pub async fn rung(&mut self) {
+    pub async fn wait(&mut self) {
         let Some(armed) = self.armed else { return std::future::pending().await };
-        let mut bell = self.bell.subscribe();
-        let ring = bell.wait_for(|job| *job == Some(armed.job));
+        let mut fired = self.fired.subscribe();
+        let fire = fired.wait_for(|job| *job == Some(armed.job));
         tokio::select! {
-            _ = ring => {}
+            _ = fire => {}
             () = passed(armed.at) => {
                 log::debug!("the ring of {} was lost", armed.at);
                 // A fired job is cleared by the crate. What could not be removed is not there.
@@ -122,51 +122,51 @@ mod tests {
 
     #[tokio::test]
     async fn an_instant_in_the_past_rings_and_the_next_one_too() {
-        let mut waker = Waker::start().await.unwrap();
+        let mut timer = Timer::start().await.unwrap();
         for past in [TimeDelta::seconds(1), TimeDelta::days(400)] {
-            waker.arm(Utc::now() - past).await.unwrap();
-            tokio::time::timeout(PATIENCE, waker.rung()).await.unwrap();
-            assert!(waker.armed.is_none());
+            timer.arm(Utc::now() - past).await.unwrap();
+            tokio::time::timeout(PATIENCE, timer.wait()).await.unwrap();
+            assert!(timer.armed.is_none());
         }
     }
 
     #[tokio::test]
     async fn it_does_not_ring_early() {
-        let mut waker = Waker::start().await.unwrap();
+        let mut timer = Timer::start().await.unwrap();
         let at = Utc::now() + TimeDelta::milliseconds(700);
-        waker.arm(at).await.unwrap();
-        tokio::time::timeout(PATIENCE, waker.rung()).await.unwrap();
+        timer.arm(at).await.unwrap();
+        tokio::time::timeout(PATIENCE, timer.wait()).await.unwrap();
         assert!(Utc::now() >= at);
     }
 
     #[tokio::test]
     async fn another_instant_takes_the_place_of_the_armed_one() {
-        let mut waker = Waker::start().await.unwrap();
+        let mut timer = Timer::start().await.unwrap();
         let far = Utc::now() + TimeDelta::days(1);
-        waker.arm(far).await.unwrap();
-        let first = waker.armed.unwrap().job;
-        waker.arm(far).await.unwrap();
-        assert_eq!(waker.armed.unwrap().job, first);
-        waker.arm(Utc::now()).await.unwrap();
-        tokio::time::timeout(PATIENCE, waker.rung()).await.unwrap();
+        timer.arm(far).await.unwrap();
+        let first = timer.armed.unwrap().job;
+        timer.arm(far).await.unwrap();
+        assert_eq!(timer.armed.unwrap().job, first);
+        timer.arm(Utc::now()).await.unwrap();
+        tokio::time::timeout(PATIENCE, timer.wait()).await.unwrap();
         // An instant that rang can be armed anew: the clock may have been set back.
-        waker.arm(far).await.unwrap();
-        assert_ne!(waker.armed.unwrap().job, first);
-        let left = waker.scheduler.context().metadata_storage.write().await.get(first).await.unwrap();
+        timer.arm(far).await.unwrap();
+        assert_ne!(timer.armed.unwrap().job, first);
+        let left = timer.scheduler.context().metadata_storage.write().await.get(first).await.unwrap();
         assert!(left.is_none(), "the replaced job is gone");
     }
 
     #[tokio::test]
     async fn a_replaced_instant_does_not_ring_for_the_next() {
-        let mut waker = Waker::start().await.unwrap();
-        waker.arm(Utc::now()).await.unwrap();
-        let first = waker.armed.unwrap().job;
-        let mut bell = waker.bell.subscribe();
-        tokio::time::timeout(PATIENCE, bell.wait_for(|job| *job == Some(first))).await.unwrap().unwrap();
-        waker.arm(Utc::now() + TimeDelta::days(1)).await.unwrap();
-        let ring = waker.rung();
-        tokio::pin!(ring);
-        assert!(futures_util::poll!(ring).is_pending());
+        let mut timer = Timer::start().await.unwrap();
+        timer.arm(Utc::now()).await.unwrap();
+        let first = timer.armed.unwrap().job;
+        let mut fired = timer.fired.subscribe();
+        tokio::time::timeout(PATIENCE, fired.wait_for(|job| *job == Some(first))).await.unwrap().unwrap();
+        timer.arm(Utc::now() + TimeDelta::days(1)).await.unwrap();
+        let fire = timer.wait();
+        tokio::pin!(fire);
+        assert!(futures_util::poll!(fire).is_pending());
     }
 
     #[test]

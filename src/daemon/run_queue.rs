@@ -1,58 +1,58 @@
-//! The agenda: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says
+//! The queue: which dataset is to be looked at when. Pure: it is told the time and what came of the work, and says
 //! what to begin. A tick only means "look again", so that a tick lost, doubled or early changes nothing but the hour.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, Days, Utc};
 
+use crate::cron;
 use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::load_day::Begun;
 use crate::plan::Ask;
 use crate::policy::Policy;
-use crate::scheduler;
 
 /// So many lanes work at a time. Each is a thread; the days they load have slots of their own, which are fewer.
 const MOST_LANES: usize = 64;
 
 /// Work on one dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum DatasetTask {
     /// See that the target fits, load what the schedule wants where a trigger is named, and see which days are late.
-    Look(Option<Trigger>),
+    CatchUp(Option<Trigger>),
     /// Try these days, whose own clock says so.
     Due(Vec<Day>),
     /// See which days are late.
-    Late,
+    FindLate,
     /// Load these days, which a person asked for on the page. Which of them began is noted there.
-    Asked(Vec<Day>, Ask, Begun),
+    Requested(Vec<Day>, Ask, Begun),
 }
 
 /// How work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum TaskEnd {
     /// It was done, and no day was loaded.
     Done,
     /// It was done, and some day was loaded.
     Loaded,
     /// Nothing came of the days that were due: older ones hold them back. They need not be tried again before then.
-    Fruitless(DateTime<Utc>),
+    NoProgress(DateTime<Utc>),
     /// The database cannot be reached; all datasets wait for it.
     Unreachable,
     /// Something else stood in the way; the dataset waits until then.
-    Troubled(DateTime<Utc>),
+    Blocked(DateTime<Utc>),
     /// The dataset's source cannot be asked; what wants files of it waits until then.
-    Away(DateTime<Utc>),
+    SourceUnavailable(DateTime<Utc>),
     /// The dataset became another meanwhile; what is left is for the new one.
-    CutShort,
+    Superseded,
 }
 
 /// The work of one dataset that goes on side by side: what it does next, and what it is at now.
 #[derive(Debug, Default)]
-struct Lane {
-    next: Option<Work>,
-    working: Option<Work>,
+struct TaskLane {
+    next: Option<DatasetTask>,
+    working: Option<DatasetTask>,
 }
 
 #[derive(Debug)]
@@ -64,20 +64,20 @@ struct Entry {
     last_tick: Option<DateTime<Utc>>,
     next_deadline: Option<DateTime<Utc>>,
     /// What the schedule wants.
-    looks: Lane,
+    looks: TaskLane,
     /// What the clocks of days want. It need not wait until a long catch-up is over.
-    dues: Lane,
+    dues: TaskLane,
     /// What deadlines want, which does not wait either.
-    lates: Lane,
+    lates: TaskLane,
     /// What persons ask for, and what waits for its turn there.
-    asked: Lane,
-    asked_next: VecDeque<Work>,
+    asked: TaskLane,
+    asked_next: VecDeque<DatasetTask>,
     /// What persons ask for and waits until another load of the same days has ended.
-    held: Vec<Work>,
+    held: Vec<DatasetTask>,
     /// A person paused it: it begins nothing but what persons ask for.
     paused: bool,
     /// Due days of which nothing came, and until when nothing else is expected.
-    fruitless: Option<(Work, DateTime<Utc>)>,
+    fruitless: Option<(DatasetTask, DateTime<Utc>)>,
     /// The dataset was taken off while it was worked on.
     gone: bool,
     not_before: Option<DateTime<Utc>>,
@@ -87,12 +87,12 @@ struct Entry {
 
 /// Which dataset is to be looked at when.
 #[derive(Debug, Default)]
-pub(super) struct Agenda {
+pub(super) struct RunQueue {
     entries: BTreeMap<DatasetName, Entry>,
 }
 
-impl Agenda {
-    /// Puts a dataset on the agenda, or changes it there; work under way goes on.
+impl RunQueue {
+    /// Puts a dataset on the queue, or changes it there; work under way goes on.
     pub(super) fn put(&mut self, dataset: &Dataset, now: DateTime<Utc>) {
         let Dataset { name, schedule, policy, .. } = dataset;
         let old = self.entries.remove(name);
@@ -162,21 +162,21 @@ impl Agenda {
     /// Wants these days of a dataset tried. What was wanted so before is forgotten: it is among them, or done.
     pub(super) fn due(&mut self, name: &DatasetName, days: Vec<Day>) {
         if let Some(entry) = self.entry(name) {
-            entry.dues.next = (!days.is_empty()).then_some(Work::Due(days));
+            entry.dues.next = (!days.is_empty()).then_some(DatasetTask::Due(days));
         }
     }
 
     /// Wants days of a dataset loaded that a person asked for, but for those that wait to be loaded in that way already.
     pub(super) fn ask(&mut self, name: &DatasetName, mut days: Vec<Day>, ask: Ask) {
         let Some(entry) = self.entry(name) else { return };
-        let left = |work: &Work| match work {
-            Work::Asked(days, same, begun) if *same == ask => begun.left_of(days),
+        let left = |work: &DatasetTask| match work {
+            DatasetTask::Requested(days, same, begun) if *same == ask => begun.left_of(days),
             _ => Vec::new(),
         };
         let waiting: BTreeSet<Day> = entry.asked_for().flat_map(left).collect();
         days.retain(|day| !waiting.contains(day));
         if !days.is_empty() {
-            entry.asked_next.push_back(Work::Asked(days, ask, Begun::default()));
+            entry.asked_next.push_back(DatasetTask::Requested(days, ask, Begun::default()));
         }
         entry.try_now();
     }
@@ -201,7 +201,7 @@ impl Agenda {
                 entry.look(Some(Trigger::Tick));
             }
             if late {
-                entry.lates.next = Some(Work::Late);
+                entry.lates.next = Some(DatasetTask::FindLate);
             }
             if ticked || late {
                 entry.aim(now);
@@ -237,7 +237,7 @@ impl Agenda {
     }
 
     /// What can begin now; it is under way from here on.
-    pub(super) fn begin(&mut self, now: DateTime<Utc>) -> Vec<(DatasetName, Work)> {
+    pub(super) fn begin(&mut self, now: DateTime<Utc>) -> Vec<(DatasetName, DatasetTask)> {
         let mut free = MOST_LANES.saturating_sub(self.working());
         let mut begun = Vec::new();
         for (name, entry) in &mut self.entries {
@@ -253,8 +253,8 @@ impl Agenda {
             }
             let (paused, away) = (entry.paused, entry.away_until.is_some());
             for lane in entry.lanes_mut() {
-                let held = (paused && matches!(lane.next, Some(Work::Look(Some(_)) | Work::Due(_))))
-                    || (away && !matches!(lane.next, Some(Work::Late)));
+                let held = (paused && matches!(lane.next, Some(DatasetTask::CatchUp(Some(_)) | DatasetTask::Due(_))))
+                    || (away && !matches!(lane.next, Some(DatasetTask::FindLate)));
                 if !held && free > 0 && lane.working.is_none() && lane.next.is_some() {
                     lane.working = lane.next.take();
                     begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
@@ -266,50 +266,55 @@ impl Agenda {
     }
 
     /// Notes that work ended. What could not be done is wanted again.
-    pub(super) fn end(&mut self, name: &DatasetName, work: &Work, ended: Ended) {
+    pub(super) fn end(&mut self, name: &DatasetName, work: &DatasetTask, ended: TaskEnd) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.lane_of(work).working = None;
         if entry.gone {
             return self.forget_if_over(name);
         }
-        if let Ended::Troubled(until) = ended {
+        if let TaskEnd::Blocked(until) = ended {
             entry.not_before = Some(until);
         }
-        if let Ended::Away(until) = ended {
+        if let TaskEnd::SourceUnavailable(until) = ended {
             entry.away_until = Some(until);
         }
-        if let (Work::Due(_), Ended::Fruitless(until)) = (work, ended) {
+        if let (DatasetTask::Due(_), TaskEnd::NoProgress(until)) = (work, ended) {
             entry.fruitless = Some((work.clone(), until));
         }
-        if let (Work::Due(_) | Work::Late, Ended::Troubled(_)) = (work, ended) {
+        if let (DatasetTask::Due(_) | DatasetTask::FindLate, TaskEnd::Blocked(_)) = (work, ended) {
             // Whether the trouble is over is to be seen even where no day is due any more.
             entry.look(None);
         }
         match (work, ended) {
-            (Work::Look(trigger), Ended::Unreachable | Ended::Troubled(_) | Ended::Away(_) | Ended::CutShort) => {
+            (
+                DatasetTask::CatchUp(trigger),
+                TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::SourceUnavailable(_) | TaskEnd::Superseded,
+            ) => {
                 entry.look(*trigger);
             }
             (
-                Work::Asked(days, ask, begun),
-                Ended::Unreachable | Ended::Troubled(_) | Ended::Away(_) | Ended::CutShort,
+                DatasetTask::Requested(days, ask, begun),
+                TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::SourceUnavailable(_) | TaskEnd::Superseded,
             ) => {
                 let left = begun.left_of(days);
                 if !left.is_empty() {
-                    entry.asked_next.push_front(Work::Asked(left, *ask, Begun::default()));
+                    entry.asked_next.push_front(DatasetTask::Requested(left, *ask, Begun::default()));
                 }
             }
             // What is left of work that is done are days that another load of this process has.
-            (Work::Asked(days, ask, begun), _) => {
+            (DatasetTask::Requested(days, ask, begun), _) => {
                 let left = begun.left_of(days);
                 if !left.is_empty() {
-                    entry.held.push(Work::Asked(left, *ask, Begun::default()));
+                    entry.held.push(DatasetTask::Requested(left, *ask, Begun::default()));
                 }
             }
-            (Work::Late, Ended::Unreachable | Ended::Troubled(_) | Ended::CutShort) => {
-                entry.lates.next = Some(Work::Late);
+            (DatasetTask::FindLate, TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::Superseded) => {
+                entry.lates.next = Some(DatasetTask::FindLate);
             }
             // What was held back by a day that is tried again may go on now.
-            (Work::Due(_), Ended::Loaded) if entry.policy.catch_up.stop_on_failure => entry.look(Some(Trigger::Due)),
+            (DatasetTask::Due(_), TaskEnd::Loaded) if entry.policy.catch_up.stop_on_failure => {
+                entry.look(Some(Trigger::Due))
+            }
             // Days that are still due are found by the next look at all open days.
             _ => {}
         }
@@ -319,9 +324,10 @@ impl Agenda {
     pub(super) fn free(&mut self, is_loading: impl Fn(&DatasetName, Day) -> bool) {
         for (name, entry) in &mut self.entries {
             for work in std::mem::take(&mut entry.held) {
-                let Work::Asked(days, ask, _) = work else { continue };
+                let DatasetTask::Requested(days, ask, _) = work else { continue };
                 let (held, free): (Vec<Day>, Vec<Day>) = days.into_iter().partition(|day| is_loading(name, *day));
-                let work = |days: Vec<Day>| (!days.is_empty()).then(|| Work::Asked(days, ask, Begun::default()));
+                let work =
+                    |days: Vec<Day>| (!days.is_empty()).then(|| DatasetTask::Requested(days, ask, Begun::default()));
                 entry.held.extend(work(held));
                 entry.asked_next.extend(work(free));
             }
@@ -342,9 +348,9 @@ impl Agenda {
 
     /// The days that a person asked for and that did not begin, oldest first, of each dataset that has any.
     pub(super) fn not_begun(&self) -> impl Iterator<Item = (&DatasetName, Vec<Day>)> {
-        let of_work = |work: &Work| match work {
-            Work::Asked(days, _, begun) => begun.left_of(days),
-            Work::Look(_) | Work::Due(_) | Work::Late => Vec::new(),
+        let of_work = |work: &DatasetTask| match work {
+            DatasetTask::Requested(days, _, begun) => begun.left_of(days),
+            DatasetTask::CatchUp(_) | DatasetTask::Due(_) | DatasetTask::FindLate => Vec::new(),
         };
         let of_entry = move |entry: &Entry| {
             entry.asked_for().flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
@@ -367,10 +373,10 @@ impl Entry {
             next_tick: None,
             last_tick: None,
             next_deadline: None,
-            looks: Lane::default(),
-            dues: Lane::default(),
-            lates: Lane::default(),
-            asked: Lane::default(),
+            looks: TaskLane::default(),
+            dues: TaskLane::default(),
+            lates: TaskLane::default(),
+            asked: TaskLane::default(),
             asked_next: VecDeque::new(),
             held: Vec::new(),
             paused: false,
@@ -387,35 +393,35 @@ impl Entry {
     }
 
     /// What persons asked for and is not over, in its order.
-    fn asked_for(&self) -> impl Iterator<Item = &Work> {
+    fn asked_for(&self) -> impl Iterator<Item = &DatasetTask> {
         self.asked.working.iter().chain(&self.asked.next).chain(&self.asked_next).chain(&self.held)
     }
 
-    fn lanes(&self) -> [&Lane; 4] {
+    fn lanes(&self) -> [&TaskLane; 4] {
         [&self.looks, &self.dues, &self.lates, &self.asked]
     }
 
-    fn lanes_mut(&mut self) -> [&mut Lane; 4] {
+    fn lanes_mut(&mut self) -> [&mut TaskLane; 4] {
         [&mut self.looks, &mut self.dues, &mut self.lates, &mut self.asked]
     }
 
-    fn lane_of(&mut self, work: &Work) -> &mut Lane {
+    fn lane_of(&mut self, work: &DatasetTask) -> &mut TaskLane {
         match work {
-            Work::Look(_) => &mut self.looks,
-            Work::Due(_) => &mut self.dues,
-            Work::Late => &mut self.lates,
-            Work::Asked(..) => &mut self.asked,
+            DatasetTask::CatchUp(_) => &mut self.looks,
+            DatasetTask::Due(_) => &mut self.dues,
+            DatasetTask::FindLate => &mut self.lates,
+            DatasetTask::Requested(..) => &mut self.asked,
         }
     }
 
     fn aim(&mut self, now: DateTime<Utc>) {
         // Every schedule ticks again; where the calendar leaves a date out (Apia, 2011) the search may not see beyond
         // it.
-        self.next_tick = scheduler::next_tick(&self.schedule, now).or_else(|| now.checked_add_days(Days::new(1)));
-        let last = scheduler::last_tick_at(&self.schedule, now);
+        self.next_tick = cron::next_tick(&self.schedule, now).or_else(|| now.checked_add_days(Days::new(1)));
+        let last = cron::last_tick_at(&self.schedule, now);
         let deadline = self.policy.waiting.deadline.zip(last);
         self.next_deadline = deadline
-            .and_then(|(time, last)| scheduler::first_time_after(self.schedule.timezone, time, last))
+            .and_then(|(time, last)| cron::first_time_after(self.schedule.timezone, time, last))
             .filter(|deadline| *deadline > now);
     }
 
@@ -433,10 +439,10 @@ impl Entry {
     fn look(&mut self, trigger: Option<Trigger>) {
         // What was wanted first says why.
         let trigger = match &self.looks.next {
-            Some(Work::Look(first)) => first.or(trigger),
+            Some(DatasetTask::CatchUp(first)) => first.or(trigger),
             _ => trigger,
         };
-        self.looks.next = Some(Work::Look(trigger));
+        self.looks.next = Some(DatasetTask::CatchUp(trigger));
     }
 }
 

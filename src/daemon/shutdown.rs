@@ -35,7 +35,7 @@ impl Daemon {
         self.show();
         self.say_not_begun();
         // What has only its last line left to say ends before anybody could read this.
-        if !self.link.flights().now().is_empty() {
+        if !self.database.flights().now().is_empty() {
             log::info!(
                 "shutting down: running loads have {} s to finish; signal again to cancel them",
                 grace.as_secs()
@@ -45,7 +45,7 @@ impl Daemon {
 
     /// Says which days that a person asked for did not begin, each once.
     pub(super) fn say_not_begun(&mut self) {
-        for (name, mut days) in self.agenda.not_begun() {
+        for (name, mut days) in self.queue.not_begun() {
             let said = self.not_begun.entry(name.clone()).or_default();
             days.retain(|day| said.insert(*day));
             if !days.is_empty() {
@@ -63,15 +63,15 @@ impl Daemon {
 
     pub(super) fn is_over(&self) -> bool {
         let unanswered = self.abandoned.is_some_and(|at| at.elapsed() >= ABANDONED);
-        self.stopping.is_some() && (self.link.in_flight() == 0 || unanswered)
+        self.stopping.is_some() && (self.database.in_flight() == 0 || unanswered)
     }
 
     /// Says which loads the end does not wait for any longer: their database did not answer.
     pub(super) fn say_unanswered(&self) {
-        if self.link.in_flight() == 0 {
+        if self.database.in_flight() == 0 {
             return;
         }
-        for load in self.link.flights().now() {
+        for load in self.database.flights().now() {
             log::warn!(
                 "{} {}: ending without the database's answer (step {}); the day is loaded or not, the next look tells",
                 load.dataset,
@@ -82,8 +82,8 @@ impl Daemon {
     }
 
     /// Tells the database what it does not know yet, and signs off, as far as that can be done in short.
-    pub(super) async fn last_words(self) {
-        let contexts = self.link.into_contexts();
+    pub(super) async fn sign_off(self) {
+        let contexts = self.database.into_contexts();
         let (send, done) = tokio::sync::oneshot::channel();
         let say = move || {
             for context in contexts {

@@ -9,9 +9,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::configuration::{BrokenDataset, Given};
-use super::events::Event;
-use crate::daemon::orders::{EndedOrder, Orders};
+use super::configuration::{BrokenDataset, ConfigValue};
+use crate::daemon::manual_loads::{EndedLoad, ManualLoads};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::activity_log;
@@ -27,20 +26,20 @@ use crate::wording::with_first;
 const BEHIND: usize = 256;
 
 /// What the daemon shows of itself.
-pub struct Board {
-    shown: RwLock<Arc<Shown>>,
+pub struct DaemonHandle {
+    status: RwLock<Arc<DaemonStatus>>,
     turned: RwLock<Instant>,
     metrics: Arc<Metrics>,
     #[cfg(feature = "otel")]
     traces: Option<Arc<crate::traces::Traces>>,
     news: broadcast::Sender<News>,
-    ask: UnboundedSender<Event>,
-    orders: Orders,
+    commands: UnboundedSender<DaemonCommand>,
+    manual_loads: ManualLoads,
 }
 
 /// The daemon as it was at its loop's last turn.
 #[derive(Default)]
-pub struct Shown {
+pub struct DaemonStatus {
     /// What loading needs, once the database was reached.
     pub context: Option<Arc<Context>>,
     /// Where the database is, safe to print.
@@ -49,7 +48,7 @@ pub struct Shown {
     pub unreachable: Option<(DateTime<Utc>, String)>,
     /// The datasets, by name: the very same map until one of them is shown otherwise, so that whoever goes through
     /// all of them can tell that nothing changed.
-    pub datasets: Arc<BTreeMap<DatasetName, DatasetShown>>,
+    pub datasets: Arc<BTreeMap<DatasetName, DatasetSnapshot>>,
     /// How many lanes work now.
     pub working: usize,
     /// It is ending: no further day begins.
@@ -61,7 +60,7 @@ pub struct Shown {
     /// When one was refused last.
     pub refused_at: Option<DateTime<Utc>>,
     /// Every key that was given, and the main file's others with their defaults, by the place each stands in.
-    pub keys: Arc<BTreeMap<String, Given>>,
+    pub keys: Arc<BTreeMap<String, ConfigValue>>,
     /// What is wrong with the configuration that was refused last, a line each; `None` when the last one was taken.
     pub refused: Option<String>,
     /// The datasets that cannot be used as their files have them.
@@ -70,7 +69,7 @@ pub struct Shown {
 
 /// A dataset as the daemon has it.
 #[derive(Clone)]
-pub struct DatasetShown {
+pub struct DatasetSnapshot {
     /// The dataset, ready to be loaded.
     pub job: Arc<Job>,
     /// Its next tick.
@@ -85,7 +84,7 @@ pub struct DatasetShown {
     pub source_trouble: Option<(DateTime<Utc>, String)>,
 }
 
-impl DatasetShown {
+impl DatasetSnapshot {
     /// What keeps it from being loaded, its source or something else.
     #[must_use]
     pub fn held_up(&self) -> Option<&str> {
@@ -94,7 +93,7 @@ impl DatasetShown {
     }
 }
 
-impl PartialEq for DatasetShown {
+impl PartialEq for DatasetSnapshot {
     fn eq(&self, other: &Self) -> bool {
         let Self { job, next_tick, paused, last_tick, trouble, source_trouble } = self;
         Arc::ptr_eq(job, &other.job)
@@ -129,7 +128,7 @@ pub enum News {
 
 /// What the loop can be asked for.
 #[derive(Debug)]
-pub enum Asked {
+pub enum DaemonCommand {
     /// To fill in the days that are missing, as at a tick.
     CatchUp(DatasetName),
     /// To load these days, oldest first.
@@ -145,25 +144,25 @@ pub enum Asked {
     Changed(DatasetName),
 }
 
-impl Board {
-    pub(super) fn new(ask: UnboundedSender<Event>) -> Self {
+impl DaemonHandle {
+    pub(super) fn new(ask: UnboundedSender<DaemonCommand>) -> Self {
         let (news, _) = broadcast::channel(BEHIND);
-        let (shown, turned) = (RwLock::default(), RwLock::new(Instant::now()));
+        let (status, turned) = (RwLock::default(), RwLock::new(Instant::now()));
         Self {
-            shown,
+            status,
             turned,
             metrics: Arc::default(),
             #[cfg(feature = "otel")]
             traces: None,
             news,
-            ask,
-            orders: Orders::default(),
+            commands: ask,
+            manual_loads: ManualLoads::default(),
         }
     }
 
     /// That of a daemon whose loop is over.
     #[cfg(test)]
-    pub(crate) fn unheard() -> Self {
+    pub(crate) fn disconnected() -> Self {
         Self::new(tokio::sync::mpsc::unbounded_channel().0)
     }
 
@@ -175,13 +174,13 @@ impl Board {
 
     /// The daemon as it was at its loop's last turn.
     #[must_use]
-    pub fn shown(&self) -> Arc<Shown> {
-        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn status(&self) -> Arc<DaemonStatus> {
+        Arc::clone(&self.status.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How long ago the loop turned last. It does so at least every 15 seconds while it lives.
     #[must_use]
-    pub fn turned_ago(&self) -> Duration {
+    pub fn last_turn_age(&self) -> Duration {
         self.turned.read().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
@@ -193,48 +192,48 @@ impl Board {
 
     /// What happens from here on.
     #[must_use]
-    pub fn news(&self) -> broadcast::Receiver<News> {
+    pub fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
     }
 
     /// Asks for something; false when the loop is over, so that nobody hears it.
-    pub fn ask(&self, asked: Asked) -> bool {
-        self.ask.send(Event::Asked(asked)).is_ok()
+    pub fn send(&self, command: DaemonCommand) -> bool {
+        self.commands.send(command).is_ok()
     }
 
     /// The days of a dataset that this process is loading now.
     #[must_use]
     pub fn loading(&self, dataset: &DatasetName) -> BTreeSet<Day> {
-        let flights = self.shown().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+        let flights = self.status().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
         flights.iter().filter(|flight| flight.dataset == *dataset).map(|flight| flight.day).collect()
     }
 
     /// What persons asked to have loaded, until it came to something.
     #[must_use]
-    pub fn orders(&self) -> &Orders {
-        &self.orders
+    pub fn manual_loads(&self) -> &ManualLoads {
+        &self.manual_loads
     }
 
     /// Writes how orders ended that have ended, and tells those who watch.
-    pub fn end_orders(&self, conn: &mut Conn) {
-        for EndedOrder { entry, dataset, outcome } in self.orders.take_ended() {
+    pub fn record_ended_loads(&self, conn: &mut Conn) {
+        for EndedLoad { entry, dataset, outcome } in self.manual_loads.take_ended() {
             log::info!("{dataset}: what was asked for is {outcome}");
             if let Err(error) = activity_log::end(conn, entry, &outcome) {
                 log::warn!("the activity log does not tell what came of this: {error}");
             }
-            self.tell(News::Dataset(dataset));
+            self.publish(News::Dataset(dataset));
         }
     }
 
     /// Tells those who watch; nobody may.
-    pub fn tell(&self, news: News) {
+    pub fn publish(&self, news: News) {
         drop(self.news.send(news));
     }
 
-    pub(super) fn show(&self, shown: Shown) {
+    pub(super) fn show(&self, shown: DaemonStatus) {
         let database_up = shown.context.is_some() && shown.unreachable.is_none();
         self.metrics.turned(Utc::now(), database_up, shown.datasets.keys());
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        *self.status.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
         self.turned();
     }
 
@@ -245,7 +244,7 @@ impl Board {
     /// Hears what became of a day, and how it was asked for where a person named it.
     pub(super) fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<Ask>) {
         self.metrics.heard(dataset, report);
-        self.orders.heard(dataset, report, asked);
+        self.manual_loads.heard(dataset, report, asked);
         #[cfg(feature = "otel")]
         self.traces.iter().for_each(|traces| traces.heard(dataset, report));
         let (state, error) = match &report.outcome {
@@ -259,14 +258,14 @@ impl Board {
             Outcome::Settled(state) => (*state, None),
             // The day is as it was, whatever that is.
             Outcome::Cancelled { .. } | Outcome::Unchanged | Outcome::Unavailable(_) => {
-                return self.tell(News::Dataset(dataset.clone()));
+                return self.publish(News::Dataset(dataset.clone()));
             }
             Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
         };
         let state = if report.stays_loaded { State::Loaded } else { state };
         let rows_loaded = report.measured.rows_loaded.filter(|_| !report.stays_loaded);
         let rows_rejected = report.measured.rows_rejected.filter(|_| matches!(report.outcome, Outcome::Loaded));
-        self.tell(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, rows_rejected, error });
+        self.publish(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, rows_rejected, error });
     }
 }
 
@@ -279,16 +278,16 @@ mod tests {
     #[test]
     fn whoever_asks_is_told_whether_it_is_heard() {
         let (send, events) = tokio::sync::mpsc::unbounded_channel();
-        let board = Board::new(send);
-        let look = || Asked::Changed("orders".parse().unwrap());
-        assert!(board.ask(look()));
+        let handle = DaemonHandle::new(send);
+        let look = || DaemonCommand::Changed("orders".parse().unwrap());
+        assert!(handle.send(look()));
         drop(events);
-        assert!(!board.ask(look()));
+        assert!(!handle.send(look()));
     }
 
     #[test]
     fn what_is_shown_and_heard_is_in_the_metrics() {
-        let board = Board::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let orders: DatasetName = "orders".parse().unwrap();
         let (process, now) = (Process::default(), Utc::now());
         let seen = Seen {
@@ -300,9 +299,9 @@ mod tests {
             process,
             now,
         };
-        let text = board.metrics().expose(Form::Prometheus, &seen);
+        let text = handle.metrics().expose(Form::Prometheus, &seen);
         assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
-        board.show(Shown::default());
+        handle.show(DaemonStatus::default());
         let report = Report {
             day: Day::MIN,
             attempt: Some(1),
@@ -314,8 +313,8 @@ mod tests {
             measured: Measured::default(),
             elapsed: Duration::ZERO,
         };
-        board.heard(&orders, &report, None);
-        let text = board.metrics().expose(Form::Prometheus, &seen);
+        handle.heard(&orders, &report, None);
+        let text = handle.metrics().expose(Form::Prometheus, &seen);
         for line in ["dayfill_claims_lost_total{dataset=\"orders\"} 1", "dayfill_database_up 0"] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

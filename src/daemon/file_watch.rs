@@ -12,18 +12,18 @@ const MOST_LINKS: usize = 40;
 
 /// Calls `changed` when a file of the configuration may be another by now, until it is dropped. What cannot be watched is
 /// said, and then left to be read when the daemon is told to.
-pub(super) struct Watch {
+pub(super) struct FileWatch {
     _watcher: Option<RecommendedWatcher>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Watches these folders with the dataset files in them, and these files: where each is, where each link on the way to
     /// it stands, and the folder around it, since a folder may be replaced as a whole.
     pub(super) fn start(watched: &[PathBuf], changed: impl Fn() + Send + 'static) -> Self {
         if watched.is_empty() {
             return Self { _watcher: None };
         }
-        let places = Places::of(watched);
+        let places = WatchedPaths::of(watched);
         let around = places.around();
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| places.matter(&event)) {
@@ -44,14 +44,14 @@ impl Watch {
 /// What a change is a change of the configuration. The folder of each path is free of links: however the configuration
 /// was named, that is how the system's events are named.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Places {
+struct WatchedPaths {
     /// Folders of which every file that may be one of ours counts.
     folders: BTreeSet<PathBuf>,
     /// Links, files and folders that count themselves.
     single: BTreeSet<PathBuf>,
 }
 
-impl Places {
+impl WatchedPaths {
     fn of(watched: &[PathBuf]) -> Self {
         let mut places = Self::default();
         for path in watched {
@@ -151,7 +151,7 @@ mod tests {
         symlink("../../../../common/orders.toml", at("releases/1/etc/datasets/orders.toml")).unwrap();
         symlink(at("common/missing/gone.toml"), at("releases/1/etc/datasets/gone.toml")).unwrap();
         symlink("round.toml", at("releases/1/etc/datasets/round.toml")).unwrap();
-        let places = Places::of(&[at("current/etc"), at("common/../current/etc/datasets")]);
+        let places = WatchedPaths::of(&[at("current/etc"), at("common/../current/etc/datasets")]);
         let datasets = "releases/1/etc/datasets";
         let single = [
             "current",

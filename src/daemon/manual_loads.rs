@@ -1,5 +1,4 @@
-//! Orders under way: the days that persons asked to have loaded, until each of them came to something. What came of all
-//! is for the activity log, which is not written here.
+//! Loads that users asked for: follows their days until each has an outcome. The activity log is written elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,12 +15,12 @@ use crate::wording::ended;
 /// more and more.
 const MOST: usize = 1000;
 
-/// Orders under way, oldest first.
+/// Loads asked for by hand, under way, oldest first.
 #[derive(Debug, Default)]
-pub struct Orders(Mutex<Vec<Order>>);
+pub struct ManualLoads(Mutex<Vec<ManualLoad>>);
 
 #[derive(Debug)]
-struct Order {
+struct ManualLoad {
     /// Its entry in the activity log.
     entry: i64,
     dataset: DatasetName,
@@ -37,7 +36,7 @@ struct Order {
 
 /// How an order ended.
 #[derive(Debug, PartialEq, Eq)]
-pub struct EndedOrder {
+pub struct EndedLoad {
     /// Its entry in the activity log.
     pub entry: i64,
     /// The dataset.
@@ -46,8 +45,8 @@ pub struct EndedOrder {
     pub outcome: String,
 }
 
-impl Orders {
-    fn all(&self) -> MutexGuard<'_, Vec<Order>> {
+impl ManualLoads {
+    fn all(&self) -> MutexGuard<'_, Vec<ManualLoad>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +60,7 @@ impl Orders {
         if all.len() >= MOST {
             all.remove(0);
         }
-        all.push(Order { entry, dataset: dataset.clone(), days, ask, since: Instant::now(), written: false });
+        all.push(ManualLoad { entry, dataset: dataset.clone(), days, ask, since: Instant::now(), written: false });
     }
 
     /// Notes that the activity log has the order: what it says of its end comes later.
@@ -93,35 +92,35 @@ impl Orders {
             Outcome::Left(_) => "left alone",
         };
         let began = Instant::now().checked_sub(report.elapsed);
-        let is_of = |order: &Order| order.ask == asked && began.is_some_and(|began| began >= order.since);
-        let is_meant = |order: &&mut Order| order.dataset == *dataset && (order.ask.is_none() || is_of(order));
+        let is_of = |order: &ManualLoad| order.ask == asked && began.is_some_and(|began| began >= order.since);
+        let is_meant = |order: &&mut ManualLoad| order.dataset == *dataset && (order.ask.is_none() || is_of(order));
         for order in self.all().iter_mut().filter(is_meant) {
-            order.days.entry(report.day).and_modify(|came| *came = Some(word));
+            order.days.entry(report.day).and_modify(|result| *result = Some(word));
         }
     }
 
     /// True when some order has ended.
     pub fn may_have_ended(&self) -> bool {
-        self.all().iter().any(Order::is_over)
+        self.all().iter().any(ManualLoad::is_over)
     }
 
     /// Takes the orders of which every day came to something.
-    pub fn take_ended(&self) -> Vec<EndedOrder> {
-        self.all().extract_if(.., |order| order.is_over()).map(EndedOrder::of).collect()
+    pub fn take_ended(&self) -> Vec<EndedLoad> {
+        self.all().extract_if(.., |order| order.is_over()).map(EndedLoad::of).collect()
     }
 }
 
-impl Order {
+impl ManualLoad {
     fn is_over(&self) -> bool {
         self.written && self.days.values().all(Option::is_some)
     }
 }
 
-impl EndedOrder {
-    fn of(order: Order) -> Self {
+impl EndedLoad {
+    fn of(order: ManualLoad) -> Self {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for came in order.days.values().flatten() {
-            *counts.entry(came).or_default() += 1;
+        for result in order.days.values().flatten() {
+            *counts.entry(result).or_default() += 1;
         }
         Self { entry: order.entry, dataset: order.dataset, outcome: ended(counts) }
     }
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_order_ends_when_each_of_its_days_came_to_something() {
-        let orders = Orders::default();
+        let orders = ManualLoads::default();
         let (name, other): (DatasetName, DatasetName) = ("orders".parse().unwrap(), "returns".parse().unwrap());
         let days = ["2024-03-01", "2024-03-02", "2024-03-03"];
         let named = Some(Ask::Named);
@@ -164,7 +163,7 @@ mod tests {
         assert_eq!(orders.take_ended(), []);
         orders.heard(&name, &report(days[2], waiting()), named);
         let outcome = "done: 3 days: 1 loaded, 1 refused, 1 waiting".to_owned();
-        assert_eq!(orders.take_ended(), [EndedOrder { entry: 7, dataset: name.clone(), outcome }]);
+        assert_eq!(orders.take_ended(), [EndedLoad { entry: 7, dataset: name.clone(), outcome }]);
         assert_eq!(orders.take_ended(), []);
         // What ended before the activity log has it waits for that.
         orders.begin(8, &name, [days[0].parse().unwrap()], None);
@@ -179,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_other_loads_of_this_process_do_ends_a_catch_up_and_no_order_for_named_days() {
-        let orders = Orders::default();
+        let orders = ManualLoads::default();
         let name: DatasetName = "orders".parse().unwrap();
         let (day, named, forced) = ("2024-03-01", Some(Ask::Named), Some(Ask::Forced));
         for (entry, ask) in [(1, named), (2, forced), (3, None)] {

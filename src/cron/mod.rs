@@ -11,7 +11,7 @@
 
 mod clock;
 mod deadline;
-mod waker;
+mod timer;
 mod wanted;
 mod wrong;
 
@@ -25,7 +25,7 @@ use crate::zone::Zone;
 
 pub use clock::{ClockWatch, Clocks, Jump};
 pub use deadline::{deadline, first_time_after};
-pub use waker::{Waker, WakerError};
+pub use timer::{Timer, TimerError};
 pub use wanted::wanted;
 pub use wrong::NICKNAMES;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::lane::Hindrance;
-use super::member::Member;
+use super::active_dataset::ActiveDataset;
+use super::task::TaskError;
+use crate::cron;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
@@ -16,15 +17,14 @@ use crate::db::paused::{self, Paused};
 use crate::future_days;
 use crate::load_day::{Context, Told};
 use crate::plan::{self, Ask, Decision};
-use crate::scheduler;
 use crate::state::State;
 
 /// The daemon's datasets.
-type Members = BTreeMap<DatasetName, Arc<Member>>;
+type ActiveDatasets = BTreeMap<DatasetName, Arc<ActiveDataset>>;
 
 /// When the open days are looked at.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Sweeper {
     last: DateTime<Utc>,
     next: DateTime<Utc>,
     out: bool,
@@ -32,7 +32,7 @@ pub(super) struct Pulse {
     again: bool,
 }
 
-impl Pulse {
+impl Sweeper {
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         Self { last: DateTime::UNIX_EPOCH, next: now, out: false, again: false }
     }
@@ -87,9 +87,9 @@ pub(super) struct Open {
 }
 
 /// What a look came to.
-pub(super) struct Pulsed {
+pub(super) struct SweepResult {
     /// The open days.
-    pub(super) open: Result<Open, Hindrance>,
+    pub(super) open: Result<Open, TaskError>,
     /// How attempts ended that the database was not there to be told of.
     pub(super) told: Told,
 }
@@ -97,7 +97,12 @@ pub(super) struct Pulsed {
 /// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is
 /// the first to find out that the database is gone, since it does not wait for the pool, which tries for long. `older`
 /// are what loads that began before a reload still work with. Days of the future by `now` are forgotten.
-pub(super) fn look(context: &Context, older: &[Arc<Context>], members: &Members, now: DateTime<Utc>) -> Pulsed {
+pub(super) fn sweep(
+    context: &Context,
+    older: &[Arc<Context>],
+    members: &ActiveDatasets,
+    now: DateTime<Utc>,
+) -> SweepResult {
     let mut told = Told::default();
     for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {
         match context.database.conn_at_once() {
@@ -110,10 +115,10 @@ pub(super) fn look(context: &Context, older: &[Arc<Context>], members: &Members,
             Err(error) => told.error = Some(error),
         }
     }
-    Pulsed { open: open(context, members, now).map_err(Hindrance::from), told }
+    SweepResult { open: open(context, members, now).map_err(TaskError::from), told }
 }
 
-fn open(context: &Context, members: &Members, now: DateTime<Utc>) -> Result<Open, DbError> {
+fn open(context: &Context, members: &ActiveDatasets, now: DateTime<Utc>) -> Result<Open, DbError> {
     let mut conn = context.database.conn_at_once()?;
     let (days, database_now) = days::open(&mut conn)?;
     let paused = paused::list(&mut conn)?;
@@ -137,7 +142,11 @@ pub(super) struct Due {
 
 impl Open {
     /// The datasets of which days of the future wait, each with the date of today.
-    fn of_the_future<'a>(&self, members: &'a Members, now: DateTime<Utc>) -> BTreeMap<DatasetName, (&'a Dataset, Day)> {
+    fn of_the_future<'a>(
+        &self,
+        members: &'a ActiveDatasets,
+        now: DateTime<Utc>,
+    ) -> BTreeMap<DatasetName, (&'a Dataset, Day)> {
         let mut found = BTreeMap::new();
         for open in self.days.iter().filter(|open| open.known.state == State::Waiting) {
             let Some(member) = open.dataset.parse().ok().and_then(|name: DatasetName| members.get(&name)) else {
@@ -153,7 +162,7 @@ impl Open {
     }
 
     /// Which of the open days are due. Days that no schedule wants are a person's alone.
-    pub(super) fn due(&self, members: &Members) -> Due {
+    pub(super) fn due(&self, members: &ActiveDatasets) -> Due {
         let mut days: BTreeMap<DatasetName, Vec<Day>> = BTreeMap::new();
         let mut next_in: Option<TimeDelta> = None;
         for open in &self.days {
@@ -161,7 +170,7 @@ impl Open {
                 continue;
             };
             let dataset = &member.job.dataset;
-            let last_tick = scheduler::last_tick(&dataset.schedule, Utc::now());
+            let last_tick = cron::last_tick(&dataset.schedule, Utc::now());
             if !plan::is_wanted(&dataset.schedule, last_tick, open.day) {
                 continue;
             }
@@ -191,8 +200,8 @@ mod tests {
     }
 
     /// A pulse whose last look began and ended at that time.
-    fn looked(now: &str) -> Pulse {
-        let mut pulse = Pulse::new(at(now));
+    fn looked(now: &str) -> Sweeper {
+        let mut pulse = Sweeper::new(at(now));
         pulse.begun(at(now));
         pulse.ended(at(now), LEASE, None);
         pulse
