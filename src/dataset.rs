@@ -9,7 +9,6 @@ use chrono::Weekday;
 
 use crate::column::{Column, Derived, Identifier, Sql, TableName};
 use crate::day::Day;
-use crate::definition;
 use crate::policy::{OnChange, Policy};
 use crate::url_template::UrlTemplate;
 use crate::zone::Zone;
@@ -356,12 +355,6 @@ impl Dataset {
     #[must_use]
     pub fn is_copy(&self) -> bool {
         self.name.as_str().contains('@')
-    }
-
-    /// The hash of what in it decides what a file's rows become and where; see [`definition`].
-    #[must_use]
-    pub fn definition_hash(&self) -> String {
-        definition::hash(self)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::db::error::DbError;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
 use crate::db::pooler;
-use crate::db::state_tables;
+use crate::db::setup;
 use crate::db::target::{self, TargetError};
 
 /// Connects to the database and brings its state tables up to date.
@@ -25,7 +25,7 @@ pub fn connect(database: &Database) -> Result<Conn, DbError> {
         log::warn!("errors may be taken for others: {advice}");
     }
     pooler::require_sessions(&mut conn, &mut database.conn()?)?;
-    let examined = state_tables::require(&mut conn)?;
+    let examined = setup::require(&mut conn)?;
     for note in examined.notes {
         if is_news(&note) {
             log::warn!("database: {note}");

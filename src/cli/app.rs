@@ -18,7 +18,7 @@ use crate::day::{Day, DayRange, MOST_DAYS};
 use crate::db::login::ReadUrl;
 use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
-use crate::db::state_tables;
+use crate::db::setup;
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::logging;
@@ -160,7 +160,7 @@ impl App {
         match migrate::has_state_tables(&mut conn) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(error) => return Err(state_tables::explained(&mut conn, error).into()),
+            Err(error) => return Err(setup::explained(&mut conn, error).into()),
         }
         if !migrate::pending(&mut conn)?.is_empty() {
             let message = "the state tables are of an older version: `dayfill migrate` brings them up to date, and so \

@@ -17,8 +17,8 @@ use crate::day::Day;
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
 use crate::db::pooler;
+use crate::db::setup::{self, SetupReport};
 use crate::db::sqlite_file;
-use crate::db::state_tables::{self, Examined};
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
@@ -143,9 +143,9 @@ fn database(app: &App, findings: &mut Findings) -> Result<Option<Conn>, Failure>
 }
 
 /// A connection for looking only, and what it finds of dayfill's own tables.
-fn examine(database: &Database) -> Result<(Conn, Examined), DbError> {
+fn examine(database: &Database) -> Result<(Conn, SetupReport), DbError> {
     let mut conn = database.connect_to_look()?;
-    let mut examined = state_tables::examine(&mut conn)?;
+    let mut examined = setup::inspect(&mut conn)?;
     if let Err(error) = pooler::require_sessions(&mut conn, &mut database.connect_to_look()?) {
         examined.problems.push(error.to_string());
     }

@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::failure::Failure;
 use crate::db::migrate;
-use crate::db::state_tables;
+use crate::db::setup;
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
 use crate::wording::printable;
@@ -19,7 +19,7 @@ pub(super) fn migrate(app: &App, args: &Migrate) -> Result<ExitCode, Failure> {
         return super::print(&format!("would create {path} and its state tables\n"));
     }
     let mut conn = database.connect()?;
-    let examined = state_tables::require(&mut conn)?;
+    let examined = setup::require(&mut conn)?;
     for note in &examined.notes {
         log::warn!("database: {note}");
     }

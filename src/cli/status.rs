@@ -14,7 +14,7 @@ use crate::dataset::Dataset;
 use crate::day::{self, Day, DayRange};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::state_tables;
+use crate::db::setup;
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::state::State;
@@ -26,7 +26,7 @@ pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
     let datasets = app.datasets_or_copies(&args.dataset)?;
     let range = DayRange { from: args.from.unwrap_or(Day::MIN), to: args.to.unwrap_or(Day::MAX) };
     let (all, workers) = read(conn.as_mut(), &datasets, range).map_err(|error| match &mut conn {
-        Some(conn) => state_tables::explained(conn, error),
+        Some(conn) => setup::explained(conn, error),
         None => error,
     })?;
     if args.json {

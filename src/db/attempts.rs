@@ -10,13 +10,13 @@ use diesel::sql_types::Text;
 
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
-use crate::db::claim::Ended;
 use crate::db::days::ProcessedDay;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::{load_attempts, processed_days};
-use crate::db::worker;
+use crate::db::worker_lock;
+use crate::db::workers;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
@@ -164,7 +164,7 @@ struct Begun<'a> {
 
 /// Records that an attempt of this process begins, from the row that was claimed for it.
 pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: NaiveDateTime) -> Result<(), DbError> {
-    let (host, pid) = worker::here();
+    let (host, pid) = workers::this_process();
     let begun = Begun {
         claim: row.claim.as_deref().unwrap_or_default(),
         dataset: &row.dataset,
@@ -221,6 +221,17 @@ pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Resul
         .map(drop)
 }
 
+/// What became of a claim that was to end without publishing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It ended so.
+    AsAsked,
+    /// It had published: only the answer to the commit was lost, not the commit.
+    Published,
+    /// Another process took the day over.
+    Lost,
+}
+
 /// How an attempt has ended whose claim is gone from the day. What is neither lost nor published was ended by its own
 /// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
 pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
@@ -234,14 +245,19 @@ pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
     })
 }
 
+/// True when the worker that left the day behind noted that the attempt is not to be counted.
+pub(super) fn is_uncounted(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbError> {
+    match (&row.worker, &row.claim) {
+        (Some(id), Some(claim)) => worker_lock::is_uncounted(conn, id, claim),
+        _ => Ok(false),
+    }
+}
+
 /// Records that the process of a running day is gone; where it left word that the attempt was interrupted, that.
 pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
     let token = row.claim.as_deref().unwrap_or_default();
-    let (outcome, error) = if worker::is_uncounted(conn, row)? {
-        (AttemptOutcome::Interrupted, None)
-    } else {
-        (AttemptOutcome::Lost, Some(LOST))
-    };
+    let (outcome, error) =
+        if is_uncounted(conn, row)? { (AttemptOutcome::Interrupted, None) } else { (AttemptOutcome::Lost, Some(LOST)) };
     end(conn, token, outcome, &Measured::default(), None, error, now)
 }
 

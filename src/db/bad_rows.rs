@@ -11,10 +11,10 @@ use crate::day::Day;
 use crate::db::error::{COMPUTING, CONSTRAINTS, DbError, Doing, WRITING};
 use crate::db::halving::{Lines, Trial, take_or_reject};
 use crate::db::pool::{Conn, on};
-use crate::db::publish::{PublishError, delete_day, reject_doubles};
 use crate::db::refusal;
 use crate::db::stage::StagedDay;
-use crate::db::watch::Watched;
+use crate::db::target_rows::{PublishError, broken_references, delete_day, no_more_broken_references, reject_doubles};
+use crate::db::watchlist::Watched;
 use crate::validate::Reject;
 
 /// How many rows wait at most for rows that they refer to.
@@ -109,12 +109,12 @@ impl<'s, 'd> Search<'s, 'd> {
         let table = &staged.dataset.target.table;
         let doing = "reading the target's constraints";
         let (coded, check_deferred, refers_to_itself) = match conn {
-            Conn::Postgres(link) => (
-                super::postgres::can_report_codes(link.get()).doing(doing)?,
-                super::postgres::check_deferred(link.get(), table).doing(doing)?,
-                super::postgres::refers_to_itself(link.get(), table).doing(doing)?,
+            Conn::Postgres(handle) => (
+                super::postgres::can_report_codes(handle.get()).doing(doing)?,
+                super::postgres::check_deferred(handle.get(), table).doing(doing)?,
+                super::postgres::refers_to_itself(handle.get(), table).doing(doing)?,
             ),
-            Conn::Sqlite(link) => (false, None, super::sqlite::refers_to_itself(link.get(), table).doing(doing)?),
+            Conn::Sqlite(handle) => (false, None, super::sqlite::refers_to_itself(handle.get(), table).doing(doing)?),
         };
         let (step, waiting) = (Step::Compute, Vec::new());
         Ok(Self { conn, staged, watched, day, step, written: 0, coded, check_deferred, refers_to_itself, waiting })
@@ -133,15 +133,15 @@ impl<'s, 'd> Search<'s, 'd> {
         let Self { conn, check_deferred, staged, coded, step, .. } = self;
         conn.savepoint(|conn| {
             let deferred = check_deferred.as_deref().filter(|_| *step == Step::Write);
-            if let (true, Conn::Postgres(link)) = (*coded, &mut *conn) {
-                return super::postgres::run_coded(link.get(), sql, deferred).doing(doing);
+            if let (true, Conn::Postgres(handle)) = (*coded, &mut *conn) {
+                return super::postgres::run_coded(handle.get(), sql, deferred).doing(doing);
             }
-            let before = super::publish::broken_references(conn, staged.dataset)?;
+            let before = broken_references(conn, staged.dataset)?;
             let touched = conn.execute(sql, doing)?;
             if let Some(deferred) = deferred {
                 conn.batch(deferred, CONSTRAINTS)?;
             }
-            super::publish::no_more_broken_references(conn, staged.dataset, before)?;
+            no_more_broken_references(conn, staged.dataset, before)?;
             Ok(i64::try_from(touched).unwrap_or(i64::MAX))
         })
     }
@@ -178,7 +178,7 @@ impl<'s, 'd> Search<'s, 'd> {
 /// Tells of a day that the target has no partition for.
 fn no_partition(conn: &mut Conn, target: &Target, day: Day) -> Result<DbError, DbError> {
     let missing = match conn {
-        Conn::Postgres(link) => super::postgres::missing_partition(link.get(), target, &[day])
+        Conn::Postgres(handle) => super::postgres::missing_partition(handle.get(), target, &[day])
             .doing("looking for the target's partitions")?,
         Conn::Sqlite(_) => None,
     };

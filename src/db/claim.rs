@@ -10,13 +10,14 @@ use chrono::{NaiveDateTime, TimeDelta};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
+pub use crate::db::attempts::Ended;
 use crate::db::attempts::{self, AttemptOutcome, Measured, Trigger};
 use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay, Stored};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
-use crate::db::worker::{self, Worker};
+use crate::db::worker::Worker;
 use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
 use crate::policy::Policy;
 use crate::state::{Move, State, after};
@@ -108,7 +109,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             }
             return claim_missing(conn, request, now);
         };
-        let uncounted = row.state.0 == State::Running && worker::is_uncounted(conn, &row)?;
+        let uncounted = row.state.0 == State::Running && attempts::is_uncounted(conn, &row)?;
         let row = ProcessedDay { attempts: row.attempts - i32::from(uncounted), ..row };
         let known = row.known(conn, now)?;
         // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
@@ -282,17 +283,6 @@ impl Ending {
     pub fn costs_no_attempt(&self) -> bool {
         !matches!(self, Self::Failed { .. } | Self::Refused { .. })
     }
-}
-
-/// What became of a claim that was to end without publishing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It ended so.
-    AsAsked,
-    /// It had published: only the answer to the commit was lost, not the commit.
-    Published,
-    /// Another process took the day over.
-    Lost,
 }
 
 /// Ends a claim without publishing, with what was told of the attempt, and its rejects where there are any. Nothing is

@@ -15,7 +15,7 @@ use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::processed_days;
-use crate::db::worker;
+use crate::db::worker_lock;
 use crate::definition;
 use crate::plan::{Known, Owner};
 use crate::state::State;
@@ -195,8 +195,8 @@ impl Brief {
     /// What became of the process a running day belongs to.
     fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
         let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
-        let leased = self.lease_until.is_some_and(|until| until > now) || worker::is_leased_by_file(conn, worker)?;
-        let alive = leased && worker::may_be_alive(conn, worker)?;
+        let leased = self.lease_until.is_some_and(|until| until > now) || worker_lock::is_leased_by_file(conn, worker)?;
+        let alive = leased && worker_lock::may_be_alive(conn, worker)?;
         Ok(if alive { Owner::Alive } else { Owner::Gone })
     }
 }
@@ -277,7 +277,7 @@ pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i6
     use diesel::dsl::{count_star, max, min};
     let (number, from, to): (i64, Option<NaiveDate>, Option<NaiveDate>) = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
-        .filter(processed_days::definition_hash.eq(dataset.definition_hash()).or(of_older_form()))
+        .filter(processed_days::definition_hash.eq(definition::hash(dataset)).or(of_older_form()))
         .filter(processed_days::rows_loaded.gt(0))
         .select((count_star(), min(processed_days::day), max(processed_days::day)))
         .get_result(c))
@@ -293,7 +293,7 @@ pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Da
     let days: Vec<NaiveDate> = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
         .filter(processed_days::state.eq("loaded"))
-        .filter(processed_days::definition_hash.eq(dataset.definition_hash()).or(of_older_form()))
+        .filter(processed_days::definition_hash.eq(definition::hash(dataset)).or(of_older_form()))
         .filter(processed_days::rows_loaded.gt(0))
         .order(processed_days::day)
         .select(processed_days::day)
@@ -349,9 +349,9 @@ pub(super) fn lock(
 ) -> Result<Option<ProcessedDay>, DbError> {
     let row = processed_days::table.find((dataset, day));
     match conn {
-        Conn::Postgres(link) if wait => row.select(ProcessedDay::as_select()).for_update().first(link.get()),
-        Conn::Postgres(link) => row.select(ProcessedDay::as_select()).for_update().skip_locked().first(link.get()),
-        Conn::Sqlite(link) => row.select(ProcessedDay::as_select()).first(link.get()),
+        Conn::Postgres(handle) if wait => row.select(ProcessedDay::as_select()).for_update().first(handle.get()),
+        Conn::Postgres(handle) => row.select(ProcessedDay::as_select()).for_update().skip_locked().first(handle.get()),
+        Conn::Sqlite(handle) => row.select(ProcessedDay::as_select()).first(handle.get()),
     }
     .optional()
     .doing("locking the day's row")

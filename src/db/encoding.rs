@@ -36,9 +36,9 @@ struct Flag {
 impl Encoding {
     /// The database's, unless it has every character: UTF-8 does, and `SQL_ASCII` takes every byte as it comes.
     pub(super) fn of(conn: &mut Conn) -> Result<Option<Self>, DbError> {
-        let Conn::Postgres(link) = conn else { return Ok(None) };
+        let Conn::Postgres(handle) = conn else { return Ok(None) };
         let found: Name = diesel::sql_query("select getdatabaseencoding()::text as name")
-            .get_result(link.get())
+            .get_result(handle.get())
             .doing("asking for the database's encoding")?;
         let has_all = matches!(found.name.as_str(), "UTF8" | "SQL_ASCII");
         Ok((!has_all).then(|| Self { name: found.name, known: HashMap::new() }))

@@ -16,7 +16,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The tables that a migration may have to wait for.
 const ALTERED: [&str; 6] =
-    ["processed_days", "load_attempts", "rejected_rows", "workers", "activity_log", "paused_datasets"];
+    ["processed_days", "load_attempts", "rejected_rows", "workers", "audit_log", "paused_datasets"];
 
 #[derive(QueryableByName)]
 struct Version {
@@ -89,12 +89,12 @@ fn migrate_pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
     conn.transaction(|conn| {
         conn.lock_for_ddl()?;
         let pending = pending(conn)?;
-        if let Conn::Postgres(link) = conn {
-            super::postgres::create_state_schema(link.get()).doing("creating database.schema")?;
+        if let Conn::Postgres(handle) = conn {
+            super::postgres::create_state_schema(handle.get()).doing("creating database.schema")?;
         }
         match conn {
-            Conn::Postgres(link) => link.get().run_pending_migrations(POSTGRES).map(drop),
-            Conn::Sqlite(link) => link.get().run_pending_migrations(SQLITE).map(drop),
+            Conn::Postgres(handle) => handle.get().run_pending_migrations(POSTGRES).map(drop),
+            Conn::Sqlite(handle) => handle.get().run_pending_migrations(SQLITE).map(drop),
         }
         .map_err(|error| DbError::Migration(error.to_string()))?;
         Ok(pending)
@@ -104,8 +104,8 @@ fn migrate_pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {
 /// True when a table of that name is found without naming a schema.
 pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool, DbError> {
     match conn {
-        Conn::Postgres(link) => super::postgres::has_table(link.get(), name),
-        Conn::Sqlite(link) => super::sqlite::has_table(link.get(), name),
+        Conn::Postgres(handle) => super::postgres::has_table(handle.get(), name),
+        Conn::Sqlite(handle) => super::sqlite::has_table(handle.get(), name),
     }
     .doing("looking for a table")
 }
@@ -115,7 +115,7 @@ impl Conn {
     /// itself does.
     pub(super) fn lock_for_ddl(&mut self) -> Result<(), DbError> {
         match self {
-            Self::Postgres(link) => super::postgres::lock_for_ddl(link.get()).doing("waiting for other migrations"),
+            Self::Postgres(handle) => super::postgres::lock_for_ddl(handle.get()).doing("waiting for other migrations"),
             Self::Sqlite(_) => Ok(()),
         }
     }

@@ -6,18 +6,17 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
-use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
+use diesel::connection::{Connection, SimpleConnection};
 use diesel::r2d2::{CustomizeConnection, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use crate::column::Identifier;
-use crate::db::error::{DbError, Doing, one_line};
+use crate::db::error::{DbError, one_line};
 use crate::db::login::{Login, ReadUrl, Sessions};
+use crate::db::session::{PostgresSession, SqliteSession};
 use crate::db::sqlite_file;
 use crate::db::url::DatabaseUrl;
-use crate::db::watch::{Waiter, Watch};
+use crate::db::watchlist::{Waiter, Watchlist};
 
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,10 +24,6 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that nobody wants is kept, but for one: each is a process of PostgreSQL's, or 50 KiB of
 /// SQLite's caches here.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How much of the stage PostgreSQL keeps in memory. With its default of 8 MB it writes most pages twice: staging and
-/// inserting a million rows took 8 to 15% longer (docs/benchmarks.md). Only a session that stages takes it.
-const STAGE_BUFFERS: &str = "64MB";
 
 /// A database and the connections to it.
 pub struct Database {
@@ -40,7 +35,7 @@ pub struct Database {
     connections: u32,
     pool: OnceLock<Connections>,
     /// What is told of when it waits for long.
-    watched: Arc<Watch>,
+    watched: Arc<Watchlist>,
 }
 
 enum Connections {
@@ -58,31 +53,31 @@ pub enum Conn {
 
 /// A connection in somebody's hands.
 pub struct Handle<C: diesel::r2d2::R2D2Connection + 'static> {
-    link: Link<C>,
+    conn: HandleConn<C>,
     /// What it knows while it waits for the lock of a SQLite file.
-    waiter: Waiter,
+    pub(super) waiter: Waiter,
 }
 
 /// A connection of its own, or one on loan from the pool.
-enum Link<C: diesel::r2d2::R2D2Connection + 'static> {
+enum HandleConn<C: diesel::r2d2::R2D2Connection + 'static> {
     Own(Box<C>),
     Pooled(Box<PooledConnection<Sessions<C>>>),
 }
 
 impl<C: diesel::r2d2::R2D2Connection + 'static> Handle<C> {
     fn own(database: &Database, conn: C) -> Self {
-        Self { link: Link::Own(Box::new(conn)), waiter: database.waiter() }
+        Self { conn: HandleConn::Own(Box::new(conn)), waiter: database.waiter() }
     }
 
     fn pooled(database: &Database, conn: PooledConnection<Sessions<C>>) -> Self {
-        Self { link: Link::Pooled(Box::new(conn)), waiter: database.waiter() }
+        Self { conn: HandleConn::Pooled(Box::new(conn)), waiter: database.waiter() }
     }
 
     /// The connection itself.
     pub(super) fn get(&mut self) -> &mut C {
-        match &mut self.link {
-            Link::Own(conn) => conn,
-            Link::Pooled(conn) => conn,
+        match &mut self.conn {
+            HandleConn::Own(conn) => conn,
+            HandleConn::Pooled(conn) => conn,
         }
     }
 
@@ -92,33 +87,16 @@ impl<C: diesel::r2d2::R2D2Connection + 'static> Handle<C> {
     }
 }
 
-impl Handle<SqliteConnection> {
-    /// Begins a transaction that holds the lock of all writers.
-    fn begin_writing(&mut self) -> diesel::QueryResult<()> {
-        let waiter = self.waiter.clone();
-        super::sqlite::refuse_writes(self.get(), false)?;
-        super::sqlite::while_locked(self.get(), &waiter, |conn| {
-            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
-        })
-    }
-
-    /// True inside a transaction.
-    fn is_in_transaction(&mut self) -> bool {
-        let status = AnsiTransactionManager::transaction_manager_status_mut(self.get());
-        !matches!(status.transaction_depth(), Ok(None))
-    }
-}
-
 /// Runs the same diesel expression on whichever connection it is.
 macro_rules! on {
     ($conn:expr, $c:ident => $body:expr) => {
         match $conn {
-            $crate::db::pool::Conn::Postgres(link) => {
-                let $c = link.get();
+            $crate::db::pool::Conn::Postgres(handle) => {
+                let $c = handle.get();
                 $body
             }
-            $crate::db::pool::Conn::Sqlite(link) => {
-                let $c = link.get();
+            $crate::db::pool::Conn::Sqlite(handle) => {
+                let $c = handle.get();
                 $body
             }
         }
@@ -157,7 +135,7 @@ impl Database {
     }
 
     /// The connections that are watched.
-    pub(super) fn watched(&self) -> &Arc<Watch> {
+    pub(super) fn watched(&self) -> &Arc<Watchlist> {
         &self.watched
     }
 
@@ -313,230 +291,4 @@ where
         // r2d2 would log each failed try as an error; what the caller gets says the same once.
         .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
         .build_unchecked(Sessions::new(Arc::clone(login)))
-}
-
-/// How often a server that can (PostgreSQL 14, on Linux) looks whether we are still there while it works or waits for a
-/// lock on our behalf: a statement of a process that was killed does not stay in the queue for a lock.
-const CLIENT_CHECK: &str = "2s";
-
-/// What every PostgreSQL session is told first. The time limits that a role or database may set would end a worker's
-/// session, which idles for life, or a long publish; compiling the insert takes longer than it saves. With
-/// `row_security` off a policy that would hide rows from a statement makes it fail: a day's old rows that the delete
-/// does not see would stay beside the new ones.
-///
-/// Where dayfill's own tables have a schema of their own, it is all of the search path; the path that the session came
-/// with is kept for what is said about targets (`Conn::on_targets`).
-///
-/// Each session shares in the worker's lock: while any of them is there, the process is.
-#[derive(Debug)]
-struct PostgresSession {
-    lease: Duration,
-    worker_key: i64,
-    schema: Option<Identifier>,
-}
-
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for PostgresSession {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        super::postgres::speak_english(conn);
-        // A pooler's session that another client used may have temporary tables behind it, and keeps its buffers then.
-        // Whatever else is wrong with the session, the next statement says.
-        drop(conn.batch_execute(&format!("set temp_buffers = '{STAGE_BUFFERS}'")));
-        conn.batch_execute(&format!(
-            "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set standard_conforming_strings = on; \
-             set default_transaction_isolation = 'read committed'; set statement_timeout = 0; set lock_timeout = 0; \
-             set idle_in_transaction_session_timeout = {}; set client_min_messages = warning; \
-             set jit = off; set row_security = off; \
-             select set_config(name, '0', false) from pg_settings \
-             where name in ('idle_session_timeout', 'transaction_timeout'); \
-             select set_config(name, '{CLIENT_CHECK}', false) from pg_settings \
-             where name = 'client_connection_check_interval' and version() ~* 'linux'; \
-             select pg_advisory_lock_shared({})",
-            self.lease.as_millis(),
-            self.worker_key
-        ))
-        .map_err(diesel::r2d2::Error::QueryError)?;
-        let Some(schema) = &self.schema else { return Ok(()) };
-        conn.batch_execute(&format!(
-            "select set_config('dayfill.search_path', \
-             coalesce(nullif(current_setting('dayfill.search_path', true), ''), current_setting('search_path')), false), \
-             set_config('dayfill.schema', '{schema}', false), set_config('search_path', quote_ident('{schema}'), false)"
-        ))
-        .map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
-/// What every SQLite connection is told first: the busy timeout before all, since even the others may meet a lock.
-#[derive(Debug)]
-struct SqliteSession;
-
-impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for SqliteSession {
-    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        super::sqlite::wait_inside(conn)
-            .and_then(|()| use_wal(conn))
-            .and_then(|()| {
-                conn.batch_execute("pragma synchronous = normal; pragma foreign_keys = on; pragma temp_store = file")
-            })
-            .and_then(|()| super::sqlite::refuse_writes(conn, true))
-            .map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
-/// Switches the file to WAL. The switch itself does not wait for others' locks, whatever the timeout (tried); taking
-/// the whole file and letting go of it does.
-fn use_wal(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
-    loop {
-        match conn.batch_execute("pragma journal_mode = wal") {
-            Err(error) if error.to_string().contains("locked") => {
-                super::sqlite::while_locked(conn, &Waiter::default(), |conn| {
-                    conn.batch_execute("begin exclusive; rollback")
-                })?;
-            }
-            switched => return switched,
-        }
-    }
-}
-
-impl Conn {
-    /// Runs statements about targets. Names without a schema mean there what they mean to other sessions of the role:
-    /// in the datasets' expressions, in triggers, and for the target itself. That path is put back at the end; where the
-    /// transaction failed, its rollback does so.
-    pub(super) fn on_targets<T, E: From<DbError>>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.look_in("nullif(current_setting('dayfill.search_path', true), '')")?;
-        let done = work(self);
-        let back = self.look_in("quote_ident(nullif(current_setting('dayfill.schema', true), ''))");
-        let value = done?;
-        back?;
-        Ok(value)
-    }
-
-    /// Sets the search path, unless the expression is null.
-    fn look_in(&mut self, path: &str) -> Result<(), DbError> {
-        match self {
-            Self::Postgres(_) => self.batch(
-                &format!("select set_config('search_path', coalesce({path}, current_setting('search_path')), false)"),
-                "setting the search path",
-            ),
-            Self::Sqlite(_) => Ok(()),
-        }
-    }
-
-    /// Runs statements in one transaction: committed when `work` is done, rolled back when it fails. On SQLite it takes
-    /// the write lock first (`BEGIN IMMEDIATE`): a transaction that begins by reading cannot wait for the lock later.
-    ///
-    /// All that writes comes through here. On SQLite a statement that writes outside fails: the wait for the file would
-    /// be told to nobody, and could not be cancelled.
-    pub(super) fn transaction<T, E: From<DbError>>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let begun = match self {
-            Self::Postgres(link) => AnsiTransactionManager::begin_transaction(link.get()),
-            Self::Sqlite(link) => link.begin_writing(),
-        };
-        let done = match begun.doing("beginning a transaction") {
-            Ok(()) => self.end(work, "committing"),
-            Err(error) => Err(error.into()),
-        };
-        self.refuse_writes();
-        done
-    }
-
-    /// Runs statements that write to temporary tables alone, which no lock of others keeps from it.
-    pub(super) fn on_own_tables<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        if let Self::Sqlite(link) = self {
-            if link.is_in_transaction() {
-                return work(self);
-            }
-            // If it cannot be said, the statements fail, and say why.
-            drop(super::sqlite::refuse_writes(link.get(), false));
-        }
-        let done = work(self);
-        self.refuse_writes();
-        done
-    }
-
-    fn refuse_writes(&mut self) {
-        if let Self::Sqlite(link) = self {
-            // A connection that does not take it takes nothing else either.
-            drop(super::sqlite::refuse_writes(link.get(), true));
-        }
-    }
-
-    /// Runs statements inside a transaction that can fail without failing the whole.
-    pub(super) fn savepoint<T, E: From<DbError>>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        on!(self, c => AnsiTransactionManager::begin_transaction(c)).doing("setting a savepoint")?;
-        self.end(work, "releasing a savepoint")
-    }
-
-    fn end<T, E: From<DbError>>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, E>,
-        doing: &'static str,
-    ) -> Result<T, E> {
-        match work(self) {
-            Ok(value) => {
-                on!(self, c => AnsiTransactionManager::commit_transaction(c)).doing(doing)?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The first error says what went wrong; one more from a dead connection would only hide it.
-                drop(on!(self, c => AnsiTransactionManager::rollback_transaction(c)));
-                Err(error)
-            }
-        }
-    }
-
-    /// What to grant where PostgreSQL's messages are in another language than English and the role may not choose one;
-    /// `None` where all is well.
-    ///
-    /// # Errors
-    /// A [`DbError`] when the database does not answer.
-    pub fn language_advice(&mut self) -> Result<Option<String>, DbError> {
-        let Self::Postgres(link) = self else { return Ok(None) };
-        let found = super::postgres::foreign_language(link.get()).doing("reading lc_messages")?;
-        Ok(found.map(|(language, role)| {
-            let language = if language.is_empty() { "the server's own language" } else { &language };
-            format!(
-                "lc_messages is {language}, and {role} may not set it: dayfill reads English messages, and takes some \
-                 errors of rows for trouble of the database; as a superuser: alter role {role} set lc_messages = 'C';"
-            )
-        }))
-    }
-
-    /// The database's clock, UTC. SQLite's is this machine's.
-    ///
-    /// # Errors
-    /// A [`DbError`] when the database does not answer.
-    pub fn now(&mut self) -> Result<NaiveDateTime, DbError> {
-        match self {
-            Self::Postgres(link) => super::postgres::now(link.get()).doing("reading the database's clock"),
-            Self::Sqlite(_) => Ok(super::sqlite::now()),
-        }
-    }
-
-    /// Has SQLite keep that much of the file in memory. PostgreSQL keeps its tables in the server's.
-    pub(super) fn keep_pages(&mut self, kib: u32) -> Result<(), DbError> {
-        match self {
-            Self::Postgres(_) => Ok(()),
-            Self::Sqlite(_) => self.batch(&format!("pragma cache_size = -{kib}"), "setting the size of SQLite's cache"),
-        }
-    }
-
-    /// Runs statements that return nothing.
-    pub(super) fn batch(&mut self, sql: &str, doing: &'static str) -> Result<(), DbError> {
-        on!(self, c => c.batch_execute(sql)).doing(doing)
-    }
-
-    /// Runs one statement; the number of rows it touched.
-    pub(super) fn execute(&mut self, sql: &str, doing: &'static str) -> Result<u64, DbError> {
-        use diesel::RunQueryDsl;
-        let touched = on!(self, c => diesel::sql_query(sql).execute(c)).doing(doing)?;
-        Ok(touched as u64)
-    }
 }

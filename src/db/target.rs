@@ -99,8 +99,8 @@ pub fn reload_notes(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, D
         let Seen::Found(found) = find(conn, dataset)? else { return Ok(Vec::new()) };
         let table = &dataset.target.table;
         let attached = match conn {
-            Conn::Postgres(link) => super::postgres::attached(link.get(), table),
-            Conn::Sqlite(link) => super::sqlite::attached(link.get(), table),
+            Conn::Postgres(handle) => super::postgres::attached(handle.get(), table),
+            Conn::Sqlite(handle) => super::sqlite::attached(handle.get(), table),
         }
         .doing("looking what refers to the target")?;
         Ok(reload::notes(dataset, &found, &conn.statements(dataset).target_columns(), &attached))
@@ -114,7 +114,7 @@ pub fn reload_notes(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, D
 /// A [`DbError`] when the database does not answer.
 pub fn missing_partition(conn: &mut Conn, dataset: &Dataset, days: &[Day]) -> Result<Option<(Day, String)>, DbError> {
     conn.on_targets(|conn| match conn {
-        Conn::Postgres(link) => super::postgres::missing_partition(link.get(), &dataset.target, days)
+        Conn::Postgres(handle) => super::postgres::missing_partition(handle.get(), &dataset.target, days)
             .doing("looking for the target's partitions"),
         Conn::Sqlite(_) => Ok(None),
     })
@@ -241,8 +241,8 @@ struct Lost {
 
 fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {
     match conn {
-        Conn::Postgres(link) => super::postgres::find_target(link.get(), &dataset.target.table),
-        Conn::Sqlite(link) => super::sqlite::find_target(link.get(), &dataset.target),
+        Conn::Postgres(handle) => super::postgres::find_target(handle.get(), &dataset.target.table),
+        Conn::Sqlite(handle) => super::sqlite::find_target(handle.get(), &dataset.target),
     }
     .doing("reading the target's columns")
 }

@@ -1,29 +1,21 @@
 //! The worker: this process as the database knows it. It holds a lock for life, so that others can tell at once when it
 //! is dead, and a heartbeat that keeps its claims while it lives.
-//!
-//! The lock is an advisory lock in which all sessions of the process share on PostgreSQL, so that none of them is
-//! missed when it breaks, and a locked file beside the SQLite file; a pid would prove nothing across containers.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::db::cancellation::{self, LOOKS_EVERY};
-use crate::db::days::ProcessedDay;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Database, on};
 use crate::db::schema::{processed_days, workers};
-
-/// How old the last heartbeat of a worker is when its row is cleared away.
-const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
+use crate::db::worker_lock::{self, WorkerLock};
+use crate::db::workers::register;
 
 /// This process, registered, until [`Worker::sign_off`] or its end.
 pub struct Worker {
@@ -67,39 +59,13 @@ pub struct Held {
     token: String,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = workers)]
-struct NewWorker<'a> {
-    id: &'a str,
-    host: &'a str,
-    pid: i64,
-    version: &'a str,
-    started_at: NaiveDateTime,
-    heartbeat_at: NaiveDateTime,
-}
-
-/// What is held for life on behalf of a worker.
-enum LifeLock {
-    /// Every session of the process shares in an advisory lock (`pool`).
-    Sessions,
-    /// The file is locked while it is open, and removed at the end.
-    File { path: PathBuf, locked: File },
-}
-
-impl LifeLock {
-    fn error(&self, source: std::io::Error) -> DbError {
-        let path = if let Self::File { path, .. } = self { path.display().to_string() } else { String::new() };
-        DbError::LockFile { path, source }
-    }
-}
-
 impl Worker {
     /// Registers this process and starts its heartbeat, a third of the lease apart. `conn` is kept for it.
     ///
     /// # Errors
     /// A [`DbError`] when the lock or the row cannot be written.
     pub fn start(database: &Arc<Database>, mut conn: Conn) -> Result<Self, DbError> {
-        let lock = lock_for_life(&mut conn, database.worker())?;
+        let lock = worker_lock::acquire(&mut conn, database.worker())?;
         register(&mut conn, database.worker())?;
         let shared = Arc::new(Shared::default());
         let heartbeat = Heartbeat { database: Arc::clone(database), conn: Some(conn), lock };
@@ -192,7 +158,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Heartbeat {
     database: Arc<Database>,
     conn: Option<Conn>,
-    lock: LifeLock,
+    lock: WorkerLock,
 }
 
 impl Heartbeat {
@@ -249,7 +215,7 @@ impl Heartbeat {
 
     fn beat(&mut self, shared: &Shared) -> Result<(), DbError> {
         // The file's time is the end of the lease too: it needs no lock of the database, which a long publish holds.
-        if let LifeLock::File { locked, .. } = &self.lock {
+        if let WorkerLock::File { locked, .. } = &self.lock {
             locked.set_modified(SystemTime::now() + self.database.lease()).map_err(|source| self.lock.error(source))?;
         }
         let mut conn = match self.conn.take() {
@@ -265,7 +231,7 @@ impl Heartbeat {
     fn sign_off(&mut self, uncounted: &HashSet<String>) {
         let id = self.database.worker();
         // First, since the process may end while the database is waited for.
-        if let LifeLock::File { locked, .. } = &mut self.lock {
+        if let WorkerLock::File { locked, .. } = &mut self.lock {
             for token in uncounted {
                 drop(writeln!(locked, "{token}"));
             }
@@ -279,20 +245,12 @@ impl Heartbeat {
         {
             log::debug!("worker {id} could not take its registration back: {error}");
         }
-        if let LifeLock::File { path, .. } = &self.lock
+        if let WorkerLock::File { path, .. } = &self.lock
             && uncounted.is_empty()
         {
             drop(std::fs::remove_file(path));
         }
     }
-}
-
-/// True when the file of the SQLite worker that left the day behind says that the attempt is not to be counted.
-pub(super) fn is_uncounted(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, DbError> {
-    let (Conn::Sqlite(link), Some(id), Some(token)) = (conn, &row.worker, &row.claim) else { return Ok(false) };
-    let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
-    let tokens = std::fs::read_to_string(lock_file(Path::new(&database), id)).unwrap_or_default();
-    Ok(tokens.lines().any(|line| line == token))
 }
 
 /// Extends the leases of the tokens that are still claims, and notes that the worker lives.
@@ -325,153 +283,6 @@ fn beat(
     })
 }
 
-/// A process as the database knows it.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = workers)]
-pub struct Registered {
-    /// Its id, as claims hold it.
-    pub id: String,
-    /// The machine or container it runs on.
-    pub host: String,
-    /// Its process id there.
-    pub pid: i64,
-    /// Its version.
-    pub version: String,
-    /// When it started.
-    pub started_at: NaiveDateTime,
-    /// Its last sign of life.
-    pub heartbeat_at: NaiveDateTime,
-    /// What is wrong with the configuration it refused.
-    pub refused_config: Option<String>,
-}
-
-/// The processes that are alive now, by the time they started.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn alive(conn: &mut Conn) -> Result<Vec<Registered>, DbError> {
-    let all: Vec<Registered> = on!(conn, c => workers::table
-        .order((workers::started_at, workers::id))
-        .select(Registered::as_select())
-        .load(c))
-    .doing("reading the workers")?;
-    let mut alive = Vec::new();
-    for worker in all {
-        if is_alive(conn, &worker.id)? {
-            alive.push(worker);
-        }
-    }
-    Ok(alive)
-}
-
-/// How long ago each process that is alive gave its last sign of life, by the database's clock.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn heartbeat_ages(conn: &mut Conn) -> Result<Vec<Duration>, DbError> {
-    let alive = alive(conn)?;
-    let now = conn.now()?;
-    Ok(alive.iter().map(|worker| (now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
-}
-
-/// The machine or container that this process runs on, and its process id there.
-pub(super) fn here() -> (String, i64) {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    (host.trim().to_owned(), std::process::id().into())
-}
-
-fn register(conn: &mut Conn, id: &str) -> Result<(), DbError> {
-    let (host, pid) = here();
-    let now = conn.now()?;
-    let worker =
-        NewWorker { id, host: &host, pid, version: env!("CARGO_PKG_VERSION"), started_at: now, heartbeat_at: now };
-    conn.transaction(|conn| {
-        conn.commit_in_background()?;
-        cancellation::clear(conn, now)?;
-        let old = workers::table.filter(workers::heartbeat_at.lt(now - FORGET_AFTER));
-        let ids: Vec<String> =
-            on!(conn, c => old.select(workers::id).load(c)).doing("looking for workers of long ago")?;
-        for id in ids {
-            if !is_alive(conn, &id)? {
-                forget_lock_file(conn, &id)?;
-                on!(conn, c => diesel::delete(workers::table.find(&id)).execute(c)).doing("clearing a worker away")?;
-            }
-        }
-        on!(conn, c => diesel::insert_into(workers::table).values(&worker).execute(c))
-            .doing("registering the worker")
-            .map(drop)
-    })
-}
-
-fn lock_for_life(conn: &mut Conn, id: &str) -> Result<LifeLock, DbError> {
-    match conn {
-        Conn::Sqlite(link) => {
-            let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
-            let path = lock_file(Path::new(&database), id);
-            let lock = || {
-                std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-                let file = File::create(&path)?;
-                file.lock()?;
-                Ok(file)
-            };
-            match lock() {
-                Ok(locked) => Ok(LifeLock::File { path, locked }),
-                Err(source) => Err(DbError::LockFile { path: path.display().to_string(), source }),
-            }
-        }
-        // Its session holds the lock as all do.
-        Conn::Postgres(_) => Ok(LifeLock::Sessions),
-    }
-}
-
-/// The file that a worker of a SQLite database keeps locked: `dayfill.db.workers/ID`.
-fn lock_file(database: &Path, id: &str) -> PathBuf {
-    let mut folder = database.as_os_str().to_owned();
-    folder.push(".workers");
-    Path::new(&folder).join(id)
-}
-
-/// True when the worker's lock is held, by a process that lives.
-fn is_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
-    match conn {
-        Conn::Postgres(link) => super::postgres::worker_holds_lock(link.get(), id),
-        Conn::Sqlite(link) => super::sqlite::database_file(link.get()).map(|database| {
-            match File::open(lock_file(Path::new(&database), id)) {
-                Ok(file) => file.try_lock_shared().is_err(),
-                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-            }
-        }),
-    }
-    .doing("asking whether the worker lives")
-}
-
-/// True when the worker may be alive: it is, or it cannot be told. The lease decides then.
-pub(super) fn may_be_alive(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
-    if is_alive(conn, id)? {
-        return Ok(true);
-    }
-    let Conn::Postgres(link) = conn else { return Ok(false) };
-    super::postgres::restarted_since_heartbeat(link.get(), id).doing("asking since when the server runs")
-}
-
-/// True when a SQLite worker's file says that its leases hold: a long publish of another process keeps it from the
-/// database. Both clocks are this machine's.
-pub(super) fn is_leased_by_file(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
-    let Conn::Sqlite(link) = conn else { return Ok(false) };
-    let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
-    let until = std::fs::metadata(lock_file(Path::new(&database), id)).and_then(|file| file.modified());
-    Ok(until.is_ok_and(|until| until > SystemTime::now()))
-}
-
-fn forget_lock_file(conn: &mut Conn, id: &str) -> Result<(), DbError> {
-    if let Conn::Sqlite(link) = conn {
-        let database = super::sqlite::database_file(link.get()).doing("asking for the database's file")?;
-        // It may be gone already.
-        drop(std::fs::remove_file(lock_file(Path::new(&database), id)));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
@@ -493,7 +304,8 @@ mod tests {
         let mut other = database.connect().unwrap();
         other
             .transaction(|_| {
-                let leased_until = || std::fs::metadata(lock_file(&file, worker.id())).unwrap().modified().unwrap();
+                let leased_until =
+                    || std::fs::metadata(worker_lock::lock_file(&file, worker.id())).unwrap().modified().unwrap();
                 let before = leased_until();
                 worker.note_refused_config(None);
                 // A beat writes there first.

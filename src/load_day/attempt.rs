@@ -21,9 +21,10 @@ use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::publish::{Attempt, Origin, PublishError, publish};
 use crate::db::rejects::Rejects;
-use crate::db::stage::{self, RowSink, StagedDay};
+use crate::db::row_sink::RowSink;
+use crate::db::stage::{self, StagedDay};
 use crate::db::target::{self, Readiness};
-use crate::db::watch::{Tell, Watched};
+use crate::db::watchlist::{OnWait, Watched};
 use crate::db::worker::Held;
 use crate::plan::{Ask, Leave};
 use crate::read_rows::{RowReader, Taken};
@@ -318,7 +319,7 @@ impl<'a> Load<'a> {
 
     /// Tells of what the database has the load wait for, when it has waited for long: in the log, in the attempt's, and
     /// where it is shown while it is loaded.
-    fn tells_of_waits(&self) -> Tell {
+    fn tells_of_waits(&self) -> OnWait {
         let (name, day) = (self.job.dataset.name.clone(), self.day);
         let (log, shown) = (self.log.clone(), Arc::clone(&self.waits));
         Arc::new(move |waiting| {

@@ -1,6 +1,7 @@
 //! A dataset made ready.
 
 use crate::dataset::Dataset;
+use crate::definition;
 use crate::source::Source;
 
 /// A dataset, ready to be loaded.
@@ -17,6 +18,6 @@ impl Job {
     /// A dataset with its source.
     #[must_use]
     pub fn new(dataset: Dataset, source: Source) -> Self {
-        Self { definition_hash: dataset.definition_hash(), dataset, source }
+        Self { definition_hash: definition::hash(&dataset), dataset, source }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::db::watch::Canceller;
+use crate::db::watchlist::Canceller;
 
 /// Tells loads to stop: first that no further one begins, then those in flight before they publish.
 #[derive(Clone, Default)]

@@ -24,6 +24,7 @@ use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::db::target;
+use crate::definition;
 use crate::json;
 use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
@@ -116,7 +117,7 @@ pub fn days(
     let rows = conn.as_deref_mut().map(read).transpose()?.unwrap_or_default();
     let mut by_day: BTreeMap<Day, DayStatus> =
         wanted.within(range).iter().map(|day| (*day, DayStatus::missing(*day))).collect();
-    let definition = dataset.definition_hash();
+    let definition = definition::hash(dataset);
     by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
     let mut days: Vec<DayStatus> = by_day.into_values().collect();
     if let Some(conn) = conn.as_deref_mut() {

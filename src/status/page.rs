@@ -9,6 +9,7 @@ use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::summary;
+use crate::definition;
 use crate::state::State;
 
 /// Which days are wanted to be seen.
@@ -47,7 +48,7 @@ pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Sel
     let mut fitting = days.into_iter().filter(|(_, state)| fits(*state)).map(|(day, _)| day);
     let chosen: Vec<Day> = fitting.by_ref().take(*limit).collect();
     let next_after = chosen.last().copied().filter(|_| fitting.next().is_some());
-    let definition = dataset.definition_hash();
+    let definition = definition::hash(dataset);
     let rows = days::list_of(conn, dataset.name.as_str(), &chosen)?;
     let mut by_day: BTreeMap<Day, DayStatus> =
         rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))).collect();

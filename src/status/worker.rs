@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::worker;
+use crate::db::workers;
 use crate::json;
 
 /// A process that works with the database now: a daemon, or a command that loads.
@@ -36,7 +36,7 @@ pub struct WorkerStatus {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn workers(conn: &mut Conn) -> Result<Vec<WorkerStatus>, DbError> {
-    let of = |worker: worker::Registered| WorkerStatus {
+    let of = |worker: workers::WorkerRow| WorkerStatus {
         id: worker.id,
         host: worker.host,
         pid: worker.pid,
@@ -45,5 +45,5 @@ pub fn workers(conn: &mut Conn) -> Result<Vec<WorkerStatus>, DbError> {
         heartbeat_at: worker.heartbeat_at.and_utc(),
         refused_config: worker.refused_config,
     };
-    Ok(worker::alive(conn)?.into_iter().map(of).collect())
+    Ok(workers::alive(conn)?.into_iter().map(of).collect())
 }

@@ -4,25 +4,25 @@
 use serde::de::IgnoredAny;
 
 use super::number::fits_numeric;
-use super::value::Fault;
+use super::value_error::ValueError;
 
 /// How deep arrays and objects may lie in each other: the customary limit, far from where PostgreSQL's parser stops.
 const MAX_DEPTH: usize = 128;
 
 /// A JSON value, written as it is.
-pub(super) fn json(text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn json(text: &str, out: &mut String) -> Result<(), ValueError> {
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| because(&format!("is not valid json: {error}")))?;
     fits_jsonb(text)?;
     out.push_str(text);
     Ok(())
 }
 
-fn because(reason: &str) -> Fault {
-    Fault::Because(reason.to_owned())
+fn because(reason: &str) -> ValueError {
+    ValueError::Because(reason.to_owned())
 }
 
 /// Looks through a text that is known to be JSON.
-fn fits_jsonb(text: &str) -> Result<(), Fault> {
+fn fits_jsonb(text: &str) -> Result<(), ValueError> {
     let mut rest = text;
     let mut depth = 0_usize;
     while let Some(first) = rest.bytes().next() {
@@ -52,11 +52,11 @@ fn fits_jsonb(text: &str) -> Result<(), Fault> {
 }
 
 /// What follows the string whose opening quote was just passed.
-fn after_string(text: &str) -> Result<&str, Fault> {
+fn after_string(text: &str) -> Result<&str, ValueError> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += memchr::memchr2(b'"', b'\\', &bytes[at..]).ok_or(Fault::NotOne)?;
+        at += memchr::memchr2(b'"', b'\\', &bytes[at..]).ok_or(ValueError::NotOne)?;
         if bytes[at] == b'"' {
             return Ok(&text[at + 1..]);
         }

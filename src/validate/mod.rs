@@ -10,6 +10,7 @@ mod number;
 mod reject;
 mod time;
 mod value;
+mod value_error;
 
 use crate::column::{Column, ColumnType};
 use crate::dataset::{CsvFormat, Rows, Target};

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 
-use super::value::Fault;
+use super::value_error::ValueError;
 
 /// The most digits of a `numeric` before and after its point; PostgreSQL's own limits are 131,072 and 16,383. We keep
 /// off the edge, where no real number lies.
@@ -11,12 +11,12 @@ const MAX_WHOLE_DIGITS: i64 = 131_000;
 const MAX_SCALE: i64 = 16_000;
 
 /// A whole number that `T` can hold.
-pub(super) fn whole<T: FromStr + Display>(text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn whole<T: FromStr + Display>(text: &str, out: &mut String) -> Result<(), ValueError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::NotOne);
+        return Err(ValueError::NotOne);
     }
-    let value: T = text.parse().map_err(|_| Fault::OutOfRange)?;
+    let value: T = text.parse().map_err(|_| ValueError::OutOfRange)?;
     if text == "0" || (!text.starts_with('+') && !digits.starts_with('0')) {
         out.push_str(text);
     } else {
@@ -26,17 +26,17 @@ pub(super) fn whole<T: FromStr + Display>(text: &str, out: &mut String) -> Resul
 }
 
 /// An IEEE 754 double.
-pub(super) fn double(text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn double(text: &str, out: &mut String) -> Result<(), ValueError> {
     // Without other letters the standard library takes exactly the decimal and scientific spellings.
     if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
-        out.push_str(special(text).ok_or(Fault::NotOne)?);
+        out.push_str(special(text).ok_or(ValueError::NotOne)?);
         return Ok(());
     }
-    let value: f64 = text.parse().map_err(|_| Fault::NotOne)?;
+    let value: f64 = text.parse().map_err(|_| ValueError::NotOne)?;
     let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
     let vanished = value == 0.0 && mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
     if value.is_infinite() || vanished {
-        return Err(Fault::OutOfRange);
+        return Err(ValueError::OutOfRange);
     }
     out.push_str(text.strip_prefix('+').unwrap_or(text));
     Ok(())
@@ -55,7 +55,7 @@ fn special(text: &str) -> Option<&'static str> {
 }
 
 /// A decimal number of any precision.
-pub(super) fn numeric(text: &str, out: &mut String) -> Result<(), Fault> {
+pub(super) fn numeric(text: &str, out: &mut String) -> Result<(), ValueError> {
     if text.eq_ignore_ascii_case("nan") {
         out.push_str("NaN");
         return Ok(());
@@ -66,7 +66,7 @@ pub(super) fn numeric(text: &str, out: &mut String) -> Result<(), Fault> {
 }
 
 /// Says whether a decimal number is one that PostgreSQL's `numeric` holds.
-pub(super) fn fits_numeric(text: &str) -> Result<(), Fault> {
+pub(super) fn fits_numeric(text: &str) -> Result<(), ValueError> {
     let number = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -75,15 +75,15 @@ pub(super) fn fits_numeric(text: &str) -> Result<(), Fault> {
     let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if (before.is_empty() && after.is_empty()) || !all_digits(before) || !all_digits(after) {
-        return Err(Fault::NotOne);
+        return Err(ValueError::NotOne);
     }
     let exponent = match exponent {
         Some(exponent) => {
             let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
             if digits.is_empty() || !all_digits(digits) {
-                return Err(Fault::NotOne);
+                return Err(ValueError::NotOne);
             }
-            exponent.parse::<i32>().map(i64::from).map_err(|_| Fault::OutOfRange)?
+            exponent.parse::<i32>().map(i64::from).map_err(|_| ValueError::OutOfRange)?
         }
         None => 0,
     };
@@ -96,7 +96,7 @@ pub(super) fn fits_numeric(text: &str) -> Result<(), Fault> {
         _ => exponent + before,
     };
     if digits_before > MAX_WHOLE_DIGITS || length(after) - exponent > MAX_SCALE {
-        return Err(Fault::OutOfRange);
+        return Err(ValueError::OutOfRange);
     }
     Ok(())
 }

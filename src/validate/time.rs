@@ -4,32 +4,32 @@ use std::fmt::Write as _;
 
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta};
 
-use super::value::Fault;
+use super::value_error::ValueError;
 
 /// A calendar date.
-pub(super) fn date(text: &str, out: &mut String) -> Result<(), Fault> {
-    parse_date(text).ok_or(Fault::NotOne)?;
+pub(super) fn date(text: &str, out: &mut String) -> Result<(), ValueError> {
+    parse_date(text).ok_or(ValueError::NotOne)?;
     out.push_str(text);
     Ok(())
 }
 
 /// A date and a time of day.
-pub(super) fn timestamp(text: &str, out: &mut String) -> Result<(), Fault> {
-    let (moment, zone) = Moment::parse(text).ok_or(Fault::NotOne)?;
+pub(super) fn timestamp(text: &str, out: &mut String) -> Result<(), ValueError> {
+    let (moment, zone) = Moment::parse(text).ok_or(ValueError::NotOne)?;
     match (zone, parse_zone(zone)) {
         ("", _) => moment.write(0, out),
         // PostgreSQL would ignore the zone, and the value be off by hours.
         (_, Some(_)) => {
-            Err(Fault::Because("has a time zone, which a timestamp cannot keep; use timestamptz".to_owned()))
+            Err(ValueError::Because("has a time zone, which a timestamp cannot keep; use timestamptz".to_owned()))
         }
-        (_, None) => Err(Fault::NotOne),
+        (_, None) => Err(ValueError::NotOne),
     }
 }
 
 /// An instant, in UTC unless it says otherwise.
-pub(super) fn timestamptz(text: &str, out: &mut String) -> Result<(), Fault> {
-    let (moment, zone) = Moment::parse(text).ok_or(Fault::NotOne)?;
-    moment.write(parse_zone(zone).ok_or(Fault::NotOne)?, out)?;
+pub(super) fn timestamptz(text: &str, out: &mut String) -> Result<(), ValueError> {
+    let (moment, zone) = Moment::parse(text).ok_or(ValueError::NotOne)?;
+    moment.write(parse_zone(zone).ok_or(ValueError::NotOne)?, out)?;
     out.push_str("+00");
     Ok(())
 }
@@ -91,7 +91,7 @@ impl<'a> Moment<'a> {
 
     /// Writes the moment, moved back by the offset (in seconds), without zeros at the end of the fraction: equal
     /// moments are equal texts, and texts sort as moments do.
-    fn write(&self, offset: i32, out: &mut String) -> Result<(), Fault> {
+    fn write(&self, offset: i32, out: &mut String) -> Result<(), ValueError> {
         if offset == 0 && self.micros < 1_000_000 {
             for piece in [self.date_text, " ", self.clock_text, ":", self.second_text] {
                 out.push_str(piece);
@@ -99,7 +99,7 @@ impl<'a> Moment<'a> {
         } else {
             let shift = i64::from(self.seconds_of_day) - i64::from(offset) + i64::from(self.micros / 1_000_000);
             let moment = NaiveDateTime::from(self.date).checked_add_signed(TimeDelta::seconds(shift));
-            let moment = moment.filter(|moment| (1..=9999).contains(&moment.year())).ok_or(Fault::OutOfRange)?;
+            let moment = moment.filter(|moment| (1..=9999).contains(&moment.year())).ok_or(ValueError::OutOfRange)?;
             let _ = write!(out, "{}", moment.format("%Y-%m-%d %H:%M:%S"));
         }
         if !self.micros.is_multiple_of(1_000_000) {

@@ -15,7 +15,7 @@ use super::site::Site;
 use super::summaries::Kept;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::DatasetName;
-use crate::db::worker;
+use crate::db::workers;
 use crate::metrics::{Days, Form, Process, Seen, Standing};
 use crate::state::{MISSING, State as DayState};
 
@@ -33,7 +33,7 @@ async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response 
     let standing = |(name, dataset)| standing(name, dataset, kept.get(name).map(|kept| days(kept)));
     let datasets: Vec<Standing> = shown.datasets.iter().map(standing).collect();
     // Nothing is known of them while the database is away or silent; the rest is told all the same.
-    let answer = site.read_within(PATIENCE, worker::heartbeat_ages).await;
+    let answer = site.read_within(PATIENCE, workers::heartbeat_ages).await;
     let database_silent = answer.is_none();
     let workers = answer.and_then(Result::ok);
     let (workers, process, now) = (workers.as_deref(), Process::read(), Utc::now());

@@ -25,16 +25,6 @@ const LAYERS: [(&str, &[&str]); 6] = [
 const CIRCLES: &[&[&str]] = &[
     // cli
     &["cli/app.rs", "cli/warnings.rs"],
-    // db
-    &["db/encoding.rs", "db/locks.rs", "db/pool.rs", "db/postgres.rs", "db/rejects.rs", "db/sqlite.rs", "db/stage.rs", "db/watch.rs"],
-    &["db/migrate.rs", "db/postgres/left_behind.rs", "db/postgres/state.rs", "db/state_tables.rs"],
-    &["db/cancellation.rs", "db/days.rs", "db/worker.rs"],
-    &["db/attempts.rs", "db/claim.rs", "db/day_action.rs"],
-    &["db/bad_rows.rs", "db/publish.rs"],
-    // the domain
-    &["dataset.rs", "definition.rs"],
-    // validate
-    &["validate/json.rs", "validate/number.rs", "validate/time.rs", "validate/value.rs"],
     // web
     &["web/guard/mount.rs", "web/guard/pass.rs", "web/guard/refused.rs"],
 ];

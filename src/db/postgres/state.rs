@@ -90,8 +90,9 @@ const SESSION: &str = "select current_user::text as role, current_database()::te
 /// What keeps a session of the role from working with the state tables, each with what to do; `pending` when migrations
 /// are to be applied.
 pub(in crate::db) fn problems(conn: &mut PgConnection, pending: bool) -> QueryResult<Vec<String>> {
+    let tables: Vec<&str> = if pending { names() } else { state_tables::current_names().collect() };
     let session: Session =
-        diesel::sql_query(SESSION).bind::<Array<Text>, _>(names()).bind::<Text, _>(MIGRATIONS).get_result(conn)?;
+        diesel::sql_query(SESSION).bind::<Array<Text>, _>(tables).bind::<Text, _>(MIGRATIONS).get_result(conn)?;
     if session.standby {
         return Ok(vec![
             "the server is a standby, which takes no writes: name the primary in database.url, or all servers with \

@@ -1,4 +1,4 @@
-//! Waiting for SQLite's write lock: told of once it takes long, with who holds it, and given up when the load that waits is
+//! LockWait for SQLite's write lock: reported of once it takes long, with who holds it, and given up when the load that waits is
 //! cancelled or the process ends. SQLite's own wait is deaf meanwhile, so that it is cut into short ones.
 
 use std::os::unix::fs::MetadataExt as _;
@@ -9,7 +9,8 @@ use diesel::connection::SimpleConnection;
 use diesel::{QueryResult, SqliteConnection};
 
 use crate::db::error::FILE_HELD;
-use crate::db::watch::{PATIENCE, Waiter, Waiting};
+use crate::db::waiting::LockWait;
+use crate::db::watchlist::{PATIENCE, Waiter};
 use crate::wording::printable;
 
 /// How long the lock is waited for at most. Publishing a day holds it for seconds per million rows, and a lock that never
@@ -20,7 +21,7 @@ const AT_MOST: Duration = Duration::from_mins(10);
 /// the ends of its loads and five for its last words (`daemon::shutdown`), and each may be such a wait.
 const IN_HASTE: Duration = Duration::from_millis(4_500);
 
-/// How long after it was told to end a process still waits, however many things are left to write.
+/// How long after it was reported to end a process still waits, however many things are left to write.
 const AT_THE_END: Duration = Duration::from_millis(9_500);
 
 /// How long one try waits.
@@ -63,7 +64,7 @@ pub(in crate::db) fn while_locked(
     mut statement: impl FnMut(&mut SqliteConnection) -> QueryResult<()>,
 ) -> QueryResult<()> {
     let began = Instant::now();
-    let mut told: Option<Waiting> = None;
+    let mut reported: Option<LockWait> = None;
     let mut look = PATIENCE;
     set_timeout(conn, ONE_TRY)?;
     let done = loop {
@@ -79,15 +80,15 @@ pub(in crate::db) fn while_locked(
         if elapsed >= look {
             look = elapsed + LOOK_AGAIN;
             let file = super::database_file(conn).unwrap_or_default();
-            let waiting = Waiting::for_file(printable(&file, SHOWN), elapsed, holder(Path::new(&file)));
-            if !told.as_ref().is_some_and(|told| told.is_still(&waiting)) {
-                waiter.tell(Some(&waiting));
-                told = Some(waiting);
+            let waiting = LockWait::for_file(printable(&file, SHOWN), elapsed, holder(Path::new(&file)));
+            if !reported.as_ref().is_some_and(|reported| reported.is_still(&waiting)) {
+                waiter.report(Some(&waiting));
+                reported = Some(waiting);
             }
         }
     };
-    if told.is_some() {
-        waiter.tell(None);
+    if reported.is_some() {
+        waiter.report(None);
     }
     // Whatever is wrong with the connection, the statement's own error says.
     drop(wait_inside(conn));
