@@ -15,8 +15,8 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The tables that a migration may have to wait for.
-const ALTERED: [&str; 6] =
-    ["processed_days", "load_attempts", "rejected_rows", "workers", "audit_log", "paused_datasets"];
+const ALTERED: [&str; 7] =
+    ["processed_days", "load_attempts", "rejected_rows", "workers", "audit_log", "activity_log", "paused_datasets"];
 
 #[derive(QueryableByName)]
 struct Version {
