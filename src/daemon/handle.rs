@@ -273,7 +273,7 @@ impl DaemonHandle {
 mod tests {
     use super::*;
     use crate::db::attempts::Measured;
-    use crate::metrics::{Form, Process, Seen};
+    use crate::metrics::{Process, Seen};
 
     #[test]
     fn whoever_asks_is_told_whether_it_is_heard() {
@@ -299,7 +299,7 @@ mod tests {
             process,
             now,
         };
-        let text = handle.metrics().expose(Form::Prometheus, &seen);
+        let text = handle.metrics().expose(&seen);
         assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
         handle.show(DaemonStatus::default());
         let report = Report {
@@ -314,7 +314,7 @@ mod tests {
             elapsed: Duration::ZERO,
         };
         handle.heard(&orders, &report, None);
-        let text = handle.metrics().expose(Form::Prometheus, &seen);
+        let text = handle.metrics().expose(&seen);
         for line in ["dayfill_claims_lost_total{dataset=\"orders\"} 1", "dayfill_database_up 0"] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

@@ -9,7 +9,7 @@ pub(super) const OUTCOMES: [&str; 9] =
 /// The steps of a load.
 pub(super) const STEPS: [Step; 4] = [Step::Source, Step::Stage, Step::Audit, Step::Publish];
 
-/// Where the buckets of a duration end, in milliseconds, and as the label says it in seconds: alike in both forms of
+/// Where the buckets of a duration end, in milliseconds, and as the label says it in seconds: as it is written in
 /// the text, so that a series stays the same one.
 pub(super) const BUCKETS: [(u64, &str); 10] = [
     (10, "0.01"),

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::process::Process;
 pub use self::standing::{Days, Seen, Standing};
-pub use self::text::Form;
+pub use self::text::CONTENT_TYPE;
 
 use self::counted::Counted;
 use crate::dataset::DatasetName;
@@ -81,10 +81,10 @@ impl Metrics {
 
     /// Everything, as text.
     #[must_use]
-    pub fn expose(&self, form: Form, seen: &Seen<'_>) -> String {
+    pub fn expose(&self, seen: &Seen<'_>) -> String {
         // Copied, so that nobody who counts waits for the writing.
         let inner = self.inner().clone();
-        write::write(form, &inner, seen)
+        write::write(&inner, seen)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

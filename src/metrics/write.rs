@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use super::Inner;
 use super::counted::{Counted, OUTCOMES, STEPS};
 use super::standing::{Days, Seen, Standing};
-use super::text::{Form, Kind, Seconds, Text};
+use super::text::{Kind, Seconds, Text};
 use crate::state::State;
 
 /// Everything, as text.
-pub(super) fn write(form: Form, counted: &Inner, seen: &Seen<'_>) -> String {
-    let mut text = Text::new(form);
+pub(super) fn write(counted: &Inner, seen: &Seen<'_>) -> String {
+    let mut text = Text::default();
     days(&mut text, seen.datasets);
     ticks(&mut text, seen);
     attempts(&mut text, counted);

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::Utc;
@@ -16,7 +15,7 @@ use super::summaries::Kept;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::DatasetName;
 use crate::db::workers;
-use crate::metrics::{Days, Form, Process, Seen, Standing};
+use crate::metrics::{self, Days, Process, Seen, Standing};
 use crate::state::{MISSING, State as DayState};
 
 /// How long the database has to tell of the workers: who scrapes waits for some seconds only.
@@ -27,7 +26,7 @@ pub(super) fn router(site: &Arc<Site>) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(site))
 }
 
-async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let shown = site.daemon().status();
     let kept = site.summaries().all();
     let standing = |(name, dataset)| standing(name, dataset, kept.get(name).map(|kept| days(kept)));
@@ -40,8 +39,7 @@ async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response 
     let (configuration_refused, broken_datasets) = (shown.refused.is_some(), shown.broken.len());
     let datasets = &datasets;
     let seen = Seen { datasets, workers, database_silent, configuration_refused, broken_datasets, process, now };
-    let form = Form::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    ([(CONTENT_TYPE, form.content_type())], site.daemon().metrics().expose(form, &seen)).into_response()
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], site.daemon().metrics().expose(&seen)).into_response()
 }
 
 /// What the daemon tells of a dataset, with what is known of its days.

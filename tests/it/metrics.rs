@@ -19,7 +19,7 @@ use dayfill::db::error::DbError;
 use dayfill::db::pool::Database as Pool;
 use dayfill::db::worker::Worker;
 use dayfill::load_day::{Begun, Context, Job, Outcome, Report, Stop};
-use dayfill::metrics::{Days, Form, Metrics, Process, Seen, Standing};
+use dayfill::metrics::{Days, Metrics, Process, Seen, Standing};
 use dayfill::plan::Ask;
 use dayfill::ready;
 use dayfill::reconcile::{Task, reconcile};
@@ -109,7 +109,7 @@ fn standing(dataset: &str) -> Standing {
 }
 
 /// What is seen of the two datasets: all there is to see of `orders`, and of `visits` what there always is.
-fn exposed(metrics: &Metrics, form: Form) -> String {
+fn exposed(metrics: &Metrics) -> String {
     let days = Days {
         states: HashMap::from([(State::Loaded, 90), (State::Failed, 3), (State::Refused, 1)]),
         missing: 4,
@@ -149,7 +149,7 @@ fn exposed(metrics: &Metrics, form: Form) -> String {
         now: now(),
     };
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
-    metrics.expose(form, &seen).replace(&version, "version=\"VERSION\"")
+    metrics.expose(&seen).replace(&version, "version=\"VERSION\"")
 }
 
 fn is_golden(name: &str, text: &str) {
@@ -165,22 +165,13 @@ fn is_golden(name: &str, text: &str) {
 #[test]
 fn the_text_is_as_it_was() {
     let metrics = counted();
-    is_golden("metrics.txt", &exposed(&metrics, Form::Prometheus));
-    is_golden("metrics_openmetrics.txt", &exposed(&metrics, Form::OpenMetrics));
+    is_golden("metrics.txt", &exposed(&metrics));
 }
 
 /// The samples of a text, by name and labels.
 fn samples(text: &str) -> BTreeMap<&str, &str> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.map(|line| line.rsplit_once(' ').unwrap()).collect()
-}
-
-#[test]
-fn both_forms_say_the_same() {
-    let metrics = counted();
-    let (plain, open) = (exposed(&metrics, Form::Prometheus), exposed(&metrics, Form::OpenMetrics));
-    assert_eq!(samples(&plain), samples(&open));
-    assert_eq!(open.lines().last(), Some("# EOF"));
 }
 
 #[test]
@@ -197,7 +188,7 @@ fn what_is_not_known_is_not_said() {
         process: Process::default(),
         now: now(),
     };
-    let text = metrics.expose(Form::Prometheus, &seen);
+    let text = metrics.expose(&seen);
     let said = samples(&text);
     for absent in ["dayfill_day_", "dayfill_workers", "process_"] {
         assert!(!said.keys().any(|name| name.starts_with(absent)), "{absent}: {text}");
@@ -222,7 +213,7 @@ fn a_dataset_that_is_gone_is_forgotten_and_the_others_go_on() {
         process: Process::default(),
         now: now(),
     };
-    let text = metrics.expose(Form::Prometheus, &seen);
+    let text = metrics.expose(&seen);
     assert!(!text.contains("visits"), "{text}");
     assert!(text.contains("dayfill_rows_loaded_total{dataset=\"orders\"} 1800\n"), "{text}");
 }
@@ -276,7 +267,7 @@ fn loads_are_counted() {
         process: Process::default(),
         now: now(),
     };
-    let text = metrics.expose(Form::Prometheus, &seen);
+    let text = metrics.expose(&seen);
     let said = samples(&text);
     let bytes = (good.len() + "id,amount,note\na,nonsense,\n".len()).to_string();
     for (sample, value) in [
@@ -314,7 +305,7 @@ fn a_day_taken_over_is_counted() {
             process: Process::default(),
             now: now(),
         };
-        let text = metrics.expose(Form::Prometheus, &seen);
+        let text = metrics.expose(&seen);
         samples(&text).get("dayfill_takeovers_total{dataset=\"orders\"}").map(|count| (*count).to_owned())
     };
     assert_eq!(taken_over(&load(database.url(), &project, &day)).as_deref(), Some("0"));

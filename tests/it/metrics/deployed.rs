@@ -7,8 +7,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use dayfill::metrics::Form;
-
 use super::{counted, exposed, root};
 use crate::support::project::Ran;
 
@@ -31,7 +29,7 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
     let mut check = promtool();
     check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut check = check.spawn().unwrap();
-    check.stdin.take().unwrap().write_all(exposed(&counted(), Form::Prometheus).as_bytes()).unwrap();
+    check.stdin.take().unwrap().write_all(exposed(&counted()).as_bytes()).unwrap();
     let checked = check.wait_with_output().unwrap();
     let said = [checked.stdout, checked.stderr].concat();
     assert_eq!((checked.status.code(), String::from_utf8(said).unwrap().as_str()), (Some(0), ""));
@@ -99,7 +97,7 @@ fn names(text: &str) -> BTreeSet<String> {
 
 /// The names of all samples.
 fn exposed_names() -> BTreeSet<String> {
-    let text = exposed(&counted(), Form::Prometheus);
+    let text = exposed(&counted());
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split(['{', ' ']).next().unwrap().to_owned())
@@ -167,7 +165,7 @@ fn the_documentation_names_every_metric_with_its_type() {
         .filter(|(name, _)| name.starts_with("dayfill_") || name.starts_with("process_"))
         .map(|(name, rest)| (name.to_owned(), rest.split(" |").next().unwrap().to_owned()))
         .collect();
-    let text = exposed(&counted(), Form::Prometheus);
+    let text = exposed(&counted());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let types: BTreeMap<String, String> = types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
     assert_eq!(documented, types);
