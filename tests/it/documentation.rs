@@ -16,12 +16,12 @@ use crate::architecture::{code, sources};
 use crate::goldens::masked;
 
 /// A fenced block of a Markdown file.
-struct Block {
+pub(crate) struct Block {
     /// The word behind the fence.
-    language: String,
+    pub(crate) language: String,
     /// The line it begins on.
-    line: usize,
-    text: String,
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
 fn root() -> &'static Path {
@@ -66,6 +66,18 @@ fn blocks(document: &Path) -> Vec<Block> {
     blocks
 }
 
+/// The blocks of a document, each with the paragraph before it.
+pub(crate) fn blocks_with_lead(document: &str) -> Vec<(String, Block)> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let lead = |block: &Block| {
+        let before = lines[..block.line - 1].iter().rev().skip_while(|line| line.is_empty());
+        before.take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect::<Vec<_>>()
+    };
+    let with_lead = |block: Block| (lead(&block).into_iter().rev().collect(), block);
+    blocks(&root().join(document)).into_iter().map(with_lead).collect()
+}
+
 /// The commands of a block as lists of words: continued lines joined, comments, prompts and pipes taken off. Where
 /// lines have prompts, those without are what a command prints.
 fn commands(block: &Block) -> Vec<Vec<String>> {
@@ -83,7 +95,7 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
 }
 
 /// A line's words as a shell parts them.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
         match (quote, c) {

@@ -41,6 +41,7 @@ mod support;
 mod support_works;
 mod targets;
 mod terminal;
+mod tutorial;
 mod upgrades;
 mod web_guard;
 mod web_users;
