@@ -97,7 +97,8 @@ pub fn reconcile(
     let begun = Instant::now();
     let decided = decide(&mut conn, &job.dataset, &task.days, task.ask, task.backlog)?;
     drop(conn);
-    let todo = to_do(job, task.ask, decided);
+    let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();
+    let todo = still_to_begin(to_do(job, task.ask, decided), task, in_order);
     log_plan(job, task, &todo, begun.elapsed());
     context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
@@ -109,7 +110,6 @@ pub fn reconcile(
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
         task.begun.begin(day, &context.stop).then_some((slot, day))
     };
-    let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();
     let (send, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..todo.len().min(task.concurrency as usize) {
@@ -154,6 +154,17 @@ pub fn reconcile(
     });
     runs.log(job);
     Ok(todo.into_iter().filter(|day| !tried.contains(day)).collect())
+}
+
+/// Those of the days that did not begin in a part of the task before: what came of the others stays so, and holds back
+/// newer days where order counts.
+fn still_to_begin(days: Vec<Day>, task: &Task, in_order: bool) -> Vec<Day> {
+    let left = task.begun.left_of(&days);
+    if in_order && left.len() < days.len() {
+        days.into_iter().take_while(|day| left.contains(day)).collect()
+    } else {
+        left
+    }
 }
 
 /// The days that are not left alone.

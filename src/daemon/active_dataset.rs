@@ -1,10 +1,10 @@
 //! A job in the daemon, with what is known of it there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::db::attempts::Trigger;
-use crate::load_day::{Job, Stop};
+use crate::load_day::Job;
 
 /// A dataset at work in the daemon.
 pub(super) struct ActiveDataset {
@@ -12,8 +12,6 @@ pub(super) struct ActiveDataset {
     pub(super) job: Arc<Job>,
     /// Its target was seen to fit.
     fits: AtomicBool,
-    /// It is another by now, or gone: no further day begins.
-    pub(super) retired: Stop,
     /// How many older days may still be taken before the next tick.
     backlog: Mutex<Option<u32>>,
 }
@@ -22,7 +20,7 @@ impl ActiveDataset {
     /// A dataset that was not looked at yet.
     pub(super) fn new(job: &Arc<Job>) -> Self {
         let backlog = Mutex::new(job.dataset.policy.catch_up.max_days_per_tick);
-        Self { job: Arc::clone(job), fits: AtomicBool::new(false), retired: Stop::default(), backlog }
+        Self { job: Arc::clone(job), fits: AtomicBool::new(false), backlog }
     }
 
     /// True once its target was seen to fit.
@@ -40,18 +38,26 @@ impl ActiveDataset {
         self.fits.store(false, Ordering::Relaxed);
     }
 
-    /// How many older days a look may take: a tick begins anew, whatever follows takes of what is left.
+    /// How many older days a catch-up may take: a tick begins anew, whatever follows takes of what is left.
     pub(super) fn backlog(&self, trigger: Trigger) -> Option<u32> {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(trigger, Trigger::Tick | Trigger::Start | Trigger::Page) {
-            *backlog = self.job.dataset.policy.catch_up.max_days_per_tick;
+            *self.lock_backlog() = self.job.dataset.policy.catch_up.max_days_per_tick;
         }
-        *backlog
+        self.backlog_left()
+    }
+
+    /// How many older days may still be taken.
+    pub(super) fn backlog_left(&self) -> Option<u32> {
+        *self.lock_backlog()
     }
 
     /// So many older days were taken.
     pub(super) fn took(&self, days: u32) {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut backlog = self.lock_backlog();
         *backlog = backlog.map(|left| left.saturating_sub(days));
+    }
+
+    fn lock_backlog(&self) -> MutexGuard<'_, Option<u32>> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -188,7 +188,7 @@ impl Daemon {
             // Nobody waits for a dataset that is gone.
             Err(TaskError::Persistent(error) | TaskError::Other(error)) => {
                 log::debug!("{name}: {error}");
-                TaskEnd::Superseded
+                TaskEnd::Stopped
             }
         };
         self.queue.end(name, work, ended);
@@ -212,7 +212,7 @@ impl Daemon {
         }
         let away = self.source(name, result);
         match result {
-            TaskResult { cut_short: true, .. } => TaskEnd::Superseded,
+            TaskResult { stopped: true, .. } => TaskEnd::Stopped,
             _ if away.is_some() => away.map_or(TaskEnd::Done, TaskEnd::SourceUnavailable),
             TaskResult { loaded: true, .. } => TaskEnd::Loaded,
             _ if fruitless => TaskEnd::NoProgress(Utc::now() + FRUITLESS),

@@ -42,7 +42,7 @@ use self::file_watch::FileWatch;
 pub use self::handle::{DaemonCommand, DaemonHandle, DaemonStatus, DatasetSnapshot, News};
 use self::housekeeping::Housekeeping;
 use self::reload::Reloader;
-use self::run_queue::RunQueue;
+use self::run_queue::{RunQueue, StartedTask};
 use self::sweep::Sweeper;
 use self::task::TaskError;
 use self::trouble::{Trouble, Troubles};
@@ -57,6 +57,9 @@ use crate::wording::fault;
 
 /// The longest poll_timeout: after it the loop looks at the clock whatever was or was not to wake it.
 const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Threads for loading beyond the loads that may run at once: whoever waits for one of those begins when it ends.
+const SPARE_LOAD_THREADS: usize = 4;
 
 /// How often it is seen whether loads have ended that what persons asked for waits for.
 const LOAD_CHECK: Duration = Duration::from_secs(1);
@@ -313,17 +316,19 @@ impl Daemon {
             let loads = context.flights.now();
             self.queue.free(|name, day| loads.iter().any(|load| load.dataset == *name && load.day == day));
         }
-        for (name, work) in self.queue.begin(now) {
-            let Some(member) = self.datasets.get(&name).cloned() else { continue };
-            let (context, handle, generation) =
-                (Arc::clone(context), Arc::clone(&self.handle), self.database.generation());
+        let threads = self.configuration.connection.max_parallel_loads as usize + SPARE_LOAD_THREADS;
+        for started in self.queue.begin(now, threads) {
+            let Some(dataset) = self.datasets.get(&started.name).cloned() else { continue };
+            let (context, handle) = (Arc::clone(context), Arc::clone(&self.handle));
+            let generation = self.database.generation();
             self.thread("dataset task", move || {
                 let began = Instant::now();
                 // A fault in one dataset's work holds up that dataset and no other.
-                let isolated = AssertUnwindSafe(|| task::run(&context, &member, &work, &handle, &Utc::now));
+                let isolated = AssertUnwindSafe(|| task::run(&context, &dataset, &started, &handle, &Utc::now));
                 let result = std::panic::catch_unwind(isolated)
                     .unwrap_or_else(|panic| Err(TaskError::Other(fault(panic.as_ref()))));
-                Event::TaskEnded { generation, name, task: work, began, result }
+                let StartedTask { name, task, .. } = started;
+                Event::TaskEnded { generation, name, task, began, result }
             });
         }
     }

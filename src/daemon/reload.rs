@@ -202,7 +202,7 @@ impl Daemon {
     /// are looked at anew.
     fn take_datasets(&mut self, configuration: &DaemonConfig, moved: bool) {
         let now = Utc::now();
-        self.datasets.retain(|name, member| {
+        self.datasets.retain(|name, _| {
             let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
             if !stays {
                 if let Some((_, days)) = self.queue.not_begun().find(|(of, _)| *of == name) {
@@ -211,7 +211,6 @@ impl Daemon {
                         day::listed(&days)
                     );
                 }
-                member.retired.halt();
                 self.queue.remove(name);
                 self.late.remove(name);
                 self.troubles.forget(name.as_str());
@@ -225,10 +224,7 @@ impl Daemon {
             if !moved && known.is_some_and(|known| known.job.dataset == *dataset) {
                 continue;
             }
-            let old = self.datasets.insert(dataset.name.clone(), Arc::new(ActiveDataset::new(job)));
-            if let Some(old) = old {
-                old.retired.halt();
-            }
+            self.datasets.insert(dataset.name.clone(), Arc::new(ActiveDataset::new(job)));
             self.queue.put(dataset, now);
             self.troubles.forget(dataset.name.as_str());
             self.source_troubles.forget(dataset.name.as_str());

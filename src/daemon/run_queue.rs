@@ -3,24 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use crate::cron;
 use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::load_day::Begun;
+use crate::load_day::{Begun, Stop};
 use crate::plan::Ask;
 use crate::policy::Policy;
 
-/// So many lanes work at a time. Each is a thread; the days they load have slots of their own, which are fewer.
-const MOST_LANES: usize = 64;
+/// Threads for tasks that load nothing, beside those that load: no deadline waits for the end of a load.
+const CHECK_THREADS: usize = 4;
+
+/// How long a task goes on while others wait for its threads. Then it begins no further day, and waits for its next turn.
+const SLICE: TimeDelta = TimeDelta::seconds(10);
 
 /// Work on one dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DatasetTask {
     /// See that the target fits, load what the schedule wants where a trigger is named, and see which days are late.
     CatchUp(Option<Trigger>),
+    /// Go on with what the schedule wants, where the task before left off. The days that began are noted there.
+    Resume(Trigger, Begun),
     /// Try these days, whose own clock says so.
     Due(Vec<Day>),
     /// See which days are late.
@@ -44,15 +49,81 @@ pub(super) enum TaskEnd {
     Blocked(DateTime<Utc>),
     /// The dataset's source cannot be asked; what wants files of it waits until then.
     SourceUnavailable(DateTime<Utc>),
-    /// The dataset became another meanwhile; what is left is for the new one.
-    Superseded,
+    /// It was to stop: the dataset became another, or others waited. What is left is for the new one, or for later.
+    Stopped,
 }
 
-/// The work of one dataset that goes on side by side: what it does next, and what it is at now.
+impl DatasetTask {
+    /// True when it may load days.
+    fn loads(&self) -> bool {
+        !matches!(self, Self::CatchUp(None) | Self::FindLate)
+    }
+
+    /// How many threads it can use at most.
+    fn most_threads(&self, policy: &Policy) -> usize {
+        let days = match self {
+            Self::CatchUp(None) | Self::FindLate => 1,
+            Self::CatchUp(Some(_)) | Self::Resume(..) => usize::MAX,
+            Self::Due(days) | Self::Requested(days, ..) => days.len(),
+        };
+        days.min(policy.catch_up.concurrency as usize).max(1)
+    }
+}
+
+/// A task that is to run now.
+#[derive(Debug, Clone)]
+pub(super) struct StartedTask {
+    /// The dataset.
+    pub(super) name: DatasetName,
+    /// What is to be done.
+    pub(super) task: DatasetTask,
+    /// How many threads it may use.
+    pub(super) threads: usize,
+    /// Says when no further day of it is to begin.
+    pub(super) until: Stop,
+    /// Notes which of its days began.
+    pub(super) days: Begun,
+}
+
+/// A task that waits for its turn.
+struct Waiting {
+    lane: usize,
+    loads: bool,
+}
+
+/// A task under way.
+#[derive(Debug)]
+struct RunningTask {
+    task: DatasetTask,
+    began: DateTime<Utc>,
+    threads: usize,
+    /// How many it could use.
+    most_threads: usize,
+    until: Stop,
+    /// The days of it that began.
+    days: Begun,
+    /// The dataset became another meanwhile, or was taken off.
+    superseded: bool,
+}
+
+/// Tasks of one kind and dataset, which run one after another: what comes next, and what is under way.
 #[derive(Debug, Default)]
 struct TaskLane {
+    /// What a task left when others waited for its threads.
+    left: Option<DatasetTask>,
     next: Option<DatasetTask>,
-    working: Option<DatasetTask>,
+    running: Option<RunningTask>,
+}
+
+impl TaskLane {
+    /// What waits for its turn.
+    fn waiting(&self) -> Option<&DatasetTask> {
+        self.left.as_ref().or(self.next.as_ref())
+    }
+
+    fn clear(&mut self) {
+        (self.left, self.next) = (None, None);
+    }
 }
 
 #[derive(Debug)]
@@ -89,10 +160,14 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct RunQueue {
     entries: BTreeMap<DatasetName, Entry>,
+    /// The dataset whose turn was last: the ones behind it are next.
+    last_begun: Option<DatasetName>,
+    /// When a task under way is to make room for others.
+    next_yield: Option<DateTime<Utc>>,
 }
 
 impl RunQueue {
-    /// Puts a dataset on the queue, or changes it there; work under way goes on.
+    /// Puts a dataset on the queue, or changes it there; of work under way, the days that began go on.
     pub(super) fn put(&mut self, dataset: &Dataset, now: DateTime<Utc>) {
         let Dataset { name, schedule, policy, .. } = dataset;
         let old = self.entries.remove(name);
@@ -106,24 +181,26 @@ impl RunQueue {
             away_until: None,
             ..old
         };
+        entry.supersede();
         entry.aim(now);
         self.entries.insert(name.clone(), entry);
     }
 
-    /// Takes a dataset off; work under way goes on, and is known until it ends: a dataset of that name that comes
+    /// Takes a dataset off; days that began go on, and their work is known until it ends: a dataset of that name that comes
     /// meanwhile is not worked on twice.
     pub(super) fn remove(&mut self, name: &DatasetName) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.gone = true;
         (entry.next_tick, entry.next_deadline) = (None, None);
-        entry.lanes_mut().into_iter().for_each(|lane| lane.next = None);
+        entry.supersede();
+        entry.lanes_mut().into_iter().for_each(TaskLane::clear);
         entry.asked_next.clear();
         entry.held.clear();
         self.forget_if_over(name);
     }
 
     fn forget_if_over(&mut self, name: &DatasetName) {
-        let over = |entry: &Entry| entry.gone && entry.lanes().iter().all(|lane| lane.working.is_none());
+        let over = |entry: &Entry| entry.gone && entry.lanes().iter().all(|lane| lane.running.is_none());
         if self.entries.get(name).is_some_and(over) {
             self.entries.remove(name);
         }
@@ -236,87 +313,105 @@ impl RunQueue {
         self.entries.get(name)?.last_tick
     }
 
-    /// What can begin now; it is under way from here on.
-    pub(super) fn begin(&mut self, now: DateTime<Utc>) -> Vec<(DatasetName, DatasetTask)> {
-        let mut free = MOST_LANES.saturating_sub(self.working());
+    /// What can begin now; it is under way from here on. `threads` is how many may load: there are never
+    /// more of them, however many datasets have work, and a few that load nothing. Datasets take turns.
+    pub(super) fn begin(&mut self, now: DateTime<Utc>, threads: usize) -> Vec<StartedTask> {
+        self.entries.values_mut().for_each(|entry| entry.prepare(now));
+        let mut free_loads = threads.saturating_sub(self.threads(DatasetTask::loads));
+        let mut free_checks = CHECK_THREADS.saturating_sub(self.threads(|task| !task.loads()));
+        let mut waiting = self.waiting(now);
+        let turn = waiting.partition_point(|(name, _)| self.last_begun.as_ref().is_some_and(|last| name <= last));
+        waiting.rotate_left(turn);
+        let mut loads_waiting = waiting.iter().filter(|(_, kind)| kind.loads).count();
         let mut begun = Vec::new();
-        for (name, entry) in &mut self.entries {
-            if entry.not_before.is_some_and(|until| now < until) {
-                continue;
+        for (name, Waiting { lane, loads }) in waiting {
+            let free = if loads { &mut free_loads } else { &mut free_checks };
+            let Some(entry) = self.entries.get_mut(&name).filter(|_| *free > 0) else { continue };
+            // Who waits behind it gets a share.
+            let share = if loads { (*free / loads_waiting.max(1)).max(1) } else { 1 };
+            let started = entry.begin(&name, lane, share, now);
+            if loads {
+                loads_waiting -= 1;
+                self.last_begun = Some(name);
             }
-            // Over: what is wanted from here on waits for a lane, not for a time that is past.
-            entry.not_before = None;
-            entry.away_until = entry.away_until.filter(|until| now < *until);
-            entry.leave_fruitless(now);
-            if entry.asked.working.is_none() && entry.asked.next.is_none() {
-                entry.asked.next = entry.asked_next.pop_front();
-            }
-            let (paused, away) = (entry.paused, entry.away_until.is_some());
-            for lane in entry.lanes_mut() {
-                let held = (paused && matches!(lane.next, Some(DatasetTask::CatchUp(Some(_)) | DatasetTask::Due(_))))
-                    || (away && !matches!(lane.next, Some(DatasetTask::FindLate)));
-                if !held && free > 0 && lane.working.is_none() && lane.next.is_some() {
-                    lane.working = lane.next.take();
-                    begun.extend(lane.working.clone().map(|work| (name.clone(), work)));
-                    free -= 1;
-                }
-            }
+            *free -= started.as_ref().map_or(0, |started| started.threads);
+            begun.extend(started);
         }
+        let is_waiting = loads_waiting > 0;
+        self.make_room(now, loads_waiting, if is_waiting { 0 } else { free_loads });
         begun
+    }
+
+    /// Has tasks that went on for long make room for others that wait, or for more threads of their own.
+    fn make_room(&mut self, now: DateTime<Utc>, waiting: usize, free: usize) {
+        let running = self.entries.values_mut().flat_map(Entry::lanes_mut).filter_map(|lane| lane.running.as_mut());
+        let may_end = |run: &&mut RunningTask| {
+            let gains = waiting > 0 || (free > 0 && run.threads < run.most_threads);
+            gains && run.task.loads() && !run.until.is_halted()
+        };
+        let mut running: Vec<&mut RunningTask> = running.filter(may_end).collect();
+        running.sort_by_key(|run| run.began);
+        self.next_yield = running.first().map(|run| run.began + SLICE).filter(|at| *at > now);
+        let is_over = |run: &&mut RunningTask| run.began + SLICE <= now;
+        running.into_iter().take_while(|run| is_over(&run)).take(waiting.max(1)).for_each(|run| run.until.halt());
+    }
+
+    /// How many threads are at work on such tasks.
+    fn threads(&self, is_such: impl Fn(&DatasetTask) -> bool) -> usize {
+        let running = self.entries.values().flat_map(Entry::lanes).filter_map(|lane| lane.running.as_ref());
+        running.filter(|run| is_such(&run.task)).map(|run| run.threads).sum()
+    }
+
+    /// What waits for nothing but threads, by dataset.
+    fn waiting(&self, now: DateTime<Utc>) -> Vec<(DatasetName, Waiting)> {
+        let of_entry = |(name, entry): (&DatasetName, &Entry)| {
+            entry.waiting(now).into_iter().map(|waiting| (name.clone(), waiting)).collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(of_entry).collect()
     }
 
     /// Notes that work ended. What could not be done is wanted again.
     pub(super) fn end(&mut self, name: &DatasetName, work: &DatasetTask, ended: TaskEnd) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        entry.lane_of(work).working = None;
+        let Some(run) = entry.lane_of(work).running.take() else { return };
         if entry.gone {
             return self.forget_if_over(name);
         }
-        if let TaskEnd::Blocked(until) = ended {
-            entry.not_before = Some(until);
+        match ended {
+            TaskEnd::Blocked(until) => entry.not_before = Some(until),
+            TaskEnd::SourceUnavailable(until) => entry.away_until = Some(until),
+            _ => {}
         }
-        if let TaskEnd::SourceUnavailable(until) = ended {
-            entry.away_until = Some(until);
-        }
-        if let (DatasetTask::Due(_), TaskEnd::NoProgress(until)) = (work, ended) {
-            entry.fruitless = Some((work.clone(), until));
-        }
-        if let (DatasetTask::Due(_) | DatasetTask::FindLate, TaskEnd::Blocked(_)) = (work, ended) {
-            // Whether the trouble is over is to be seen even where no day is due any more.
-            entry.look(None);
-        }
+        let again = !matches!(ended, TaskEnd::Done | TaskEnd::Loaded | TaskEnd::NoProgress(_));
         match (work, ended) {
-            (
-                DatasetTask::CatchUp(trigger),
-                TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::SourceUnavailable(_) | TaskEnd::Superseded,
-            ) => {
-                entry.look(*trigger);
+            (DatasetTask::CatchUp(Some(trigger)) | DatasetTask::Resume(trigger, _), TaskEnd::Stopped)
+                if !run.superseded =>
+            {
+                entry.looks.left = Some(DatasetTask::Resume(*trigger, run.days));
             }
-            (
-                DatasetTask::Requested(days, ask, begun),
-                TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::SourceUnavailable(_) | TaskEnd::Superseded,
-            ) => {
-                let left = begun.left_of(days);
-                if !left.is_empty() {
-                    entry.asked_next.push_front(DatasetTask::Requested(left, *ask, Begun::default()));
+            (DatasetTask::CatchUp(trigger), _) if again => entry.look(*trigger),
+            (DatasetTask::Resume(trigger, _), _) if again => entry.look(Some(*trigger)),
+            (DatasetTask::Requested(days, ask, _), _) => {
+                let left = run.days.left_of(days);
+                let left = (!left.is_empty()).then(|| DatasetTask::Requested(left, *ask, Begun::default()));
+                // What is left of work that is done are days that another load of this process has.
+                match left {
+                    Some(left) if again => entry.asked_next.push_front(left),
+                    left => entry.held.extend(left),
                 }
             }
-            // What is left of work that is done are days that another load of this process has.
-            (DatasetTask::Requested(days, ask, begun), _) => {
-                let left = begun.left_of(days);
-                if !left.is_empty() {
-                    entry.held.push(DatasetTask::Requested(left, *ask, Begun::default()));
-                }
-            }
-            (DatasetTask::FindLate, TaskEnd::Unreachable | TaskEnd::Blocked(_) | TaskEnd::Superseded) => {
-                entry.lates.next = Some(DatasetTask::FindLate);
-            }
+            (DatasetTask::Due(_), TaskEnd::NoProgress(until)) => entry.fruitless = Some((work.clone(), until)),
             // What was held back by a day that is tried again may go on now.
             (DatasetTask::Due(_), TaskEnd::Loaded) if entry.policy.catch_up.stop_on_failure => {
-                entry.look(Some(Trigger::Due))
+                entry.look(Some(Trigger::Due));
             }
+            // Whether the trouble is over is to be seen even where no day is due any more.
+            (DatasetTask::Due(_) | DatasetTask::FindLate, TaskEnd::Blocked(_)) => entry.look(None),
             // Days that are still due are found by the next look at all open days.
             _ => {}
+        }
+        if again && *work == DatasetTask::FindLate {
+            entry.lates.next = Some(DatasetTask::FindLate);
         }
     }
 
@@ -339,18 +434,19 @@ impl RunQueue {
         self.entries.values().any(|entry| !entry.held.is_empty())
     }
 
-    /// When the first dataset that waits for its trouble to pass may go on.
+    /// When the first dataset that waits for its trouble to pass may go on, or a task under way is to make room.
     pub(super) fn next_try(&self) -> Option<DateTime<Utc>> {
         let waits =
-            |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.next.is_some());
-        self.entries.values().filter(waits).filter_map(|entry| entry.not_before.max(entry.away_until)).min()
+            |entry: &&Entry| !entry.asked_next.is_empty() || entry.lanes().iter().any(|lane| lane.waiting().is_some());
+        let tries = self.entries.values().filter(waits).filter_map(|entry| entry.not_before.max(entry.away_until));
+        tries.chain(self.next_yield).min()
     }
 
     /// The days that a person asked for and that did not begin, oldest first, of each dataset that has any.
     pub(super) fn not_begun(&self) -> impl Iterator<Item = (&DatasetName, Vec<Day>)> {
         let of_work = |work: &DatasetTask| match work {
             DatasetTask::Requested(days, _, begun) => begun.left_of(days),
-            DatasetTask::CatchUp(_) | DatasetTask::Due(_) | DatasetTask::FindLate => Vec::new(),
+            _ => Vec::new(),
         };
         let of_entry = move |entry: &Entry| {
             entry.asked_for().flat_map(of_work).collect::<BTreeSet<Day>>().into_iter().collect::<Vec<Day>>()
@@ -361,7 +457,7 @@ impl RunQueue {
 
     /// How many lanes work now.
     pub(super) fn working(&self) -> usize {
-        self.entries.values().flat_map(Entry::lanes).filter(|lane| lane.working.is_some()).count()
+        self.entries.values().flat_map(Entry::lanes).filter(|lane| lane.running.is_some()).count()
     }
 }
 
@@ -387,6 +483,73 @@ impl Entry {
         }
     }
 
+    /// Ends pauses that are over, and takes up what comes next.
+    fn prepare(&mut self, now: DateTime<Utc>) {
+        if self.not_before.is_some_and(|until| now < until) {
+            return;
+        }
+        // Over: what is wanted from here on waits for its turn, not for a time that is past.
+        self.not_before = None;
+        self.away_until = self.away_until.filter(|until| now < *until);
+        self.leave_fruitless(now);
+        if self.asked.running.is_none() && self.asked.next.is_none() {
+            self.asked.next = self.asked_next.pop_front();
+        }
+    }
+
+    /// What waits for nothing but threads.
+    fn waiting(&self, now: DateTime<Utc>) -> Vec<Waiting> {
+        if self.not_before.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
+        let (paused, away) = (self.paused, self.away_until.is_some());
+        let is_held = |task: &DatasetTask| match task {
+            DatasetTask::FindLate => false,
+            DatasetTask::CatchUp(None) | DatasetTask::Requested(..) => away,
+            DatasetTask::CatchUp(Some(_)) | DatasetTask::Resume(..) | DatasetTask::Due(_) => paused || away,
+        };
+        let of_lane = |(lane, tasks): (usize, &TaskLane)| {
+            let task = tasks.waiting().filter(|task| tasks.running.is_none() && !is_held(task))?;
+            Some(Waiting { lane, loads: task.loads() })
+        };
+        self.lanes().into_iter().enumerate().filter_map(of_lane).collect()
+    }
+
+    /// Takes what waits in that lane; it is under way from here on.
+    fn begin(&mut self, name: &DatasetName, lane: usize, threads: usize, now: DateTime<Utc>) -> Option<StartedTask> {
+        let policy = &self.policy;
+        let lane = [&mut self.looks, &mut self.dues, &mut self.lates, &mut self.asked].into_iter().nth(lane)?;
+        let task = lane.left.take().or_else(|| lane.next.take())?;
+        let days = match &task {
+            DatasetTask::Resume(_, days) | DatasetTask::Requested(_, _, days) => days.clone(),
+            _ => Begun::default(),
+        };
+        let (most_threads, until) = (task.most_threads(policy), Stop::default());
+        let threads = threads.min(most_threads);
+        let run = RunningTask {
+            task: task.clone(),
+            began: now,
+            threads,
+            most_threads,
+            until: until.clone(),
+            days: days.clone(),
+            superseded: false,
+        };
+        lane.running = Some(run);
+        Some(StartedTask { name: name.clone(), task, threads, until, days })
+    }
+
+    /// Has what is under way begin no further day: the dataset is another from here on.
+    fn supersede(&mut self) {
+        if let Some(DatasetTask::Resume(trigger, _)) = self.looks.left.take() {
+            self.look(Some(trigger));
+        }
+        for run in self.lanes_mut().into_iter().filter_map(|lane| lane.running.as_mut()) {
+            run.superseded = true;
+            run.until.halt();
+        }
+    }
+
     /// Who asks for something may have changed what was in the way.
     fn try_now(&mut self) {
         (self.not_before, self.away_until) = (None, None);
@@ -394,7 +557,7 @@ impl Entry {
 
     /// What persons asked for and is not over, in its order.
     fn asked_for(&self) -> impl Iterator<Item = &DatasetTask> {
-        self.asked.working.iter().chain(&self.asked.next).chain(&self.asked_next).chain(&self.held)
+        self.asked.running.iter().map(|run| &run.task).chain(&self.asked.next).chain(&self.asked_next).chain(&self.held)
     }
 
     fn lanes(&self) -> [&TaskLane; 4] {
@@ -407,7 +570,7 @@ impl Entry {
 
     fn lane_of(&mut self, work: &DatasetTask) -> &mut TaskLane {
         match work {
-            DatasetTask::CatchUp(_) => &mut self.looks,
+            DatasetTask::CatchUp(_) | DatasetTask::Resume(..) => &mut self.looks,
             DatasetTask::Due(_) => &mut self.dues,
             DatasetTask::FindLate => &mut self.lates,
             DatasetTask::Requested(..) => &mut self.asked,

@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::active_dataset::ActiveDataset;
 use super::handle::DaemonHandle;
-use super::run_queue::DatasetTask;
+use super::run_queue::{DatasetTask, StartedTask};
 use crate::cron;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Begun, Context, Outcome, Report, Unavailable};
+use crate::load_day::{Context, Outcome, Report, Unavailable};
 use crate::plan::Ask;
 use crate::ready;
 use crate::recheck::{Rechecked, recheck};
@@ -34,8 +34,8 @@ pub(super) struct TaskResult {
     pub(super) answered: bool,
     /// Why the source could not be asked for some day.
     pub(super) unavailable: Option<Unavailable>,
-    /// The dataset became another meanwhile.
-    pub(super) cut_short: bool,
+    /// It was to stop before it was done, maybe.
+    pub(super) stopped: bool,
 }
 
 /// Why work could not be done.
@@ -57,7 +57,7 @@ impl TaskError {
             Self::Unreachable(error) => log::debug!("of the database before: {error}"),
             Self::Persistent(_) | Self::Other(_) => return Err(self),
         }
-        Ok(TaskResult { cut_short: true, ..TaskResult::default() })
+        Ok(TaskResult { stopped: true, ..TaskResult::default() })
     }
 }
 
@@ -80,18 +80,18 @@ impl From<DbError> for TaskError {
     }
 }
 
-/// Does the work; `now` is asked for the time.
+/// Runs a task; `now` is asked for the time.
 pub(super) fn run(
     context: &Context,
     member: &ActiveDataset,
-    work: &DatasetTask,
+    started: &StartedTask,
     handle: &DaemonHandle,
     now: &dyn Fn() -> DateTime<Utc>,
 ) -> Result<TaskResult, TaskError> {
-    let job = &member.job;
+    let (job, task) = (&member.job, &started.task);
     #[cfg(test)]
     assert!(job.dataset.name.as_str() != "faulty_lane", "a test asked for a fault");
-    if *work == DatasetTask::FindLate {
+    if *task == DatasetTask::FindLate {
         let late = Some(late(context, &job.dataset, now())?);
         return Ok(TaskResult { late, ..TaskResult::default() });
     }
@@ -103,7 +103,8 @@ pub(super) fn run(
         context,
         member,
         handle,
-        asked: if let DatasetTask::Requested(_, ask, _) = work { Some(*ask) } else { None },
+        started,
+        asked: if let DatasetTask::Requested(_, ask, _) = task { Some(*ask) } else { None },
         newest,
         last: None,
         loaded: false,
@@ -112,15 +113,15 @@ pub(super) fn run(
         unavailable: None,
         broke: None,
     };
-    match work {
-        DatasetTask::CatchUp(Some(trigger)) => run.look(&wanted, *trigger)?,
+    match task {
+        DatasetTask::CatchUp(Some(trigger)) | DatasetTask::Resume(trigger, _) => run.catch_up(&wanted, *trigger)?,
         DatasetTask::CatchUp(None) | DatasetTask::FindLate => {}
-        DatasetTask::Requested(days, ask, begun) => run.load(days.clone(), *ask, Trigger::Page, begun.clone())?,
+        DatasetTask::Requested(days, ask, _) => run.load(days.clone(), *ask, Trigger::Page)?,
         // Where order counts, the days before them count too.
         DatasetTask::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
-            run.load(wanted.clone(), Ask::Due, Trigger::Due, Begun::default())?;
+            run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
         }
-        DatasetTask::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due, Begun::default())?,
+        DatasetTask::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due)?,
     }
     if handle.manual_loads().may_have_ended() {
         handle.record_ended_loads(&mut context.database.conn()?);
@@ -129,13 +130,13 @@ pub(super) fn run(
         return Err(hindrance);
     }
     let Run { last, loaded, answered, unavailable, .. } = run;
-    let cut_short = member.retired.is_halted();
-    let late = match work {
+    let stopped = started.until.is_halted();
+    let late = match task {
         // By the time it is by now: a deadline may have passed meanwhile.
-        DatasetTask::CatchUp(_) => Some(late(context, &job.dataset, now())?),
+        DatasetTask::CatchUp(_) | DatasetTask::Resume(..) => Some(late(context, &job.dataset, now())?),
         DatasetTask::Due(_) | DatasetTask::FindLate | DatasetTask::Requested(..) => None,
     };
-    Ok(TaskResult { last, loaded, late, told, answered, unavailable, cut_short })
+    Ok(TaskResult { last, loaded, late, told, answered, unavailable, stopped })
 }
 
 /// Tells the database how the dataset's attempts ended that it was not there to be told of; true when there were any.
@@ -162,6 +163,7 @@ struct Run<'a> {
     context: &'a Context,
     member: &'a ActiveDataset,
     handle: &'a DaemonHandle,
+    started: &'a StartedTask,
     /// How a person asked for its days by name, where one did.
     asked: Option<Ask>,
     newest: Option<Day>,
@@ -175,7 +177,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn look(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
+    fn catch_up(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = match trigger {
@@ -184,10 +186,16 @@ impl Run<'_> {
             _ => Ask::Tick,
         };
         // First, since a refused day may hold others back.
-        self.recheck(State::Refused, newest)?;
-        self.load(wanted.to_vec(), ask, trigger, Begun::default())?;
+        if !self.resumes() {
+            self.recheck(State::Refused, newest)?;
+        }
+        self.load(wanted.to_vec(), ask, trigger)?;
         self.member.took(self.taken);
         self.recheck(State::Loaded, newest)
+    }
+
+    fn resumes(&self) -> bool {
+        matches!(self.started.task, DatasetTask::Resume(..))
     }
 
     /// Looks at the files of the newest days in that state, unless the source cannot be asked.
@@ -195,8 +203,8 @@ impl Run<'_> {
         if self.unavailable.is_some() {
             return Ok(());
         }
-        let Self { context, member, .. } = *self;
-        match recheck(context, &member.job, state, newest, &member.retired, &mut |report| self.note(&report))? {
+        let Self { context, member, started, .. } = *self;
+        match recheck(context, &member.job, state, newest, &started.until, &mut |report| self.note(&report))? {
             Rechecked::NotAsked => {}
             Rechecked::Answered => self.answered = true,
             Rechecked::Unavailable(error) => self.unavailable = Some(error),
@@ -204,16 +212,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger, begun: Begun) -> Result<(), DbError> {
-        let Self { context, member, .. } = *self;
+    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger) -> Result<(), DbError> {
+        let Self { context, member, started, .. } = *self;
+        let backlog = if self.resumes() { member.backlog_left() } else { member.backlog(trigger) };
         let task = Task {
             days,
             ask,
             trigger,
-            concurrency: member.job.dataset.policy.catch_up.concurrency,
-            backlog: if ask.is_the_schedules() { member.backlog(trigger) } else { None },
-            until: member.retired.clone(),
-            begun,
+            concurrency: u32::try_from(started.threads).unwrap_or(u32::MAX),
+            backlog: backlog.filter(|_| ask.is_the_schedules()),
+            until: started.until.clone(),
+            begun: started.days.clone(),
         };
         // What did not begin is asked for again by whoever wanted it.
         reconcile(context, &member.job, &task, &mut |report| self.note(&report)).map(drop)
@@ -286,7 +295,7 @@ mod tests {
     use crate::config::{self, Environment};
     use crate::db::pool::Database;
     use crate::db::worker::Worker;
-    use crate::load_day::{Job, Stop};
+    use crate::load_day::{Begun, Job, Stop};
     use crate::source::Source;
 
     const ORDERS: &str = r#"
@@ -337,7 +346,8 @@ columns = [{ name = "id", type = "text" }]
         // The clock moves on when the first day has come to something.
         let news = handle.subscribe();
         let now = || if news.is_empty() { "2024-03-02T07:00:00Z" } else { "2024-03-02T08:00:00Z" }.parse().unwrap();
-        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        let result =
+            run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &now).unwrap();
         assert_eq!(result.last.as_deref(), Some("orders: waiting for 2024-03-02"));
         assert_eq!(result.late, Some(vec!["2024-03-02".parse().unwrap()]));
     }
@@ -351,7 +361,7 @@ columns = [{ name = "id", type = "text" }]
         let (context, member) = ready_from(&day(-1).to_string(), "orders", folder.path(), &runtime);
         let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let ahead = || right + chrono::TimeDelta::days(30);
-        run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &ahead).unwrap();
+        run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &ahead).unwrap();
         let before = noted_days(&context);
         assert!(before.len() > 30 && before.contains(&day(29)), "{before:?}");
         let name = member.job.dataset.name.clone();
@@ -360,6 +370,12 @@ columns = [{ name = "id", type = "text" }]
         assert_eq!(look().forgot, [name]);
         assert_eq!(noted_days(&context), [day(-1), day(0)]);
         assert_eq!(look().forgot, [], "said once");
+    }
+
+    /// That task, as it is started when nothing else is to do.
+    fn started(task: DatasetTask) -> StartedTask {
+        let (until, days) = (Stop::default(), Begun::default());
+        StartedTask { name: "orders".parse().unwrap(), task, threads: 1, until, days }
     }
 
     /// The days that have a row.
@@ -383,11 +399,11 @@ columns = [{ name = "id", type = "text" }]
         daemon.datasets.insert(dataset.name.clone(), Arc::new(member));
         let look = DatasetTask::CatchUp(Some(Trigger::Start));
         daemon.queue.look(&dataset.name, Some(Trigger::Start));
-        assert_eq!(daemon.queue.begin(now), [(dataset.name.clone(), look.clone())]);
+        assert_eq!(daemon.queue.begin(now, 4)[0].task, look);
         let mut worked = |work, result| {
             let (generation, name, began) = (daemon.database.generation(), dataset.name.clone(), Instant::now());
             daemon.handle_event(Event::TaskEnded { generation, name, task: work, began, result: Ok(result) });
-            daemon.queue.begin(now).len()
+            daemon.queue.begin(now, 4).len()
         };
         assert_eq!(worked(look, TaskResult { unavailable: Some(away()), ..TaskResult::default() }), 0);
         let due = DatasetTask::Due(vec!["2024-03-01".parse().unwrap()]);
@@ -406,10 +422,13 @@ columns = [{ name = "id", type = "text" }]
         std::fs::write(folder.path().join("2024-03-01.csv"), "other\na\n").unwrap();
         let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let now = || "2024-03-01T07:00:00Z".parse().unwrap();
-        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        let result =
+            run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &now).unwrap();
         assert_eq!(result.last.as_deref(), Some("orders: refused 2024-03-01"));
+        let started = started(DatasetTask::CatchUp(Some(Trigger::Start)));
         for (unavailable, answered) in [(None, true), (Some(away()), false)] {
             let mut run = Run {
+                started: &started,
                 context: &context,
                 member: &member,
                 handle: &handle,
@@ -455,7 +474,8 @@ columns = [{ name = "id", type = "text" }]
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
         let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
         let now = || "2024-03-02T07:00:00Z".parse().unwrap();
-        let result = run(&context, &member, &DatasetTask::CatchUp(Some(Trigger::Start)), &handle, &now).unwrap();
+        let result =
+            run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &now).unwrap();
         assert_eq!(result.last.as_deref(), Some("faulty: waiting for 2024-03-02"));
         let mut conn = context.database.conn().unwrap();
         let day = "2024-03-01".parse().unwrap();

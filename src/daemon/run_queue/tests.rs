@@ -5,6 +5,8 @@ mod manual;
 use super::*;
 use crate::config::{self, Environment};
 
+/// How many threads may load.
+const LOADS: usize = 4;
 /// Ticks each hour.
 const HOURLY: &str = "0 * * * *";
 /// Ticks once a day.
@@ -56,7 +58,7 @@ fn queue(cron: &str, sections: &str, now: &str) -> RunQueue {
 /// What begins at a time after the clock was looked at.
 fn begun(queue: &mut RunQueue, now: &str) -> Vec<DatasetTask> {
     queue.pass(at(now));
-    queue.begin(at(now)).into_iter().map(|(_, work)| work).collect()
+    queue.begin(at(now), LOADS).into_iter().map(|started| started.task).collect()
 }
 
 fn look(trigger: Trigger) -> DatasetTask {
@@ -224,26 +226,104 @@ fn days_that_are_due_no_more_are_not_tried() {
     assert_eq!(begun(&mut queue, "00:30:00"), []);
 }
 
-#[test]
-fn at_most_64_lanes_work_at_a_time() {
-    let one = dataset(HOURLY, "");
+/// A queue with so many datasets, each of which has its tick at 01:00.
+fn many(number: usize, sections: &str) -> RunQueue {
+    let one = dataset(HOURLY, sections);
     let mut queue = RunQueue::default();
-    for number in 0..70 {
+    for number in 0..number {
         let name = format!("orders_{number:02}").parse().unwrap();
         queue.put(&Dataset { name, ..one.clone() }, at("00:30:00"));
     }
     queue.pass(at("01:00:00"));
-    let begun = queue.begin(at("01:00:00"));
-    assert_eq!(begun.len(), 64);
-    assert_eq!(queue.begin(at("01:00:00")), []);
-    for (name, work) in &begun[..4] {
-        queue.end(name, work, TaskEnd::Done);
+    queue
+}
+
+fn names(started: &[StartedTask]) -> Vec<&str> {
+    started.iter().map(|started| started.name.as_str()).collect()
+}
+
+#[test]
+fn datasets_take_turns_with_the_threads_that_may_load() {
+    let mut queue = many(70, "");
+    let mut turns = Vec::new();
+    for _ in 0..70 / LOADS + 1 {
+        let begun = queue.begin(at("01:00:00"), LOADS);
+        assert!(begun.len() <= LOADS && queue.begin(at("01:00:00"), LOADS).is_empty());
+        turns.extend(names(&begun).into_iter().map(str::to_owned));
+        for started in begun {
+            queue.end(&started.name, &started.task, TaskEnd::Done);
+            // Those that had their turn want another one at once.
+            queue.look(&started.name, Some(Trigger::Due));
+        }
     }
-    assert_eq!(queue.begin(at("01:00:01")).len(), 4, "as many as ended");
-    for (name, work) in &begun[4..] {
-        queue.end(name, work, TaskEnd::Done);
-    }
-    assert_eq!(queue.begin(at("01:00:02")).len(), 2, "the rest");
+    let expected: Vec<String> = (0..70).chain(0..2).map(|number| format!("orders_{number:02}")).collect();
+    assert_eq!(turns, expected);
+}
+
+#[test]
+fn late_days_are_found_while_every_thread_that_may_load_is_taken() {
+    let mut queue = many(9, "[waiting]\ndeadline = \"01:10\"");
+    assert_eq!(queue.begin(at("01:00:00"), LOADS).len(), LOADS);
+    queue.pass(at("01:10:00"));
+    let begun = queue.begin(at("01:10:00"), LOADS);
+    assert!(begun.iter().all(|started| started.task == DatasetTask::FindLate), "{begun:?}");
+    assert_eq!(begun.len(), CHECK_THREADS, "and no more than a few at once");
+}
+
+#[test]
+fn a_dataset_may_use_the_threads_that_nobody_waits_for() {
+    let sections = "[catch_up]\nconcurrency = 3";
+    let threads = |queue: &mut RunQueue, loads| {
+        queue.begin(at("01:00:00"), loads).iter().map(|started| started.threads).collect::<Vec<_>>()
+    };
+    assert_eq!(threads(&mut many(1, sections), 4), [3]);
+    assert_eq!(threads(&mut many(1, sections), 2), [2]);
+    assert_eq!(threads(&mut many(2, sections), 4), [2, 2]);
+    assert_eq!(threads(&mut many(9, sections), 4), [1, 1, 1, 1]);
+    let mut one = queue(HOURLY, sections, "00:30:00");
+    one.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    assert_eq!(threads(&mut one, 4), [1], "no more than it has days");
+}
+
+#[test]
+fn a_long_task_makes_room_for_others_and_goes_on_when_it_is_its_turn() {
+    let mut queue = many(2, "");
+    let first = queue.begin(at("01:00:00"), 1).remove(0);
+    let [began, ended] = ["2019-04-01", "2019-04-02"].map(|day| day.parse::<Day>().unwrap());
+    assert!(first.days.begin(began, &Stop::default()));
+    assert_eq!(queue.next_try(), Some(at("01:00:10")), "the loop wakes for it");
+    assert!(queue.begin(at("01:00:09"), 1).is_empty() && !first.until.is_halted());
+    assert!(queue.begin(at("01:00:10"), 1).is_empty() && first.until.is_halted());
+    queue.end(&first.name, &first.task, TaskEnd::Stopped);
+    let second = queue.begin(at("01:00:11"), 1).remove(0);
+    assert_eq!(second.name.as_str(), "orders_01");
+    queue.end(&second.name, &second.task, TaskEnd::Done);
+    let again = queue.begin(at("01:00:12"), 1).remove(0);
+    let DatasetTask::Resume(Trigger::Tick, days) = &again.task else { panic!("{again:?}") };
+    assert_eq!(days.left_of(&[began, ended]), [ended], "a day that began is not begun twice");
+    assert!(queue.begin(at("01:30:00"), 1).is_empty() && !again.until.is_halted(), "nobody waits");
+}
+
+#[test]
+fn a_task_with_fewer_threads_than_it_can_use_gets_more_once_they_are_free() {
+    let mut queue = many(2, "[catch_up]\nconcurrency = 2");
+    let begun = queue.begin(at("01:00:00"), 2);
+    assert_eq!(begun.iter().map(|started| started.threads).collect::<Vec<_>>(), [1, 1]);
+    queue.end(&begun[0].name, &begun[0].task, TaskEnd::Done);
+    assert!(queue.begin(at("01:00:11"), 2).is_empty() && begun[1].until.is_halted());
+    queue.end(&begun[1].name, &begun[1].task, TaskEnd::Stopped);
+    assert_eq!(queue.begin(at("01:00:12"), 2)[0].threads, 2);
+}
+
+#[test]
+fn a_dataset_that_changes_while_it_made_room_is_looked_at_anew() {
+    let mut queue = queue(HOURLY, "", "00:30:00");
+    queue.pass(at("01:00:00"));
+    let started = queue.begin(at("01:00:00"), 1).remove(0);
+    started.until.halt();
+    queue.end(&orders(), &started.task, TaskEnd::Stopped);
+    queue.put(&dataset(DAILY, ""), at("01:00:01"));
+    assert_eq!(begun(&mut queue, "01:00:02"), [look(Trigger::Tick)]);
 }
 
 #[test]
@@ -353,7 +433,7 @@ fn a_dataset_that_comes_back_while_it_is_still_worked_on_is_not_worked_on_twice(
     queue.put(&dataset(HOURLY, ""), at("01:10:00"));
     queue.look(&orders(), Some(Trigger::Start));
     assert_eq!(begun(&mut queue, "01:10:00"), []);
-    queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Superseded);
+    queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Stopped);
     assert_eq!(begun(&mut queue, "01:10:01").len(), 1);
     queue.remove(&orders());
     queue.end(&orders(), &look(Trigger::Start), TaskEnd::Done);
@@ -365,7 +445,7 @@ fn what_a_change_cut_short_is_wanted_again() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut queue, "01:00:00").len(), 1);
     queue.put(&dataset(HOURLY, ""), at("01:10:00"));
-    queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Superseded);
+    queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Stopped);
     assert_eq!(begun(&mut queue, "01:10:01"), [look(Trigger::Tick)]);
 }
 

@@ -224,6 +224,42 @@ fn all_datasets_together_load_no_more_days_at_a_time_than_they_may(database: &dy
     assert_eq!(server.most_at_once(), 3);
 }
 
+#[test]
+fn two_hundred_datasets_with_work_at_once_take_no_more_threads_than_a_few() {
+    let database = &SqliteDatabase::new();
+    let server = SlowHttp::start();
+    let settings = "max_parallel_loads = 2\n[catch_up]\nconcurrency = 8\n";
+    let project = project(database, &still(FIRST).from(&server), settings);
+    std::fs::remove_file(project.path("datasets/orders.toml")).unwrap();
+    let first: chrono::NaiveDate = FIRST.parse().unwrap();
+    for (number, day) in first.iter_days().take(200).enumerate() {
+        let day = day.to_string();
+        server.day(&day, "a,1,x\n");
+        let schedule = format!("cron = \"0 2 1 1 *\"\nstart = {day}\nend = {day}");
+        project.dataset(
+            &format!("orders_{number:03}"),
+            &Orders { schedule, mode: "upsert", ..Orders::default() }.from(&server),
+        );
+    }
+    server.hold_next(FIRST);
+    let daemon = daemon(&project);
+    server.wait_until_held(FIRST);
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().count();
+    let most = std::cell::Cell::new(0);
+    let loaded = |number: usize| {
+        most.set(most.get().max(threads()));
+        database.line("select count(*) from processed_days where state = 'loaded'").parse::<usize>().unwrap() >= number
+    };
+    // One slot is held, and all other days pass through the other one.
+    for number in [50, 100, 150, 199] {
+        wait_until(&format!("{number} days are loaded"), || loaded(number));
+    }
+    server.release(FIRST);
+    wait_until("all are loaded", || loaded(200));
+    stop(daemon);
+    assert!(most.get() <= 2 + 22, "{} threads", most.get());
+}
+
 fn the_pause_before_a_retry_outlives_the_daemon(database: &dyn Database) {
     let project = project(database, &ticking(FIRST), "[retry]\nfirst_delay = \"1h\"\n");
     add_clock(&project);

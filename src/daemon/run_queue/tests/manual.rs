@@ -98,7 +98,7 @@ fn what_is_left_of_days_asked_for_is_wanted_again_and_no_other_day() {
     let day = |day: &str| day.parse::<Day>().unwrap();
     let days = vec![day("2019-04-01"), day("2019-04-02"), day("2019-04-03")];
     let stop = Stop::default();
-    for ended in [TaskEnd::Unreachable, TaskEnd::Blocked(at("00:30:05")), TaskEnd::Superseded] {
+    for ended in [TaskEnd::Unreachable, TaskEnd::Blocked(at("00:30:05")), TaskEnd::Stopped] {
         let mut queue = queue(HOURLY, "", "00:30:00");
         queue.ask(&orders(), days.clone(), Ask::Forced);
         let [work @ DatasetTask::Requested(_, _, running)] = &begun(&mut queue, "00:30:00")[..] else { panic!() };
