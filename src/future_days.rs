@@ -2,7 +2,7 @@
 //!
 //! Their rows would have them given up at once on the day on which they are wanted: by then they have waited for long.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::dataset::Dataset;
 use crate::day::{Day, listed};
@@ -13,8 +13,8 @@ use crate::db::pool::Conn;
 /// The date in the dataset's zone, by the later of this machine's and the database's clock: where one of the two is
 /// behind, days are not of the future by the other.
 #[must_use]
-pub fn today(dataset: &Dataset, now: DateTime<Utc>, database: NaiveDateTime) -> Day {
-    Day::new(now.max(database.and_utc()).with_timezone(&dataset.schedule.timezone).date_naive())
+pub fn today(dataset: &Dataset, now: DateTime<Utc>, database: DateTime<Utc>) -> Day {
+    Day::new(now.max(database).with_timezone(&dataset.schedule.timezone).date_naive())
 }
 
 /// Forgets the days of a dataset after `today` that nobody but a clock which was ahead had noted, and says which; true
@@ -69,8 +69,9 @@ columns = [{ name = "id", type = "text" }]
             ("2024-03-09T10:00:00", "2024-03-05T10:00:00", "2024-03-09"),
             ("2024-03-05T10:00:00", "2024-03-09T10:00:00", "2024-03-09"),
         ] {
-            let [ours, database] = [ours, database].map(|time| time.parse::<NaiveDateTime>().unwrap());
-            assert_eq!(today(&dataset, ours.and_utc(), database).to_string(), expected, "{ours} {database}");
+            let [ours, database] =
+                [ours, database].map(|time| time.parse::<chrono::NaiveDateTime>().unwrap().and_utc());
+            assert_eq!(today(&dataset, ours, database).to_string(), expected, "{ours} {database}");
         }
     }
 }

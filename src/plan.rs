@@ -5,7 +5,7 @@ mod outside;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::dataset::Schedule;
 use crate::day::{Day, DayRange};
@@ -24,7 +24,7 @@ pub struct Known {
     /// The target holds its rows from an earlier load.
     pub in_target: bool,
     /// When a waiting or failed day is due, in UTC.
-    pub next_look: Option<NaiveDateTime>,
+    pub next_look: Option<DateTime<Utc>>,
     /// What became of the process that a running day belongs to.
     pub owner: Owner,
 }
@@ -240,7 +240,7 @@ pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
 /// lies further ahead than the policy's longest pause was written by a clock that was wrong, or by another policy: it is
 /// due.
 #[must_use]
-pub fn decide(known: Option<&Known>, ask: Ask, now: NaiveDateTime, policy: &Policy) -> Decision {
+pub fn decide(known: Option<&Known>, ask: Ask, now: DateTime<Utc>, policy: &Policy) -> Decision {
     let max_attempts = policy.retry.max_attempts;
     let Some(known) = known else {
         return match ask {
@@ -310,7 +310,7 @@ pub fn plan(
     days: &[Day],
     known: &BTreeMap<Day, Known>,
     ask: Ask,
-    now: NaiveDateTime,
+    now: DateTime<Utc>,
     policy: &Policy,
     mut backlog: Option<u32>,
 ) -> Vec<(Day, Decision)> {

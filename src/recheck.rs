@@ -53,7 +53,7 @@ pub fn recheck(
         if context.stop.is_halted() || until.is_halted() {
             return Ok(rechecked);
         }
-        let day = Day::new(file.day);
+        let day = file.day;
         match job.source.stat_until(context.stop.wait(), day, &context.runtime) {
             Ok(FileStatus::File(info)) if differs(&file, &info) => {
                 if state == State::Refused || spec.on_change == OnChange::Reload {
@@ -78,8 +78,8 @@ pub fn recheck(
 /// True when the source's file looks other than the one that is known, and was not seen before.
 fn differs(file: &KnownFile, info: &FileInfo) -> bool {
     let loaded = file.source_etag.clone().unwrap_or_else(|| {
-        let modified = file.source_modified.unwrap_or_default().and_utc();
-        tag_without_etag(file.source_bytes.unwrap_or_default().unsigned_abs(), modified)
+        let modified = file.source_modified.unwrap_or_default();
+        tag_without_etag(file.source_bytes.unwrap_or_default().unsigned_abs(), *modified)
     });
     let tag = info.tag();
     tag != loaded && Some(tag) != file.newer_etag
@@ -101,7 +101,7 @@ fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn F
 
 /// Says that a loaded day's file is another, if its content is.
 fn changed(context: &Context, job: &Job, file: &KnownFile, info: &FileInfo) -> Result<(), DbError> {
-    let (name, day) = (&job.dataset.name, Day::new(file.day));
+    let (name, day) = (&job.dataset.name, file.day);
     let tag = info.tag();
     let seen = match hash(context, job, day) {
         Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => Seen::Same(&tag),

@@ -77,7 +77,7 @@ pub fn decide(
 ) -> Result<Vec<(Day, Decision)>, DbError> {
     let (Some(from), Some(to)) = (days.iter().min(), days.iter().max()) else { return Ok(Vec::new()) };
     let (known, now) = days::known(conn, &dataset.name, DayRange { from: *from, to: *to })?;
-    Ok(plan(days, &known, ask, now, &dataset.policy, backlog))
+    Ok(plan(days, &known, ask, *now, &dataset.policy, backlog))
 }
 
 /// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those

@@ -113,7 +113,7 @@ pub(super) fn run(
     let (all, left_out) = loadable(app, &mut conn, all)?;
     if how.ask == Ask::NotDone {
         for Loadable { job, .. } in &all {
-            let today = future_days::today(&job.dataset, Utc::now(), conn.now()?);
+            let today = future_days::today(&job.dataset, Utc::now(), *conn.now()?);
             future_days::forget(&mut conn, &job.dataset, today)?;
         }
     }

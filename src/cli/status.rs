@@ -18,7 +18,7 @@ use crate::db::setup;
 use crate::exit_code::ExitCode;
 use crate::plan::Leave;
 use crate::state::State;
-use crate::status::{self, DatasetStatus, DayStatus, Pause, WorkerStatus, instant};
+use crate::status::{self, DatasetStatus, DayStatus, Pause, RegisteredWorker, instant};
 use crate::wording::{MOST_BYTES, counted, load_again, printable};
 
 pub(super) fn status(app: &App, args: &Status) -> Result<ExitCode, Failure> {
@@ -57,7 +57,7 @@ fn read(
     mut conn: Option<&mut Conn>,
     datasets: &[Dataset],
     range: DayRange,
-) -> Result<(Vec<DatasetStatus>, Vec<WorkerStatus>), DbError> {
+) -> Result<(Vec<DatasetStatus>, Vec<RegisteredWorker>), DbError> {
     let mut all = Vec::new();
     for dataset in datasets {
         all.push(status::of(conn.as_deref_mut(), dataset, &cron::wanted(dataset, Utc::now()), range)?);
@@ -89,7 +89,7 @@ fn render(status: &DatasetStatus, shown: Shown, at_work: bool) -> String {
     let next = status.next_tick.filter(|_| at_work);
     let next = next.map_or_else(String::new, |next| format!("; next tick {}", instant(next)));
     let mut text = format!("{} into {}: {counts}{last}{next}\n", status.dataset, status.table);
-    if let Some(Pause { at, who, reason }) = &status.paused {
+    if let Some(Pause { at, who, reason, .. }) = &status.paused {
         let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", printable(reason, MOST_BYTES)));
         let _ = writeln!(text, "paused since {} by {}{why}", instant(*at), printable(who, MOST_BYTES));
     }
@@ -191,10 +191,10 @@ fn said(day: &DayStatus) -> Vec<String> {
         .collect()
 }
 
-fn render_workers(workers: &[WorkerStatus]) -> String {
+fn render_workers(workers: &[RegisteredWorker]) -> String {
     let mut text = String::new();
     for worker in workers {
-        let WorkerStatus { host, pid, version, started_at, heartbeat_at, refused_config, .. } = worker;
+        let RegisteredWorker { host, pid, version, started_at, heartbeat_at, refused_config, .. } = worker;
         let _ = writeln!(
             text,
             "at work: {} pid {pid}, dayfill {version}, since {}, heartbeat {}",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::configuration::{ConfigValue, DaemonConfig, DatabaseSettings, Read};
 use super::database_session::{ConnectJob, OpenedDatabase};
 use crate::db::error::DbError;
-use crate::db::paused::Paused;
+use crate::db::paused::Pause;
 use crate::load_day::{Context, Flights, Job, Stop};
 use crate::ready;
 
@@ -16,7 +16,7 @@ pub(super) struct NewConfiguration {
     /// The database it names, where that is another than before.
     pub(super) context: Option<Arc<Context>>,
     /// What is paused there.
-    pub(super) paused: Option<Vec<Paused>>,
+    pub(super) paused: Option<Vec<Pause>>,
 }
 
 /// What reading needs, on a thread of its own.

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::configuration::{DaemonConfig, DatabaseSettings};
 use super::trouble::{DELAYS, Trouble};
-use crate::db::paused::{self, Paused};
+use crate::db::paused::{self, Pause};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
 use crate::load_day::{Context, Flights, Stop};
@@ -178,7 +178,7 @@ impl ConnectJob {
 pub(super) struct OpenedDatabase {
     pub(super) context: Arc<Context>,
     /// The datasets that are paused.
-    pub(super) paused: Vec<Paused>,
+    pub(super) paused: Vec<Pause>,
 }
 
 /// Drops it on a thread of its own: signing off waits for the database.

@@ -14,7 +14,7 @@ use crate::daemon::manual_loads::{EndedLoad, ManualLoads};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::activity_log;
-use crate::db::paused::Paused;
+use crate::db::paused::Pause;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report};
 use crate::metrics::Metrics;
@@ -75,7 +75,7 @@ pub struct DatasetSnapshot {
     /// Its next tick.
     pub next_tick: Option<DateTime<Utc>>,
     /// Since when, by whom and why it is paused.
-    pub paused: Option<Paused>,
+    pub paused: Option<Pause>,
     /// When its last tick was taken, since the daemon started.
     pub last_tick: Option<DateTime<Utc>>,
     /// What keeps it from being loaded, where something does.

@@ -17,7 +17,7 @@ use super::trouble::{DELAYS, PERSISTENT_DELAYS, source_delays};
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
-use crate::db::paused::Paused;
+use crate::db::paused::Pause;
 use crate::load_day::Told;
 
 /// What trouble may be with, beside datasets.
@@ -107,8 +107,8 @@ impl Daemon {
     }
 
     /// These datasets are paused, and no others.
-    pub(super) fn paused(&mut self, paused: Vec<Paused>) {
-        let now: BTreeMap<DatasetName, Paused> =
+    pub(super) fn paused(&mut self, paused: Vec<Pause>) {
+        let now: BTreeMap<DatasetName, Pause> =
             paused.into_iter().filter_map(|paused| Some((paused.dataset.parse().ok()?, paused))).collect();
         if now == self.pauses {
             return;

@@ -50,7 +50,7 @@ use crate::cron::{ClockWatch, Clocks, Timer, TimerError};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::db::paused::Paused;
+use crate::db::paused::Pause;
 use crate::load_day::{Context, Stop};
 use crate::service_manager::ServiceManager;
 use crate::wording::fault;
@@ -157,7 +157,7 @@ struct Daemon {
     /// Days that a person asked for and of which it was said that they did not begin.
     not_begun: BTreeMap<DatasetName, BTreeSet<Day>>,
     /// Datasets that are paused.
-    pauses: BTreeMap<DatasetName, Paused>,
+    pauses: BTreeMap<DatasetName, Pause>,
     /// What it shows of itself.
     handle: Arc<DaemonHandle>,
     /// What those who watch hear once the board shows it: who looks then sees what they were told of.

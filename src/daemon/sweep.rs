@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::active_dataset::ActiveDataset;
 use super::task::TaskError;
@@ -13,7 +13,7 @@ use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
 use crate::db::days::{self, OpenDay};
 use crate::db::error::DbError;
-use crate::db::paused::{self, Paused};
+use crate::db::paused::{self, Pause};
 use crate::future_days;
 use crate::load_day::{Context, Told};
 use crate::plan::{self, Ask, Decision};
@@ -79,9 +79,9 @@ impl Sweeper {
 /// The open days, and the database's clock when they were read.
 pub(super) struct Open {
     days: Vec<OpenDay>,
-    now: NaiveDateTime,
+    now: DateTime<Utc>,
     /// The datasets that are paused.
-    pub(super) paused: Vec<Paused>,
+    pub(super) paused: Vec<Pause>,
     /// The datasets of which days of the future were forgotten.
     pub(super) forgot: Vec<DatasetName>,
 }
@@ -122,7 +122,7 @@ fn open(context: &Context, members: &ActiveDatasets, now: DateTime<Utc>) -> Resu
     let mut conn = context.database.conn_at_once()?;
     let (days, database_now) = days::open(&mut conn)?;
     let paused = paused::list(&mut conn)?;
-    let mut open = Open { days, now: database_now, paused, forgot: Vec::new() };
+    let mut open = Open { days, now: *database_now, paused, forgot: Vec::new() };
     for (name, (dataset, today)) in open.of_the_future(members, now) {
         match future_days::forget(&mut conn, dataset, today) {
             Ok(true) => open.forgot.push(name),

@@ -3,15 +3,17 @@
 //! An entry is written before anything is done, and says how that ended afterwards: nothing is done of which there is
 //! no entry, and an entry that never got its end tells of a process that died over it.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
-use crate::day::DayRange;
+use crate::day::{Day, DayRange};
+use crate::db::columns::Timestamp;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::activity_log;
+use crate::json;
 
 /// What an entry says until what it tells of has ended.
 pub const BEGUN: &str = "begun";
@@ -31,14 +33,17 @@ pub struct Deed<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// An entry.
-#[derive(Debug, Clone, Queryable, Selectable)]
+/// Something that somebody did.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
 #[diesel(table_name = activity_log)]
-pub struct Entry {
+pub struct ActivityEntry {
     /// Its number. Those of later entries are higher.
     pub id: i64,
-    /// When it was done, UTC by the database's clock.
-    pub at: NaiveDateTime,
+    /// When.
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    #[diesel(deserialize_as = Timestamp)]
+    pub at: DateTime<Utc>,
     /// The user or token; `local` where nobody has to log in.
     pub who: String,
     /// What was done, in one word.
@@ -46,24 +51,29 @@ pub struct Entry {
     /// On which dataset.
     pub dataset: Option<String>,
     /// From which day on.
-    pub from_day: Option<NaiveDate>,
+    #[schema(value_type = Option<String>, format = Date)]
+    #[diesel(column_name = from_day)]
+    pub from: Option<Day>,
     /// To which day, that one included.
-    pub to_day: Option<NaiveDate>,
+    #[schema(value_type = Option<String>, format = Date)]
+    #[diesel(column_name = to_day)]
+    pub to: Option<Day>,
     /// Why, where that was said.
     pub reason: Option<String>,
-    /// What came of it: `done`, with what there is to say, or why not; [`BEGUN`] before that is known.
+    /// `done`, with what there is to say, or why not; `begun` before that is known, and for good where the process died
+    /// over it.
     pub outcome: String,
 }
 
 #[derive(Insertable)]
 #[diesel(table_name = activity_log)]
-struct NewEntry<'a> {
-    at: NaiveDateTime,
+struct NewActivity<'a> {
+    at: Timestamp,
     who: &'a str,
     action: &'a str,
     dataset: Option<&'a str>,
-    from_day: Option<NaiveDate>,
-    to_day: Option<NaiveDate>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
     reason: Option<&'a str>,
     outcome: &'a str,
 }
@@ -80,13 +90,13 @@ pub fn begin(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
 pub(super) fn insert(conn: &mut Conn, deed: Deed<'_>) -> Result<i64, DbError> {
     let Deed { who, action, dataset, days, reason } = deed;
     let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
-    let entry = NewEntry {
+    let entry = NewActivity {
         at: conn.now()?,
         who,
         action,
         dataset: dataset.map(DatasetName::as_str),
-        from_day: days.map(|days| days.from.date()),
-        to_day: days.map(|days| days.to.date()),
+        from_day: days.map(|days| days.from),
+        to_day: days.map(|days| days.to),
         reason: reason.as_deref(),
         outcome: BEGUN,
     };
@@ -112,12 +122,12 @@ pub fn end(conn: &mut Conn, id: i64, outcome: &str) -> Result<(), DbError> {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entry>, DbError> {
+pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<ActivityEntry>, DbError> {
     on!(conn, c => activity_log::table
         .filter(activity_log::id.lt(before.unwrap_or(i64::MAX)))
         .order(activity_log::id.desc())
         .limit(limit.into())
-        .select(Entry::as_select())
+        .select(ActivityEntry::as_select())
         .load(c))
     .doing("reading the activity log")
 }
@@ -126,12 +136,12 @@ pub fn page(conn: &mut Conn, before: Option<i64>, limit: u32) -> Result<Vec<Entr
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn page_after(conn: &mut Conn, after: i64, limit: u32) -> Result<Vec<Entry>, DbError> {
-    let mut entries: Vec<Entry> = on!(conn, c => activity_log::table
+pub fn page_after(conn: &mut Conn, after: i64, limit: u32) -> Result<Vec<ActivityEntry>, DbError> {
+    let mut entries: Vec<ActivityEntry> = on!(conn, c => activity_log::table
         .filter(activity_log::id.gt(after))
         .order(activity_log::id)
         .limit(limit.into())
-        .select(Entry::as_select())
+        .select(ActivityEntry::as_select())
         .load(c))
     .doing("reading the activity log")?;
     entries.reverse();

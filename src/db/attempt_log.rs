@@ -4,6 +4,10 @@ use std::fmt::{Display, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromStaticSqlRow, Queryable};
+use diesel::sql_types::{Nullable, Text};
+
 use crate::wording::printable;
 
 /// How many bytes of a line are kept: a file's header may name thousands of columns.
@@ -12,10 +16,10 @@ const LONGEST: usize = 1000;
 /// What was done in an attempt, a line each: the milliseconds since it began, a space, and the text. No line holds a
 /// value of a row. Copies are one and the same log: another thread may see what the attempt waits for.
 #[derive(Debug, Clone)]
-pub struct AttemptLog(Arc<Mutex<Told>>);
+pub struct AttemptLog(Arc<Mutex<LogBuffer>>);
 
 #[derive(Debug)]
-struct Told {
+struct LogBuffer {
     began: Instant,
     lines: String,
 }
@@ -24,30 +28,30 @@ impl AttemptLog {
     /// An attempt that begins now.
     #[must_use]
     pub fn begin() -> Self {
-        Self(Arc::new(Mutex::new(Told { began: Instant::now(), lines: String::new() })))
+        Self(Arc::new(Mutex::new(LogBuffer { began: Instant::now(), lines: String::new() })))
     }
 
     /// The attempt begins only now.
     pub fn begin_anew(&self) {
-        *self.told() = Told { began: Instant::now(), lines: String::new() };
+        *self.buffer() = LogBuffer { began: Instant::now(), lines: String::new() };
     }
 
     /// Adds a line, at the time that has passed by now.
     pub fn line(&self, text: impl Display) {
         let text = printable(&text.to_string(), LONGEST);
-        let mut told = self.told();
-        let ms = told.began.elapsed().as_millis();
+        let mut buffer = self.buffer();
+        let ms = buffer.began.elapsed().as_millis();
         // Writing to a text cannot fail.
-        let _ = writeln!(told.lines, "{ms} {text}");
+        let _ = writeln!(buffer.lines, "{ms} {text}");
     }
 
     /// As it is stored; nothing when nothing was told.
     pub(super) fn stored(&self) -> Option<String> {
-        let told = self.told();
-        (!told.lines.is_empty()).then(|| told.lines.trim_end().to_owned())
+        let buffer = self.buffer();
+        (!buffer.lines.is_empty()).then(|| buffer.lines.trim_end().to_owned())
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn buffer(&self) -> MutexGuard<'_, LogBuffer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,6 +62,36 @@ pub fn lines(stored: &str) -> impl Iterator<Item = (u64, &str)> {
         let (ms, text) = line.split_once(' ')?;
         Some((ms.parse().ok()?, text))
     })
+}
+
+/// A line of an attempt's log.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// Milliseconds since the attempt began.
+    pub ms: u64,
+    /// What was done.
+    pub text: String,
+}
+
+/// The log as its column holds it.
+pub struct StoredLog(Option<String>);
+
+impl<DB: Backend> Queryable<Nullable<Text>, DB> for StoredLog
+where
+    Option<String>: FromStaticSqlRow<Nullable<Text>, DB>,
+{
+    type Row = Option<String>;
+
+    fn build(log: Option<String>) -> deserialize::Result<Self> {
+        Ok(Self(log))
+    }
+}
+
+impl From<StoredLog> for Vec<LogLine> {
+    fn from(StoredLog(log): StoredLog) -> Self {
+        let line = |(ms, text): (u64, &str)| LogLine { ms, text: text.to_owned() };
+        log.iter().flat_map(|log| lines(log)).map(line).collect()
+    }
 }
 
 #[cfg(test)]

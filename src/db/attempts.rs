@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
+use crate::db::attempt_log::{LogLine, StoredLog};
+use crate::db::columns::Timestamp;
 use crate::db::days::ProcessedDay;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
@@ -17,6 +19,7 @@ use crate::db::pool::{Conn, on};
 use crate::db::schema::{load_attempts, processed_days};
 use crate::db::worker_lock;
 use crate::db::workers;
+use crate::json;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
@@ -153,17 +156,17 @@ where
 struct Begun<'a> {
     claim: &'a str,
     dataset: &'a str,
-    day: NaiveDate,
+    day: Day,
     attempt: i32,
     trigger: &'a str,
     worker: &'a str,
     host: &'a str,
     pid: i64,
-    started_at: NaiveDateTime,
+    started_at: Timestamp,
 }
 
 /// Records that an attempt of this process begins, from the row that was claimed for it.
-pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: NaiveDateTime) -> Result<(), DbError> {
+pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: Timestamp) -> Result<(), DbError> {
     let (host, pid) = workers::this_process();
     let begun = Begun {
         claim: row.claim.as_deref().unwrap_or_default(),
@@ -189,7 +192,7 @@ pub(super) fn end(
     measured: &Measured,
     log: Option<&str>,
     error: Option<&str>,
-    now: NaiveDateTime,
+    now: Timestamp,
 ) -> Result<(), DbError> {
     use load_attempts as la;
     let mut texts = Texts::default();
@@ -254,7 +257,7 @@ pub(super) fn is_uncounted(conn: &mut Conn, row: &ProcessedDay) -> Result<bool, 
 }
 
 /// Records that the process of a running day is gone; where it left word that the attempt was interrupted, that.
-pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: NaiveDateTime) -> Result<(), DbError> {
+pub(super) fn lost(conn: &mut Conn, row: &ProcessedDay, now: Timestamp) -> Result<(), DbError> {
     let token = row.claim.as_deref().unwrap_or_default();
     let (outcome, error) =
         if is_uncounted(conn, row)? { (AttemptOutcome::Interrupted, None) } else { (AttemptOutcome::Lost, Some(LOST)) };
@@ -268,26 +271,36 @@ pub(super) fn take_back(conn: &mut Conn, token: &str) -> Result<(), DbError> {
         .map(drop)
 }
 
-/// An attempt at a day, as the table has it.
-#[derive(Debug, Clone, Queryable, Selectable)]
+/// An attempt at loading a day. Names are those of the table `load_attempts`; times are UTC, RFC 3339.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
 #[diesel(table_name = load_attempts)]
 pub struct Attempt {
-    claim: String,
-    /// Which of its series, from 1.
+    /// Its claim's token.
+    #[serde(skip)]
+    pub claim: String,
+    /// Which of all attempts at the day, from 1: the next one has the next number.
+    #[diesel(select_expression = 0_i64.into_sql::<BigInt>(), deserialize_as = i64)]
+    pub number: u64,
+    /// Which of its series, from 1: what `retry.max_attempts` limits.
     pub attempt: i32,
-    /// What made it begin: the name of a [`Trigger`].
+    /// What made it begin: `tick`, `start`, `due`, `change`, `catch-up`, `load`, `retry`, `run-etl` or `page`.
     pub trigger: String,
-    /// The id of the worker that made it.
+    /// The id of the process that made it.
     pub worker: String,
-    /// The machine or container that worker ran on; `None` in rows of versions that did not note it.
+    /// The machine or container it ran on; null in attempts of versions that did not note it.
     pub host: Option<String>,
     /// Its process id there.
     pub pid: Option<i64>,
-    /// When it began, UTC by the database's clock, as all times here.
-    pub started_at: NaiveDateTime,
-    /// When it ended.
-    pub finished_at: Option<NaiveDateTime>,
-    /// How it ended; `None` while it runs.
+    /// When it began.
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    #[diesel(deserialize_as = Timestamp)]
+    pub started_at: DateTime<Utc>,
+    /// When it ended; null while it runs.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+    /// `loaded`, `failed`, `refused`, `interrupted`, `database` or `lost`; null while it runs.
+    #[schema(value_type = Option<String>)]
     pub outcome: Option<AttemptOutcome>,
     /// Milliseconds until the file was open.
     pub source_ms: Option<i64>,
@@ -299,16 +312,17 @@ pub struct Attempt {
     pub publish_ms: Option<i64>,
     /// Rows in the file.
     pub rows_read: Option<i64>,
-    /// Rows the filter left out.
+    /// Rows that `where` left out.
     pub rows_filtered: Option<i64>,
     /// Rows that could not be taken, each counted as the lines of the file that it spans.
     pub rows_rejected: Option<i64>,
-    /// Rows that passed the filter.
+    /// Rows that passed and, with `replace_day`, that the target took.
     pub rows_loaded: Option<i64>,
-    /// What went wrong, for a person.
+    /// What went wrong.
     pub error: Option<String>,
-    /// What was done, as [`attempt_log`](super::attempt_log) stores it.
-    pub log: Option<String>,
+    /// What was done, in its order.
+    #[diesel(deserialize_as = StoredLog)]
+    pub log: Vec<LogLine>,
 }
 
 /// The newest attempts at a day, newest first; at most that many.
@@ -316,14 +330,19 @@ pub struct Attempt {
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn of_day(conn: &mut Conn, dataset: &DatasetName, day: Day, limit: u32) -> Result<Vec<Attempt>, DbError> {
-    on!(conn, c => load_attempts::table
+    let mut newest: Vec<Attempt> = on!(conn, c => load_attempts::table
         .filter(load_attempts::dataset.eq(dataset.as_str()))
-        .filter(load_attempts::day.eq(day.date()))
+        .filter(load_attempts::day.eq(day))
         .order((load_attempts::started_at.desc(), load_attempts::claim.desc()))
         .limit(limit.into())
         .select(Attempt::as_select())
         .load(c))
-    .doing("reading the day's attempts")
+    .doing("reading the day's attempts")?;
+    let older = newest.last().map_or(Ok(0), |oldest| count_older(conn, dataset, day, oldest))?.unsigned_abs();
+    for (attempt, number) in newest.iter_mut().rev().zip(older + 1..) {
+        attempt.number = number;
+    }
+    Ok(newest)
 }
 
 /// Of a dataset's days within a range that are loaded, how the newest attempt ended that was made after that and did not
@@ -339,10 +358,10 @@ pub fn failed_reloads(
     use load_attempts as la;
     use processed_days as pd;
     let is_of_day = pd::dataset.eq(la::dataset).and(pd::day.eq(la::day));
-    let rows: Vec<(NaiveDate, Option<AttemptOutcome>, Option<String>)> = on!(conn, c => la::table
+    let rows: Vec<(Day, Option<AttemptOutcome>, Option<String>)> = on!(conn, c => la::table
         .inner_join(pd::table.on(is_of_day))
         .filter(la::dataset.eq(dataset.as_str()))
-        .filter(la::day.between(from.date(), to.date()))
+        .filter(la::day.between(from, to))
         .filter(pd::state.eq("loaded"))
         .filter(la::started_at.nullable().gt(pd::loaded_at))
         .filter(la::outcome.ne(AttemptOutcome::Loaded.name()))
@@ -352,21 +371,18 @@ pub fn failed_reloads(
     .doing("reading the attempts at loaded days")?;
     let by_somebody = |error: &Option<String>| error.as_ref().is_some_and(|error| error.starts_with(CANCELLED));
     let others = rows.into_iter().filter(|(.., error)| !by_somebody(error));
-    Ok(others.filter_map(|(day, outcome, error)| Some((Day::new(day), (outcome?, error)))).collect())
+    Ok(others.filter_map(|(day, outcome, error)| Some((day, (outcome?, error)))).collect())
 }
 
 /// How many attempts at the day are older than that one. Their number does not change: only the newest may be taken
 /// back.
-///
-/// # Errors
-/// A [`DbError`] when the database does not answer.
-pub fn older(conn: &mut Conn, dataset: &DatasetName, day: Day, than: &Attempt) -> Result<i64, DbError> {
+fn count_older(conn: &mut Conn, dataset: &DatasetName, day: Day, than: &Attempt) -> Result<i64, DbError> {
     use load_attempts as la;
-    let before = la::started_at.lt(than.started_at);
-    let before = before.or(la::started_at.eq(than.started_at).and(la::claim.lt(&than.claim)));
+    let before = la::started_at.lt(Timestamp::from(than.started_at));
+    let before = before.or(la::started_at.eq(Timestamp::from(than.started_at)).and(la::claim.lt(&than.claim)));
     on!(conn, c => la::table
         .filter(la::dataset.eq(dataset.as_str()))
-        .filter(la::day.eq(day.date()))
+        .filter(la::day.eq(day))
         .filter(before)
         .count()
         .get_result(c))

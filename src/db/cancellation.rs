@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::TimeDelta;
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::activity_log::{self, Deed};
+use crate::db::columns::Timestamp;
 use crate::db::days::ProcessedDay;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -43,7 +44,7 @@ pub enum Asked {
 #[diesel(table_name = load_cancellations)]
 struct New<'a> {
     claim: &'a str,
-    at: NaiveDateTime,
+    at: Timestamp,
     who: &'a str,
     reason: Option<&'a str>,
 }
@@ -81,14 +82,14 @@ pub fn ask_all(conn: &mut Conn, deeds: &[Deed<'_>], dataset: &DatasetName, days:
 
 fn note(conn: &mut Conn, dataset: &DatasetName, day: Day, who: &str, reason: Option<&str>) -> Result<Asked, DbError> {
     let row: Option<ProcessedDay> = on!(conn, c => processed_days::table
-        .find((dataset.as_str(), day.date()))
+        .find((dataset.as_str(), day))
         .select(ProcessedDay::as_select())
         .first(c)
         .optional())
     .doing("reading the day's row")?;
     let now = conn.now()?;
     let Some(row) = row else { return Ok(Asked::NotRunning(None)) };
-    let Some(claim) = row.claim.clone() else { return Ok(Asked::NotRunning(Some(row.state.0))) };
+    let Some(claim) = row.claim.clone() else { return Ok(Asked::NotRunning(Some(row.state))) };
     if row.known(conn, now)?.owner == Owner::Gone {
         return Ok(Asked::Gone);
     }
@@ -131,7 +132,7 @@ pub fn by(who: &str, reason: Option<&str>) -> String {
 }
 
 /// Clears requests of long ago away.
-pub(super) fn clear(conn: &mut Conn, now: NaiveDateTime) -> Result<(), DbError> {
+pub(super) fn clear(conn: &mut Conn, now: Timestamp) -> Result<(), DbError> {
     let old = load_cancellations::table.filter(load_cancellations::at.lt(now - FORGET_AFTER));
     on!(conn, c => diesel::delete(old).execute(c)).doing("clearing requests of long ago away").map(drop)
 }

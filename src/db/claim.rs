@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::TimeDelta;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 pub use crate::db::attempts::Ended;
 use crate::db::attempts::{self, AttemptOutcome, Measured, Trigger};
+use crate::db::columns::Timestamp;
 use crate::db::day_action;
-use crate::db::days::{self, ProcessedDay, Stored};
+use crate::db::days::{self, ProcessedDay};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, Rejects};
@@ -104,18 +105,18 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
             Err(leave) => return Ok(Answer::Left(leave)),
         };
         let Some(row) = row else {
-            if let Decision::Leave(leave) = plan::decide(None, ask, now, policy) {
+            if let Decision::Leave(leave) = plan::decide(None, ask, *now, policy) {
                 return Ok(Answer::Left(leave));
             }
             return claim_missing(conn, request, now);
         };
-        let uncounted = row.state.0 == State::Running && attempts::is_uncounted(conn, &row)?;
+        let uncounted = row.state == State::Running && attempts::is_uncounted(conn, &row)?;
         let row = ProcessedDay { attempts: row.attempts - i32::from(uncounted), ..row };
         let known = row.known(conn, now)?;
         // In this process's own hands a day has a living owner, whatever became of the lease: another lane is at it.
         let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
         let known = Known { owner: if ours { Owner::Here } else { known.owner }, ..known };
-        match plan::decide(Some(&known), ask, now, policy) {
+        match plan::decide(Some(&known), ask, *now, policy) {
             Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
             Decision::Leave(leave) => Ok(Answer::Left(leave)),
             Decision::Settle(state) => {
@@ -130,7 +131,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
 
 /// Locks the day's row, if it has one; or why the day is left alone.
 fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<ProcessedDay>, Leave>, DbError> {
-    let (dataset, day) = (request.dataset.as_str(), request.day.date());
+    let (dataset, day) = (request.dataset.as_str(), request.day);
     for _ in 0..LOCK_TRIES {
         if let Some(row) = days::lock(conn, dataset, day, false)? {
             return Ok(Ok(Some(row)));
@@ -148,11 +149,11 @@ fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<Processed
 
 /// Why a day is left alone whose row another transaction holds; `None` where nobody has claimed it.
 fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<Leave>, DbError> {
-    let token = days::claim_on(conn, request.dataset.as_str(), request.day.date())?;
+    let token = days::claim_on(conn, request.dataset.as_str(), request.day)?;
     Ok(token.map(|token| if request.worker.holds(&token) { Leave::Here } else { Leave::Busy }))
 }
 
-fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> Result<Answer, DbError> {
+fn claim_missing(conn: &mut Conn, request: Request<'_>, now: Timestamp) -> Result<Answer, DbError> {
     let empty = ProcessedDay::new(request.dataset, request.day, State::Running);
     let claim = Claim::new(request, empty, None, now);
     // Somebody else may have claimed the day since the look above; then that row is there and stays.
@@ -163,8 +164,8 @@ fn claim_missing(conn: &mut Conn, request: Request<'_>, now: NaiveDateTime) -> R
     Ok(Answer::Claimed(Box::new(claim)))
 }
 
-fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: NaiveDateTime) -> Result<Answer, DbError> {
-    let taken_over = row.state.0 == State::Running;
+fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Timestamp) -> Result<Answer, DbError> {
+    let taken_over = row.state == State::Running;
     let prior = if taken_over {
         attempts::lost(conn, &row, now)?;
         day_action::abandoned(row)
@@ -172,7 +173,7 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
         row
     };
     // A reload of a loaded day begins a new series of attempts, and so do another file and a retry.
-    let anew = prior.state.0 == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry(_));
+    let anew = prior.state == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry(_));
     let begun = if anew { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     let claim = Claim { taken_over, ..claim };
@@ -182,13 +183,13 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Naiv
 }
 
 impl Claim {
-    fn new(request: Request<'_>, row: ProcessedDay, prior: Option<ProcessedDay>, now: NaiveDateTime) -> Self {
+    fn new(request: Request<'_>, row: ProcessedDay, prior: Option<ProcessedDay>, now: Timestamp) -> Self {
         let token = uuid::Uuid::new_v4().to_string();
         // What the attempt before found is not so any more; what is of the rows in the target is.
         let (rows_read, rows_rejected) =
             if row.in_target() { (row.rows_read, row.rows_rejected) } else { (None, None) };
         let row = ProcessedDay {
-            state: Stored(State::Running),
+            state: State::Running,
             attempts: row.attempts + 1,
             worker: Some(request.worker.id().to_owned()),
             claim: Some(token.clone()),
@@ -214,7 +215,7 @@ pub struct RefusedFile {
     /// Its size, bytes as stored, where the server says it.
     pub bytes: Option<i64>,
     /// When it was last changed.
-    pub modified: NaiveDateTime,
+    pub modified: Timestamp,
     /// SHA-256 of its stored bytes; `None` where it was not read to its end.
     pub hash: Option<String>,
     /// What tells this version of it from others.
@@ -338,7 +339,7 @@ pub fn end(
 
 /// The day's row after a claim that published nothing; `None`: the day is missing again. A day that is in the target
 /// stays loaded as it was, whatever happened to its reload.
-fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveDateTime) -> Option<ProcessedDay> {
+fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: Timestamp) -> Option<ProcessedDay> {
     let moved = match ending {
         Ending::Unavailable | Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
         // It would be due at once, and whoever cancelled it would see it begin anew.
@@ -370,7 +371,7 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: NaiveD
     let row = ProcessedDay { finished_at: Some(now), ..claim.row.clone().unclaimed(state) };
     Some(match ending {
         Ending::Waiting { url, why, look_again } => {
-            let waited = claim.prior.as_ref().filter(|prior| prior.state.0 == State::Waiting);
+            let waited = claim.prior.as_ref().filter(|prior| prior.state == State::Waiting);
             ProcessedDay {
                 attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
                 next_attempt_at: Some(next_look(now, *look_again)),
@@ -422,10 +423,10 @@ pub struct FoundNone<'a> {
 
 /// When a day without a file is looked for again: after the pause, or up to a tenth of it sooner. Years of such days are
 /// looked at one after the other, and come due together all the same, as one task with a line per run of days.
-fn next_look(now: NaiveDateTime, pause: Duration) -> NaiveDateTime {
+fn next_look(now: Timestamp, pause: Duration) -> Timestamp {
     let step = i64::try_from(pause.as_micros() / 10).unwrap_or(i64::MAX).max(1);
     let next = now + pause;
-    next - TimeDelta::microseconds(next.and_utc().timestamp_micros().rem_euclid(step))
+    next - TimeDelta::microseconds(next.timestamp_micros().rem_euclid(step))
 }
 
 /// Notes that the file of a waiting or absent day is still not there; the states it was in before and is in then: a day
@@ -443,12 +444,12 @@ pub fn note_none(
         // Another look notes the same.
         conn.commit_in_background()?;
         let now = conn.now()?;
-        let Some(row) = days::lock(conn, dataset.as_str(), day.date(), true)? else { return Ok(None) };
+        let Some(row) = days::lock(conn, dataset.as_str(), day, true)? else { return Ok(None) };
         // A clock that was ahead then does not make the day wait for longer.
         let since = row.waiting_since.map_or(now, |since| since.min(now));
         let moved = if now >= since + found.give_up_after { Move::GaveUp } else { Move::FileMissing };
-        let moved = if row.state.0 == State::Absent { Move::FileMissing } else { moved };
-        let before = row.state.0;
+        let moved = if row.state == State::Absent { Move::FileMissing } else { moved };
+        let before = row.state;
         let state = match before {
             State::Waiting | State::Absent => after(Some(before), moved, false).ok().flatten(),
             _ => None,
@@ -456,7 +457,7 @@ pub fn note_none(
         let Some(state) = state else { return Ok(None) };
         let waits = state == State::Waiting;
         let row = ProcessedDay {
-            state: Stored(state),
+            state: state,
             next_attempt_at: waits.then(|| next_look(now, found.look_again)),
             waiting_since: waits.then_some(since),
             source_url: Some(found.url.to_owned()),

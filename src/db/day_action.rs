@@ -1,11 +1,11 @@
 //! What a person does to a day without loading it: skip, forget, a new series of attempts; and days whose process is gone.
 
-use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts;
+use crate::db::columns::Timestamp;
 use crate::db::days::{ProcessedDay, insert, lock, remove, save, state_of};
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -54,12 +54,12 @@ pub fn apply(
         let now = conn.now()?;
         let found = held(conn, dataset, day)?;
         let row = found.map(|row| settled(conn, row, now)).transpose()?;
-        let before = row.as_ref().map(|row| row.state.0);
+        let before = row.as_ref().map(|row| row.state);
         match action {
             DayAction::NewSeries => {
                 if let Some(row) = row {
                     // Of other days, such as loaded ones, all that may be to write is that the attempt was settled.
-                    let anew = ToRetry::ALL.contains(row.state.0);
+                    let anew = ToRetry::ALL.contains(row.state);
                     let row = if anew { ProcessedDay { attempts: 0, next_attempt_at: None, ..row } } else { row };
                     save(conn, &row)?;
                 }
@@ -80,10 +80,10 @@ pub fn apply(
             }
             DayAction::Forget => {
                 after(before, Move::Forgotten, false)?;
-                remove(conn, dataset.as_str(), day.date())?;
+                remove(conn, dataset.as_str(), day)?;
                 let rejects = rejected_rows::table
                     .filter(rejected_rows::dataset.eq(dataset.as_str()))
-                    .filter(rejected_rows::day.eq(day.date()));
+                    .filter(rejected_rows::day.eq(day));
                 on!(conn, c => diesel::delete(rejects).execute(c)).doing("removing the day's rejected rows")?;
             }
         }
@@ -94,19 +94,19 @@ pub fn apply(
 /// The day's row, held against others. One that publishes holds it for as long as the target's locks and disk take: the
 /// day is its own. Whoever else holds it, a claim or another person's action, lets go at once and is waited for.
 fn held(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Option<ProcessedDay>, DayActionError> {
-    if let Some(row) = lock(conn, dataset.as_str(), day.date(), false)? {
+    if let Some(row) = lock(conn, dataset.as_str(), day, false)? {
         return Ok(Some(row));
     }
-    match state_of(conn, dataset.as_str(), day.date())? {
+    match state_of(conn, dataset.as_str(), day)? {
         None => Ok(None),
         Some(State::Running) => Err(DayActionError::Busy),
-        Some(_) => Ok(lock(conn, dataset.as_str(), day.date(), true)?),
+        Some(_) => Ok(lock(conn, dataset.as_str(), day, true)?),
     }
 }
 
 /// A running day whose process is gone, put in the state it is really in.
-fn settled(conn: &mut Conn, row: ProcessedDay, now: NaiveDateTime) -> Result<ProcessedDay, DayActionError> {
-    if row.state.0 != State::Running {
+fn settled(conn: &mut Conn, row: ProcessedDay, now: Timestamp) -> Result<ProcessedDay, DayActionError> {
+    if row.state != State::Running {
         return Ok(row);
     }
     if row.known(conn, now)?.owner == Owner::Alive {

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveDateTime};
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::expression::AsExpression;
 use diesel::prelude::*;
-use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::Text;
 
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
+use crate::db::columns::Timestamp;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
@@ -20,34 +16,6 @@ use crate::definition;
 use crate::plan::{Known, Owner};
 use crate::state::State;
 
-/// A state as its column holds it: by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
-#[diesel(sql_type = Text)]
-pub struct Stored(pub State);
-
-impl<DB: diesel::backend::Backend> FromSql<Text, DB> for Stored
-where
-    String: FromSql<Text, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        let name = String::from_sql(bytes)?;
-        State::by_name(&name).map(Self).ok_or_else(|| format!("{name:?} is not a state").into())
-    }
-}
-
-impl ToSql<Text, diesel::pg::Pg> for Stored {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> serialize::Result {
-        <str as ToSql<Text, diesel::pg::Pg>>::to_sql(self.0.name(), out)
-    }
-}
-
-impl ToSql<Text, diesel::sqlite::Sqlite> for Stored {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::sqlite::Sqlite>) -> serialize::Result {
-        out.set_value(self.0.name());
-        Ok(IsNull::No)
-    }
-}
-
 /// One row of `processed_days`. All times are UTC, by the database's clock.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = processed_days, treat_none_as_null = true, treat_none_as_default_value = false)]
@@ -55,9 +23,9 @@ pub struct ProcessedDay {
     /// The dataset's name.
     pub dataset: String,
     /// The day.
-    pub day: NaiveDate,
+    pub day: Day,
     /// Its state.
-    pub state: Stored,
+    pub state: State,
     /// Attempts begun in this series.
     pub attempts: i32,
     /// The worker that holds the claim.
@@ -65,9 +33,9 @@ pub struct ProcessedDay {
     /// The claim's token.
     pub claim: Option<String>,
     /// Until when the claim holds without a heartbeat.
-    pub lease_until: Option<NaiveDateTime>,
+    pub lease_until: Option<Timestamp>,
     /// When a waiting or failed day is due.
-    pub next_attempt_at: Option<NaiveDateTime>,
+    pub next_attempt_at: Option<Timestamp>,
     /// The file that was loaded or last looked for.
     pub source_url: Option<String>,
     /// The loaded file's `ETag`; as the three that follow, that of the refused file where a day is refused.
@@ -75,13 +43,13 @@ pub struct ProcessedDay {
     /// The loaded file's size, bytes as stored.
     pub source_bytes: Option<i64>,
     /// When the loaded file was last changed.
-    pub source_modified: Option<NaiveDateTime>,
+    pub source_modified: Option<Timestamp>,
     /// SHA-256 of the loaded file's stored bytes.
     pub source_hash: Option<String>,
     /// SHA-256 of the dataset's definition that shaped the rows.
     pub definition_hash: Option<String>,
     /// When the target last took the day's rows.
-    pub loaded_at: Option<NaiveDateTime>,
+    pub loaded_at: Option<Timestamp>,
     /// Rows in the file.
     pub rows_read: Option<i64>,
     /// Rows the dataset's filter left out.
@@ -91,15 +59,15 @@ pub struct ProcessedDay {
     /// Rows that passed the filter.
     pub rows_loaded: Option<i64>,
     /// When the last attempt began.
-    pub started_at: Option<NaiveDateTime>,
+    pub started_at: Option<Timestamp>,
     /// When the last attempt ended.
-    pub finished_at: Option<NaiveDateTime>,
+    pub finished_at: Option<Timestamp>,
     /// What went wrong, for a person.
     pub error: Option<String>,
     /// What a person said.
     pub note: Option<String>,
     /// When the file of a waiting day was first looked for.
-    pub waiting_since: Option<NaiveDateTime>,
+    pub waiting_since: Option<Timestamp>,
     /// The `ETag` of a newer file that was seen and is not loaded.
     pub newer_etag: Option<String>,
 }
@@ -109,8 +77,8 @@ impl ProcessedDay {
     pub(super) fn new(dataset: &DatasetName, day: Day, state: State) -> Self {
         Self {
             dataset: dataset.as_str().to_owned(),
-            day: day.date(),
-            state: Stored(state),
+            day: day,
+            state: state,
             attempts: 0,
             worker: None,
             claim: None,
@@ -149,11 +117,11 @@ impl ProcessedDay {
 
     /// The row after its claim ended.
     pub(super) fn unclaimed(self, state: State) -> Self {
-        Self { state: Stored(state), worker: None, claim: None, lease_until: None, ..self }
+        Self { state: state, worker: None, claim: None, lease_until: None, ..self }
     }
 
     /// What the plan wants to know of the row. `now` is the database's.
-    pub(super) fn known(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Known, DbError> {
+    pub(super) fn known(&self, conn: &mut Conn, now: Timestamp) -> Result<Known, DbError> {
         let brief = Brief {
             day: self.day,
             state: self.state,
@@ -171,29 +139,29 @@ impl ProcessedDay {
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = processed_days)]
 struct Brief {
-    day: NaiveDate,
-    state: Stored,
+    day: Day,
+    state: State,
     attempts: i32,
     worker: Option<String>,
-    lease_until: Option<NaiveDateTime>,
-    next_attempt_at: Option<NaiveDateTime>,
-    loaded_at: Option<NaiveDateTime>,
+    lease_until: Option<Timestamp>,
+    next_attempt_at: Option<Timestamp>,
+    loaded_at: Option<Timestamp>,
 }
 
 impl Brief {
-    fn known(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Known, DbError> {
-        let running = self.state.0 == State::Running;
+    fn known(&self, conn: &mut Conn, now: Timestamp) -> Result<Known, DbError> {
+        let running = self.state == State::Running;
         Ok(Known {
-            state: self.state.0,
+            state: self.state,
             attempts: u32::try_from(self.attempts).unwrap_or(0),
             in_target: self.loaded_at.is_some(),
-            next_look: self.next_attempt_at,
+            next_look: self.next_attempt_at.map(Into::into),
             owner: if running { self.owner(conn, now)? } else { Owner::Gone },
         })
     }
 
     /// What became of the process a running day belongs to.
-    fn owner(&self, conn: &mut Conn, now: NaiveDateTime) -> Result<Owner, DbError> {
+    fn owner(&self, conn: &mut Conn, now: Timestamp) -> Result<Owner, DbError> {
         let Some(worker) = self.worker.as_deref() else { return Ok(Owner::Gone) };
         let leased = self.lease_until.is_some_and(|until| until > now) || worker_lock::is_leased_by_file(conn, worker)?;
         let alive = leased && worker_lock::may_be_alive(conn, worker)?;
@@ -209,7 +177,7 @@ pub fn list(conn: &mut Conn, dataset: &str, range: Option<DayRange>) -> Result<V
     on!(conn, c => {
         let mut rows = processed_days::table.filter(processed_days::dataset.eq(dataset)).into_boxed();
         if let Some(DayRange { from, to }) = range {
-            rows = rows.filter(processed_days::day.between(from.date(), to.date()));
+            rows = rows.filter(processed_days::day.between(from, to));
         }
         rows.order(processed_days::day).select(ProcessedDay::as_select()).load(c)
     })
@@ -221,10 +189,9 @@ pub fn list(conn: &mut Conn, dataset: &str, range: Option<DayRange>) -> Result<V
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub fn list_of(conn: &mut Conn, dataset: &str, days: &[Day]) -> Result<Vec<ProcessedDay>, DbError> {
-    let days: Vec<NaiveDate> = days.iter().map(|day| day.date()).collect();
     on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset))
-        .filter(processed_days::day.eq_any(&days))
+        .filter(processed_days::day.eq_any(days))
         .order(processed_days::day)
         .select(ProcessedDay::as_select())
         .load(c))
@@ -244,22 +211,22 @@ pub fn known(
     conn: &mut Conn,
     dataset: &DatasetName,
     DayRange { from, to }: DayRange,
-) -> Result<(BTreeMap<Day, Known>, NaiveDateTime), DbError> {
+) -> Result<(BTreeMap<Day, Known>, Timestamp), DbError> {
     let within = || {
         processed_days::table
             .filter(processed_days::dataset.eq(dataset.as_str()))
-            .filter(processed_days::day.between(from.date(), to.date()))
+            .filter(processed_days::day.between(from, to))
     };
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let not_loaded = diesel::dsl::sql::<diesel::sql_types::Bool>("state <> 'loaded'");
-    let days: Vec<NaiveDate> =
+    let days: Vec<Day> =
         on!(conn, c => within().select(processed_days::day).load(c)).doing("reading the processed days")?;
     let others: Vec<Brief> = on!(conn, c => within().filter(not_loaded).select(Brief::as_select()).load(c))
         .doing("reading the processed days")?;
     let now = conn.now()?;
-    let mut known: BTreeMap<Day, Known> = days.into_iter().map(|day| (Day::new(day), Known::LOADED)).collect();
+    let mut known: BTreeMap<Day, Known> = days.into_iter().map(|day| (day, Known::LOADED)).collect();
     for row in others {
-        known.insert(Day::new(row.day), row.known(conn, now)?);
+        known.insert(row.day, row.known(conn, now)?);
     }
     Ok((known, now))
 }
@@ -275,14 +242,14 @@ fn of_older_form() -> diesel::dsl::NotLike<processed_days::definition_hash, Stri
 /// A [`DbError`] when the database does not answer.
 pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i64, DayRange)>, DbError> {
     use diesel::dsl::{count_star, max, min};
-    let (number, from, to): (i64, Option<NaiveDate>, Option<NaiveDate>) = on!(conn, c => processed_days::table
+    let (number, from, to): (i64, Option<Day>, Option<Day>) = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
         .filter(processed_days::definition_hash.eq(definition::hash(dataset)).or(of_older_form()))
         .filter(processed_days::rows_loaded.gt(0))
         .select((count_star(), min(processed_days::day), max(processed_days::day)))
         .get_result(c))
     .doing("counting the days with rows in the target")?;
-    Ok(from.zip(to).map(|(from, to)| (number, DayRange { from: Day::new(from), to: Day::new(to) })))
+    Ok(from.zip(to).map(|(from, to)| (number, DayRange { from: from, to: to })))
 }
 
 /// The days that are loaded by the dataset's present definition, with rows, oldest first.
@@ -290,7 +257,7 @@ pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i6
 /// # Errors
 /// A [`DbError`] when the database does not answer.
 pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Day>, DbError> {
-    let days: Vec<NaiveDate> = on!(conn, c => processed_days::table
+    let days: Vec<Day> = on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.name.as_str()))
         .filter(processed_days::state.eq("loaded"))
         .filter(processed_days::definition_hash.eq(definition::hash(dataset)).or(of_older_form()))
@@ -299,7 +266,7 @@ pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Da
         .select(processed_days::day)
         .load(c))
     .doing("reading the days with rows in the target")?;
-    Ok(days.into_iter().map(Day::new).collect())
+    Ok(days.into_iter().collect())
 }
 
 /// A day that a process is loading, that waits, or that failed.
@@ -319,7 +286,7 @@ pub struct OpenDay {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
+pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, Timestamp), DbError> {
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let is_open = diesel::dsl::sql::<diesel::sql_types::Bool>("state in ('running', 'waiting', 'failed')");
     let rows: Vec<(String, Brief)> = on!(conn, c => processed_days::table
@@ -333,7 +300,7 @@ pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
         .into_iter()
         .map(|(dataset, row)| {
             let known = row.known(conn, now)?;
-            Ok(OpenDay { dataset, day: Day::new(row.day), worker: row.worker, known })
+            Ok(OpenDay { dataset, day: row.day, worker: row.worker, known })
         })
         .collect();
     Ok((open?, now))
@@ -341,12 +308,7 @@ pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, NaiveDateTime), DbError> {
 
 /// Reads a day's row and holds it against other transactions until this one ends. PostgreSQL: with `wait` it waits for
 /// another that holds the row; without, the row is passed over. SQLite's transaction holds the whole file.
-pub(super) fn lock(
-    conn: &mut Conn,
-    dataset: &str,
-    day: NaiveDate,
-    wait: bool,
-) -> Result<Option<ProcessedDay>, DbError> {
+pub(super) fn lock(conn: &mut Conn, dataset: &str, day: Day, wait: bool) -> Result<Option<ProcessedDay>, DbError> {
     let row = processed_days::table.find((dataset, day));
     match conn {
         Conn::Postgres(handle) if wait => row.select(ProcessedDay::as_select()).for_update().first(handle.get()),
@@ -358,15 +320,15 @@ pub(super) fn lock(
 }
 
 /// The day's state, its row locked or not; `None` is missing.
-pub(super) fn state_of(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<Option<State>, DbError> {
+pub(super) fn state_of(conn: &mut Conn, dataset: &str, day: Day) -> Result<Option<State>, DbError> {
     let row = processed_days::table.find((dataset, day));
-    let state: Option<Stored> =
+    let state: Option<State> =
         on!(conn, c => row.select(processed_days::state).first(c).optional()).doing("looking for the day's row")?;
-    Ok(state.map(|Stored(state)| state))
+    Ok(state.map(|state| state))
 }
 
 /// The token of the claim on the day, its row locked or not; `None` where nobody has claimed it.
-pub(super) fn claim_on(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<Option<String>, DbError> {
+pub(super) fn claim_on(conn: &mut Conn, dataset: &str, day: Day) -> Result<Option<String>, DbError> {
     let row = processed_days::table.find((dataset, day));
     let token = on!(conn, c => row.select(processed_days::claim).first::<Option<String>>(c).optional());
     Ok(token.doing("looking for the day's row")?.flatten())
@@ -399,7 +361,7 @@ pub(super) fn save(conn: &mut Conn, row: &ProcessedDay) -> Result<(), DbError> {
 }
 
 /// Takes a row away.
-pub(super) fn remove(conn: &mut Conn, dataset: &str, day: NaiveDate) -> Result<(), DbError> {
+pub(super) fn remove(conn: &mut Conn, dataset: &str, day: Day) -> Result<(), DbError> {
     let row = processed_days::table.find((dataset, day));
     on!(conn, c => diesel::delete(row).execute(c)).doing("removing the day's row").map(drop)
 }

@@ -1,11 +1,11 @@
 //! The files that days were loaded from or refused for, and what was seen of them since.
 
-use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
-use crate::day::DayRange;
-use crate::db::days::{Stored, lock};
+use crate::day::{Day, DayRange};
+use crate::db::columns::Timestamp;
+use crate::db::days::lock;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::processed_days;
@@ -16,13 +16,13 @@ use crate::state::State;
 #[diesel(table_name = processed_days)]
 pub struct KnownFile {
     /// The day.
-    pub day: NaiveDate,
+    pub day: Day,
     /// The file's `ETag`.
     pub source_etag: Option<String>,
     /// Its size, bytes as stored.
     pub source_bytes: Option<i64>,
     /// When it was last changed.
-    pub source_modified: Option<NaiveDateTime>,
+    pub source_modified: Option<Timestamp>,
     /// SHA-256 of its stored bytes.
     pub source_hash: Option<String>,
     /// The `ETag` of a newer one that was seen and is not loaded.
@@ -41,8 +41,8 @@ pub fn known_files(
 ) -> Result<Vec<KnownFile>, DbError> {
     on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.as_str()))
-        .filter(processed_days::day.between(from.date(), to.date()))
-        .filter(processed_days::state.eq(Stored(state)))
+        .filter(processed_days::day.between(from, to))
+        .filter(processed_days::state.eq(state))
         .order(processed_days::day)
         .select(KnownFile::as_select())
         .load(c))
@@ -66,7 +66,7 @@ pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &KnownFile, seen:
     use processed_days as pd;
     conn.transaction(|conn| {
         let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };
-        if row.state.0 != State::Loaded || row.source_hash != file.source_hash {
+        if row.state != State::Loaded || row.source_hash != file.source_hash {
             return Ok(());
         }
         let (etag, newer) = match seen {

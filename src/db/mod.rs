@@ -10,6 +10,7 @@ pub mod attempts;
 mod bad_rows;
 pub mod cancellation;
 pub mod claim;
+pub mod columns;
 pub mod day_action;
 pub mod days;
 mod encoding;

@@ -1,9 +1,10 @@
 //! Clears rows of `load_attempts` that were kept for long enough, a batch at a time.
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::TimeDelta;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
+use crate::db::columns::Timestamp;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::load_attempts;
@@ -17,13 +18,13 @@ pub struct OldAttempts {
     /// The age from which on they are cleared.
     keep: TimeDelta,
     /// The attempt that was looked at last: when it ended, and its claim.
-    last: (NaiveDateTime, String),
+    last: (Timestamp, String),
 }
 
 /// An attempt that is old enough.
 struct Old {
     claim: String,
-    ended: NaiveDateTime,
+    ended: Timestamp,
     /// A newer attempt at the same day has ended, too.
     has_newer: bool,
 }
@@ -32,7 +33,7 @@ impl OldAttempts {
     /// Those that ended at least that long ago by the database's clock.
     #[must_use]
     pub fn older_than(keep: TimeDelta) -> Self {
-        Self { keep, last: (NaiveDateTime::default(), String::new()) }
+        Self { keep, last: (Timestamp::default(), String::new()) }
     }
 
     /// Clears those of the next batch; how many, or `None` when all were looked at. Attempts that run stay, and so does the
@@ -66,7 +67,7 @@ impl OldAttempts {
                 .filter(newer.field(la::started_at).gt(la::started_at).or(same_start))
                 .filter(newer.field(la::finished_at).is_not_null()),
         );
-        let rows: Vec<(String, Option<NaiveDateTime>, bool)> = on!(conn, c => la::table
+        let rows: Vec<(String, Option<Timestamp>, bool)> = on!(conn, c => la::table
             .filter(la::finished_at.lt(before))
             .filter(la::finished_at.ge(ended))
             .filter(la::finished_at.gt(ended).or(la::claim.gt(claim)))

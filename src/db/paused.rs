@@ -1,25 +1,31 @@
 //! The rows of `paused_datasets`: datasets of which the daemons begin no days by themselves.
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use crate::dataset::DatasetName;
+use crate::db::columns::Timestamp;
 use crate::db::encoding::Texts;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::paused_datasets;
+use crate::json;
 
-/// A dataset that a person paused.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+/// A pause: since when, by whom and why the daemons begin no days of a dataset by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
 #[diesel(table_name = paused_datasets)]
-pub struct Paused {
-    /// Its name.
+pub struct Pause {
+    /// The dataset's name.
+    #[serde(skip)]
     pub dataset: String,
-    /// Since when, UTC by the database's clock.
-    pub at: NaiveDateTime,
+    /// Since when.
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    #[diesel(deserialize_as = Timestamp)]
+    pub at: DateTime<Utc>,
     /// Who paused it.
     pub who: String,
-    /// Why, where that was said.
+    /// Why; null where that was not said.
     pub reason: Option<String>,
 }
 
@@ -27,8 +33,8 @@ pub struct Paused {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn list(conn: &mut Conn) -> Result<Vec<Paused>, DbError> {
-    on!(conn, c => paused_datasets::table.order(paused_datasets::dataset).select(Paused::as_select()).load(c))
+pub fn list(conn: &mut Conn) -> Result<Vec<Pause>, DbError> {
+    on!(conn, c => paused_datasets::table.order(paused_datasets::dataset).select(Pause::as_select()).load(c))
         .doing("reading which datasets are paused")
 }
 
@@ -36,10 +42,9 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Paused>, DbError> {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn of(conn: &mut Conn, dataset: &DatasetName) -> Result<Option<Paused>, DbError> {
+pub fn of(conn: &mut Conn, dataset: &DatasetName) -> Result<Option<Pause>, DbError> {
     let paused = paused_datasets::table.find(dataset.as_str());
-    on!(conn, c => paused.select(Paused::as_select()).first(c).optional())
-        .doing("reading whether the dataset is paused")
+    on!(conn, c => paused.select(Pause::as_select()).first(c).optional()).doing("reading whether the dataset is paused")
 }
 
 /// Pauses a dataset, for all daemons; false when it was paused before, which stays as it was.
@@ -48,11 +53,15 @@ pub fn of(conn: &mut Conn, dataset: &DatasetName) -> Result<Option<Paused>, DbEr
 /// A [`DbError`]; it is not paused then.
 pub fn pause(conn: &mut Conn, dataset: &DatasetName, who: &str, reason: Option<&str>) -> Result<bool, DbError> {
     let reason = reason.map(|reason| Texts::default().storable(conn, reason.to_owned())).transpose()?;
-    let dataset = dataset.to_string();
-    let paused = Paused { dataset, at: conn.now()?, who: who.to_owned(), reason };
+    let paused = (
+        paused_datasets::dataset.eq(dataset.as_str()),
+        paused_datasets::at.eq(conn.now()?),
+        paused_datasets::who.eq(who),
+        paused_datasets::reason.eq(reason),
+    );
     conn.transaction(|conn| {
         let inserted = on!(conn, c => diesel::insert_into(paused_datasets::table)
-            .values(&paused)
+            .values(paused)
             .on_conflict_do_nothing()
             .execute(c));
         Ok(inserted.doing("pausing the dataset")? == 1)

@@ -1,7 +1,5 @@
 //! Publishing: moving a staged day into the target together with the day's state, in one transaction.
 
-use chrono::NaiveDateTime;
-
 use crate::audit::Passed;
 use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
@@ -10,6 +8,7 @@ use crate::db::attempts::{self, AttemptOutcome, Measured};
 use crate::db::bad_rows;
 use crate::db::cancellation;
 use crate::db::claim::Claim;
+use crate::db::columns::Timestamp;
 use crate::db::days::{self, ProcessedDay};
 use crate::db::error::{CONSTRAINTS, DbError, WRITING};
 use crate::db::pool::Conn;
@@ -33,7 +32,7 @@ pub struct Origin {
     /// Its size, bytes as stored.
     pub bytes: u64,
     /// When it was last changed, UTC.
-    pub modified: NaiveDateTime,
+    pub modified: Timestamp,
     /// SHA-256 of its stored bytes.
     pub hash: String,
     /// SHA-256 of the dataset's definition.
@@ -86,7 +85,7 @@ pub fn publish(
             return Err(PublishError::Cancelled(by));
         }
         let Written { passed, loaded } =
-            conn.on_targets(|conn| write_target(conn, Day::new(claim.row.day), staged, log, watched))?;
+            conn.on_targets(|conn| write_target(conn, claim.row.day, staged, log, watched))?;
         let now = conn.now()?;
         rejects::replace(conn, &claim.row.dataset, claim.row.day, &mut staged.rejects)?;
         measured.rows_read = Some(signed(staged.counts.read));
@@ -116,7 +115,7 @@ pub fn publish(
     published
 }
 
-fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: NaiveDateTime) -> ProcessedDay {
+fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: Timestamp) -> ProcessedDay {
     let state = after(Some(State::Running), Move::Published, claim.is_reload()).ok().flatten();
     ProcessedDay {
         source_url: Some(origin.url.clone()),

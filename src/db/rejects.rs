@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 
-use chrono::NaiveDate;
 use diesel::prelude::*;
 use tempfile::SpooledTempFile;
 
@@ -23,30 +22,31 @@ const IN_MEMORY: usize = 256 * 1024;
 /// How many rows one insert takes.
 const BATCH: usize = 500;
 
+/// A row of a day's file that could not be taken.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[diesel(table_name = rejected_rows)]
+pub struct RejectedRow {
+    /// The line on which it begins, from 1.
+    pub line: i64,
+    /// The column; null for a row with a wrong number of fields.
+    pub column_name: Option<String>,
+    /// The value, cut at 2,048 bytes.
+    pub value: Option<String>,
+    /// Why it could not be taken.
+    pub reason: String,
+}
+
+impl From<Reject> for RejectedRow {
+    fn from(Reject { line, column, value, reason }: Reject) -> Self {
+        Self { line: i64::try_from(line).unwrap_or(i64::MAX), column_name: column, value, reason }
+    }
+}
+
 /// The rejected rows of an attempt: the first [`KEPT`], in the order they were found. They are spooled, because COPY
 /// holds the connection while they are found and memory must not grow with them.
 pub struct Rejects {
     kept: u64,
     spool: SpooledTempFile,
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Spooled {
-    line: u64,
-    column: Option<String>,
-    value: Option<String>,
-    reason: String,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = rejected_rows)]
-struct NewRow<'a> {
-    dataset: &'a str,
-    day: NaiveDate,
-    line: i64,
-    column_name: Option<String>,
-    value: Option<String>,
-    reason: String,
 }
 
 impl Default for Rejects {
@@ -65,13 +65,12 @@ impl Rejects {
             return Ok(());
         }
         self.kept += 1;
-        let Reject { line, column, value, reason } = reject;
-        let spooled = Spooled { line, column, value, reason };
-        serde_json::to_writer(&mut self.spool, &spooled).map_err(|error| DbError::Spool(error.into()))?;
+        serde_json::to_writer(&mut self.spool, &RejectedRow::from(reject))
+            .map_err(|error| DbError::Spool(error.into()))?;
         self.spool.write_all(b"\n").map_err(DbError::Spool)
     }
 
-    fn each_batch(&mut self, write: &mut dyn FnMut(Vec<Spooled>) -> Result<(), DbError>) -> Result<(), DbError> {
+    fn each_batch(&mut self, write: &mut dyn FnMut(Vec<RejectedRow>) -> Result<(), DbError>) -> Result<(), DbError> {
         self.spool.seek(SeekFrom::Start(0)).map_err(DbError::Spool)?;
         let mut batch = Vec::new();
         for line in BufReader::new(&mut self.spool).lines() {
@@ -86,35 +85,22 @@ impl Rejects {
 }
 
 /// Writes an attempt's rejects in place of those of the attempt before.
-pub(super) fn replace(conn: &mut Conn, dataset: &str, day: NaiveDate, rejects: &mut Rejects) -> Result<(), DbError> {
+pub(super) fn replace(conn: &mut Conn, dataset: &str, day: Day, rejects: &mut Rejects) -> Result<(), DbError> {
     let old = rejected_rows::table.filter(rejected_rows::dataset.eq(dataset)).filter(rejected_rows::day.eq(day));
     on!(conn, c => diesel::delete(old).execute(c)).doing("replacing the rejected rows")?;
     let mut texts = Texts::default();
     rejects.each_batch(&mut |batch| {
         let mut rows = Vec::new();
-        for Spooled { line, column, value, reason } in batch {
+        for RejectedRow { line, column_name, value, reason } in batch {
             let value = value.map(|value| texts.storable(conn, value)).transpose()?;
-            let (line, reason) = (i64::try_from(line).unwrap_or(i64::MAX), texts.storable(conn, reason)?);
-            rows.push(NewRow { dataset, day, line, column_name: column, value, reason });
+            let reason = texts.storable(conn, reason)?;
+            let of_day = (rejected_rows::dataset.eq(dataset), rejected_rows::day.eq(day));
+            rows.push((of_day, RejectedRow { line, column_name, value, reason }));
         }
         on!(conn, c => diesel::insert_into(rejected_rows::table).values(&rows).execute(c))
             .doing("writing the rejected rows")
             .map(drop)
     })
-}
-
-/// A row of a day's file that could not be taken.
-#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
-#[diesel(table_name = rejected_rows)]
-pub struct RejectedRow {
-    /// The line on which it begins, from 1.
-    pub line: i64,
-    /// The column; null for a row with a wrong number of fields.
-    pub column_name: Option<String>,
-    /// The value, cut at 2,048 bytes.
-    pub value: Option<String>,
-    /// Why it could not be taken.
-    pub reason: String,
 }
 
 /// The rejected rows of a day that are kept, by line: those behind a line where one is named, at most that many.
@@ -130,7 +116,7 @@ pub fn page(
 ) -> Result<Vec<RejectedRow>, DbError> {
     on!(conn, c => rejected_rows::table
         .filter(rejected_rows::dataset.eq(dataset.as_str()))
-        .filter(rejected_rows::day.eq(day.date()))
+        .filter(rejected_rows::day.eq(day))
         .filter(rejected_rows::line.gt(after.unwrap_or(i64::MIN)))
         .order(rejected_rows::line)
         .limit(limit.into())
@@ -152,7 +138,7 @@ pub fn page_before(
 ) -> Result<Vec<RejectedRow>, DbError> {
     let mut rows: Vec<RejectedRow> = on!(conn, c => rejected_rows::table
         .filter(rejected_rows::dataset.eq(dataset.as_str()))
-        .filter(rejected_rows::day.eq(day.date()))
+        .filter(rejected_rows::day.eq(day))
         .filter(rejected_rows::line.lt(before))
         .order(rejected_rows::line.desc())
         .limit(limit.into())
@@ -170,7 +156,7 @@ pub fn page_before(
 pub fn kept(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<i64, DbError> {
     on!(conn, c => rejected_rows::table
         .filter(rejected_rows::dataset.eq(dataset.as_str()))
-        .filter(rejected_rows::day.eq(day.date()))
+        .filter(rejected_rows::day.eq(day))
         .count()
         .get_result(c))
     .doing("counting the day's rejected rows")

@@ -1,9 +1,9 @@
 //! Transactions, savepoints and single statements on either database.
 
-use chrono::NaiveDateTime;
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 
+use crate::db::columns::Timestamp;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, Handle, on};
 
@@ -141,7 +141,7 @@ impl Conn {
     ///
     /// # Errors
     /// A [`DbError`] when the database does not answer.
-    pub fn now(&mut self) -> Result<NaiveDateTime, DbError> {
+    pub fn now(&mut self) -> Result<Timestamp, DbError> {
         match self {
             Self::Postgres(handle) => super::postgres::now(handle.get()).doing("reading the database's clock"),
             Self::Sqlite(_) => Ok(super::sqlite::now()),

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 
 use crate::db::cancellation;
+use crate::db::columns::Timestamp;
 use crate::db::error::{DbError, Doing};
 use crate::db::pool::{Conn, on};
 use crate::db::schema::workers;
 use crate::db::worker_lock::{self, is_alive};
+use crate::json;
 
 /// How old the last heartbeat of a worker is when its row is cleared away.
 const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
@@ -21,27 +23,34 @@ struct NewWorker<'a> {
     host: &'a str,
     pid: i64,
     version: &'a str,
-    started_at: NaiveDateTime,
-    heartbeat_at: NaiveDateTime,
+    started_at: Timestamp,
+    heartbeat_at: Timestamp,
 }
 
-/// A process as the database knows it.
-#[derive(Debug, Queryable, Selectable)]
+/// A process that works with the database now: a daemon, or a command that loads.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, utoipa::ToSchema)]
 #[diesel(table_name = workers)]
-pub struct WorkerRow {
-    /// Its id, as claims hold it.
+#[schema(as = Worker)]
+pub struct RegisteredWorker {
+    /// Its id, as the days that it loads have it.
     pub id: String,
     /// The machine or container it runs on.
     pub host: String,
     /// Its process id there.
     pub pid: i64,
-    /// Its version.
+    /// Its version of dayfill.
     pub version: String,
     /// When it started.
-    pub started_at: NaiveDateTime,
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    #[diesel(deserialize_as = Timestamp)]
+    pub started_at: DateTime<Utc>,
     /// Its last sign of life.
-    pub heartbeat_at: NaiveDateTime,
-    /// What is wrong with the configuration it refused.
+    #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
+    #[diesel(deserialize_as = Timestamp)]
+    pub heartbeat_at: DateTime<Utc>,
+    /// What is wrong with the configuration it refused, a line per problem; it goes on with the one before.
     pub refused_config: Option<String>,
 }
 
@@ -49,10 +58,10 @@ pub struct WorkerRow {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn alive(conn: &mut Conn) -> Result<Vec<WorkerRow>, DbError> {
-    let all: Vec<WorkerRow> = on!(conn, c => workers::table
+pub fn alive(conn: &mut Conn) -> Result<Vec<RegisteredWorker>, DbError> {
+    let all: Vec<RegisteredWorker> = on!(conn, c => workers::table
         .order((workers::started_at, workers::id))
-        .select(WorkerRow::as_select())
+        .select(RegisteredWorker::as_select())
         .load(c))
     .doing("reading the workers")?;
     let mut alive = Vec::new();
@@ -71,7 +80,7 @@ pub fn alive(conn: &mut Conn) -> Result<Vec<WorkerRow>, DbError> {
 pub fn heartbeat_ages(conn: &mut Conn) -> Result<Vec<Duration>, DbError> {
     let alive = alive(conn)?;
     let now = conn.now()?;
-    Ok(alive.iter().map(|worker| (now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
+    Ok(alive.iter().map(|worker| (*now - worker.heartbeat_at).to_std().unwrap_or_default()).collect())
 }
 
 /// The machine or container that this process runs on, and its process id there.

@@ -378,7 +378,7 @@ impl<'a> Load<'a> {
             url: info.url,
             etag: info.etag,
             bytes: self.bytes,
-            modified: info.modified.naive_utc(),
+            modified: info.modified.into(),
             hash,
             definition_hash: job.definition_hash.clone(),
         })
@@ -559,7 +559,7 @@ impl<'a> Load<'a> {
         let file = self.file.as_ref()?;
         Some(RefusedFile {
             bytes: file.bytes.and_then(|bytes| i64::try_from(bytes).ok()),
-            modified: file.modified.naive_utc(),
+            modified: file.modified.into(),
             hash: self.hash.clone(),
             tag: file.tag(),
         })

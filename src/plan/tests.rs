@@ -19,7 +19,7 @@ fn schedule(start: &str, end: Option<&str>, lag_days: u32, days: &str) -> Schedu
     }
 }
 
-const NOW: NaiveDateTime = NaiveDate::from_ymd_opt(2019, 4, 2).unwrap().and_hms_opt(12, 0, 0).unwrap();
+const NOW: DateTime<Utc> = NaiveDate::from_ymd_opt(2019, 4, 2).unwrap().and_hms_opt(12, 0, 0).unwrap().and_utc();
 
 fn known(state: State) -> Known {
     Known { state, attempts: 1, in_target: state == State::Loaded, next_look: None, owner: Owner::Gone }

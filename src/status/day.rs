@@ -1,6 +1,6 @@
 //! What is known of a day.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 
 use super::wanted::Wanted;
 use crate::day::Day;
@@ -115,12 +115,11 @@ impl DayStatus {
 
     /// Of a row, but for what hangs on other days or on the clock.
     pub(super) fn of_row(row: ProcessedDay, wanted: &Wanted, hash: &str) -> Self {
-        let day = Day::new(row.day);
-        let utc = |at: NaiveDateTime| at.and_utc();
+        let day = row.day;
         let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
         Self {
             day,
-            state: Some(row.state.0),
+            state: Some(row.state),
             wanted: wanted.contains(day),
             attempts: row.attempts,
             rows_read: row.rows_read,
@@ -134,12 +133,12 @@ impl DayStatus {
             source_url: row.source_url,
             source_etag: row.source_etag,
             source_bytes: row.source_bytes,
-            source_modified: row.source_modified.map(utc),
+            source_modified: row.source_modified.map(Into::into),
             source_hash: row.source_hash,
-            started_at: row.started_at.map(utc),
-            finished_at: row.finished_at.map(utc),
-            loaded_at: row.loaded_at.map(utc),
-            next_attempt_at: row.next_attempt_at.map(utc),
+            started_at: row.started_at.map(Into::into),
+            finished_at: row.finished_at.map(Into::into),
+            loaded_at: row.loaded_at.map(Into::into),
+            next_attempt_at: row.next_attempt_at.map(Into::into),
             duration_ms: spent,
             error: row.error,
             reload_error: None,

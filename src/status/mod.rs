@@ -3,20 +3,16 @@
 //!
 //! When a schedule ticks is computed a layer above; it comes in as a [`Wanted`].
 
-mod activity_log;
-mod attempt;
 mod day;
 mod page;
-mod pause;
 mod summary;
 mod wanted;
-mod worker;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::{self, AttemptOutcome};
 use crate::db::days;
@@ -30,14 +26,15 @@ use crate::plan::{Ask, Decision, Leave};
 use crate::reconcile;
 use crate::state::State;
 
-pub use self::activity_log::ActivityEntry;
-pub use self::attempt::{AttemptStatus, LogLine, attempts};
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
-pub use self::pause::Pause;
 pub use self::summary::{Attention, Kind, NoFiles, RecentDay, Summary, summary};
 pub use self::wanted::Wanted;
-pub use self::worker::{WorkerStatus, workers};
+pub use crate::db::activity_log::ActivityEntry;
+pub use crate::db::attempt_log::LogLine;
+pub use crate::db::attempts::Attempt;
+pub use crate::db::paused::Pause;
+pub use crate::db::workers::{RegisteredWorker, alive as workers};
 pub use crate::json::instant;
 
 /// What is known of a dataset.
@@ -81,7 +78,7 @@ pub fn of(
         dataset: dataset.name.to_string(),
         table: dataset.target.table.to_string(),
         next_tick: wanted.next_tick,
-        paused: paused.as_ref().map(Pause::from),
+        paused,
         problems,
         counts,
         days,
@@ -118,7 +115,7 @@ pub fn days(
     let mut by_day: BTreeMap<Day, DayStatus> =
         wanted.within(range).iter().map(|day| (*day, DayStatus::missing(*day))).collect();
     let definition = definition::hash(dataset);
-    by_day.extend(rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))));
+    by_day.extend(rows.into_iter().map(|row| (row.day, DayStatus::of_row(row, wanted, &definition))));
     let mut days: Vec<DayStatus> = by_day.into_values().collect();
     if let Some(conn) = conn.as_deref_mut() {
         reloads(conn, dataset, range, &mut days)?;
@@ -144,6 +141,17 @@ fn reloads(conn: &mut Conn, dataset: &Dataset, range: DayRange, days: &mut [DayS
         });
     }
     Ok(())
+}
+
+/// How many attempts at a day are read: a file that is not right and is tried for years has thousands.
+const MOST_ATTEMPTS: u32 = 100;
+
+/// The newest attempts at a day, newest first.
+///
+/// # Errors
+/// A [`DbError`] when the database does not answer.
+pub fn attempts(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Vec<Attempt>, DbError> {
+    attempts::of_day(conn, dataset, day, MOST_ATTEMPTS)
 }
 
 /// What is known of one day; `None` when it is neither wanted nor has a row.

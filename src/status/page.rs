@@ -51,7 +51,7 @@ pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Sel
     let definition = definition::hash(dataset);
     let rows = days::list_of(conn, dataset.name.as_str(), &chosen)?;
     let mut by_day: BTreeMap<Day, DayStatus> =
-        rows.into_iter().map(|row| (Day::new(row.day), DayStatus::of_row(row, wanted, &definition))).collect();
+        rows.into_iter().map(|row| (row.day, DayStatus::of_row(row, wanted, &definition))).collect();
     let one = |day: Day| by_day.remove(&day).unwrap_or_else(|| DayStatus::missing(day));
     let mut days: Vec<DayStatus> = chosen.iter().copied().map(one).collect();
     // A day may have moved since its state was read.
@@ -73,7 +73,7 @@ fn states_of(
     let read = summary::days(conn, &dataset.name)?;
     let mut states: BTreeMap<Day, Option<State>> = wanted.within(range).iter().map(|day| (*day, None)).collect();
     states.extend(read.all.into_iter().filter(|day| range.contains(*day)).map(|day| (day, Some(State::Loaded))));
-    let not_loaded = read.not_loaded.into_iter().map(|row| (Day::new(row.day), Some(row.state.0)));
+    let not_loaded = read.not_loaded.into_iter().map(|row| (row.day, Some(row.state)));
     states.extend(not_loaded.filter(|(day, _)| range.contains(*day)));
     Ok(states)
 }

@@ -126,7 +126,7 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
         .collect();
     let shown: Vec<Day> = shown.into_iter().collect();
     for told in summary::told_of(conn, &dataset.name, &shown)? {
-        let day = Day::new(told.day);
+        let day = told.day;
         for attention in summary.attention.iter_mut().filter(|attention| attention.day == day) {
             attention.error.clone_from(&told.error);
         }
@@ -134,7 +134,7 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
             kind.error.clone_from(&told.error);
         }
         for recent in summary.recent.iter_mut().filter(|recent| recent.day == day) {
-            recent.state = Some(told.state.0);
+            recent.state = Some(told.state);
             recent.rows_loaded = told.rows_loaded;
             recent.rows_rejected = told.rows_rejected;
             recent.error.clone_from(&told.error);
@@ -203,7 +203,7 @@ impl Brief<'_> {
 /// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone
 /// through side by side, and not looked up.
 fn briefs<'a>(days: &'a Days, wanted: &Wanted) -> Vec<Brief<'a>> {
-    let not_loaded = days.not_loaded.iter().map(|row| Day::new(row.day));
+    let not_loaded = days.not_loaded.iter().map(|row| row.day);
     let mut all: Vec<Day> = days.all.iter().chain(&wanted.days).copied().chain(not_loaded).collect();
     // Three runs that are in order each, which a sort that keeps runs only merges.
     all.sort();
@@ -213,8 +213,8 @@ fn briefs<'a>(days: &'a Days, wanted: &Wanted) -> Vec<Brief<'a>> {
     let mut newer = days.newer_files.iter().peekable();
     let brief = |day: Day| {
         let loaded = rows.next_if(|row| **row == day).map(|_| State::Loaded);
-        let row = open.next_if(|row| row.day == day.date());
-        let state = row.map(|row| row.state.0).or(loaded);
+        let row = open.next_if(|row| row.day == day);
+        let state = row.map(|row| row.state).or(loaded);
         let wanted = wants.next_if(|wanted| **wanted == day).is_some();
         let newer_file = newer.next_if(|newer| **newer == day).is_some();
         Brief { day, wanted, late: false, state, newer_file, row }
@@ -303,10 +303,9 @@ fn between(from: Day, to: Day) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDateTime;
 
     use super::*;
-    use crate::db::days::Stored;
+    use crate::db::columns::Timestamp;
 
     const ATTEMPTS: u32 = 3;
 
@@ -315,8 +314,8 @@ mod tests {
     }
 
     fn row(number: u32, state: State, attempts: i32, in_target: bool) -> NotLoaded {
-        let loaded_at = in_target.then(NaiveDateTime::default);
-        NotLoaded { day: day(number).date(), state: Stored(state), attempts, loaded_at }
+        let loaded_at = in_target.then(Timestamp::default);
+        NotLoaded { day: day(number), state, attempts, loaded_at }
     }
 
     /// Of wanted days 1 to `newest`, those with a row, and the ones among them that are not loaded.
@@ -439,7 +438,7 @@ mod tests {
     #[test]
     fn a_summary_stays_short() {
         let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
-        let refused = |day: &Day| NotLoaded { day: day.date(), ..row(1, State::Refused, 1, false) };
+        let refused = |day: &Day| NotLoaded { day: *day, ..row(1, State::Refused, 1, false) };
         let days =
             Days { all: wanted.days.clone(), not_loaded: wanted.days.iter().map(refused).collect(), ..Days::default() };
         let summary = Summary::of(&days, &wanted, ATTEMPTS);

@@ -1,12 +1,12 @@
 //! PostgreSQL's dialect, its clock, and the locks of workers and migrations.
 
-use chrono::NaiveDateTime;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Timestamp};
+use diesel::sql_types::{self, BigInt, Bool, Text};
 
 use crate::column::ColumnType;
+use crate::db::columns::Timestamp;
 use crate::db::statements::Dialect;
 
 /// How PostgreSQL says what both databases can.
@@ -44,11 +44,11 @@ struct SchemaName {
 
 #[derive(QueryableByName)]
 struct Instant {
-    #[diesel(sql_type = Timestamp)]
-    instant: NaiveDateTime,
+    #[diesel(sql_type = sql_types::Timestamp)]
+    instant: Timestamp,
 }
 
-pub(in crate::db) fn now(conn: &mut PgConnection) -> QueryResult<NaiveDateTime> {
+pub(in crate::db) fn now(conn: &mut PgConnection) -> QueryResult<Timestamp> {
     let now: Instant = diesel::sql_query("select clock_timestamp() as instant").get_result(conn)?;
     Ok(now.instant)
 }

@@ -1,11 +1,12 @@
 //! SQLite's dialect, its clock and file, and what a target's triggers and references are.
 
-use chrono::{NaiveDateTime, SubsecRound, Utc};
+use chrono::{SubsecRound, Utc};
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::column::{ColumnType, TableName};
+use crate::db::columns::Timestamp;
 use crate::db::statements::Dialect;
 
 /// How SQLite says what both databases can. The types are chosen for their affinity: values arrive as text, and the
@@ -40,8 +41,8 @@ struct Name {
 }
 
 /// This machine's clock, in the microseconds that the state tables hold.
-pub(in crate::db) fn now() -> NaiveDateTime {
-    Utc::now().naive_utc().trunc_subsecs(6)
+pub(in crate::db) fn now() -> Timestamp {
+    Utc::now().trunc_subsecs(6).into()
 }
 
 pub(in crate::db) fn has_table(conn: &mut SqliteConnection, name: &str) -> QueryResult<bool> {

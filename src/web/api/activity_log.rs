@@ -61,5 +61,5 @@ pub(super) async fn list(
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let next_before = entries.last().map(|entry| entry.id).filter(|_| more);
-    Ok(Json(ActivityLog { entries: entries.into_iter().map(ActivityEntry::from).collect(), next_before }))
+    Ok(Json(ActivityLog { entries, next_before }))
 }

@@ -112,7 +112,7 @@ impl DatasetBrief {
             late: summary.map(|summary| summary.late),
             attention_total: summary.map(|summary| summary.attention_total),
             read_at: kept.map(|kept| instant(kept.read_at)),
-            paused: shown.paused.as_ref().map(Pause::from),
+            paused: shown.paused.clone(),
             trouble: shown.held_up().map(ToOwned::to_owned),
         }
     }

@@ -11,7 +11,7 @@ use super::parameters::{Named, OfDay, Parameters, limit, no_such_day, value};
 use crate::cron;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectedRow};
-use crate::status::{self, AttemptStatus, DayStatus};
+use crate::status::{self, Attempt, DayStatus};
 use crate::web::Site;
 use crate::web::problem::Problem;
 
@@ -30,7 +30,7 @@ pub(super) struct DayDetail {
     /// How far this process is with loading it; null when it is not.
     progress: Option<Progress>,
     /// The newest attempts, newest first, at most 100.
-    load_attempts: Vec<AttemptStatus>,
+    load_attempts: Vec<Attempt>,
     /// The first rows that could not be taken, at most 20.
     rejected_rows: Vec<RejectedRow>,
     /// How many of them are kept, at most 10,000.

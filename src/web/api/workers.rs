@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use crate::status::{self, WorkerStatus};
+use crate::status::{self, RegisteredWorker};
 use crate::web::Site;
 use crate::web::problem::Problem;
 
@@ -14,7 +14,7 @@ use crate::web::problem::Problem;
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Workers {
     /// One per process, by the time it started: daemons, and commands that load.
-    workers: Vec<WorkerStatus>,
+    workers: Vec<RegisteredWorker>,
 }
 
 /// The processes that work with the database now, and their last signs of life.

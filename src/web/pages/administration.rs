@@ -15,7 +15,7 @@ use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::plan::Owner;
 use crate::state::State as DayState;
-use crate::status::{self, ActivityEntry, WorkerStatus};
+use crate::status::{self, ActivityEntry, RegisteredWorker};
 use crate::web::auth::no_users;
 use crate::web::guard::NoUsers;
 use crate::web::parameters::Parameters;
@@ -52,7 +52,7 @@ type Running = (String, String, Day);
 
 /// What is read of the processes.
 struct Workers {
-    all: Vec<WorkerStatus>,
+    all: Vec<RegisteredWorker>,
     /// The days that they are loading.
     loads: Vec<Running>,
     /// The time by the clock that their signs of life were written by.
@@ -61,7 +61,7 @@ struct Workers {
 
 fn read_workers(conn: &mut Conn) -> Result<Workers, DbError> {
     let all = status::workers(conn)?;
-    let now = conn.now()?.and_utc();
+    let now = *conn.now()?;
     let (open, _) = days::open(conn)?;
     let running =
         open.into_iter().filter(|open| open.known.state == DayState::Running && open.known.owner == Owner::Alive);
@@ -74,7 +74,7 @@ pub(super) async fn daemons(State(pages): PagesState, asking: Asking) -> Result<
     let shown = pages.site.daemon().status();
     let own = shown.context.as_ref().map(|context| context.worker.id().to_owned());
     let lease = shown.context.as_ref().and_then(|context| TimeDelta::from_std(context.database.lease()).ok());
-    let daemon = |worker: WorkerStatus| {
+    let daemon = |worker: RegisteredWorker| {
         let silence = now - worker.heartbeat_at;
         let of_it = loads.iter().filter(|(owner, ..)| *owner == worker.id);
         Daemon {
@@ -129,12 +129,12 @@ pub(super) async fn activity_log(
     let model = ActivityLog {
         newer: items.first().map(|entry| entry.id).filter(|_| newer),
         older: items.last().map(|entry| entry.id).filter(|_| older),
-        entries: items.into_iter().map(ActivityEntry::from).collect(),
+        entries: items,
     };
     Ok(Html(view::activity_log(&pages.frame(&asking), &model)))
 }
 
-fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<activity_log::Entry>, DbError> {
+fn read_log(conn: &mut Conn, place: Place) -> Result<Paged<ActivityEntry>, DbError> {
     Paged::read(place, ENTRIES, |place, limit| match place {
         Place::Start => activity_log::page(conn, None, limit),
         Place::Behind(entry) => activity_log::page(conn, Some(entry), limit),

@@ -13,13 +13,13 @@ use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::error::DbError;
-use crate::db::paused::{self, Paused};
+use crate::db::paused::{self, Pause};
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
 use crate::plan::Leave;
 use crate::source;
 use crate::state::State as DayState;
-use crate::status::{self, DayStatus, Pause, Selection, Summary, Wanted};
+use crate::status::{self, DayStatus, Selection, Summary, Wanted};
 use crate::web::parameters::InPath;
 use crate::web::problem::Problem;
 use crate::web::view;
@@ -39,7 +39,7 @@ struct Read {
     wanted: Wanted,
     summary: Summary,
     /// From the database: what the daemon's loop shows is a moment behind whoever paused it just now.
-    paused: Option<Paused>,
+    paused: Option<Pause>,
     cells: Vec<Cell>,
     history: Vec<DayStatus>,
     open: Vec<DayStatus>,
@@ -66,7 +66,7 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
     let read = days_of::days(conn, &dataset.name)?;
     let mut states: BTreeMap<Day, Option<DayState>> = wanted.days.iter().map(|day| (*day, None)).collect();
     states.extend(read.all.iter().map(|day| (*day, Some(DayState::Loaded))));
-    states.extend(read.not_loaded.iter().map(|row| (Day::new(row.day), Some(row.state.0))));
+    states.extend(read.not_loaded.iter().map(|row| (row.day, Some(row.state))));
     let with_rejects: BTreeSet<Day> = read.with_rejects.into_iter().collect();
     let newest = states.keys().next_back().copied();
     let history = match newest {
@@ -123,7 +123,7 @@ fn filled(pages: &Pages, shown: &DatasetSnapshot, read: Read, may_change: bool) 
         end: dataset.schedule.end,
         lag_days: dataset.schedule.lag_days,
         next_tick: wanted.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
-        pause: paused.as_ref().map(Pause::from),
+        pause: paused.clone(),
         trouble: shown.held_up().map(ToOwned::to_owned),
         late: summary.late,
         with_rejects: summary.with_rejects,

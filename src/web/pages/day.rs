@@ -21,7 +21,7 @@ use crate::db::rejects::{self, RejectedRow};
 use crate::db::summary;
 use crate::plan;
 use crate::state::State as DayState;
-use crate::status::{self, AttemptStatus, DayStatus};
+use crate::status::{self, Attempt, DayStatus};
 use crate::web::guard::see_other;
 use crate::web::parameters::{InPath, Parameters};
 use crate::web::problem::Problem;
@@ -63,7 +63,7 @@ pub(super) struct Which {
 struct Read {
     day: DayStatus,
     next_tick: Option<DateTime<Utc>>,
-    attempts: Vec<AttemptStatus>,
+    attempts: Vec<Attempt>,
     rejects: Paged<RejectedRow>,
     rejects_total: u64,
     neighbours: (Option<Day>, Option<Day>),
@@ -160,7 +160,7 @@ fn shown_rejects(rejects: Paged<RejectedRow>, total: u64, counted: Option<i64>) 
 }
 
 /// The steps of an attempt, each where the one before ended.
-fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
+fn steps(attempt: &Attempt, day: &DayStatus) -> Vec<StepDone> {
     let counted_rows = |rows: Option<i64>| rows.map(|rows| counted(rows.unsigned_abs(), "row")).unwrap_or_default();
     let loaded = attempt.outcome == Some(AttemptOutcome::Loaded);
     let bytes = day.source_bytes.filter(|_| loaded).map(|bytes| counted(bytes.unsigned_abs(), "byte"));
@@ -202,7 +202,7 @@ fn steps(attempt: &AttemptStatus, day: &DayStatus) -> Vec<StepDone> {
 }
 
 /// How many attempts the series of the newest attempt may have, where the day is tried again until then.
-fn series_end(newest: &AttemptStatus, day: &DayStatus, most: u32) -> Option<u32> {
+fn series_end(newest: &Attempt, day: &DayStatus, most: u32) -> Option<u32> {
     let goes_on = matches!(day.state, Some(DayState::Failed | DayState::Running));
     // One that the database failed, or a person stopped, does not count.
     let counts = newest.attempt == day.attempts && newest.attempt.unsigned_abs() <= most;

@@ -9,7 +9,7 @@ use chrono::Utc;
 use url::form_urlencoded;
 
 use super::Pages;
-use crate::db::activity_log::{self, Entry};
+use crate::db::activity_log::{self, ActivityEntry};
 use crate::web::actions::{Action, went_well};
 use crate::web::auth::{How, Role, Who};
 use crate::web::guard::Csrf;
@@ -84,7 +84,7 @@ fn entry(query: &str) -> Option<i64> {
 
 /// What an entry says of the end of an order whose days are loaded some time later: `Retry: 59 days: 57 loaded, 1
 /// refused, 1 waiting.`; `None` while it has not ended.
-fn ended(entry: &Entry) -> Option<Notice> {
+fn ended(entry: &ActivityEntry) -> Option<Notice> {
     let action = Action::by_name(&entry.action).filter(|action| action.loads())?;
     let counts = entry.outcome.strip_prefix("done: ")?;
     Some(Notice { done: went_well(&entry.outcome), text: format!("{}: {counts}.", action.label()) })
@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn a_page_says_how_an_order_ended() {
         let said = |action: &str, outcome: &str| {
-            let entry = Entry {
+            let entry = ActivityEntry {
                 id: 7,
-                at: chrono::NaiveDateTime::default(),
+                at: chrono::DateTime::default(),
                 who: "ada".to_owned(),
                 action: action.to_owned(),
                 dataset: None,
-                from_day: None,
-                to_day: None,
+                from: None,
+                to: None,
                 reason: None,
                 outcome: outcome.to_owned(),
             };

@@ -15,7 +15,7 @@ use crate::daemon::{DaemonStatus, DatasetSnapshot};
 use crate::dataset::DatasetName;
 use crate::load_day::Flight;
 use crate::source;
-use crate::status::{Pause, RecentDay, Summary};
+use crate::status::{RecentDay, Summary};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 use crate::web::summaries::Kept;
@@ -108,7 +108,7 @@ fn row(name: &DatasetName, shown: &DatasetSnapshot, summary: Option<&Summary>, f
         source: source::shown(&dataset.source),
         days: summary.map(days),
         next_tick: shown.next_tick.map(|at| at.with_timezone(&dataset.schedule.timezone)),
-        pause: shown.paused.as_ref().map(Pause::from),
+        pause: shown.paused.clone(),
         loading: loading(flights, name),
     }
 }

@@ -178,7 +178,7 @@ pub(super) fn cell(cell: &Cell) -> String {
 
 /// What a pause says when it is pointed at: since when, by whom and why.
 pub(super) fn why_paused(pause: &Pause) -> String {
-    let Pause { at: since, who: by, reason } = pause;
+    let Pause { at: since, who: by, reason, .. } = pause;
     let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("since {} by {by}{why}", minute_text(*since))
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::db::attempts::AttemptOutcome;
 use crate::state::State;
-use crate::status::{AttemptStatus, LogLine};
+use crate::status::{Attempt, LogLine};
 use crate::web::view::model::{CellState, DayPage, Frame};
 use crate::web::view::parts::{marked, panel, state};
 use crate::web::view::times::{second, time_of_day};
@@ -25,8 +25,8 @@ pub(super) fn attempts(_: &Frame, page: &DayPage) -> Option<Markup> {
     })
 }
 
-fn one(place: usize, attempt: &AttemptStatus, series_end: Option<u32>) -> Markup {
-    let took = attempt.finished_at.map(|end| (end - attempt.started_at).num_milliseconds());
+fn one(place: usize, attempt: &Attempt, series_end: Option<u32>) -> Markup {
+    let took = attempt.finished_at.map(|end| (*end - attempt.started_at).num_milliseconds());
     let took = took.and_then(|ms| u64::try_from(ms).ok());
     html! {
         p {
@@ -49,18 +49,18 @@ fn one(place: usize, attempt: &AttemptStatus, series_end: Option<u32>) -> Markup
 }
 
 /// Who made it: host and process; of a version that did not note them, the beginning of its worker's id.
-fn process(attempt: &AttemptStatus) -> String {
+fn process(attempt: &Attempt) -> String {
     let short = attempt.worker.get(..8).unwrap_or(&attempt.worker);
     let process = attempt.host.as_ref().zip(attempt.pid).map(|(host, pid)| format!("{host} pid {pid}"));
     process.unwrap_or_else(|| short.to_owned())
 }
 
-fn at(attempt: &AttemptStatus, line: &LogLine) -> DateTime<Utc> {
+fn at(attempt: &Attempt, line: &LogLine) -> DateTime<Utc> {
     attempt.started_at + TimeDelta::milliseconds(i64::try_from(line.ms).unwrap_or(0))
 }
 
 /// Which of its series it is, where that is another number, or where the series has an end.
-fn in_series(attempt: &AttemptStatus, end: Option<u32>) -> Markup {
+fn in_series(attempt: &Attempt, end: Option<u32>) -> Markup {
     html! {
         @if let Some(end) = end { ", " (attempt.attempt) " of " (end) " in its series" }
         @else if Ok(attempt.number) != u64::try_from(attempt.attempt) { ", " (attempt.attempt) " in its series" }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::daemon::BrokenDataset;
-use crate::status::{ActivityEntry, WorkerStatus};
+use crate::status::{ActivityEntry, RegisteredWorker};
 
 /// The processes at work.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Daemons {
 #[derive(Debug, Clone)]
 pub struct Daemon {
     /// The process.
-    pub worker: WorkerStatus,
+    pub worker: RegisteredWorker,
     /// How long ago its last sign of life was.
     pub silence: TimeDelta,
     /// Its last sign of life is older than a lease.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::day::Day;
 use crate::db::rejects::RejectedRow;
-use crate::status::{AttemptStatus, DayStatus};
+use crate::status::{Attempt, DayStatus};
 use crate::web::view::model::{Action, Loading, Step};
 use crate::zone::Zone;
 
@@ -32,7 +32,7 @@ pub struct DayPage {
     /// The rows that could not be taken.
     pub rejects: Rejects,
     /// The attempts, newest first.
-    pub attempts: Vec<AttemptStatus>,
+    pub attempts: Vec<Attempt>,
     /// How many attempts the series of the newest one may have, where the day is tried again until then.
     pub series_end: Option<u32>,
     /// The day before it that is wanted or has a row.

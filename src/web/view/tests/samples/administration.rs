@@ -4,14 +4,14 @@ use chrono::TimeDelta;
 
 use super::{Texts, at, day, range};
 use crate::daemon::BrokenDataset;
-use crate::status::{ActivityEntry, WorkerStatus};
+use crate::status::{ActivityEntry, RegisteredWorker};
 use crate::web::view::model::{
     ActivityLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
 };
 
 pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
     let one = |host: &str, this_one, stalled, loads: &[&str], refused: Option<&str>| Daemon {
-        worker: WorkerStatus {
+        worker: RegisteredWorker {
             id: "5b6c".to_owned(),
             host: t.text(host),
             pid: 4711,

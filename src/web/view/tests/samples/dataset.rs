@@ -70,7 +70,12 @@ fn measure(day: Day, state: CellState) -> Measure {
 }
 
 pub(super) fn pause(t: &Texts) -> Pause {
-    Pause { at: at("2026-11-18T14:02:00Z"), who: t.text("marta"), reason: Some(t.text("the shop moves house")) }
+    Pause {
+        dataset: String::new(),
+        at: at("2026-11-18T14:02:00Z"),
+        who: t.text("marta"),
+        reason: Some(t.text("the shop moves house")),
+    }
 }
 
 pub(in crate::web::view::tests) fn held_up(t: &Texts) -> DatasetPage {

@@ -6,7 +6,7 @@ use super::{PROBLEM, Texts, at, day, loading, zone};
 use crate::db::attempts::AttemptOutcome;
 use crate::db::rejects::RejectedRow;
 use crate::state::State;
-use crate::status::{AttemptStatus, DayStatus, LogLine};
+use crate::status::{Attempt, DayStatus, LogLine};
 use crate::web::view::model::{Action, DayPage, Rejects, Step, StepDone, StepOutcome};
 
 fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
@@ -33,13 +33,7 @@ fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
     done
 }
 
-fn attempt(
-    t: &Texts,
-    number: u32,
-    attempt: i32,
-    outcome: Option<AttemptOutcome>,
-    error: Option<&str>,
-) -> AttemptStatus {
+fn attempt(t: &Texts, number: u32, attempt: i32, outcome: Option<AttemptOutcome>, error: Option<&str>) -> Attempt {
     let started_at = at("2026-11-14T01:00:00.102Z") + TimeDelta::minutes(number.into());
     let line = |ms, text: &str| LogLine { ms, text: t.text(text) };
     let mut log = vec![
@@ -47,7 +41,8 @@ fn attempt(
         line(7, "s3://alg-data-public/2026-11-13.csv: 245913 bytes"),
     ];
     log.extend(error.map(|error| line(32, error)));
-    AttemptStatus {
+    Attempt {
+        claim: String::new(),
         number: number.into(),
         attempt,
         trigger: t.text("tick"),
@@ -55,7 +50,7 @@ fn attempt(
         host: Some(t.text("etl-1")),
         pid: Some(4711),
         started_at,
-        finished_at: outcome.map(|_| started_at + TimeDelta::milliseconds(41)),
+        finished_at: outcome.map(|_| (started_at + TimeDelta::milliseconds(41)).into()),
         outcome,
         source_ms: None,
         stage_ms: None,
