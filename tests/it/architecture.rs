@@ -113,7 +113,7 @@ const DEFINED_TWICE: &[&str] = &[
 /// Libraries, and the only modules that may name them.
 const ROOMS: [(&[&str], &str); 11] = [
     (&["diesel", "diesel_migrations"], "db"),
-    (&["object_store", "aws_config", "aws_credential_types", "aws_smithy_http_client", "zstd"], "source"),
+    (&["object_store", "aws_config", "aws_credential_types", "zstd"], "source"),
     (&["aws_smithy_runtime_api", "aws_types"], "source"),
     (&["flate2"], "source"),
     (&["croner", "tokio_cron_scheduler"], "cron"),

@@ -3,17 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use aws_smithy_http_client::Connector as SdkClient;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector as SdkConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector as SdkConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    http_client_fn,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SdkRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest as SdkRequest, HttpResponse as SdkResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use bytes::Bytes;
 use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
+use reqwest::Certificate;
 use url::{Host, Url};
 
 use crate::source::client::{Connector, REGION};
@@ -21,34 +20,85 @@ use crate::source::client::{Connector, REGION};
 /// A client for STS, SSO and the machine's own services. It follows `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
 /// `NO_PROXY` as the buckets' client does, and trusts these authorities (PEM) beside the system's.
 pub(super) fn for_credentials(authorities: Option<&[u8]>) -> object_store::Result<SharedHttpClient> {
-    let mut trusted = TrustStore::default();
-    if let Some(pem) = authorities {
-        trusted.add_pem_certificate(pem);
-    }
-    let context = TlsContext::builder().with_trust_store(trusted).build().map_err(super::generic)?;
-    Ok(http_client_fn(move |settings, components| {
-        let connector = |proxy| {
-            let mut builder = SdkClient::builder().connector_settings(settings.clone()).proxy_config(proxy);
-            builder.set_sleep_impl(components.sleep_impl());
-            builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context.clone()).build()
+    crate::source::use_ring_for_tls();
+    let trusted = Certificate::from_pem_bundle(authorities.unwrap_or_default()).map_err(super::generic)?;
+    // The SDK asks for a connector at each request, with one of a few settings.
+    let made: Mutex<Vec<(HttpConnectorSettings, SharedHttpConnector)>> = Mutex::default();
+    Ok(http_client_fn(move |settings, _| {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |of: &HttpConnectorSettings| {
+            (of.connect_timeout(), of.read_timeout()) == (settings.connect_timeout(), settings.read_timeout())
         };
-        SharedHttpConnector::new(NearOrFar {
-            near: connector(ProxyConfig::disabled()),
-            far: connector(ProxyConfig::from_env()),
-        })
+        if let Some((_, connector)) = made.iter().find(|(of, _)| same(of)) {
+            return connector.clone();
+        }
+        let connector = SharedHttpConnector::new(CredentialsConnector::new(settings, &trusted));
+        made.push((settings.clone(), connector.clone()));
+        connector
     }))
 }
 
-/// What the machine itself gives out is never asked of a proxy: it would answer with its own role.
+/// Sends the SDK's requests. What the machine itself gives out is never asked of a proxy: it would answer with its own
+/// role.
 #[derive(Debug)]
-struct NearOrFar {
-    near: SdkClient,
-    far: SdkClient,
+struct CredentialsConnector {
+    direct: reqwest::Result<reqwest::Client>,
+    by_proxy: reqwest::Result<reqwest::Client>,
 }
 
-impl SdkConnector for NearOrFar {
+impl CredentialsConnector {
+    fn new(settings: &HttpConnectorSettings, trusted: &[Certificate]) -> Self {
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .tls_certs_merge(trusted.iter().cloned())
+                .redirect(reqwest::redirect::Policy::none());
+            let builder = settings.connect_timeout().into_iter().fold(builder, reqwest::ClientBuilder::connect_timeout);
+            settings.read_timeout().into_iter().fold(builder, reqwest::ClientBuilder::read_timeout)
+        };
+        Self { direct: builder().no_proxy().build(), by_proxy: builder().build() }
+    }
+}
+
+impl SdkConnector for CredentialsConnector {
     fn call(&self, request: SdkRequest) -> HttpConnectorFuture {
-        if is_near(request.uri()) { self.near.call(request) } else { self.far.call(request) }
+        let client = if is_near(request.uri()) { &self.direct } else { &self.by_proxy };
+        match client {
+            Ok(client) => HttpConnectorFuture::new(send(client.clone(), request)),
+            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.to_string().into()))),
+        }
+    }
+}
+
+async fn send(client: reqwest::Client, request: SdkRequest) -> Result<SdkResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    // Requests for credentials are small, and in memory.
+    let request = request.map(|body| Bytes::copy_from_slice(body.bytes().unwrap_or_default()));
+    let request = request.try_into().map_err(failed)?;
+    let response = client.execute(request).await.map_err(failed)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(failed)?;
+    let wrong = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::other(error, None);
+    let status = status.as_u16().try_into().map_err(|error| wrong(Box::new(error)))?;
+    let mut answer = SdkResponse::new(status, body.into());
+    for (name, value) in &headers {
+        let value = value.to_str().map_err(|error| wrong(Box::new(error)))?;
+        answer
+            .headers_mut()
+            .try_append(name.as_str().to_owned(), value.to_owned())
+            .map_err(|error| wrong(error.into()))?;
+    }
+    Ok(answer)
+}
+
+/// An error in the SDK's words: it asks again after some of them.
+fn failed(error: reqwest::Error) -> ConnectorError {
+    let error = error.without_url();
+    if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if error.is_builder() {
+        ConnectorError::user(error.into())
+    } else {
+        ConnectorError::io(error.into())
     }
 }
 
