@@ -48,7 +48,7 @@ pub enum Owner {
 
 /// How a day is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub enum LoadMode {
     /// By a tick of the schedule: what is not done and due by now, and what was given up lately.
     Tick,
     /// By the daemon's start, or a dataset that changed: as by a tick, and what waits is looked for whether due or not.
@@ -101,7 +101,7 @@ impl fmt::Display for ToRetry {
     }
 }
 
-impl Ask {
+impl LoadMode {
     /// True when a person asks, and waits for the answer.
     #[must_use]
     pub fn is_a_persons(self) -> bool {
@@ -135,7 +135,7 @@ pub enum Decision {
     /// Its process is gone and there is nothing more to try: the day moves to that state.
     Settle(State),
     /// Leave it.
-    Leave(Leave),
+    Skip(SkipReason),
 }
 
 /// Why a day is loaded.
@@ -159,7 +159,7 @@ pub enum Reason {
 
 /// Why a day is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum SkipReason {
     /// It is in a state that only a person changes, or loaded.
     Done(State),
     /// Its attempts are used up.
@@ -193,7 +193,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Leave {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done(state) => write!(f, "already {state}"),
@@ -240,46 +240,50 @@ pub fn is_awaited(state: Option<State>, in_target: bool) -> bool {
 /// lies further ahead than the policy's longest pause was written by a clock that was wrong, or by another policy: it is
 /// due.
 #[must_use]
-pub fn decide(known: Option<&Known>, ask: Ask, now: DateTime<Utc>, policy: &Policy) -> Decision {
+pub fn decide(known: Option<&Known>, ask: LoadMode, now: DateTime<Utc>, policy: &Policy) -> Decision {
     let max_attempts = policy.retry.max_attempts;
     let Some(known) = known else {
         return match ask {
-            Ask::Due | Ask::Changed => Decision::Leave(Leave::NotDue),
-            Ask::Retry(_) => Decision::Leave(Leave::NotToRetry(None)),
-            Ask::Tick | Ask::Start | Ask::NotDone | Ask::Named | Ask::Forced => Decision::Load(Reason::Missing),
+            LoadMode::Due | LoadMode::Changed => Decision::Skip(SkipReason::NotDue),
+            LoadMode::Retry(_) => Decision::Skip(SkipReason::NotToRetry(None)),
+            LoadMode::Tick | LoadMode::Start | LoadMode::NotDone | LoadMode::Named | LoadMode::Forced => {
+                Decision::Load(Reason::Missing)
+            }
         };
     };
     let named = ask.is_named();
     let due = match ask {
-        Ask::Start if known.state == State::Waiting => true,
-        Ask::Tick | Ask::Start | Ask::Due => {
+        LoadMode::Start if known.state == State::Waiting => true,
+        LoadMode::Tick | LoadMode::Start | LoadMode::Due => {
             let furthest = now + longest_pause(known.state, policy);
             known.next_look.is_none_or(|next| next <= now || next > furthest)
         }
-        Ask::NotDone | Ask::Named | Ask::Retry(_) | Ask::Forced => true,
-        Ask::Changed => false,
+        LoadMode::NotDone | LoadMode::Named | LoadMode::Retry(_) | LoadMode::Forced => true,
+        LoadMode::Changed => false,
     };
     match known.state {
-        State::Running if known.owner == Owner::Alive => Decision::Leave(Leave::Busy),
-        State::Running if known.owner == Owner::Here => Decision::Leave(Leave::Here),
-        State::Running if ask == Ask::Forced || (named && !known.in_target) => Decision::Load(Reason::LeftRunning),
+        State::Running if known.owner == Owner::Alive => Decision::Skip(SkipReason::Busy),
+        State::Running if known.owner == Owner::Here => Decision::Skip(SkipReason::Here),
+        State::Running if ask == LoadMode::Forced || (named && !known.in_target) => Decision::Load(Reason::LeftRunning),
         State::Running if known.in_target || known.attempts >= max_attempts => {
             Decision::Settle(state::settled(known.in_target))
         }
         State::Running => Decision::Load(Reason::LeftRunning),
-        State::Loaded if ask == Ask::Forced => Decision::Load(Reason::Asked(State::Loaded)),
-        State::Loaded | State::Refused if ask == Ask::Changed => Decision::Load(Reason::Changed),
-        State::Loaded => Decision::Leave(Leave::Done(State::Loaded)),
-        state if matches!(ask, Ask::Retry(to_retry) if !to_retry.contains(state)) => {
-            Decision::Leave(Leave::NotToRetry(Some(state)))
+        State::Loaded if ask == LoadMode::Forced => Decision::Load(Reason::Asked(State::Loaded)),
+        State::Loaded | State::Refused if ask == LoadMode::Changed => Decision::Load(Reason::Changed),
+        State::Loaded => Decision::Skip(SkipReason::Done(State::Loaded)),
+        state if matches!(ask, LoadMode::Retry(to_retry) if !to_retry.contains(state)) => {
+            Decision::Skip(SkipReason::NotToRetry(Some(state)))
         }
         state if named => Decision::Load(Reason::Asked(state)),
         State::Waiting if due => Decision::Load(Reason::Waiting),
-        State::Failed if known.attempts >= max_attempts => Decision::Leave(Leave::Exhausted),
+        State::Failed if known.attempts >= max_attempts => Decision::Skip(SkipReason::Exhausted),
         State::Failed if due => Decision::Load(Reason::Failed(known.attempts)),
-        State::Waiting | State::Failed => Decision::Leave(Leave::NotDue),
-        State::Absent if matches!(ask, Ask::Tick | Ask::Start | Ask::NotDone) => Decision::Load(Reason::Absent),
-        state @ (State::Refused | State::Absent | State::Skipped) => Decision::Leave(Leave::Done(state)),
+        State::Waiting | State::Failed => Decision::Skip(SkipReason::NotDue),
+        State::Absent if matches!(ask, LoadMode::Tick | LoadMode::Start | LoadMode::NotDone) => {
+            Decision::Load(Reason::Absent)
+        }
+        state @ (State::Refused | State::Absent | State::Skipped) => Decision::Skip(SkipReason::Done(state)),
     }
 }
 
@@ -309,7 +313,7 @@ fn holds_back(known: &Known) -> bool {
 pub fn plan(
     days: &[Day],
     known: &BTreeMap<Day, Known>,
-    ask: Ask,
+    ask: LoadMode,
     now: DateTime<Utc>,
     policy: &Policy,
     mut backlog: Option<u32>,
@@ -322,7 +326,7 @@ pub fn plan(
         let known = known.get(&day);
         let decision = decide(known, ask, now, policy);
         match decision {
-            Decision::Leave(_) => {
+            Decision::Skip(_) => {
                 if held_by.is_none() && in_order && known.is_some_and(holds_back) {
                     held_by = Some(day);
                 }
@@ -332,13 +336,13 @@ pub fn plan(
             Decision::Load(_) => {}
         }
         if decision == Decision::Load(Reason::Absent) && absent_from.is_some_and(|from| day <= from) {
-            return Decision::Leave(Leave::Done(State::Absent));
+            return Decision::Skip(SkipReason::Done(State::Absent));
         }
         if let Some(older) = held_by {
-            return Decision::Leave(Leave::HeldBack(older));
+            return Decision::Skip(SkipReason::HeldBack(older));
         }
         match &mut backlog {
-            Some(0) if Some(day) != newest => return Decision::Leave(Leave::NextTick),
+            Some(0) if Some(day) != newest => return Decision::Skip(SkipReason::NextTick),
             // Looking for a file that never came is no work worth counting.
             Some(left) if Some(day) != newest && decision != Decision::Load(Reason::Absent) => *left -= 1,
             _ => {}

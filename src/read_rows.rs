@@ -13,7 +13,7 @@ pub use doubts::{Doubt, Look};
 use doubts::Doubts;
 
 /// What became of one record of the file.
-pub enum Taken<'a> {
+pub enum RecordOutcome<'a> {
     /// The header was understood; these of its columns the dataset does not name.
     Header(&'a [String]),
     /// A row was accepted.
@@ -80,7 +80,7 @@ impl<'a> RowReader<'a> {
     pub fn push<E>(
         &mut self,
         bytes: &[u8],
-        each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(RecordOutcome<'_>) -> Result<(), E>,
     ) -> Result<(), ReadError<E>> {
         if let Some(opening) = &mut self.opening {
             let room = FIRST_BYTES - opening.len();
@@ -99,7 +99,7 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// A [`ReadError`] when it ends too early, or has not even a header.
-    pub fn finish<E>(&mut self, each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>) -> Result<(), ReadError<E>> {
+    pub fn finish<E>(&mut self, each: &mut dyn FnMut(RecordOutcome<'_>) -> Result<(), E>) -> Result<(), ReadError<E>> {
         let records = &mut self.records;
         let finished = self.parser.finish(&mut |raw| records.take(raw, each));
         finished.map_err(|error| self.error(error))
@@ -127,7 +127,7 @@ impl Records<'_> {
     fn take<E>(
         &mut self,
         raw: RawRow<'_>,
-        each: &mut dyn FnMut(Taken<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(RecordOutcome<'_>) -> Result<(), E>,
     ) -> Result<(), ReadError<E>> {
         let taken = match &self.validator {
             None => {
@@ -136,14 +136,14 @@ impl Records<'_> {
                 let validator =
                     Validator::new(&raw, rows, target, csv).map_err(|error| ReadError::Refused(refused(error)))?;
                 self.doubts = Doubts::of(&raw);
-                Taken::Header(self.validator.insert(validator).unknown_columns())
+                RecordOutcome::Header(self.validator.insert(validator).unknown_columns())
             }
             Some(validator) => match validator.check(&raw, &mut self.row) {
                 Ok(()) => {
                     self.doubts.look_at(&raw, &self.dataset.csv);
-                    Taken::Accepted { line: raw.line(), row: &self.row }
+                    RecordOutcome::Accepted { line: raw.line(), row: &self.row }
                 }
-                Err(reject) => Taken::Rejected { lines: raw.lines(), reject },
+                Err(reject) => RecordOutcome::Rejected { lines: raw.lines(), reject },
             },
         };
         each(taken).map_err(ReadError::Taker)

@@ -8,9 +8,9 @@ use log::{debug, warn};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
-use crate::db::loaded_files::{self, KnownFile, Seen};
+use crate::db::loaded_files::{self, FileVersion, KnownFile};
 use crate::load_day::{Begun, Context, Job, Report, Stop, Unavailable};
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 use crate::policy::OnChange;
 use crate::reconcile::{Task, reconcile};
 use crate::source::{FileInfo, FileStatus, OpenedFile, SourceError, tag_without_etag};
@@ -89,7 +89,7 @@ fn differs(file: &KnownFile, info: &FileInfo) -> bool {
 fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
     let task = Task {
         days: vec![day],
-        ask: Ask::Changed,
+        ask: LoadMode::Changed,
         trigger: Trigger::Change,
         concurrency: 1,
         backlog: None,
@@ -104,10 +104,10 @@ fn changed(context: &Context, job: &Job, file: &KnownFile, info: &FileInfo) -> R
     let (name, day) = (&job.dataset.name, file.day);
     let tag = info.tag();
     let seen = match hash(context, job, day) {
-        Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => Seen::Same(&tag),
+        Ok(Some(hash)) if Some(&hash) == file.source_hash.as_ref() => FileVersion::Same(&tag),
         Ok(Some(_)) => {
             warn!("{name} {day}: its file changed after it was loaded; `{}` loads it again", load_again(day, name));
-            Seen::Newer(&tag)
+            FileVersion::Newer(&tag)
         }
         Ok(None) | Err(SourceError::BrokenOff) => return Ok(()),
         Err(error) => {

@@ -14,7 +14,7 @@ use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop, load_day};
-use crate::plan::{Ask, Decision, Leave, Reason, plan};
+use crate::plan::{Decision, LoadMode, Reason, SkipReason, plan};
 use crate::state::State;
 use crate::wording::{DIED, RELOAD_DIED, counted, load_again, loaded_rows};
 
@@ -50,7 +50,7 @@ pub struct Task {
     /// The days, oldest first.
     pub days: Vec<Day>,
     /// How they are asked for.
-    pub ask: Ask,
+    pub ask: LoadMode,
     /// What the attempts are said to come from.
     pub trigger: Trigger,
     /// How many are loaded at once.
@@ -72,7 +72,7 @@ pub fn decide(
     conn: &mut Conn,
     dataset: &Dataset,
     days: &[Day],
-    ask: Ask,
+    ask: LoadMode,
     backlog: Option<u32>,
 ) -> Result<Vec<(Day, Decision)>, DbError> {
     let (Some(from), Some(to)) = (days.iter().min(), days.iter().max()) else { return Ok(Vec::new()) };
@@ -122,7 +122,7 @@ pub fn reconcile(
                     log_report(job, task.ask, &loaded, &runs);
                     drop(slot);
                     let unavailable = matches!(loaded.outcome, Outcome::Unavailable(_));
-                    if unavailable || matches!(loaded.outcome, Outcome::Database(_) | Outcome::Left(Leave::Here)) {
+                    if unavailable || matches!(loaded.outcome, Outcome::Database(_) | Outcome::Left(SkipReason::Here)) {
                         task.begun.take_back(day);
                     }
                     if loaded.source_answered() {
@@ -168,19 +168,19 @@ fn still_to_begin(days: Vec<Day>, task: &Task, in_order: bool) -> Vec<Day> {
 }
 
 /// The days that are not left alone.
-fn to_do(job: &Job, ask: Ask, decided: Vec<(Day, Decision)>) -> Vec<Day> {
+fn to_do(job: &Job, ask: LoadMode, decided: Vec<(Day, Decision)>) -> Vec<Day> {
     log_decided(job, ask, &decided);
     let mut todo = Vec::new();
     for (day, decision) in decided {
         match decision {
             // What a person named is answered for, whatever comes of it; and so is what another process is loading now,
             // since it is not done. The claim decides again, with the day's row in its hands.
-            Decision::Leave(leave) if !ask.is_named() && !matches!(leave, Leave::Busy | Leave::Here) => {
+            Decision::Skip(leave) if !ask.is_named() && !matches!(leave, SkipReason::Busy | SkipReason::Here) => {
                 // Years of days that are long done are of no interest but to who looks for one of them.
-                let level = if matches!(leave, Leave::Done(_)) { Level::Trace } else { Level::Debug };
+                let level = if matches!(leave, SkipReason::Done(_)) { Level::Trace } else { Level::Debug };
                 log::log!(level, "{} {day}: {leave}", job.dataset.name);
             }
-            Decision::Leave(_) | Decision::Load(_) | Decision::Settle(_) => todo.push(day),
+            Decision::Skip(_) | Decision::Load(_) | Decision::Settle(_) => todo.push(day),
         }
     }
     todo
@@ -192,14 +192,14 @@ fn log_plan(job: &Job, task: &Task, todo: &[Day], elapsed: Duration) {
     log::debug!(dataset, days, elapsed_ms; "{dataset}: {message}");
 }
 
-fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
+fn log_decided(job: &Job, ask: LoadMode, decided: &[(Day, Decision)]) {
     let dataset = job.dataset.name.as_str();
     // A backlog takes its time; who watches wants to know how much of it there is.
-    if let (Ask::Tick | Ask::Start, Some(backlog)) = (ask, backlog(decided)) {
+    if let (LoadMode::Tick | LoadMode::Start, Some(backlog)) = (ask, backlog(decided)) {
         log::info!(dataset; "{dataset}: {backlog}");
     }
     // Between ticks it would be said at every retry of the day that holds them.
-    if let (Ask::Tick | Ask::Start | Ask::NotDone, Some(held_back)) = (ask, held_back(decided)) {
+    if let (LoadMode::Tick | LoadMode::Start | LoadMode::NotDone, Some(held_back)) = (ask, held_back(decided)) {
         log::info!(dataset; "{dataset}: {held_back}");
     }
 }
@@ -209,7 +209,7 @@ fn log_decided(job: &Job, ask: Ask, decided: &[(Day, Decision)]) {
 fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
     let is_to_load = |decision: &Decision| match decision {
         Decision::Load(reason) => !matches!(reason, Reason::Waiting | Reason::Absent),
-        Decision::Leave(_) | Decision::Settle(_) => false,
+        Decision::Skip(_) | Decision::Settle(_) => false,
     };
     let to_load = decided.iter().filter(|(_, decision)| is_to_load(decision));
     let days: Vec<Day> = to_load.map(|(day, _)| *day).collect();
@@ -289,7 +289,7 @@ fn without_place(error: &str) -> &str {
     error.split_once(": ").filter(|(place, _)| is_place(place)).map_or(error, |(_, why)| why)
 }
 
-fn log_report(job: &Job, ask: Ask, report: &Report, runs: &Runs) {
+fn log_report(job: &Job, ask: LoadMode, report: &Report, runs: &Runs) {
     let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
     let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
     // Rows of a publish that failed were counted too.
@@ -341,7 +341,7 @@ fn log_report(job: &Job, ask: Ask, report: &Report, runs: &Runs) {
 /// How many days are held back, and by which.
 fn held_back(decided: &[(Day, Decision)]) -> Option<String> {
     let mut held = decided.iter().filter_map(|(_, decision)| match decision {
-        Decision::Leave(leave @ Leave::HeldBack(_)) => Some(leave),
+        Decision::Skip(leave @ SkipReason::HeldBack(_)) => Some(leave),
         _ => None,
     });
     // One day holds all newer ones back.
@@ -386,8 +386,8 @@ mod tests {
     fn a_backlog_is_what_will_be_loaded() {
         let (missing, absent) = (Decision::Load(Reason::Missing), Decision::Load(Reason::Absent));
         let (failed, waiting) = (Decision::Load(Reason::Failed(1)), Decision::Load(Reason::Waiting));
-        let (done, later) = (Decision::Leave(Leave::Done(State::Loaded)), Decision::Leave(Leave::NextTick));
-        let busy = Decision::Leave(Leave::Busy);
+        let (done, later) = (Decision::Skip(SkipReason::Done(State::Loaded)), Decision::Skip(SkipReason::NextTick));
+        let busy = Decision::Skip(SkipReason::Busy);
         for (plan, said) in [
             (&[][..], None),
             (&[(1, done), (2, missing)], None),
@@ -410,8 +410,8 @@ mod tests {
 
     #[test]
     fn days_that_are_held_back_are_counted() {
-        let held = Decision::Leave(Leave::HeldBack("2024-03-02".parse().unwrap()));
-        let (refused, missing) = (Decision::Leave(Leave::Done(State::Refused)), Decision::Load(Reason::Missing));
+        let held = Decision::Skip(SkipReason::HeldBack("2024-03-02".parse().unwrap()));
+        let (refused, missing) = (Decision::Skip(SkipReason::Done(State::Refused)), Decision::Load(Reason::Missing));
         for (plan, said) in [
             (&[(1, missing), (2, refused)][..], None),
             (&[(2, refused), (3, held)], Some("1 day held back by 2024-03-02, which failed or was refused")),

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::loads;
 use crate::dataset::DatasetName;
 use crate::day::Day;
-use crate::db::cancellation::{self, Asked};
+use crate::db::cancellation::{self, CancelRequest};
 use crate::db::pool::Conn;
 use crate::exit_code::ExitCode;
 use crate::state::State;
@@ -56,17 +56,17 @@ fn outcome(
     conn: &mut Conn,
     name: &DatasetName,
     day: Day,
-    asked: Asked,
+    asked: CancelRequest,
     until: Instant,
 ) -> Result<(bool, String), Failure> {
     let claim = match asked {
-        Asked::NotRunning(state) => {
+        CancelRequest::NotRunning(state) => {
             return Ok((false, format!("not running (it is {})", state.map_or("missing", State::name))));
         }
-        Asked::Gone => {
+        CancelRequest::Gone => {
             return Ok((false, "not running: its process is gone, the next catch-up takes the day over".to_owned()));
         }
-        Asked::Noted { claim, .. } => claim,
+        CancelRequest::Noted { claim, .. } => claim,
     };
     loop {
         if let Some(ended) = cancellation::ended(conn, &claim)? {

@@ -17,7 +17,7 @@ use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
-use crate::plan::{Ask, Decision, Leave, Reason};
+use crate::plan::{Decision, LoadMode, Reason, SkipReason};
 use crate::reconcile;
 use crate::state::State;
 use crate::status;
@@ -37,7 +37,8 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         .into_iter()
         .map(|dataset| DatasetDays { days: wanted(dataset, args.from, args.to), dataset: dataset.clone() })
         .collect();
-    let how = How { ask: Ask::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
+    let how =
+        How { ask: LoadMode::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
     let loads = loads::run(app, all, how, &mut |_, _| {})?;
     if loads.is_empty() && !loads.was_interrupted() {
         super::print(&nothing_to_do(app, args)?)?;
@@ -50,7 +51,7 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days)?;
     let datasets = app.datasets_or_copies(&args.dataset)?;
     let all: Vec<_> = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
-    let ask = if args.force { Ask::Forced } else { Ask::Named };
+    let ask = if args.force { LoadMode::Forced } else { LoadMode::Named };
     let how = How { ask, trigger: Trigger::Load, concurrency: concurrency(app, None) };
     let action = if args.force { "reload" } else { "load" };
     let mut begun = Vec::new();
@@ -79,7 +80,7 @@ pub(super) fn conclude(loads: &Loads, strict: bool) -> Result<ExitCode, Failure>
 fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for (_, _, decision) in decided(app, args)? {
-        if let Decision::Leave(leave) = decision {
+        if let Decision::Skip(leave) = decision {
             *reasons.entry(leave.to_string()).or_default() += 1;
         }
     }
@@ -124,7 +125,7 @@ fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)
     for dataset in app.datasets(&args.dataset)? {
         let days = wanted(dataset, args.from, args.to);
         let decided = match &mut conn {
-            Some(conn) => reconcile::decide(conn, dataset, &days, Ask::NotDone, None)?,
+            Some(conn) => reconcile::decide(conn, dataset, &days, LoadMode::NotDone, None)?,
             None => days.into_iter().map(|day| (day, Decision::Load(Reason::Missing))).collect(),
         };
         all.extend(decided.into_iter().map(|(day, decision)| (dataset.name.clone(), day, decision)));
@@ -139,8 +140,8 @@ fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
             Decision::Load(reason) => ("tried".to_owned(), reason.to_string()),
             Decision::Settle(State::Loaded) => (State::Loaded.to_string(), RELOAD_DIED.to_owned()),
             Decision::Settle(state) => (state.to_string(), DIED.to_owned()),
-            Decision::Leave(leave @ Leave::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
-            Decision::Leave(_) => continue,
+            Decision::Skip(leave @ SkipReason::HeldBack(_)) => ("left alone".to_owned(), leave.to_string()),
+            Decision::Skip(_) => continue,
         };
         rows.push((dataset, day, would, because));
     }

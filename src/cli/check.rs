@@ -22,7 +22,7 @@ use crate::db::sqlite_file;
 use crate::db::target::{self, Readiness};
 use crate::db::url::DatabaseUrl;
 use crate::exit_code::ExitCode;
-use crate::read_rows::{ReadError, Refusal, RowReader, Taken};
+use crate::read_rows::{ReadError, RecordOutcome, Refusal, RowReader};
 use crate::source::{self, FileStatus, Source, SourceError};
 use crate::validate::Reject;
 use crate::web;
@@ -284,14 +284,14 @@ fn read_sample(dataset: &Dataset, file: &Path) -> Result<Result<Sample, String>,
     let opened = source::open_file(file, dataset.source.zstd_window_log).map_err(failed)?;
     let mut opened = opened.within(dataset.limits);
     let mut sample = Sample::default();
-    let mut take = |taken: Taken<'_>| -> Result<(), Infallible> {
+    let mut take = |taken: RecordOutcome<'_>| -> Result<(), Infallible> {
         match taken {
-            Taken::Header([]) => {}
-            Taken::Header(unknown) => {
+            RecordOutcome::Header([]) => {}
+            RecordOutcome::Header(unknown) => {
                 log::warn!("columns that the dataset does not name: {}", named(unknown, MOST_NAMES));
             }
-            Taken::Accepted { .. } => sample.counts.read += 1,
-            Taken::Rejected { lines, reject } => sample.reject(lines, reject),
+            RecordOutcome::Accepted { .. } => sample.counts.read += 1,
+            RecordOutcome::Rejected { lines, reject } => sample.reject(lines, reject),
         }
         Ok(())
     };

@@ -18,7 +18,7 @@ use crate::db::days;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::exit_code::ExitCode;
-use crate::plan::{Ask, ToRetry};
+use crate::plan::{LoadMode, ToRetry};
 use crate::state::State;
 use crate::wording::{ended, load_again};
 
@@ -52,7 +52,8 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
     if all.is_empty() {
         return super::print("nothing to retry\n");
     }
-    let how = How { ask: Ask::Retry(to_retry(args)), trigger: Trigger::Retry, concurrency: concurrency(app, None) };
+    let how =
+        How { ask: LoadMode::Retry(to_retry(args)), trigger: Trigger::Retry, concurrency: concurrency(app, None) };
     let loads = loads::recorded(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
     let loaded = conclude(&loads, false)?;
     Ok(if loaded == ExitCode::Success { code } else { loaded })

@@ -21,7 +21,7 @@ use crate::db::worker::Worker;
 use crate::exit_code::ExitCode;
 use crate::future_days;
 use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
-use crate::plan::{Ask, Leave};
+use crate::plan::{LoadMode, SkipReason};
 use crate::ready;
 use crate::reconcile::{Task, reconcile};
 use crate::shutdown;
@@ -50,7 +50,7 @@ pub(super) struct Loads {
 /// How days are asked for, and how many at a time.
 #[derive(Clone, Copy)]
 pub(super) struct How {
-    pub(super) ask: Ask,
+    pub(super) ask: LoadMode,
     pub(super) trigger: Trigger,
     pub(super) concurrency: u32,
 }
@@ -111,7 +111,7 @@ pub(super) fn run(
     shutdown::on_signal(runtime.handle(), stop.clone(), Arc::clone(&begun))?;
     let (database, mut conn) = ready(app, how.concurrency + 1)?;
     let (all, left_out) = loadable(app, &mut conn, all)?;
-    if how.ask == Ask::NotDone {
+    if how.ask == LoadMode::NotDone {
         for Loadable { job, .. } in &all {
             let today = future_days::today(&job.dataset, Utc::now(), *conn.now()?);
             future_days::forget(&mut conn, &job.dataset, today)?;
@@ -209,7 +209,7 @@ impl Loads {
         let any = |wanted: fn(&Outcome) -> bool| self.reports.iter().any(|(_, report)| wanted(&report.outcome));
         // Whoever names a day asks for its load, not for that of a process which may have begun with another file. A
         // catch-up asks that the day be loaded, by whomever.
-        let elsewhere = |outcome: &Outcome| matches!(outcome, Outcome::Left(Leave::Busy) | Outcome::Lost);
+        let elsewhere = |outcome: &Outcome| matches!(outcome, Outcome::Left(SkipReason::Busy) | Outcome::Lost);
         if self.interrupted {
             ExitCode::Interrupted
         } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
@@ -343,12 +343,12 @@ fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
         Outcome::Failed { error, .. } if report.stays_loaded => ("failed", report.with_what_stays(error)),
         Outcome::Failed { error, left, .. } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
         Outcome::Refused { error, first } => ("refused", report.with_what_stays(with_first(error, first.as_deref()))),
-        Outcome::Left(Leave::Done(State::Loaded)) => {
+        Outcome::Left(SkipReason::Done(State::Loaded)) => {
             ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
         }
-        Outcome::Left(Leave::Done(state)) => (state.name(), format!("already {state}")),
-        Outcome::Left(leave @ Leave::NotToRetry(state)) => (State::name_or_missing(*state), leave.to_string()),
-        Outcome::Left(leave @ Leave::Busy) => ("running", leave.to_string()),
+        Outcome::Left(SkipReason::Done(state)) => (state.name(), format!("already {state}")),
+        Outcome::Left(leave @ SkipReason::NotToRetry(state)) => (State::name_or_missing(*state), leave.to_string()),
+        Outcome::Left(leave @ SkipReason::Busy) => ("running", leave.to_string()),
         Outcome::Left(leave) => ("failed", leave.to_string()),
         Outcome::Settled(State::Loaded) => {
             ("interrupted", format!("{RELOAD_DIED}; `{}` tries it again", load_again(report.day, dataset)))

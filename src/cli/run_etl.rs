@@ -12,7 +12,7 @@ use crate::day::{DayRange, listed};
 use crate::db::attempts::Trigger;
 use crate::exit_code::ExitCode;
 use crate::load_day::{Outcome, Report};
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 use crate::wording::{printable, with_first};
 
 /// The dataset that stands for the original's one task.
@@ -29,7 +29,7 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
         let (_, mut conn) = loads::ready(app, 1)?;
         outside::tell(&mut conn, &dataset, &days)?;
     }
-    let how = How { ask: Ask::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
+    let how = How { ask: LoadMode::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
     let loads = loads::run(app, vec![DatasetDays { dataset, days }], how, &mut |dataset, report| {
         // A reader that went away does not stop the load.
         let _ = super::print(&lines(dataset, report));

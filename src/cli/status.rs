@@ -16,7 +16,7 @@ use crate::db::error::DbError;
 use crate::db::pool::Conn;
 use crate::db::setup;
 use crate::exit_code::ExitCode;
-use crate::plan::Leave;
+use crate::plan::SkipReason;
 use crate::state::State;
 use crate::status::{self, DatasetStatus, DayStatus, Pause, RegisteredWorker, instant};
 use crate::wording::{MOST_BYTES, counted, load_again, printable};
@@ -179,7 +179,7 @@ fn detail(run: &[&DayStatus]) -> String {
 /// What there is to say of a day, but for when it is looked at next.
 fn said(day: &DayStatus) -> Vec<String> {
     let late = day.late.then(|| "late".to_owned());
-    let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
+    let held = day.held_back_by.map(|by| SkipReason::HeldBack(by).to_string());
     let newer = day.newer_file.then(|| "its file changed after it was loaded".to_owned());
     let rejected = day.rows_rejected.filter(|rows| *rows > 0 && day.state == Some(State::Loaded));
     let rejected = rejected.map(|lines| format!("{} rejected", counted(lines, "line")));

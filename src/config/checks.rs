@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::problem::Problem;
-use super::report::Report;
+use super::problem::ConfigProblem;
+use super::report::ConfigReport;
 use super::rows::Places;
-use super::section::Section;
+use super::section::TomlSection;
 use crate::column::{Column, ColumnType, Identifier, TableName};
 use crate::dataset::{Dataset, Mode, Rows, Target};
 use crate::db::state_tables;
@@ -19,11 +19,11 @@ const STAGE_COLUMN: &str = "dayfill_line";
 const STAGED_COLUMNS: &str = "dayfill_staged_";
 
 /// Every name once, every header once, and a key that the file has.
-pub(super) fn names(section: &Section, target: Option<&Target>, (rows, places): &(Rows, Places)) {
+pub(super) fn names(section: &TomlSection, target: Option<&Target>, (rows, places): &(Rows, Places)) {
     headers(rows, places);
     // Where each name is first used. Databases differ in whether case tells names apart: here it never does.
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
-    let mut take = |section: &Section, key: &str, name: &Identifier| {
+    let mut take = |section: &TomlSection, key: &str, name: &Identifier| {
         let lower = name.as_str().to_ascii_lowercase();
         if lower == STAGE_COLUMN || lower.starts_with(STAGED_COLUMNS) {
             section.wrong(key, "is a name that the stage needs for itself");
@@ -69,7 +69,7 @@ fn headers(rows: &Rows, places: &Places) {
     }
 }
 
-fn key(section: &Section, target: &Target, rows: &Rows, places: &Places) {
+fn key(section: &TomlSection, target: &Target, rows: &Rows, places: &Places) {
     for (number, name) in target.key.iter().enumerate() {
         let message = if target.key[..number].contains(name) {
             "is named twice".to_owned()
@@ -117,7 +117,7 @@ pub fn no_target(table: &TableName, database: &DatabaseUrl) -> Option<&'static s
 }
 
 /// Reports a dataset that cannot be with the database.
-pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &Report) {
+pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &ConfigReport) {
     let target = &dataset.target;
     let shown = format!("{:?}", target.table.to_string());
     let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
@@ -137,9 +137,9 @@ pub(super) fn with_database(dataset: &Dataset, database: &DatabaseUrl, report: &
 }
 
 /// The problem of a dataset's file that replaces the days of the same table as another dataset.
-pub(super) fn rival(file: &Path, dataset: &Dataset, other: &Dataset) -> Problem {
+pub(super) fn rival(file: &Path, dataset: &Dataset, other: &Dataset) -> ConfigProblem {
     let Target { table, day_column, .. } = &dataset.target;
-    Problem {
+    ConfigProblem {
         origin: file.display().to_string(),
         key: "target.table".to_owned(),
         value: Some(format!("{:?}", table.to_string())),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::keys;
 use super::locate::whole;
-use super::report::Report;
-use super::section::{Section, some_text};
-use super::settings::Settings;
+use super::report::ConfigReport;
+use super::section::{TomlSection, some_text};
+use super::settings::ProcessSettings;
 use crate::column::Identifier;
 use crate::db::url::DatabaseUrl;
 
@@ -18,7 +18,7 @@ const DEFAULT: &str = "sqlite:dayfill.db";
 const ORIGINAL_VARIABLE: &str = "ALGOLIA_DB_URI";
 
 /// Where the database is, and where that was set.
-pub(super) struct Found {
+pub(super) struct DatabaseSetting {
     pub(super) url: DatabaseUrl,
     pub(super) origin: String,
     /// Where the schema was set, if it was.
@@ -26,7 +26,12 @@ pub(super) struct Found {
 }
 
 /// Reads the section `database` and finds the URL, and where it was set. `folder` is the main file's.
-pub(super) fn read(mut section: Section, report: &Report, environment: &Environment, folder: &Path) -> Found {
+pub(super) fn read(
+    mut section: TomlSection,
+    report: &ConfigReport,
+    environment: &Environment,
+    folder: &Path,
+) -> DatabaseSetting {
     let state = environment.path("STATE_DIRECTORY").map(first_of);
     // What a file of the configuration says belongs to that file's folder, wherever a command is run; what stands in a
     // variable, to the folder in which that was typed.
@@ -75,13 +80,13 @@ pub(super) fn read(mut section: Section, report: &Report, environment: &Environm
     });
     section.finish();
     let (schema, schema_origin) = schema.unzip();
-    let default = || parse(DEFAULT, beside).unwrap_or(Settings::default().database.url);
+    let default = || parse(DEFAULT, beside).unwrap_or(ProcessSettings::default().database.url);
     let (url, origin) = url.unwrap_or_else(|| (default(), keys::DEFAULT.to_owned()));
     let url = match url {
         DatabaseUrl::Postgres(server) => DatabaseUrl::Postgres(server.with_schema(schema)),
         file @ DatabaseUrl::Sqlite(_) => file,
     };
-    Found { url, origin, schema_origin }
+    DatabaseSetting { url, origin, schema_origin }
 }
 
 /// The first of the folders that a service manager names with colons between them.

@@ -10,9 +10,9 @@ use super::checks;
 use super::database;
 use super::nearest::did_you_mean;
 use super::policy;
-use super::report::Report;
+use super::report::ConfigReport;
 use super::rows;
-use super::section::{Section, boolean, bytes, choice, duration, integer, parsed, some_text, text, texts};
+use super::section::{TomlSection, boolean, bytes, choice, duration, integer, parsed, some_text, text, texts};
 use super::source_url;
 use crate::column::Identifier;
 use crate::cron;
@@ -37,12 +37,12 @@ pub(super) fn read(
     table: Map<String, Value>,
     folder: &Path,
     policy: &Policy,
-    report: &Report,
+    report: &ConfigReport,
 ) -> Option<Dataset> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name =
         stem.parse::<DatasetName>().map_err(|message| report.file(format!("its name, {stem:?}, {message}"))).ok();
-    let mut file = Section::root(report, table);
+    let mut file = TomlSection::root(report, table);
     let source = source(file.section("source"), folder, report);
     let schedule = schedule(file.section("schedule"));
     let csv = csv(file.section("csv"));
@@ -82,7 +82,7 @@ const ONLY_FOR: [(&str, &[&str]); 9] = [
     ("headers_file", &["http", "https"]),
 ];
 
-fn source(mut section: Section, folder: &Path, report: &Report) -> Option<SourceSpec> {
+fn source(mut section: TomlSection, folder: &Path, report: &ConfigReport) -> Option<SourceSpec> {
     let written = section.required("url", some_text);
     let url = written
         .as_deref()
@@ -157,7 +157,7 @@ fn source(mut section: Section, folder: &Path, report: &Report) -> Option<Source
 }
 
 /// Reports it where a request would have two headers of one name: who is to be logged in as is said once.
-fn one_login(section: &Section, in_url: bool, in_user_file: bool, headers_file: Option<&Path>) {
+fn one_login(section: &TomlSection, in_url: bool, in_user_file: bool, headers_file: Option<&Path>) {
     if in_url && in_user_file {
         section.wrong("user_file", "says who to log in as, and so does url: take user and password out of url");
     }
@@ -171,7 +171,7 @@ fn one_login(section: &Section, in_url: bool, in_user_file: bool, headers_file: 
     }
 }
 
-fn schedule(mut section: Section) -> Option<Schedule> {
+fn schedule(mut section: TomlSection) -> Option<Schedule> {
     let cron = section.required("cron", |value| {
         let cron = text(value)?;
         let meant = did_you_mean(&cron, cron::NICKNAMES.into_iter().filter(|_| cron.starts_with('@')));
@@ -213,7 +213,7 @@ fn may_be_meant(zone: &str, written: &str) -> bool {
     is_of_a_place || zone.eq_ignore_ascii_case(written)
 }
 
-fn csv(mut section: Section) -> Option<CsvFormat> {
+fn csv(mut section: TomlSection) -> Option<CsvFormat> {
     let delimiter = section.read_or("delimiter", b',', byte);
     let quote = section.read_or("quote", b'"', byte);
     if delimiter.is_some() && delimiter == quote {
@@ -234,7 +234,7 @@ fn byte(value: &Value) -> Result<u8, String> {
     }
 }
 
-fn target(section: &mut Section) -> Option<Target> {
+fn target(section: &mut TomlSection) -> Option<Target> {
     let table = section.required("table", parsed);
     let mode = section.read("mode", choice(&Mode::ALL)).unwrap_or(Mode::ReplaceDay);
     let key = section.required("key", |value| {
@@ -250,7 +250,7 @@ fn target(section: &mut Section) -> Option<Target> {
     Some(Target { table: table?, mode, key: key?, day_column: day_column?, loaded_at })
 }
 
-fn limits(mut section: Section) -> Limits {
+fn limits(mut section: TomlSection) -> Limits {
     let max_rejected = section.read("max_rejected", |value| match &value.kind {
         ValueKind::String(text) => text.parse(),
         ValueKind::I64(count) => count.to_string().parse(),

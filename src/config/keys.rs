@@ -19,10 +19,10 @@ pub type Keys = BTreeMap<String, ConfigValue>;
 pub(super) const DEFAULT: &str = "default";
 
 /// Tells where a key was set.
-type Origin<'a> = &'a dyn Fn(&str, &Value) -> String;
+type ConfigOrigin<'a> = &'a dyn Fn(&str, &Value) -> String;
 
 /// Adds the keys of a file, each behind `place`; but for those of the database, which [`database`] adds.
-pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>, origin: Origin) {
+pub(super) fn gather(keys: &mut Keys, place: &str, table: &Map<String, Value>, origin: ConfigOrigin) {
     for (name, value) in table {
         if !(place.is_empty() && name == "database") {
             add(keys, place, name, value, origin);
@@ -56,7 +56,7 @@ fn digest(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-fn add(keys: &mut Keys, place: &str, key: &str, value: &Value, origin: Origin) {
+fn add(keys: &mut Keys, place: &str, key: &str, value: &Value, origin: ConfigOrigin) {
     match &value.kind {
         ValueKind::Table(table) => {
             for (name, value) in table {

@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 use super::environment::Environment;
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 
 /// Where the main file is looked for if neither the command line nor the environment names it.
 const PLACES: [&str; 2] = ["./config/dayfill.toml", "/etc/dayfill/dayfill.toml"];
 const VARIABLE: &str = "DAYFILL_CONFIG";
 
 /// The main file: the one named on the command line, else by the environment, else the first that is there.
-pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Result<PathBuf, Problem> {
+pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Result<PathBuf, ConfigProblem> {
     let named = [(flag, "--config"), (environment.path(VARIABLE), VARIABLE)];
     if let Some((path, by)) = named.into_iter().find_map(|(path, by)| path.map(|path| (path, by))) {
         return match is_there(path) {
@@ -29,7 +29,7 @@ pub(super) fn main_file(flag: Option<&Path>, environment: &Environment) -> Resul
             Err(error) => return Err(problem(&whole(path), format!("cannot be read ({error})"))),
         }
     }
-    Err(Problem {
+    Err(ConfigProblem {
         origin: "--config".to_owned(),
         key: String::new(),
         value: None,
@@ -86,8 +86,8 @@ pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn problem(path: &Path, message: String) -> Problem {
-    Problem { origin: path.display().to_string(), key: String::new(), value: None, message }
+fn problem(path: &Path, message: String) -> ConfigProblem {
+    ConfigProblem { origin: path.display().to_string(), key: String::new(), value: None, message }
 }
 
 #[cfg(test)]

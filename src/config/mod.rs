@@ -31,11 +31,13 @@ mod web;
 pub use checks::no_target;
 pub use environment::Environment;
 pub use keys::Keys;
-pub use problem::{Problem, Problems};
-pub use settings::{Claim, Database, Log, Reload, Retention, Settings, Shutdown};
+pub use problem::{ConfigProblem, Problems};
+pub use settings::{
+    ClaimSettings, DatabaseSettings, Log, ProcessSettings, ReloadSettings, RetentionSettings, Shutdown,
+};
 
-use report::Report;
-use section::Section;
+use report::ConfigReport;
+use section::TomlSection;
 
 /// A configuration whose main file has no problem.
 #[derive(Debug, Clone)]
@@ -43,7 +45,7 @@ pub struct Config {
     /// The main file.
     pub file: PathBuf,
     /// What it says, with what the environment says instead.
-    pub settings: Settings,
+    pub settings: ProcessSettings,
     /// The datasets whose files have no problem, by name.
     pub datasets: Vec<Dataset>,
     /// The dataset files that have one, by name.
@@ -89,7 +91,7 @@ impl From<&BrokenDatasetFile> for BrokenDataset {
 pub fn load(flag: Option<&Path>, environment: &Environment) -> Result<Config, Problems> {
     let file = locate::main_file(flag, environment).map_err(|problem| Problems(vec![problem]))?;
     let folder = locate::folder_of(&file);
-    let report = Report::new(&file, environment);
+    let report = ConfigReport::new(&file, environment);
     let mut keys = Keys::new();
     let settings = settings(&file, folder, environment, &report, &mut keys);
     // A main file that cannot be read at all should not hide what is wrong with the others: they are looked for where
@@ -144,9 +146,9 @@ pub fn log_format(flag: Option<&Path>, environment: &Environment) -> LogFormat {
 /// `None` where it cannot be read.
 #[must_use]
 pub fn database_url(main_file: &Path, environment: &Environment) -> Option<DatabaseUrl> {
-    let report = Report::new(main_file, environment);
+    let report = ConfigReport::new(main_file, environment);
     let table = toml::main_file(main_file, environment).ok()?;
-    let section = Section::root(&report, table).section("database");
+    let section = TomlSection::root(&report, table).section("database");
     let found = database::read(section, &report, environment, locate::folder_of(main_file));
     report.into_problems().is_empty().then_some(found.url)
 }
@@ -155,13 +157,13 @@ pub fn database_url(main_file: &Path, environment: &Environment) -> Option<Datab
 struct DatasetFile {
     path: PathBuf,
     dataset: Option<Dataset>,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
     keys: Keys,
 }
 
 impl DatasetFile {
-    fn read(path: PathBuf, folder: &Path, settings: &Settings, environment: &Environment) -> Self {
-        let report = Report::new(&path, environment);
+    fn read(path: PathBuf, folder: &Path, settings: &ProcessSettings, environment: &Environment) -> Self {
+        let report = ConfigReport::new(&path, environment);
         let mut keys = Keys::new();
         let dataset = dataset(&path, folder, settings, &report, &mut keys);
         let problems = report.into_problems();
@@ -181,7 +183,7 @@ fn reject_rivals(files: &mut [DatasetFile]) {
         let other = files.iter().find(clash)?.dataset.as_ref()?;
         Some(checks::rival(&file.path, dataset, other))
     };
-    let found: Vec<Option<Problem>> = files.iter().map(rival).collect();
+    let found: Vec<Option<ConfigProblem>> = files.iter().map(rival).collect();
     for (file, problem) in files.iter_mut().zip(found) {
         file.problems.extend(problem);
     }
@@ -191,9 +193,9 @@ fn settings(
     file: &Path,
     folder: &Path,
     environment: &Environment,
-    report: &Report,
+    report: &ConfigReport,
     keys: &mut Keys,
-) -> Option<Settings> {
+) -> Option<ProcessSettings> {
     for variable in environment.of_datasets() {
         let message = "no key of a dataset can be set by a variable: set it in the dataset's file; DAYFILL__DATASETS, \
                        with nothing behind it, is the folder of these files";
@@ -201,16 +203,16 @@ fn settings(
     }
     let table = toml::main_file(file, environment).map_err(|message| report.file(message)).ok()?;
     keys::gather(keys, "", &table, &|key, value| report.origin(key, Some(value)));
-    let mut main = Section::root(report, table);
-    let database::Found { url, origin, schema_origin } =
+    let mut main = TomlSection::root(report, table);
+    let database::DatabaseSetting { url, origin, schema_origin } =
         database::read(main.section("database"), report, environment, folder);
     keys::database(keys, &url, origin, schema_origin);
-    let settings = Settings::read(&mut main, url, folder);
+    let settings = ProcessSettings::read(&mut main, url, folder);
     main.finish();
     Some(settings)
 }
 
-fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &Environment, report: &Report) {
+fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &Environment, report: &ConfigReport) {
     let variable = environment.name_of("datasets");
     let value = format!("{:?}", datasets.display().to_string());
     let message = format!("{message}: {}", locate::whole(&folder.join(datasets)).display());
@@ -221,7 +223,13 @@ fn report_folder(datasets: &Path, folder: &Path, message: &str, environment: &En
     }
 }
 
-fn dataset(path: &Path, folder: &Path, settings: &Settings, report: &Report, keys: &mut Keys) -> Option<Dataset> {
+fn dataset(
+    path: &Path,
+    folder: &Path,
+    settings: &ProcessSettings,
+    report: &ConfigReport,
+    keys: &mut Keys,
+) -> Option<Dataset> {
     let table = toml::dataset_file(path).map_err(|message| report.file(message)).ok()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     keys::gather(keys, &format!("datasets/{name} "), &table, &|key, value| report.origin(key, Some(value)));

@@ -3,11 +3,11 @@
 use chrono::NaiveTime;
 use config::{Value, ValueKind};
 
-use super::section::{Section, boolean, duration, integer, text};
+use super::section::{TomlSection, boolean, duration, integer, text};
 use crate::policy::{CatchUp, Policy, Retry, Waiting};
 
 /// Reads the three sections of a file; what they leave out is as in `default`.
-pub(super) fn read(file: &mut Section, default: &Policy) -> Policy {
+pub(super) fn read(file: &mut TomlSection, default: &Policy) -> Policy {
     Policy {
         catch_up: catch_up(file.section("catch_up"), &default.catch_up),
         retry: retry(file.section("retry"), &default.retry),
@@ -15,7 +15,7 @@ pub(super) fn read(file: &mut Section, default: &Policy) -> Policy {
     }
 }
 
-fn catch_up(mut section: Section, default: &CatchUp) -> CatchUp {
+fn catch_up(mut section: TomlSection, default: &CatchUp) -> CatchUp {
     let read = CatchUp {
         on_start: section.read("on_start", boolean).unwrap_or(default.on_start),
         concurrency: section.read("concurrency", integer(1, 64)).unwrap_or(default.concurrency),
@@ -34,7 +34,7 @@ fn days(value: &Value) -> Result<Option<u32>, String> {
     }
 }
 
-fn retry(mut section: Section, default: &Retry) -> Retry {
+fn retry(mut section: TomlSection, default: &Retry) -> Retry {
     let max_attempts = section.read("max_attempts", integer(1, 1000)).unwrap_or(default.max_attempts);
     let first = section.read_or("first_delay", default.first_delay, duration("0s", "30d"));
     let max = section.read_or("max_delay", default.max_delay, duration("0s", "30d"));
@@ -55,7 +55,7 @@ fn retry(mut section: Section, default: &Retry) -> Retry {
     }
 }
 
-fn waiting(mut section: Section, default: &Waiting) -> Waiting {
+fn waiting(mut section: TomlSection, default: &Waiting) -> Waiting {
     let read = Waiting {
         poll: section.read("poll", duration("1s", "30d")).unwrap_or(default.poll),
         give_up_after: section.read("give_up_after", duration("1s", "3650d")).unwrap_or(default.give_up_after),

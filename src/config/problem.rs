@@ -6,7 +6,7 @@ use crate::wording::{MOST_BYTES, printable};
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The file, or the name of the environment's variable.
     pub origin: String,
     /// The key with its sections, such as `rows.columns[3].type`; empty where the problem is the file's.
@@ -17,7 +17,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, key, value, message } = self;
         let problem = match value {
@@ -32,7 +32,7 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with a configuration, file by file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems(pub Vec<ConfigProblem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

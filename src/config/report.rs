@@ -6,19 +6,19 @@ use std::path::Path;
 use config::{Value, ValueKind};
 
 use super::environment::Environment;
-use super::problem::Problem;
+use super::problem::ConfigProblem;
 
 /// What the config crate says a value of the environment comes from.
 const ENVIRONMENT: &str = "the environment";
 
 /// The problems of one file, and of the variables that stand for its keys.
-pub(super) struct Report<'a> {
+pub(super) struct ConfigReport<'a> {
     file: &'a Path,
     environment: &'a Environment,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<ConfigProblem>>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> ConfigReport<'a> {
     pub(super) fn new(file: &'a Path, environment: &'a Environment) -> Self {
         Self { file, environment, problems: RefCell::default() }
     }
@@ -70,10 +70,10 @@ impl<'a> Report<'a> {
     }
 
     fn push(&self, origin: String, key: &str, value: Option<String>, message: String) {
-        self.problems.borrow_mut().push(Problem { origin, key: key.to_owned(), value, message });
+        self.problems.borrow_mut().push(ConfigProblem { origin, key: key.to_owned(), value, message });
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(super) fn into_problems(self) -> Vec<ConfigProblem> {
         self.problems.into_inner()
     }
 }

@@ -3,7 +3,7 @@
 use config::{Value, ValueKind};
 
 use super::nearest::did_you_mean;
-use super::section::{Section, boolean, parsed, some_text, text};
+use super::section::{TomlSection, boolean, parsed, some_text, text};
 use crate::column::{Column, ColumnType, Derived, Identifier, Sql};
 use crate::dataset::Rows;
 use crate::validate::{self, NO_NAME};
@@ -11,9 +11,9 @@ use crate::validate::{self, NO_NAME};
 /// What problems of names point at: the section each column was read from.
 pub(super) struct Places<'a> {
     /// Those of the columns, in their order.
-    pub(super) columns: Vec<Section<'a>>,
+    pub(super) columns: Vec<TomlSection<'a>>,
     /// Those of the derived columns.
-    pub(super) derive: Vec<Section<'a>>,
+    pub(super) derive: Vec<TomlSection<'a>>,
     /// The names of the columns that could not be read, as far as they have one.
     pub(super) unread: Vec<Option<Identifier>>,
 }
@@ -26,7 +26,7 @@ impl Places<'_> {
 }
 
 /// Reads the rows, with the sections of those columns that could be read.
-pub(super) fn read<'a>(section: &mut Section<'a>) -> (Rows, Places<'a>) {
+pub(super) fn read<'a>(section: &mut TomlSection<'a>) -> (Rows, Places<'a>) {
     let filter = sql(section, "where", false);
     let listed = section.has("columns");
     let (mut columns, mut places) =
@@ -65,7 +65,7 @@ fn header_name(value: &Value) -> Result<String, String> {
 }
 
 /// Reads a column; its name, where that alone could be read.
-fn column(section: &mut Section) -> Result<Column, Option<Identifier>> {
+fn column(section: &mut TomlSection) -> Result<Column, Option<Identifier>> {
     let name = section.required("name", parsed);
     let kind = section.required("type", column_type);
     let required = section.read("required", boolean).unwrap_or(false);
@@ -86,7 +86,7 @@ fn column(section: &mut Section) -> Result<Column, Option<Identifier>> {
     Ok(Column { name, header, kind, required, optional, default })
 }
 
-fn derived(section: &mut Section) -> Option<Derived> {
+fn derived(section: &mut TomlSection) -> Option<Derived> {
     let name = section.required("name", parsed);
     let kind = section.required("type", column_type);
     let sql = sql(section, "sql", true);
@@ -122,7 +122,7 @@ fn check_default(kind: ColumnType, text: &str) -> Result<(), String> {
 }
 
 /// SQL for both databases in one text, or `{ postgres = "...", sqlite = "..." }`.
-fn sql(section: &mut Section, name: &'static str, required: bool) -> Option<Sql> {
+fn sql(section: &mut TomlSection, name: &'static str, required: bool) -> Option<Sql> {
     if section.is_table(name) {
         let mut both = section.section(name);
         let (postgres, sqlite) = (both.required("postgres", some_text), both.required("sqlite", some_text));

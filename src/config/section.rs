@@ -10,26 +10,26 @@ use config::{Map, Value, ValueKind};
 
 use super::duration;
 use super::nearest::did_you_mean;
-use super::report::{Report, from_environment, shown_text};
+use super::report::{ConfigReport, from_environment, shown_text};
 use super::size;
 
 /// The keys of a section that were not read yet. A wrong value is reported and then read as if it were not there: the
 /// configuration is refused anyway, and the rest can still be looked at.
-pub(super) struct Section<'a> {
-    report: &'a Report<'a>,
+pub(super) struct TomlSection<'a> {
+    report: &'a ConfigReport<'a>,
     path: String,
     entries: BTreeMap<String, Value>,
     seen: BTreeMap<&'static str, Value>,
     known: Vec<&'static str>,
 }
 
-impl<'a> Section<'a> {
+impl<'a> TomlSection<'a> {
     /// A whole file.
-    pub(super) fn root(report: &'a Report<'a>, table: Map<String, Value>) -> Self {
+    pub(super) fn root(report: &'a ConfigReport<'a>, table: Map<String, Value>) -> Self {
         Self::below(report, String::new(), table)
     }
 
-    fn below(report: &'a Report<'a>, path: String, table: Map<String, Value>) -> Self {
+    fn below(report: &'a ConfigReport<'a>, path: String, table: Map<String, Value>) -> Self {
         Self { report, path, entries: table.into_iter().collect(), seen: BTreeMap::new(), known: Vec::new() }
     }
 
@@ -95,16 +95,16 @@ impl<'a> Section<'a> {
     }
 
     /// A section below this one; an empty one where it is missing.
-    pub(super) fn section(&mut self, name: &'static str) -> Section<'a> {
+    pub(super) fn section(&mut self, name: &'static str) -> TomlSection<'a> {
         let table = self.read(name, |value| match &value.kind {
             ValueKind::Table(table) => Ok(table.clone()),
             _ => Err(format!("is not a section: write [{name}]")),
         });
-        Section::below(self.report, self.key(name), table.unwrap_or_default())
+        TomlSection::below(self.report, self.key(name), table.unwrap_or_default())
     }
 
     /// A list of sections below this one, `columns = [{ ... }, { ... }]`; none where it is missing.
-    pub(super) fn sections(&mut self, name: &'static str) -> Vec<Section<'a>> {
+    pub(super) fn sections(&mut self, name: &'static str) -> Vec<TomlSection<'a>> {
         let values = self.read(name, |value| match &value.kind {
             ValueKind::Array(values) => Ok(values.clone()),
             _ => Err("is not a list of tables: write [{ ... }, { ... }]".to_owned()),
@@ -113,7 +113,7 @@ impl<'a> Section<'a> {
         for (number, value) in values.unwrap_or_default().into_iter().enumerate() {
             let path = format!("{}[{number}]", self.key(name));
             match value.kind {
-                ValueKind::Table(table) => sections.push(Section::below(self.report, path, table)),
+                ValueKind::Table(table) => sections.push(TomlSection::below(self.report, path, table)),
                 _ => self.report.key(&path, Some(&value), "is not a table: write { ... }"),
             }
         }

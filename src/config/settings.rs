@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use config::Value;
 use log::LevelFilter;
 
-use super::section::{Section, boolean, choice, duration, integer, some_text};
+use super::section::{TomlSection, boolean, choice, duration, integer, some_text};
 use super::{policy, web};
 use crate::db::url::DatabaseUrl;
 use crate::logging::LogFormat;
@@ -16,13 +16,13 @@ use crate::web::Settings as Web;
 
 /// The main file. `config/dayfill.toml` explains each key; `Default` is what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProcessSettings {
     /// The folder of the dataset files, as written: relative to the main file.
     pub datasets: PathBuf,
     /// The database.
-    pub database: Database,
+    pub database: DatabaseSettings,
     /// How days are claimed.
-    pub claim: Claim,
+    pub claim: ClaimSettings,
     /// How many days of all datasets the daemon loads at once.
     pub max_parallel_loads: u32,
     /// How days are caught up with, tried again and waited for where the dataset does not say.
@@ -30,9 +30,9 @@ pub struct Settings {
     /// How the daemon stops.
     pub shutdown: Shutdown,
     /// What the daemon clears away.
-    pub retention: Retention,
+    pub retention: RetentionSettings,
     /// When the daemon reads its configuration again.
-    pub reload: Reload,
+    pub reload: ReloadSettings,
     /// Where the page listens, and who may come in.
     pub web: Web,
     /// What is logged, and how.
@@ -41,14 +41,14 @@ pub struct Settings {
 
 /// The database that holds target and state tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub struct DatabaseSettings {
     /// Where it is, whichever of variable, file of its own and main file said so.
     pub url: DatabaseUrl,
 }
 
 /// How days are claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct ClaimSettings {
     /// How long a stalled process keeps a day from the others.
     pub lease: Duration,
 }
@@ -62,14 +62,14 @@ pub struct Shutdown {
 
 /// How long the daemon keeps what nothing needs any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
+pub struct RetentionSettings {
     /// Attempts, from their end on.
     pub attempts: TimeDelta,
 }
 
 /// When the daemon reads its configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reload {
+pub struct ReloadSettings {
     /// When the files change, not only when it is told to.
     pub watch: bool,
 }
@@ -99,31 +99,31 @@ pub(super) fn log_format(value: &Value) -> Result<LogFormat, String> {
 
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-impl Default for Settings {
+impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             datasets: "datasets".into(),
-            database: Database { url: DatabaseUrl::Sqlite("dayfill.db".into()) },
-            claim: Claim { lease: Duration::from_mins(1) },
+            database: DatabaseSettings { url: DatabaseUrl::Sqlite("dayfill.db".into()) },
+            claim: ClaimSettings { lease: Duration::from_mins(1) },
             max_parallel_loads: 4,
             policy: Policy::default(),
             shutdown: Shutdown { grace: Duration::from_secs(30) },
-            retention: Retention { attempts: TimeDelta::days(400) },
-            reload: Reload { watch: true },
+            retention: RetentionSettings { attempts: TimeDelta::days(400) },
+            reload: ReloadSettings { watch: true },
             web: Web::default(),
             log: Log { level: LevelFilter::Info, format: LogFormat::Text },
         }
     }
 }
 
-impl Settings {
+impl ProcessSettings {
     /// Reads everything but the database's URL, which has more places than the file to come from. `folder` is the main
     /// file's.
-    pub(super) fn read(main: &mut Section, url: DatabaseUrl, folder: &Path) -> Self {
+    pub(super) fn read(main: &mut TomlSection, url: DatabaseUrl, folder: &Path) -> Self {
         let default = Self::default();
         Self {
             datasets: main.read("datasets", some_text).map_or(default.datasets, PathBuf::from),
-            database: Database { url },
+            database: DatabaseSettings { url },
             claim: default.claim.read(main.section("claim")),
             max_parallel_loads: main.read("max_parallel_loads", integer(1, 64)).unwrap_or(default.max_parallel_loads),
             policy: policy::read(main, &default.policy),
@@ -136,8 +136,8 @@ impl Settings {
     }
 }
 
-impl Claim {
-    fn read(self, mut section: Section) -> Self {
+impl ClaimSettings {
+    fn read(self, mut section: TomlSection) -> Self {
         // PostgreSQL takes the lease as a time limit of its own, in milliseconds of 32 bits.
         let lease = section.read("lease", duration("1s", "1d")).unwrap_or(self.lease);
         section.finish();
@@ -146,15 +146,15 @@ impl Claim {
 }
 
 impl Shutdown {
-    fn read(self, mut section: Section) -> Self {
+    fn read(self, mut section: TomlSection) -> Self {
         let grace = section.read("grace", duration("0s", "1d")).unwrap_or(self.grace);
         section.finish();
         Self { grace }
     }
 }
 
-impl Retention {
-    fn read(self, mut section: Section) -> Self {
+impl RetentionSettings {
+    fn read(self, mut section: TomlSection) -> Self {
         let attempts = section.read("attempts", duration("1d", "36500d"));
         let attempts = attempts.and_then(|attempts| TimeDelta::from_std(attempts).ok()).unwrap_or(self.attempts);
         section.finish();
@@ -162,8 +162,8 @@ impl Retention {
     }
 }
 
-impl Reload {
-    fn read(self, mut section: Section) -> Self {
+impl ReloadSettings {
+    fn read(self, mut section: TomlSection) -> Self {
         let watch = section.read("watch", boolean).unwrap_or(self.watch);
         section.finish();
         Self { watch }
@@ -171,7 +171,7 @@ impl Reload {
 }
 
 impl Log {
-    fn read(self, mut section: Section) -> Self {
+    fn read(self, mut section: TomlSection) -> Self {
         let level = section.read("level", choice(&LEVELS)).unwrap_or(self.level);
         let format = section.read("format", log_format).unwrap_or(self.format);
         section.finish();

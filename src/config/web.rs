@@ -7,14 +7,14 @@ use config::{Value, ValueKind};
 use ipnet::IpNet;
 
 use super::report::from_environment;
-use super::section::{Section, some_text, text, texts};
+use super::section::{TomlSection, some_text, text, texts};
 use crate::web::{Settings, TlsFiles, is_loopback};
 
 /// How a key says that there is no such thing.
 const NONE: &str = "none";
 
 /// Reads both sections. Relative paths lie in `folder`.
-pub(super) fn read(main: &mut Section, folder: &Path) -> Settings {
+pub(super) fn read(main: &mut TomlSection, folder: &Path) -> Settings {
     let default = Settings::default();
     let mut web = main.section("web");
     let mut metrics = main.section("metrics");
@@ -50,7 +50,7 @@ pub(super) fn read(main: &mut Section, folder: &Path) -> Settings {
 }
 
 /// Certificate and key, both or none.
-fn tls(web: &mut Section, folder: &Path) -> Option<TlsFiles> {
+fn tls(web: &mut TomlSection, folder: &Path) -> Option<TlsFiles> {
     let certificate = web.read_or("tls_certificate", None, path(folder));
     let key = web.read_or("tls_key", None, path(folder));
     match (certificate?, key?) {

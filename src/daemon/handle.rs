@@ -18,7 +18,7 @@ use crate::db::paused::Pause;
 use crate::db::pool::Conn;
 use crate::load_day::{Context, Job, Outcome, Report};
 use crate::metrics::Metrics;
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 use crate::state::State;
 use crate::wording::with_first;
 
@@ -137,8 +137,8 @@ pub enum DaemonCommand {
         dataset: DatasetName,
         /// The days.
         days: Vec<Day>,
-        /// How: [`Ask::Named`] leaves loaded days, [`Ask::Retry`] others as well, [`Ask::Forced`] loads all again.
-        ask: Ask,
+        /// How: [`LoadMode::Named`] leaves loaded days, [`LoadMode::Retry`] others as well, [`LoadMode::Forced`] loads all again.
+        ask: LoadMode,
     },
     /// To see what was changed in the state tables: days skipped or forgotten, datasets paused or resumed.
     Changed(DatasetName),
@@ -242,7 +242,7 @@ impl DaemonHandle {
     }
 
     /// Hears what became of a day, and how it was asked for where a person named it.
-    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<Ask>) {
+    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<LoadMode>) {
         self.metrics.heard(dataset, report);
         self.manual_loads.heard(dataset, report, asked);
         #[cfg(feature = "otel")]

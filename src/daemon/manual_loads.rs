@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::load_day::{Outcome, Report};
-use crate::plan::{Ask, Leave};
+use crate::plan::{LoadMode, SkipReason};
 use crate::state::State;
 use crate::wording::ended;
 
@@ -28,7 +28,7 @@ struct ManualLoad {
     days: BTreeMap<Day, Option<&'static str>>,
     /// How its days are asked for by name: what becomes of them otherwise, or by a load that began before, does not end
     /// it. `None` is a catch-up, to which it is all one who loads a day.
-    ask: Option<Ask>,
+    ask: Option<LoadMode>,
     since: Instant,
     /// The activity log says that it is accepted: it may say how it ended.
     written: bool,
@@ -51,7 +51,7 @@ impl ManualLoads {
     }
 
     /// Follows the days of an order from here on; before the daemon is asked for them, so that nothing is missed.
-    pub fn begin(&self, entry: i64, dataset: &DatasetName, days: impl IntoIterator<Item = Day>, ask: Option<Ask>) {
+    pub fn begin(&self, entry: i64, dataset: &DatasetName, days: impl IntoIterator<Item = Day>, ask: Option<LoadMode>) {
         let days: BTreeMap<Day, Option<&str>> = days.into_iter().map(|day| (day, None)).collect();
         let mut all = self.all();
         if days.is_empty() {
@@ -75,7 +75,7 @@ impl ManualLoads {
 
     /// Hears what came of a day, and how it was asked for where a person named it. One that was interrupted, that the
     /// source or the database failed, or that another load of this process has, is tried again.
-    pub fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<Ask>) {
+    pub fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<LoadMode>) {
         let word = match &report.outcome {
             Outcome::Loaded | Outcome::Unchanged => State::Loaded.name(),
             Outcome::Waiting { .. } => State::Waiting.name(),
@@ -84,9 +84,9 @@ impl ManualLoads {
             Outcome::Refused { .. } => State::Refused.name(),
             Outcome::Settled(state) => state.name(),
             Outcome::Cancelled { .. } => "cancelled",
-            Outcome::Lost | Outcome::Left(Leave::Busy) => "left to another process",
-            Outcome::Left(Leave::Done(State::Loaded)) => "already loaded",
-            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) | Outcome::Left(Leave::Here) => {
+            Outcome::Lost | Outcome::Left(SkipReason::Busy) => "left to another process",
+            Outcome::Left(SkipReason::Done(State::Loaded)) => "already loaded",
+            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) | Outcome::Left(SkipReason::Here) => {
                 return;
             }
             Outcome::Left(_) => "left alone",
@@ -152,7 +152,7 @@ mod tests {
         let orders = ManualLoads::default();
         let (name, other): (DatasetName, DatasetName) = ("orders".parse().unwrap(), "returns".parse().unwrap());
         let days = ["2024-03-01", "2024-03-02", "2024-03-03"];
-        let named = Some(Ask::Named);
+        let named = Some(LoadMode::Named);
         orders.begin(7, &name, days.map(|day| day.parse().unwrap()), named);
         let waiting = || Outcome::Waiting { why: String::new(), still: false };
         orders.heard(&other, &report(days[0], Outcome::Loaded), named);
@@ -180,7 +180,7 @@ mod tests {
     fn what_other_loads_of_this_process_do_ends_a_catch_up_and_no_order_for_named_days() {
         let orders = ManualLoads::default();
         let name: DatasetName = "orders".parse().unwrap();
-        let (day, named, forced) = ("2024-03-01", Some(Ask::Named), Some(Ask::Forced));
+        let (day, named, forced) = ("2024-03-01", Some(LoadMode::Named), Some(LoadMode::Forced));
         for (entry, ask) in [(1, named), (2, forced), (3, None)] {
             orders.begin(entry, &name, [day.parse().unwrap()], ask);
             orders.written(entry);
@@ -190,10 +190,10 @@ mod tests {
             orders.take_ended().into_iter().map(|order| (order.entry, order.outcome)).collect::<Vec<_>>()
         };
         for asked in [named, forced, None] {
-            assert_eq!(ended(Outcome::Left(Leave::Here), asked), [], "it waits");
+            assert_eq!(ended(Outcome::Left(SkipReason::Here), asked), [], "it waits");
         }
         assert_eq!(ended(Outcome::Loaded, None), [(3, "done: 1 day: 1 loaded".to_owned())]);
-        let loaded = Outcome::Left(Leave::Done(State::Loaded));
+        let loaded = Outcome::Left(SkipReason::Done(State::Loaded));
         assert_eq!(ended(loaded, named), [(1, "done: 1 day: 1 already loaded".to_owned())]);
         let before = Report { elapsed: Duration::from_mins(1), ..report(day, Outcome::Loaded) };
         orders.heard(&name, &before, forced);

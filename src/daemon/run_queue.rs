@@ -10,7 +10,7 @@ use crate::dataset::{Dataset, DatasetName, Schedule};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::load_day::{Begun, Stop};
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 use crate::policy::Policy;
 
 /// Threads for tasks that load nothing, beside those that load: no deadline waits for the end of a load.
@@ -31,7 +31,7 @@ pub(super) enum DatasetTask {
     /// See which days are late.
     FindLate,
     /// Load these days, which a person asked for on the page. Which of them began is noted there.
-    Requested(Vec<Day>, Ask, Begun),
+    Requested(Vec<Day>, LoadMode, Begun),
 }
 
 /// How work ended.
@@ -244,7 +244,7 @@ impl RunQueue {
     }
 
     /// Wants days of a dataset loaded that a person asked for, but for those that wait to be loaded in that way already.
-    pub(super) fn ask(&mut self, name: &DatasetName, mut days: Vec<Day>, ask: Ask) {
+    pub(super) fn ask(&mut self, name: &DatasetName, mut days: Vec<Day>, ask: LoadMode) {
         let Some(entry) = self.entry(name) else { return };
         let left = |work: &DatasetTask| match work {
             DatasetTask::Requested(days, same, begun) if *same == ask => begun.left_of(days),

@@ -16,7 +16,7 @@ use crate::db::error::DbError;
 use crate::db::paused::{self, Pause};
 use crate::future_days;
 use crate::load_day::{Context, Told};
-use crate::plan::{self, Ask, Decision};
+use crate::plan::{self, Decision, LoadMode};
 use crate::state::State;
 
 /// The daemon's datasets.
@@ -174,11 +174,11 @@ impl Open {
             if !plan::is_wanted(&dataset.schedule, last_tick, open.day) {
                 continue;
             }
-            match plan::decide(Some(&open.known), Ask::Due, self.now, &dataset.policy) {
+            match plan::decide(Some(&open.known), LoadMode::Due, self.now, &dataset.policy) {
                 Decision::Load(_) | Decision::Settle(_) => {
                     days.entry(dataset.name.clone()).or_default().push(open.day);
                 }
-                Decision::Leave(_) => {
+                Decision::Skip(_) => {
                     let left =
                         open.known.next_look.map(|next| next - self.now).filter(|left| *left > TimeDelta::zero());
                     next_in = next_in.into_iter().chain(left).min();

@@ -12,7 +12,7 @@ use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::load_day::{Context, Outcome, Report, Unavailable};
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 use crate::ready;
 use crate::recheck::{Rechecked, recheck};
 use crate::reconcile::{Task, reconcile};
@@ -119,9 +119,9 @@ pub(super) fn run(
         DatasetTask::Requested(days, ask, _) => run.load(days.clone(), *ask, Trigger::Page)?,
         // Where order counts, the days before them count too.
         DatasetTask::Due(_) if job.dataset.policy.catch_up.stop_on_failure => {
-            run.load(wanted.clone(), Ask::Due, Trigger::Due)?;
+            run.load(wanted.clone(), LoadMode::Due, Trigger::Due)?;
         }
-        DatasetTask::Due(days) => run.load(days.clone(), Ask::Due, Trigger::Due)?,
+        DatasetTask::Due(days) => run.load(days.clone(), LoadMode::Due, Trigger::Due)?,
     }
     if handle.manual_loads().may_have_ended() {
         handle.record_ended_loads(&mut context.database.conn()?);
@@ -165,7 +165,7 @@ struct Run<'a> {
     handle: &'a DaemonHandle,
     started: &'a StartedTask,
     /// How a person asked for its days by name, where one did.
-    asked: Option<Ask>,
+    asked: Option<LoadMode>,
     newest: Option<Day>,
     last: Option<String>,
     loaded: bool,
@@ -181,9 +181,9 @@ impl Run<'_> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = match trigger {
-            Trigger::Page => Ask::NotDone,
-            Trigger::Start => Ask::Start,
-            _ => Ask::Tick,
+            Trigger::Page => LoadMode::NotDone,
+            Trigger::Start => LoadMode::Start,
+            _ => LoadMode::Tick,
         };
         // First, since a refused day may hold others back.
         if !self.resumes() {
@@ -212,7 +212,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn load(&mut self, days: Vec<Day>, ask: Ask, trigger: Trigger) -> Result<(), DbError> {
+    fn load(&mut self, days: Vec<Day>, ask: LoadMode, trigger: Trigger) -> Result<(), DbError> {
         let Self { context, member, started, .. } = *self;
         let backlog = if self.resumes() { member.backlog_left() } else { member.backlog(trigger) };
         let task = Task {

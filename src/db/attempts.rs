@@ -153,7 +153,7 @@ where
 
 #[derive(Insertable)]
 #[diesel(table_name = load_attempts)]
-struct Begun<'a> {
+struct NewAttempt<'a> {
     claim: &'a str,
     dataset: &'a str,
     day: Day,
@@ -168,7 +168,7 @@ struct Begun<'a> {
 /// Records that an attempt of this process begins, from the row that was claimed for it.
 pub(super) fn begin(conn: &mut Conn, row: &ProcessedDay, trigger: Trigger, now: Timestamp) -> Result<(), DbError> {
     let (host, pid) = workers::this_process();
-    let begun = Begun {
+    let begun = NewAttempt {
         claim: row.claim.as_deref().unwrap_or_default(),
         dataset: &row.dataset,
         day: row.day,
@@ -226,7 +226,7 @@ pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Resul
 
 /// What became of a claim that was to end without publishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum ClaimEnd {
     /// It ended so.
     AsAsked,
     /// It had published: only the answer to the commit was lost, not the commit.
@@ -237,14 +237,14 @@ pub enum Ended {
 
 /// How an attempt has ended whose claim is gone from the day. What is neither lost nor published was ended by its own
 /// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
-pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Ended, DbError> {
+pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<ClaimEnd, DbError> {
     let attempt = load_attempts::table.find(token).select(load_attempts::outcome);
     let found: Option<Option<AttemptOutcome>> =
         on!(conn, c => attempt.first(c).optional()).doing("reading how the attempt ended")?;
     Ok(match found {
-        Some(Some(AttemptOutcome::Loaded)) => Ended::Published,
-        Some(None | Some(AttemptOutcome::Lost)) => Ended::Lost,
-        Some(Some(_)) | None => Ended::AsAsked,
+        Some(Some(AttemptOutcome::Loaded)) => ClaimEnd::Published,
+        Some(None | Some(AttemptOutcome::Lost)) => ClaimEnd::Lost,
+        Some(Some(_)) | None => ClaimEnd::AsAsked,
     })
 }
 

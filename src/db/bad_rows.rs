@@ -22,7 +22,7 @@ const MOST_WAITING: usize = 10_000;
 
 /// What is tried with the staged rows.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Step {
+pub(super) enum SearchStep {
     /// The filter and the derived columns are computed.
     Compute,
     /// They are written to the target.
@@ -45,12 +45,12 @@ pub(super) fn write_others(
     let all = staged_lines(conn, &statements.staged_lines())?;
     let rows = &staged.dataset.rows;
     let computes = rows.filter.is_some() || !rows.derive.is_empty();
-    let mut search = Search::new(conn, day, staged, watched)?;
+    let mut search = RowSearch::new(conn, day, staged, watched)?;
     if computes {
         take_or_reject(&mut search, all)?;
     }
     search.written = 0;
-    search.step = Step::Write;
+    search.step = SearchStep::Write;
     let mode = search.staged.dataset.target.mode;
     if mode != Mode::InsertNew {
         reject_doubles(search.conn, day, search.staged)?;
@@ -63,7 +63,7 @@ pub(super) fn write_others(
     search.run(&nothing, WRITING).map_err(DbError::without_rows)?;
     take_or_reject(&mut search, all)?;
     search.settle()?;
-    let Search { written, .. } = search;
+    let RowSearch { written, .. } = search;
     if let Conn::Postgres(_) = conn {
         // Those of other tables that refer to the day's rows are met only when all of them are there.
         conn.batch("set constraints all immediate", CONSTRAINTS)?;
@@ -86,13 +86,13 @@ fn staged_lines(conn: &mut Conn, sql: &str) -> Result<Lines, DbError> {
     Ok(Lines { from, to })
 }
 
-struct Search<'s, 'd> {
+struct RowSearch<'s, 'd> {
     conn: &'s mut Conn,
     staged: &'s mut StagedDay<'d>,
     /// Tells when the load is to stop: a search may take far longer than a statement.
     watched: &'s Watched,
     day: Day,
-    step: Step,
+    step: SearchStep,
     written: i64,
     /// Statements can report their errors' SQLSTATE.
     coded: bool,
@@ -104,7 +104,7 @@ struct Search<'s, 'd> {
     waiting: Vec<(i64, Reject)>,
 }
 
-impl<'s, 'd> Search<'s, 'd> {
+impl<'s, 'd> RowSearch<'s, 'd> {
     fn new(conn: &'s mut Conn, day: Day, staged: &'s mut StagedDay<'d>, watched: &'s Watched) -> Result<Self, DbError> {
         let table = &staged.dataset.target.table;
         let doing = "reading the target's constraints";
@@ -116,15 +116,15 @@ impl<'s, 'd> Search<'s, 'd> {
             ),
             Conn::Sqlite(handle) => (false, None, super::sqlite::refers_to_itself(handle.get(), table).doing(doing)?),
         };
-        let (step, waiting) = (Step::Compute, Vec::new());
+        let (step, waiting) = (SearchStep::Compute, Vec::new());
         Ok(Self { conn, staged, watched, day, step, written: 0, coded, check_deferred, refers_to_itself, waiting })
     }
 
     fn statement(&self, lines: Lines) -> String {
         let statements = self.conn.statements(self.staged.dataset);
         match self.step {
-            Step::Compute => statements.compute(self.day, lines),
-            Step::Write => statements.insert_lines(self.day, lines),
+            SearchStep::Compute => statements.compute(self.day, lines),
+            SearchStep::Write => statements.insert_lines(self.day, lines),
         }
     }
 
@@ -132,7 +132,7 @@ impl<'s, 'd> Search<'s, 'd> {
     fn run(&mut self, sql: &str, doing: &'static str) -> Result<i64, DbError> {
         let Self { conn, check_deferred, staged, coded, step, .. } = self;
         conn.savepoint(|conn| {
-            let deferred = check_deferred.as_deref().filter(|_| *step == Step::Write);
+            let deferred = check_deferred.as_deref().filter(|_| *step == SearchStep::Write);
             if let (true, Conn::Postgres(handle)) = (*coded, &mut *conn) {
                 return super::postgres::run_coded(handle.get(), sql, deferred).doing(doing);
             }
@@ -186,7 +186,7 @@ fn no_partition(conn: &mut Conn, target: &Target, day: Day) -> Result<DbError, D
     Ok(DbError::NoPartition { day, table: target.table.to_string(), advice })
 }
 
-impl Trial for Search<'_, '_> {
+impl Trial for RowSearch<'_, '_> {
     type Fault = DbError;
     type Error = PublishError;
 
@@ -194,7 +194,7 @@ impl Trial for Search<'_, '_> {
         if self.watched.is_cancelled() {
             return Err(PublishError::Stopped);
         }
-        let doing = if self.step == Step::Compute { COMPUTING } else { WRITING };
+        let doing = if self.step == SearchStep::Compute { COMPUTING } else { WRITING };
         let statement = self.statement(lines);
         match self.run(&statement, doing) {
             Ok(rows) => {
@@ -213,8 +213,8 @@ impl Trial for Search<'_, '_> {
 
     fn reject(&mut self, line: i64, error: DbError) -> Result<(), PublishError> {
         let reject = match self.step {
-            Step::Compute => refusal::of_expressions(self.conn, self.staged.dataset, self.day, line, &error)?,
-            Step::Write => refusal::of_write(self.conn, self.staged.dataset, line, &error)?,
+            SearchStep::Compute => refusal::of_expressions(self.conn, self.staged.dataset, self.day, line, &error)?,
+            SearchStep::Write => refusal::of_write(self.conn, self.staged.dataset, line, &error)?,
         };
         if !(self.refers_to_itself && error.is_of_a_foreign_key()) {
             return self.reject_now(line, reject);

@@ -25,7 +25,7 @@ const FORGET_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// What came of asking for a load to be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum CancelRequest {
     /// The process that loads the day will see it. The attempt, for [`ended`], and whether the target holds the day's
     /// rows of an earlier load.
     Noted {
@@ -42,7 +42,7 @@ pub enum Asked {
 
 #[derive(Insertable)]
 #[diesel(table_name = load_cancellations)]
-struct New<'a> {
+struct NewCancellation<'a> {
     claim: &'a str,
     at: Timestamp,
     who: &'a str,
@@ -59,19 +59,24 @@ pub fn ask(
     day: Day,
     who: &str,
     reason: Option<&str>,
-) -> Result<Asked, DbError> {
+) -> Result<CancelRequest, DbError> {
     conn.transaction(|conn| note(conn, dataset, day, who, reason))
 }
 
 /// The numbers of the activity log's entries, and what came of asking for each day.
-pub type AskedAll = (Vec<i64>, Vec<(Day, Asked)>);
+pub type CancelRequests = (Vec<i64>, Vec<(Day, CancelRequest)>);
 
 /// Asks for the loads of days of a dataset to be cancelled, and writes down what is about to be done, in one transaction:
 /// where SQLite's file was waited for, both are there when it comes free.
 ///
 /// # Errors
 /// A [`DbError`]; nothing was asked for then.
-pub fn ask_all(conn: &mut Conn, deeds: &[Deed<'_>], dataset: &DatasetName, days: &[Day]) -> Result<AskedAll, DbError> {
+pub fn ask_all(
+    conn: &mut Conn,
+    deeds: &[Deed<'_>],
+    dataset: &DatasetName,
+    days: &[Day],
+) -> Result<CancelRequests, DbError> {
     conn.transaction(|conn| {
         let entries = deeds.iter().map(|deed| activity_log::insert(conn, *deed)).collect::<Result<_, _>>()?;
         let Some(Deed { who, reason, .. }) = deeds.first() else { return Ok((entries, Vec::new())) };
@@ -80,7 +85,13 @@ pub fn ask_all(conn: &mut Conn, deeds: &[Deed<'_>], dataset: &DatasetName, days:
     })
 }
 
-fn note(conn: &mut Conn, dataset: &DatasetName, day: Day, who: &str, reason: Option<&str>) -> Result<Asked, DbError> {
+fn note(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    day: Day,
+    who: &str,
+    reason: Option<&str>,
+) -> Result<CancelRequest, DbError> {
     let row: Option<ProcessedDay> = on!(conn, c => processed_days::table
         .find((dataset.as_str(), day))
         .select(ProcessedDay::as_select())
@@ -88,18 +99,18 @@ fn note(conn: &mut Conn, dataset: &DatasetName, day: Day, who: &str, reason: Opt
         .optional())
     .doing("reading the day's row")?;
     let now = conn.now()?;
-    let Some(row) = row else { return Ok(Asked::NotRunning(None)) };
-    let Some(claim) = row.claim.clone() else { return Ok(Asked::NotRunning(Some(row.state))) };
+    let Some(row) = row else { return Ok(CancelRequest::NotRunning(None)) };
+    let Some(claim) = row.claim.clone() else { return Ok(CancelRequest::NotRunning(Some(row.state))) };
     if row.known(conn, now)?.owner == Owner::Gone {
-        return Ok(Asked::Gone);
+        return Ok(CancelRequest::Gone);
     }
-    let new = New { claim: &claim, at: now, who, reason };
+    let new = NewCancellation { claim: &claim, at: now, who, reason };
     on!(conn, c => diesel::insert_into(load_cancellations::table)
         .values(&new)
         .on_conflict_do_nothing()
         .execute(c))
     .doing("asking for a load to be cancelled")?;
-    Ok(Asked::Noted { in_target: row.in_target(), claim })
+    Ok(CancelRequest::Noted { in_target: row.in_target(), claim })
 }
 
 /// How the attempt ended; `None` while it runs. An attempt that looked for a file that is not there leaves nothing, and

@@ -10,16 +10,16 @@ use chrono::TimeDelta;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
-pub use crate::db::attempts::Ended;
+pub use crate::db::attempts::ClaimEnd;
 use crate::db::attempts::{self, AttemptOutcome, Measured, Trigger};
 use crate::db::columns::Timestamp;
 use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::rejects::{self, Rejects};
+use crate::db::rejects::{self, RejectSpool};
 use crate::db::worker::Worker;
-use crate::plan::{self, Ask, Decision, Known, Leave, Owner, Reason};
+use crate::plan::{self, Decision, Known, LoadMode, Owner, Reason, SkipReason};
 use crate::policy::Policy;
 use crate::state::{Move, State, after};
 
@@ -37,7 +37,7 @@ pub struct Request<'a> {
     /// What made the load begin.
     pub trigger: Trigger,
     /// How the day is asked for.
-    pub ask: Ask,
+    pub ask: LoadMode,
     /// How days are tried again and waited for.
     pub policy: &'a Policy,
     /// The file was just seen to be there: a day that waited for it need not look again.
@@ -46,13 +46,13 @@ pub struct Request<'a> {
 
 /// What a request came to.
 #[derive(Debug)]
-pub enum Answer {
+pub enum ClaimResult {
     /// The day is ours.
     Claimed(Box<Claim>),
     /// The day waits for its file, or was given up: look whether it is there before asking again.
     LookFirst,
     /// It is left alone, and why.
-    Left(Leave),
+    Left(SkipReason),
     /// Its process was gone with nothing more to try; it moved to that state.
     Settled(State),
 }
@@ -95,18 +95,18 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// A [`DbError`]; nothing is claimed then.
-pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
+pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<ClaimResult, DbError> {
     let Request { ask, policy, .. } = request;
     conn.transaction(|conn| {
         conn.commit_in_background()?;
         let now = conn.now()?;
         let row = match lock(conn, request)? {
             Ok(row) => row,
-            Err(leave) => return Ok(Answer::Left(leave)),
+            Err(leave) => return Ok(ClaimResult::Left(leave)),
         };
         let Some(row) = row else {
-            if let Decision::Leave(leave) = plan::decide(None, ask, *now, policy) {
-                return Ok(Answer::Left(leave));
+            if let Decision::Skip(leave) = plan::decide(None, ask, *now, policy) {
+                return Ok(ClaimResult::Left(leave));
             }
             return claim_missing(conn, request, now);
         };
@@ -117,12 +117,12 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
         let ours = row.claim.as_deref().is_some_and(|token| request.worker.holds(token));
         let known = Known { owner: if ours { Owner::Here } else { known.owner }, ..known };
         match plan::decide(Some(&known), ask, *now, policy) {
-            Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(Answer::LookFirst),
-            Decision::Leave(leave) => Ok(Answer::Left(leave)),
+            Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(ClaimResult::LookFirst),
+            Decision::Skip(leave) => Ok(ClaimResult::Left(leave)),
             Decision::Settle(state) => {
                 attempts::lost(conn, &row, now)?;
                 days::save(conn, &ProcessedDay { finished_at: Some(now), ..day_action::abandoned(row) })?;
-                Ok(Answer::Settled(state))
+                Ok(ClaimResult::Settled(state))
             }
             Decision::Load(_) => claim_row(conn, request, row, now),
         }
@@ -130,7 +130,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<Answer, DbError> {
 }
 
 /// Locks the day's row, if it has one; or why the day is left alone.
-fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<ProcessedDay>, Leave>, DbError> {
+fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<ProcessedDay>, SkipReason>, DbError> {
     let (dataset, day) = (request.dataset.as_str(), request.day);
     for _ in 0..LOCK_TRIES {
         if let Some(row) = days::lock(conn, dataset, day, false)? {
@@ -144,27 +144,27 @@ fn lock(conn: &mut Conn, request: Request<'_>) -> Result<Result<Option<Processed
         }
         std::thread::sleep(LOCK_PAUSE);
     }
-    Ok(Err(Leave::Busy))
+    Ok(Err(SkipReason::Busy))
 }
 
 /// Why a day is left alone whose row another transaction holds; `None` where nobody has claimed it.
-fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<Leave>, DbError> {
+fn at_work(conn: &mut Conn, request: Request<'_>) -> Result<Option<SkipReason>, DbError> {
     let token = days::claim_on(conn, request.dataset.as_str(), request.day)?;
-    Ok(token.map(|token| if request.worker.holds(&token) { Leave::Here } else { Leave::Busy }))
+    Ok(token.map(|token| if request.worker.holds(&token) { SkipReason::Here } else { SkipReason::Busy }))
 }
 
-fn claim_missing(conn: &mut Conn, request: Request<'_>, now: Timestamp) -> Result<Answer, DbError> {
+fn claim_missing(conn: &mut Conn, request: Request<'_>, now: Timestamp) -> Result<ClaimResult, DbError> {
     let empty = ProcessedDay::new(request.dataset, request.day, State::Running);
     let claim = Claim::new(request, empty, None, now);
     // Somebody else may have claimed the day since the look above; then that row is there and stays.
     if !days::insert(conn, &claim.row)? {
-        return Ok(Answer::Left(at_work(conn, request)?.unwrap_or(Leave::Busy)));
+        return Ok(ClaimResult::Left(at_work(conn, request)?.unwrap_or(SkipReason::Busy)));
     }
     attempts::begin(conn, &claim.row, request.trigger, now)?;
-    Ok(Answer::Claimed(Box::new(claim)))
+    Ok(ClaimResult::Claimed(Box::new(claim)))
 }
 
-fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Timestamp) -> Result<Answer, DbError> {
+fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Timestamp) -> Result<ClaimResult, DbError> {
     let taken_over = row.state == State::Running;
     let prior = if taken_over {
         attempts::lost(conn, &row, now)?;
@@ -173,13 +173,13 @@ fn claim_row(conn: &mut Conn, request: Request<'_>, row: ProcessedDay, now: Time
         row
     };
     // A reload of a loaded day begins a new series of attempts, and so do another file and a retry.
-    let anew = prior.state == State::Loaded || matches!(request.ask, Ask::Changed | Ask::Retry(_));
+    let anew = prior.state == State::Loaded || matches!(request.ask, LoadMode::Changed | LoadMode::Retry(_));
     let begun = if anew { 0 } else { prior.attempts };
     let claim = Claim::new(request, ProcessedDay { attempts: begun, ..prior.clone() }, Some(prior), now);
     let claim = Claim { taken_over, ..claim };
     days::save(conn, &claim.row)?;
     attempts::begin(conn, &claim.row, request.trigger, now)?;
-    Ok(Answer::Claimed(Box::new(claim)))
+    Ok(ClaimResult::Claimed(Box::new(claim)))
 }
 
 impl Claim {
@@ -297,8 +297,8 @@ pub fn end(
     ending: &Ending,
     measured: &Measured,
     log: &AttemptLog,
-    rejects: Option<&mut Rejects>,
-) -> Result<Ended, DbError> {
+    rejects: Option<&mut RejectSpool>,
+) -> Result<ClaimEnd, DbError> {
     conn.transaction(|conn| {
         conn.commit_on_this_server()?;
         let now = conn.now()?;
@@ -333,7 +333,7 @@ pub fn end(
         {
             rejects::replace(conn, &claim.row.dataset, claim.row.day, rejects)?;
         }
-        Ok(Ended::AsAsked)
+        Ok(ClaimEnd::AsAsked)
     })
 }
 

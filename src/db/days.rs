@@ -122,7 +122,7 @@ impl ProcessedDay {
 
     /// What the plan wants to know of the row. `now` is the database's.
     pub(super) fn known(&self, conn: &mut Conn, now: Timestamp) -> Result<Known, DbError> {
-        let brief = Brief {
+        let brief = PlanRow {
             day: self.day,
             state: self.state,
             attempts: self.attempts,
@@ -138,7 +138,7 @@ impl ProcessedDay {
 /// What the plan wants to know of a row, as the table holds it.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = processed_days)]
-struct Brief {
+struct PlanRow {
     day: Day,
     state: State,
     attempts: i32,
@@ -148,7 +148,7 @@ struct Brief {
     loaded_at: Option<Timestamp>,
 }
 
-impl Brief {
+impl PlanRow {
     fn known(&self, conn: &mut Conn, now: Timestamp) -> Result<Known, DbError> {
         let running = self.state == State::Running;
         Ok(Known {
@@ -221,7 +221,7 @@ pub fn known(
     let not_loaded = diesel::dsl::sql::<diesel::sql_types::Bool>("state <> 'loaded'");
     let days: Vec<Day> =
         on!(conn, c => within().select(processed_days::day).load(c)).doing("reading the processed days")?;
-    let others: Vec<Brief> = on!(conn, c => within().filter(not_loaded).select(Brief::as_select()).load(c))
+    let others: Vec<PlanRow> = on!(conn, c => within().filter(not_loaded).select(PlanRow::as_select()).load(c))
         .doing("reading the processed days")?;
     let now = conn.now()?;
     let mut known: BTreeMap<Day, Known> = days.into_iter().map(|day| (day, Known::LOADED)).collect();
@@ -289,9 +289,9 @@ pub struct OpenDay {
 pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, Timestamp), DbError> {
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let is_open = diesel::dsl::sql::<diesel::sql_types::Bool>("state in ('running', 'waiting', 'failed')");
-    let rows: Vec<(String, Brief)> = on!(conn, c => processed_days::table
+    let rows: Vec<(String, PlanRow)> = on!(conn, c => processed_days::table
         .filter(is_open)
-        .select((processed_days::dataset, Brief::as_select()))
+        .select((processed_days::dataset, PlanRow::as_select()))
         .order((processed_days::dataset, processed_days::day))
         .load(c))
     .doing("reading the open days")?;

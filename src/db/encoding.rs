@@ -21,13 +21,13 @@ pub(super) struct Encoding {
 }
 
 #[derive(QueryableByName)]
-struct Name {
+struct EncodingName {
     #[diesel(sql_type = Text)]
     name: String,
 }
 
 #[derive(QueryableByName)]
-struct Flag {
+struct EncodingAnswer {
     #[diesel(sql_type = Bool)]
     #[expect(dead_code, reason = "that there is an answer is the answer")]
     flag: bool,
@@ -37,7 +37,7 @@ impl Encoding {
     /// The database's, unless it has every character: UTF-8 does, and `SQL_ASCII` takes every byte as it comes.
     pub(super) fn of(conn: &mut Conn) -> Result<Option<Self>, DbError> {
         let Conn::Postgres(handle) = conn else { return Ok(None) };
-        let found: Name = diesel::sql_query("select getdatabaseencoding()::text as name")
+        let found: EncodingName = diesel::sql_query("select getdatabaseencoding()::text as name")
             .get_result(handle.get())
             .doing("asking for the database's encoding")?;
         let has_all = matches!(found.name.as_str(), "UTF8" | "SQL_ASCII");
@@ -61,7 +61,7 @@ impl Encoding {
             let asked = conn.savepoint(|conn| {
                 let ask = "select convert($1, 'UTF8', getdatabaseencoding()) is not null as flag";
                 let ask = diesel::sql_query(ask).bind::<Binary, _>(&utf8);
-                on!(conn, c => ask.get_result::<Flag>(c)).doing(ASKING)
+                on!(conn, c => ask.get_result::<EncodingAnswer>(c)).doing(ASKING)
             });
             let has = match asked {
                 Ok(_) => true,

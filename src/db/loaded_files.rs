@@ -51,7 +51,7 @@ pub fn known_files(
 
 /// What a look at the file of a loaded day found.
 #[derive(Debug, Clone, Copy)]
-pub enum Seen<'a> {
+pub enum FileVersion<'a> {
     /// The file that was loaded, under this tag by now.
     Same(&'a str),
     /// Another file, with this tag, which is not loaded.
@@ -62,7 +62,12 @@ pub enum Seen<'a> {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &KnownFile, seen: Seen<'_>) -> Result<(), DbError> {
+pub fn note_seen(
+    conn: &mut Conn,
+    dataset: &DatasetName,
+    file: &KnownFile,
+    seen: FileVersion<'_>,
+) -> Result<(), DbError> {
     use processed_days as pd;
     conn.transaction(|conn| {
         let Some(row) = lock(conn, dataset.as_str(), file.day, true)? else { return Ok(()) };
@@ -70,8 +75,8 @@ pub fn note_seen(conn: &mut Conn, dataset: &DatasetName, file: &KnownFile, seen:
             return Ok(());
         }
         let (etag, newer) = match seen {
-            Seen::Same(etag) => (Some(etag.to_owned()), None),
-            Seen::Newer(etag) => (row.source_etag, Some(etag.to_owned())),
+            FileVersion::Same(etag) => (Some(etag.to_owned()), None),
+            FileVersion::Newer(etag) => (row.source_etag, Some(etag.to_owned())),
         };
         let noted = (pd::source_etag.eq(etag), pd::newer_etag.eq(newer));
         let same = pd::table.find((dataset.as_str(), file.day));

@@ -17,14 +17,14 @@ pub(super) const TO_LOOK: Duration = Duration::from_secs(10);
 
 /// What a lock on a table is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
+pub(super) enum LockPurpose {
     /// Looking whether rows can be written to it.
     Looking,
     /// Creating or altering it.
     Altering,
 }
 
-impl For {
+impl LockPurpose {
     fn patience(self) -> Duration {
         match self {
             Self::Looking => TO_LOOK,
@@ -49,7 +49,7 @@ impl Conn {
     pub(super) fn within_bounds<T, E: From<DbError>>(
         &mut self,
         tables: &[String],
-        wanted_for: For,
+        wanted_for: LockPurpose,
         of_db: fn(&E) -> Option<&DbError>,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -16,13 +16,13 @@ use crate::db::url::DatabaseUrl;
 pub type ReadUrl = Arc<dyn Fn() -> Option<DatabaseUrl> + Send + Sync>;
 
 /// How to log in to a database.
-pub(super) struct Login {
+pub(super) struct DatabaseLogin {
     /// The last URL that opened a connection, at first the configured one.
     url: Mutex<DatabaseUrl>,
     read: Option<ReadUrl>,
 }
 
-impl Login {
+impl DatabaseLogin {
     pub(super) fn new(url: DatabaseUrl) -> Self {
         Self { url: Mutex::new(url), read: None }
     }
@@ -67,12 +67,12 @@ fn masked(error: ConnectionError, url: &DatabaseUrl) -> ConnectionError {
 
 /// The pool's way to make connections.
 pub struct Sessions<C> {
-    login: Arc<Login>,
+    login: Arc<DatabaseLogin>,
     of: PhantomData<fn() -> C>,
 }
 
 impl<C> Sessions<C> {
-    pub(super) fn new(login: Arc<Login>) -> Self {
+    pub(super) fn new(login: Arc<DatabaseLogin>) -> Self {
         Self { login, of: PhantomData }
     }
 }

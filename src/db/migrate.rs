@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::db::error::{DbError, Doing};
-use crate::db::locks::For;
+use crate::db::locks::LockPurpose;
 use crate::db::pool::{Conn, on};
 use crate::db::state_tables;
 
@@ -82,7 +82,7 @@ pub fn migrate(conn: &mut Conn) -> Result<Vec<String>, DbError> {
         return Ok(Vec::new());
     }
     let tables = ALTERED.map(str::to_owned);
-    conn.within_bounds(&tables, For::Altering, |error| Some(error), migrate_pending)
+    conn.within_bounds(&tables, LockPurpose::Altering, |error| Some(error), migrate_pending)
 }
 
 fn migrate_pending(conn: &mut Conn) -> Result<Vec<String>, DbError> {

@@ -22,7 +22,7 @@ pub struct OldAttempts {
 }
 
 /// An attempt that is old enough.
-struct Old {
+struct OldAttempt {
     claim: String,
     ended: Timestamp,
     /// A newer attempt at the same day has ended, too.
@@ -54,7 +54,7 @@ impl OldAttempts {
     }
 
     /// The next batch. A newer attempt that still runs counts for none: it is taken back where there is no file.
-    fn next_batch(&self, conn: &mut Conn) -> Result<Vec<Old>, DbError> {
+    fn next_batch(&self, conn: &mut Conn) -> Result<Vec<OldAttempt>, DbError> {
         use load_attempts as la;
         let before = conn.now()? - self.keep;
         let (ended, claim) = &self.last;
@@ -76,7 +76,8 @@ impl OldAttempts {
             .select((la::claim, la::finished_at, has_newer))
             .load(c))
         .doing("looking for attempts of long ago")?;
-        let old = |(claim, ended, has_newer): (_, Option<_>, _)| ended.map(|ended| Old { claim, ended, has_newer });
+        let old =
+            |(claim, ended, has_newer): (_, Option<_>, _)| ended.map(|ended| OldAttempt { claim, ended, has_newer });
         Ok(rows.into_iter().filter_map(old).collect())
     }
 }

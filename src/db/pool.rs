@@ -12,7 +12,7 @@ use diesel::{PgConnection, SqliteConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::db::error::{DbError, one_line};
-use crate::db::login::{Login, ReadUrl, Sessions};
+use crate::db::login::{DatabaseLogin, ReadUrl, Sessions};
 use crate::db::session::{PostgresSession, SqliteSession};
 use crate::db::sqlite_file;
 use crate::db::url::DatabaseUrl;
@@ -28,7 +28,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A database and the connections to it.
 pub struct Database {
     url: DatabaseUrl,
-    login: Arc<Login>,
+    login: Arc<DatabaseLogin>,
     /// Names, for as long as this lives, whoever works through these connections.
     worker: String,
     lease: Duration,
@@ -111,7 +111,7 @@ impl Database {
     #[must_use]
     pub fn new(url: DatabaseUrl, lease: Duration, connections: u32) -> Self {
         let worker = uuid::Uuid::new_v4().to_string();
-        let login = Arc::new(Login::new(url.clone()));
+        let login = Arc::new(DatabaseLogin::new(url.clone()));
         Self { url, login, worker, lease, connections, pool: OnceLock::new(), watched: Arc::default() }
     }
 
@@ -119,7 +119,7 @@ impl Database {
     /// taken from there; another database is not.
     #[must_use]
     pub fn reading_url(self, read: ReadUrl) -> Self {
-        let login = Arc::new(Login::new(self.url.clone()).reading(read));
+        let login = Arc::new(DatabaseLogin::new(self.url.clone()).reading(read));
         Self { login, ..self }
     }
 
@@ -274,7 +274,7 @@ fn create_private(path: &Path) {
     drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
-fn pool<C, S>(login: &Arc<Login>, connections: u32, session: S) -> Pool<Sessions<C>>
+fn pool<C, S>(login: &Arc<DatabaseLogin>, connections: u32, session: S) -> Pool<Sessions<C>>
 where
     C: diesel::r2d2::R2D2Connection + 'static,
     S: CustomizeConnection<C, diesel::r2d2::Error>,

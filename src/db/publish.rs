@@ -24,7 +24,7 @@ use crate::wording::counted;
 
 /// The file that a day was staged from.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct PublishedFile {
     /// Where it is.
     pub url: String,
     /// Its `ETag`, where the source gives one.
@@ -40,7 +40,7 @@ pub struct Origin {
 }
 
 /// What is known of the attempt that publishes.
-pub struct Attempt<'a> {
+pub struct PublishingAttempt<'a> {
     /// What was counted and timed.
     pub measured: &'a mut Measured,
     /// What is told of it.
@@ -68,10 +68,10 @@ pub fn publish(
     claim: &Claim,
     staged: &mut StagedDay<'_>,
     _passed: Passed,
-    origin: &Origin,
-    attempt: Attempt<'_>,
+    origin: &PublishedFile,
+    attempt: PublishingAttempt<'_>,
 ) -> Result<(), PublishError> {
-    let Attempt { measured, log, watched } = attempt;
+    let PublishingAttempt { measured, log, watched } = attempt;
     let began = std::time::Instant::now();
     let mut stored = None;
     conn.keep_pages(PUBLISHING_KIB)?;
@@ -84,7 +84,7 @@ pub fn publish(
         if let Some((_, by)) = cancellation::of(conn, std::slice::from_ref(&claim.token))?.pop() {
             return Err(PublishError::Cancelled(by));
         }
-        let Written { passed, loaded } =
+        let WrittenRows { passed, loaded } =
             conn.on_targets(|conn| write_target(conn, claim.row.day, staged, log, watched))?;
         let now = conn.now()?;
         rejects::replace(conn, &claim.row.dataset, claim.row.day, &mut staged.rejects)?;
@@ -115,7 +115,7 @@ pub fn publish(
     published
 }
 
-fn loaded_row(claim: &Claim, origin: &Origin, measured: &Measured, now: Timestamp) -> ProcessedDay {
+fn loaded_row(claim: &Claim, origin: &PublishedFile, measured: &Measured, now: Timestamp) -> ProcessedDay {
     let state = after(Some(State::Running), Move::Published, claim.is_reload()).ok().flatten();
     ProcessedDay {
         source_url: Some(origin.url.clone()),
@@ -142,7 +142,7 @@ fn signed(count: u64) -> i64 {
 }
 
 /// What became of the staged rows.
-struct Written {
+struct WrittenRows {
     /// How many passed the filter.
     passed: i64,
     /// How many of them the target took.
@@ -158,7 +158,7 @@ fn write_target(
     staged: &mut StagedDay<'_>,
     log: &AttemptLog,
     watched: &Watched,
-) -> Result<Written, PublishError> {
+) -> Result<WrittenRows, PublishError> {
     let written = match write_whole(conn, day, staged) {
         Err(PublishError::Db(error)) if error.may_be_a_rows() => {
             log.line(format_args!("{error}; looking for the rows at fault"));
@@ -184,7 +184,7 @@ fn write_target(
         _ if written < passed => passed - left_out(conn, day, staged.dataset)?,
         _ => passed,
     };
-    Ok(Written { passed, loaded })
+    Ok(WrittenRows { passed, loaded })
 }
 
 /// How many of the rows stand in the target after so many were written. A trigger may send them to tables that inherit

@@ -17,7 +17,7 @@ use crate::wording::printable;
 const MAX_WORDS: usize = 1_000;
 
 #[derive(QueryableByName)]
-struct Value {
+struct StagedValue {
     #[diesel(sql_type = Nullable<Text>)]
     value: Option<String>,
 }
@@ -75,7 +75,7 @@ pub(super) fn of_write(conn: &mut Conn, dataset: &Dataset, line: i64, error: &Db
 
 fn staged_value(conn: &mut Conn, dataset: &Dataset, line: i64, column: &Identifier) -> Result<Option<String>, DbError> {
     let sql = conn.statements(dataset).staged_value(line, column);
-    let found: Vec<Value> =
+    let found: Vec<StagedValue> =
         on!(conn, c => diesel::sql_query(&sql).load(c)).doing("reading the value of a rejected row")?;
     Ok(found.into_iter().next().and_then(|found| found.value))
 }

@@ -44,18 +44,18 @@ impl From<Reject> for RejectedRow {
 
 /// The rejected rows of an attempt: the first [`KEPT`], in the order they were found. They are spooled, because COPY
 /// holds the connection while they are found and memory must not grow with them.
-pub struct Rejects {
+pub struct RejectSpool {
     kept: u64,
     spool: SpooledTempFile,
 }
 
-impl Default for Rejects {
+impl Default for RejectSpool {
     fn default() -> Self {
         Self { kept: 0, spool: SpooledTempFile::new(IN_MEMORY) }
     }
 }
 
-impl Rejects {
+impl RejectSpool {
     /// Keeps a rejected row if there is room.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Rejects {
 }
 
 /// Writes an attempt's rejects in place of those of the attempt before.
-pub(super) fn replace(conn: &mut Conn, dataset: &str, day: Day, rejects: &mut Rejects) -> Result<(), DbError> {
+pub(super) fn replace(conn: &mut Conn, dataset: &str, day: Day, rejects: &mut RejectSpool) -> Result<(), DbError> {
     let old = rejected_rows::table.filter(rejected_rows::dataset.eq(dataset)).filter(rejected_rows::day.eq(day));
     on!(conn, c => diesel::delete(old).execute(c)).doing("replacing the rejected rows")?;
     let mut texts = Texts::default();

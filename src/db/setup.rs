@@ -3,7 +3,7 @@
 use crate::db::error::{DbError, Doing};
 use crate::db::migrate;
 use crate::db::pool::Conn;
-use crate::db::state_tables::{FORMER_TABLES, MIGRATIONS, Relation, TABLES, current_names};
+use crate::db::state_tables::{FORMER_TABLES, MIGRATIONS, StateRelation, TABLES, current_names};
 
 /// What a database has of our tables.
 #[derive(Debug, Default)]
@@ -92,10 +92,10 @@ pub fn explained(conn: &mut Conn, error: DbError) -> DbError {
 }
 
 /// Tables of our names that no migration of ours created.
-fn not_ours(conn: &Conn, relations: &[Relation], applied: &[String]) -> Option<String> {
+fn not_ours(conn: &Conn, relations: &[StateRelation], applied: &[String]) -> Option<String> {
     let tables = TABLES.iter().chain(&FORMER_TABLES);
     let version = |name: &str| tables.clone().find(|(table, _)| *table == name).map(|(_, version)| *version);
-    let foreign = |relation: &&Relation| match version(&relation.name) {
+    let foreign = |relation: &&StateRelation| match version(&relation.name) {
         Some(version) => relation.in_the_way && !applied.iter().any(|applied| applied == version),
         // Another program's migrations are noted in it.
         None => relation.in_the_way && !applied.is_empty() && !applied.iter().any(|applied| applied == "0001"),
@@ -117,8 +117,8 @@ fn not_ours(conn: &Conn, relations: &[Relation], applied: &[String]) -> Option<S
 }
 
 /// Tables that are gone, or that other tables of the same name hide.
-fn missing(relations: &[Relation], applied: &[String]) -> Option<String> {
-    let ours = |relation: &&Relation| {
+fn missing(relations: &[StateRelation], applied: &[String]) -> Option<String> {
+    let ours = |relation: &&StateRelation| {
         let version = TABLES.iter().find(|(table, _)| *table == relation.name).map(|(_, version)| *version);
         version.is_some_and(|version| applied.iter().any(|applied| applied == version))
     };
@@ -130,7 +130,7 @@ fn missing(relations: &[Relation], applied: &[String]) -> Option<String> {
             gone.join(", ")
         ));
     }
-    let is_current = |relation: &&Relation| current_names().any(|name| name == relation.name);
+    let is_current = |relation: &&StateRelation| current_names().any(|name| name == relation.name);
     let mut schemas: Vec<&str> =
         relations.iter().filter(is_current).filter_map(|relation| relation.found_in.as_deref()).collect();
     schemas.sort_unstable();

@@ -4,7 +4,7 @@ use crate::audit::Counts;
 use crate::dataset::Dataset;
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
-use crate::db::rejects::Rejects;
+use crate::db::rejects::RejectSpool;
 use crate::db::row_sink::{Characters, Feed};
 use crate::db::statements::{Dialect, Statements};
 use crate::validate::Reject;
@@ -17,7 +17,7 @@ pub struct StagedDay<'a> {
     /// What was counted.
     pub counts: Counts,
     /// What was rejected.
-    pub rejects: Rejects,
+    pub rejects: RejectSpool,
     /// The first rejected row that was found, in words.
     pub first_reject: Option<String>,
 }
@@ -26,7 +26,7 @@ impl<'a> StagedDay<'a> {
     /// An empty day, before its file is read.
     #[must_use]
     pub fn new(dataset: &'a Dataset) -> Self {
-        Self { dataset, counts: Counts::default(), rejects: Rejects::default(), first_reject: None }
+        Self { dataset, counts: Counts::default(), rejects: RejectSpool::default(), first_reject: None }
     }
 
     /// Counts an accepted row.

@@ -35,7 +35,7 @@ pub fn is_own(name: &str) -> bool {
 }
 
 /// A name of one of our tables, as the database knows it.
-pub(super) struct Relation {
+pub(super) struct StateRelation {
     pub(super) name: String,
     /// The schema in which it is found; `None` when it is not.
     pub(super) found_in: Option<String>,

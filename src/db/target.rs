@@ -9,17 +9,17 @@ use crate::dataset::{Dataset, Mode};
 use crate::day::{Day, listed, runs};
 use crate::db::days;
 use crate::db::error::{DbError, Doing};
-use crate::db::locks::For;
+use crate::db::locks::LockPurpose;
 use crate::db::migrate;
 use crate::db::pool::{Conn, on};
 use crate::db::stage;
 use crate::wording::{counted, load_again};
 
-pub(super) mod found;
+pub(super) mod existing;
 pub(super) mod reload;
 mod unfit;
 
-use found::Seen;
+use existing::TargetLookup;
 use unfit::Fitting;
 
 /// What a dataset's target needs before it can take rows.
@@ -96,7 +96,7 @@ pub fn examine(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetEr
 /// A [`DbError`] when the database does not answer.
 pub fn reload_notes(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<String>, DbError> {
     conn.on_targets(|conn| {
-        let Seen::Found(found) = find(conn, dataset)? else { return Ok(Vec::new()) };
+        let TargetLookup::ExistingTable(found) = find(conn, dataset)? else { return Ok(Vec::new()) };
         let table = &dataset.target.table;
         let attached = match conn {
             Conn::Postgres(handle) => super::postgres::attached(handle.get(), table),
@@ -132,7 +132,8 @@ pub fn prepare(conn: &mut Conn, dataset: &Dataset) -> Result<(), TargetError> {
             // A dataset that cannot be loaded leaves no table behind.
             read_sql(conn, dataset, false)?;
             let tables = [dataset.target.table.quoted()];
-            done = conn.within_bounds(&tables, For::Altering, TargetError::of_db, |conn| create(conn, dataset))?;
+            done =
+                conn.within_bounds(&tables, LockPurpose::Altering, TargetError::of_db, |conn| create(conn, dataset))?;
         }
         read_sql(conn, dataset, true).map(|()| done)
     })?;
@@ -191,8 +192,12 @@ pub fn lost_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, D
     }
     let table = &dataset.target.table;
     let looked = [table.to_string()];
-    let (lost, why) =
-        conn.within_bounds(&looked, For::Looking, |error| Some(error), |conn| days_without_rows(conn, dataset, days))?;
+    let (lost, why) = conn.within_bounds(
+        &looked,
+        LockPurpose::Looking,
+        |error| Some(error),
+        |conn| days_without_rows(conn, dataset, days),
+    )?;
     Ok((!lost.is_empty()).then(|| {
         let (number, named) = (counted(lost.len(), "day"), listed(&lost));
         let have = if lost.len() == 1 { "has" } else { "have" };
@@ -210,15 +215,17 @@ pub fn lost_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<String>, D
 fn days_without_rows(conn: &mut Conn, dataset: &Dataset, days: Vec<Day>) -> Result<(Vec<Day>, &'static str), DbError> {
     let seen = conn.on_targets(|conn| find(conn, dataset))?;
     Ok(match &seen {
-        Seen::Nothing { .. } => (days, ", which is not there"),
-        Seen::Found(found) if found.has_index_of(&dataset.target.day_column) && is_each_days(dataset) => {
+        TargetLookup::Nothing { .. } => (days, ", which is not there"),
+        TargetLookup::ExistingTable(found)
+            if found.has_index_of(&dataset.target.day_column) && is_each_days(dataset) =>
+        {
             let sql = conn.statements(dataset).days_without_rows(&days);
             let lost: Vec<Lost> = conn.on_targets(|conn| {
                 on!(conn, c => diesel::sql_query(sql).load(c)).doing("looking for the rows of loaded days")
             })?;
             (lost.into_iter().filter_map(|lost| lost.day.parse().ok()).collect(), "")
         }
-        Seen::Found(_) => {
+        TargetLookup::ExistingTable(_) => {
             let sql = conn.statements(dataset).first_row();
             let rows: Vec<Lost> = conn.on_targets(|conn| {
                 on!(conn, c => diesel::sql_query(sql).load(c)).doing("looking for rows of the target")
@@ -239,7 +246,7 @@ struct Lost {
     day: String,
 }
 
-fn find(conn: &mut Conn, dataset: &Dataset) -> Result<Seen, DbError> {
+fn find(conn: &mut Conn, dataset: &Dataset) -> Result<TargetLookup, DbError> {
     match conn {
         Conn::Postgres(handle) => super::postgres::find_target(handle.get(), &dataset.target.table),
         Conn::Sqlite(handle) => super::sqlite::find_target(handle.get(), &dataset.target),
@@ -270,11 +277,11 @@ fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetErro
     let unfit =
         |cannot, owner, reasons| TargetError::Unfit(Unfit { table: target.table.to_string(), cannot, owner, reasons });
     let found = match seen {
-        Seen::Found(found) => found,
-        Seen::Nothing { hindrances } if hindrances.is_empty() => {
+        TargetLookup::ExistingTable(found) => found,
+        TargetLookup::Nothing { hindrances } if hindrances.is_empty() => {
             return Ok(Readiness::Needs(vec![statements.create_target()]));
         }
-        Seen::Nothing { hindrances } => return Err(unfit("be created", None, hindrances)),
+        TargetLookup::Nothing { hindrances } => return Err(unfit("be created", None, hindrances)),
     };
     let wanted = statements.target_columns();
     let reasons = Fitting { dataset, statements: &statements, wanted: &wanted, found: &found }.reasons();
@@ -289,7 +296,7 @@ fn readiness(conn: &mut Conn, dataset: &Dataset) -> Result<Readiness, TargetErro
 
 /// Has the database plan what publishing would run, and waits no longer than for a look for whoever locks the target.
 fn read_sql(conn: &mut Conn, dataset: &Dataset, target_is_ready: bool) -> Result<(), TargetError> {
-    conn.within_bounds(&[dataset.target.table.quoted()], For::Looking, TargetError::of_db, |conn| {
+    conn.within_bounds(&[dataset.target.table.quoted()], LockPurpose::Looking, TargetError::of_db, |conn| {
         plan_all(conn, dataset, target_is_ready)
     })
 }

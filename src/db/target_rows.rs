@@ -84,13 +84,13 @@ pub(super) fn no_more_broken_references(
 }
 
 #[derive(QueryableByName)]
-struct Count {
+struct RowCount {
     #[diesel(sql_type = BigInt)]
     count: i64,
 }
 
 pub(super) fn count(conn: &mut Conn, sql: &str) -> Result<i64, DbError> {
-    let counted: Count = on!(conn, c => diesel::sql_query(sql).get_result(c)).doing(COUNTING)?;
+    let counted: RowCount = on!(conn, c => diesel::sql_query(sql).get_result(c)).doing(COUNTING)?;
     Ok(counted.count)
 }
 

@@ -54,7 +54,7 @@ struct Signals {
 }
 
 /// A claim in this process's hands; see [`Worker::hold`].
-pub struct Held {
+pub struct HeldClaim {
     shared: Arc<Shared>,
     token: String,
 }
@@ -93,12 +93,12 @@ impl Worker {
     /// Takes a claim into this process's hands until the guard is dropped, and extends its lease. `on_cancel` is told
     /// when somebody asks for its load to be cancelled, from another thread.
     #[must_use]
-    pub fn hold(&self, token: &str, on_cancel: OnCancel) -> Held {
+    pub fn hold(&self, token: &str, on_cancel: OnCancel) -> HeldClaim {
         lock(&self.shared.held).insert(token.to_owned(), on_cancel);
         lock(&self.shared.signals).claimed = true;
         self.shared.wake.notify_all();
-        let held = Held { shared: Arc::clone(&self.shared), token: token.to_owned() };
-        held.keep();
+        let held = HeldClaim { shared: Arc::clone(&self.shared), token: token.to_owned() };
+        held.resume_renewal();
         held
     }
 
@@ -117,9 +117,9 @@ impl Worker {
     }
 }
 
-impl Held {
+impl HeldClaim {
     /// Has the lease extended, as from the beginning.
-    pub fn keep(&self) {
+    pub fn resume_renewal(&self) {
         lock(&self.shared.kept).insert(self.token.clone());
     }
 
@@ -131,14 +131,14 @@ impl Held {
 
     /// Lets the lease be, and waits for a beat under way. It must be called before publishing: a beat would wait for
     /// the row that publishing holds.
-    pub fn rest(&self) {
+    pub fn stop_renewal(&self) {
         lock(&self.shared.kept).remove(&self.token);
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldClaim {
     fn drop(&mut self) {
-        self.rest();
+        self.stop_renewal();
         lock(&self.shared.held).remove(&self.token);
         lock(&self.shared.uncounted).remove(&self.token);
     }
@@ -263,7 +263,7 @@ fn beat(
 ) -> Result<(), DbError> {
     let refused_config =
         refused_config.map(|problems| Texts::default().storable(conn, problems.to_owned())).transpose()?;
-    // Held until the commit, so that a claim that is let go sees no later beat; but not while SQLite's write lock is
+    // HeldClaim until the commit, so that a claim that is let go sees no later beat; but not while SQLite's write lock is
     // waited for: a load that wants to publish would wait here, where nothing cancels it.
     let mut held = None;
     conn.transaction(|conn| {
@@ -314,7 +314,7 @@ mod tests {
                 }
                 let (send, rested) = channel();
                 std::thread::spawn(move || {
-                    held.rest();
+                    held.stop_renewal();
                     send.send(()).unwrap();
                 });
                 rested.recv_timeout(Duration::from_secs(20)).expect("the load goes on to publish");

@@ -16,18 +16,18 @@ use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{Measured, Trigger};
-use crate::db::claim::{self, Answer, Claim, Ended, Ending, FoundNone, RefusedFile, Request};
+use crate::db::claim::{self, Claim, ClaimEnd, ClaimResult, Ending, FoundNone, RefusedFile, Request};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::publish::{Attempt, Origin, PublishError, publish};
-use crate::db::rejects::Rejects;
+use crate::db::publish::{PublishError, PublishedFile, PublishingAttempt, publish};
+use crate::db::rejects::RejectSpool;
 use crate::db::row_sink::RowSink;
 use crate::db::stage::{self, StagedDay};
 use crate::db::target::{self, Readiness};
 use crate::db::watchlist::{OnWait, Watched};
-use crate::db::worker::Held;
-use crate::plan::{Ask, Leave};
-use crate::read_rows::{RowReader, Taken};
+use crate::db::worker::HeldClaim;
+use crate::plan::{LoadMode, SkipReason};
+use crate::read_rows::{RecordOutcome, RowReader};
 use crate::source::{FileInfo, FileStatus, OpenedFile, SourceError, SourceFile};
 use crate::state::State;
 use crate::wording::{MOST_BYTES, MOST_NAMES, counted, fault, named, printable, with_first};
@@ -54,7 +54,7 @@ fn storable(text: &str) -> String {
 /// A claim, in this process's hands until it has ended.
 struct Ours {
     claim: Claim,
-    held: Held,
+    held: HeldClaim,
 }
 
 /// A task that ends when this is dropped.
@@ -71,7 +71,7 @@ pub(super) struct Load<'a> {
     context: &'a Context,
     job: &'a Job,
     day: Day,
-    ask: Ask,
+    ask: LoadMode,
     measured: Measured,
     attempt: Option<u32>,
     taken_over: bool,
@@ -94,7 +94,7 @@ pub(super) struct Load<'a> {
 
 impl<'a> Load<'a> {
     /// One that has not begun.
-    pub(super) fn new(context: &'a Context, job: &'a Job, day: Day, ask: Ask) -> Self {
+    pub(super) fn new(context: &'a Context, job: &'a Job, day: Day, ask: LoadMode) -> Self {
         Self {
             context,
             job,
@@ -135,10 +135,10 @@ impl<'a> Load<'a> {
             Ok(Ok(answer)) => answer,
         };
         let claim = match answer {
-            Answer::Claimed(claim) => claim,
-            Answer::Left(leave) => return Ok(Outcome::Left(leave)),
-            Answer::Settled(state) => return Ok(Outcome::Settled(state)),
-            Answer::LookFirst => return Ok(Outcome::Left(Leave::NotDue)),
+            ClaimResult::Claimed(claim) => claim,
+            ClaimResult::Left(leave) => return Ok(Outcome::Left(leave)),
+            ClaimResult::Settled(state) => return Ok(Outcome::Settled(state)),
+            ClaimResult::LookFirst => return Ok(Outcome::Left(SkipReason::NotDue)),
         };
         self.attempt = Some(claim.attempt);
         self.log.begin_anew();
@@ -188,9 +188,9 @@ impl<'a> Load<'a> {
     }
 
     /// Claims the day, after a look at its file where a claim wants one; what came of it where there is nothing to claim.
-    fn look_and_claim(&self, conn: &mut Conn, trigger: Trigger) -> Result<Result<Answer, Outcome>, DbError> {
+    fn look_and_claim(&self, conn: &mut Conn, trigger: Trigger) -> Result<Result<ClaimResult, Outcome>, DbError> {
         let answer = self.claim(conn, trigger, false)?;
-        if !matches!(answer, Answer::LookFirst) {
+        if !matches!(answer, ClaimResult::LookFirst) {
             return Ok(Ok(answer));
         }
         match self.look(conn)? {
@@ -199,7 +199,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn claim(&self, conn: &mut Conn, trigger: Trigger, file_seen: bool) -> Result<Answer, DbError> {
+    fn claim(&self, conn: &mut Conn, trigger: Trigger, file_seen: bool) -> Result<ClaimResult, DbError> {
         let request = Request {
             dataset: &self.job.dataset.name,
             day: self.day,
@@ -231,7 +231,7 @@ impl<'a> Load<'a> {
             Some((State::Waiting, State::Absent)) => Outcome::Absent { why, still: false },
             Some((_, State::Absent)) => Outcome::Absent { why, still: true },
             Some(_) => Outcome::Waiting { why, still: true },
-            None => Outcome::Left(Leave::NotDue),
+            None => Outcome::Left(SkipReason::NotDue),
         }))
     }
 
@@ -250,7 +250,7 @@ impl<'a> Load<'a> {
         self.measured.rows_read = i64::try_from(staged.counts.read).ok();
         self.measured.rows_rejected = i64::try_from(staged.counts.rejected).ok();
         // What was refused before is not refused anew for another name of the same file.
-        if self.ask == Ask::Changed && self.hash.is_some() && claim.known_hash() == self.hash.as_deref() {
+        if self.ask == LoadMode::Changed && self.hash.is_some() && claim.known_hash() == self.hash.as_deref() {
             return Err(NotPublished::Unchanged);
         }
         let origin = origin?;
@@ -264,10 +264,10 @@ impl<'a> Load<'a> {
         self.log.line("the audit passed");
         self.may_go_on()?;
         // The heartbeat ends here: it would wait for the row that publishing locks.
-        held.rest();
+        held.stop_renewal();
         self.flight.iter().for_each(|flight| flight.at(Step::Publish));
         let Self { measured, log, .. } = &mut *self;
-        let attempt = Attempt { measured, log, watched };
+        let attempt = PublishingAttempt { measured, log, watched };
         publish(conn, claim, staged, passed, &origin, attempt).map_err(|error| match error {
             PublishError::Lost => NotPublished::Lost,
             PublishError::Refused(refusal) => too_many(&refusal, staged),
@@ -355,7 +355,7 @@ impl<'a> Load<'a> {
         conn: &mut Conn,
         staged: &mut StagedDay<'a>,
         mut file: SourceFile,
-    ) -> Result<Origin, NotPublished> {
+    ) -> Result<PublishedFile, NotPublished> {
         let job = self.job;
         self.stop.breaks_off(file.download());
         let stored = file.stored_bytes();
@@ -374,7 +374,7 @@ impl<'a> Load<'a> {
         self.bytes = stored.load(Ordering::Relaxed);
         let hash = hash?.to_string();
         self.hash = Some(hash.clone());
-        Ok(Origin {
+        Ok(PublishedFile {
             url: info.url,
             etag: info.etag,
             bytes: self.bytes,
@@ -410,7 +410,7 @@ impl<'a> Load<'a> {
                 }
             };
             self.may_go_on()?;
-            let mut take = |read: Taken<'_>| self.take(read, staged, sink);
+            let mut take = |read: RecordOutcome<'_>| self.take(read, staged, sink);
             if length == 0 {
                 reader.finish(&mut take)?;
                 for doubt in reader.doubts() {
@@ -431,22 +431,22 @@ impl<'a> Load<'a> {
 
     fn take(
         &mut self,
-        taken: Taken<'_>,
+        taken: RecordOutcome<'_>,
         staged: &mut StagedDay<'_>,
         sink: &mut dyn RowSink,
     ) -> Result<(), NotPublished> {
         match taken {
-            Taken::Header([]) => {}
-            Taken::Header(unknown) => {
+            RecordOutcome::Header([]) => {}
+            RecordOutcome::Header(unknown) => {
                 let (name, day, columns) = (&self.job.dataset.name, self.day, named(unknown, MOST_NAMES));
                 log::warn!("{name} {day}: ignoring columns that the dataset does not name: {columns}");
                 self.log.line(format_args!("columns that the dataset does not name are ignored: {columns}"));
             }
-            Taken::Accepted { line, row } => match sink.row(line, row)? {
+            RecordOutcome::Accepted { line, row } => match sink.row(line, row)? {
                 None => staged.accepted(),
                 Some(reject) => staged.rejected(1, reject)?,
             },
-            Taken::Rejected { lines, reject } => staged.rejected(lines, reject)?,
+            RecordOutcome::Rejected { lines, reject } => staged.rejected(lines, reject)?,
         }
         Ok(())
     }
@@ -470,13 +470,13 @@ impl<'a> Load<'a> {
         let Some((ending, outcome)) = self.ending(&claim, problem) else { return Ok(Outcome::Lost) };
         let rejects = matches!(ending, Ending::Refused { .. }).then_some(&mut staged.rejects);
         match self.write_end(conn, &claim, &ending, rejects) {
-            Ok(Ended::AsAsked) => Ok(outcome),
-            Ok(Ended::Published) => Ok(Outcome::Loaded),
-            Ok(Ended::Lost) => Ok(Outcome::Lost),
+            Ok(ClaimEnd::AsAsked) => Ok(outcome),
+            Ok(ClaimEnd::Published) => Ok(Outcome::Loaded),
+            Ok(ClaimEnd::Lost) => Ok(Outcome::Lost),
             Err(error) => {
                 // Whatever the database has against writing the end: the day must not stay as if it were being loaded.
                 if !error.costs_an_attempt() {
-                    held.keep();
+                    held.resume_renewal();
                     if ending.costs_no_attempt() {
                         held.is_not_to_count();
                     }
@@ -570,8 +570,8 @@ impl<'a> Load<'a> {
         conn: Option<Conn>,
         claim: &Claim,
         ending: &Ending,
-        mut rejects: Option<&mut Rejects>,
-    ) -> Result<Ended, DbError> {
+        mut rejects: Option<&mut RejectSpool>,
+    ) -> Result<ClaimEnd, DbError> {
         if let Some(mut conn) = conn {
             match claim::end(&mut conn, claim, ending, &self.measured, &self.log, rejects.as_deref_mut()) {
                 // Another connection would wait for the same lock.

@@ -14,7 +14,7 @@ use crate::db::attempts::Measured;
 use crate::db::claim::{self, Claim, Ending};
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
-use crate::db::worker::{Held, Worker};
+use crate::db::worker::{HeldClaim, Worker};
 
 /// What loading needs, whichever dataset and day.
 pub struct Context {
@@ -137,7 +137,7 @@ pub struct Untold {
     pub(super) ending: Ending,
     pub(super) measured: Measured,
     pub(super) log: AttemptLog,
-    pub(super) _held: Held,
+    pub(super) _held: HeldClaim,
 }
 
 /// What came of telling the database how attempts ended.

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::plan::Ask;
+use crate::plan::LoadMode;
 
 pub use begun::Begun;
 pub use context::{Context, Progress, Told, Untold};
@@ -31,7 +31,7 @@ use attempt::Load;
 
 /// Loads a day, if it may be. Whatever comes of it is in the state table when this returns, and in the report.
 #[must_use]
-pub fn load_day(context: &Context, job: &Job, day: Day, ask: Ask, trigger: Trigger) -> Report {
+pub fn load_day(context: &Context, job: &Job, day: Day, ask: LoadMode, trigger: Trigger) -> Report {
     let began = Instant::now();
     let mut load = Load::new(context, job, day, ask);
     let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);

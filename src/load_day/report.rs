@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::day::Day;
 use crate::db::attempts::Measured;
 use crate::db::error::DbError;
-use crate::plan::Leave;
+use crate::plan::SkipReason;
 use crate::state::State;
 
 /// What became of a day.
@@ -137,7 +137,7 @@ pub enum Outcome {
     /// It was loaded from, or refused for, the very same file before.
     Unchanged,
     /// It was left alone.
-    Left(Leave),
+    Left(SkipReason),
     /// Its process was gone with nothing more to try.
     Settled(State),
     /// Another process took it over meanwhile.

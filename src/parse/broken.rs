@@ -1,7 +1,7 @@
 //! What makes a file as a whole unfit to be read.
 
 use super::MAX_FIELDS;
-use super::row::Fault;
+use super::row::RecordFault;
 use crate::wording::counted;
 
 /// Why a file as a whole cannot be taken. None of its rows counts then, not even those already handed out.
@@ -45,7 +45,7 @@ pub enum BrokenFile {
         /// The line on which the header starts.
         line: u64,
         /// What is wrong with it.
-        fault: Fault,
+        fault: RecordFault,
     },
     /// The last row has no line end and fewer fields than the header.
     #[error(

@@ -1,7 +1,7 @@
 //! The parser: a file's bytes, pushed as they arrive, become records that know which lines they stand on.
 //!
 //! It reads what RFC 4180 describes, as strictly as Python's `csv` with `strict=True`: a record that breaks the rules is
-//! handed out with its [`Fault`], and reading goes on with the next line. It decides what a whole file is: a cut-off or
+//! handed out with its [`RecordFault`], and reading goes on with the next line. It decides what a whole file is: a cut-off or
 //! runaway one is a [`BrokenFile`], never a smaller file. What a record means is left to
 //! [`validate`](crate::validate), and where the bytes come from to the caller.
 
@@ -16,9 +16,9 @@ use crate::dataset::CsvFormat;
 
 pub use broken::BrokenFile;
 pub use contents::{FIRST_BYTES, kind};
-pub use row::{Fault, RawRow};
+pub use row::{RawRow, RecordFault};
 
-use record::{LineEnds, Place, Record};
+use record::{FieldPosition, LineEnds, Record};
 
 /// The most bytes the fields of one record may hold together. A quote that is never closed would otherwise swallow the
 /// rest of the file into one field, and into memory.
@@ -131,12 +131,12 @@ impl Parser {
     /// allows that.
     pub fn finish<E>(&mut self, each: &mut impl FnMut(RawRow<'_>) -> Result<(), E>) -> Result<(), ParseError<E>> {
         self.feed_head(each)?;
-        let open = self.open.take().filter(|_| self.record.place() != Place::BlankCr);
+        let open = self.open.take().filter(|_| self.record.place() != FieldPosition::BlankCr);
         let Some(line) = open else {
             return if self.header_len.is_some() { Ok(()) } else { Err(BrokenFile::Empty.into()) };
         };
         let place = self.record.place();
-        if place == Place::Quoted {
+        if place == FieldPosition::Quoted {
             return Err(BrokenFile::OpenQuote { line, backslash: self.record.has_backslash() }.into());
         }
         if self.record.fault().is_none() {
@@ -145,12 +145,12 @@ impl Parser {
         let fields = self.record.ends().len();
         let expected = self.header_len.unwrap_or(0);
         // The line end of the last byte was counted.
-        let after_cr = u64::from(place == Place::AfterCr);
+        let after_cr = u64::from(place == FieldPosition::AfterCr);
         if self.record.fault().is_none() && fields < expected {
             return Err(BrokenFile::ShortLastRow { line, fields, expected }.into());
         }
         // Behind a header that ends in CR, lines do; behind another the LF of a CRLF is missing.
-        let has_line_end = place == Place::AfterCr && self.line_ends == LineEnds::Unknown;
+        let has_line_end = place == FieldPosition::AfterCr && self.line_ends == LineEnds::Unknown;
         if self.last_line_end_required && !has_line_end {
             return Err(BrokenFile::NoLineEnd { line: self.lines.line - after_cr }.into());
         }
@@ -243,7 +243,7 @@ impl Parser {
             return Ok(used);
         }
         self.open = None;
-        if self.record.place() != Place::BlankCr {
+        if self.record.place() != FieldPosition::BlankCr {
             self.header_len.get_or_insert(self.record.ends().len());
             each(self.record.row(line, self.lines.line - line)).map_err(ParseError::Row)?;
         }

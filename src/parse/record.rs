@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2, memchr3};
 
-use super::row::{Fault, RawRow};
+use super::row::{RawRow, RecordFault};
 use super::{BrokenFile, MAX_FIELDS, MAX_RECORD_BYTES};
 
 /// How a file's lines end.
@@ -31,7 +31,7 @@ impl LineEnds {
 
 /// Where in the record the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FieldPosition {
     /// At the start of a field.
     Start,
     /// In a field without quotes.
@@ -53,7 +53,7 @@ pub(super) enum Place {
 pub(super) struct Record {
     delimiter: u8,
     quote: u8,
-    place: Place,
+    place: FieldPosition,
     /// The fields, one after the other, with their quotes undone.
     data: Vec<u8>,
     /// Where each field ends in `data`.
@@ -62,7 +62,7 @@ pub(super) struct Record {
     backslash: bool,
     /// The first quoted field that ended in a backslash.
     ended_in_backslash: Option<usize>,
-    fault: Option<Fault>,
+    fault: Option<RecordFault>,
 }
 
 impl Record {
@@ -70,7 +70,7 @@ impl Record {
         Self {
             delimiter,
             quote,
-            place: Place::Start,
+            place: FieldPosition::Start,
             data: Vec::new(),
             ends: Vec::new(),
             backslash: false,
@@ -80,16 +80,16 @@ impl Record {
     }
 
     pub(super) fn begin(&mut self) {
-        (self.place, self.backslash, self.ended_in_backslash, self.fault) = (Place::Start, false, None, None);
+        (self.place, self.backslash, self.ended_in_backslash, self.fault) = (FieldPosition::Start, false, None, None);
         self.data.clear();
         self.ends.clear();
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> FieldPosition {
         self.place
     }
 
-    pub(super) fn fault(&self) -> Option<Fault> {
+    pub(super) fn fault(&self) -> Option<RecordFault> {
         self.fault
     }
 
@@ -116,61 +116,61 @@ impl Record {
         while let Some(next) = bytes.get(at).copied() {
             let rest = &bytes[at..];
             match self.place {
-                Place::Start if next == self.quote => {
-                    self.place = Place::Quoted;
+                FieldPosition::Start if next == self.quote => {
+                    self.place = FieldPosition::Quoted;
                     at += 1;
                     continue;
                 }
-                Place::Start if next == b'\r' && self.ends.is_empty() && self.fault.is_none() => {
-                    self.place = Place::BlankCr;
+                FieldPosition::Start if next == b'\r' && self.ends.is_empty() && self.fault.is_none() => {
+                    self.place = FieldPosition::BlankCr;
                     at += 1;
                     continue;
                 }
-                Place::Start | Place::Plain => {
-                    self.place = Place::Plain;
+                FieldPosition::Start | FieldPosition::Plain => {
+                    self.place = FieldPosition::Plain;
                     let piece = memchr3(self.delimiter, b'\n', b'\r', rest).map_or(rest, |stop| &rest[..stop]);
                     at += self.plain(piece, line)?;
                 }
-                Place::Quoted => {
+                FieldPosition::Quoted => {
                     let piece = memchr(self.quote, rest).map_or(rest, |stop| &rest[..stop]);
                     self.push(piece, line)?;
                     at += piece.len();
                     if at < bytes.len() {
                         self.backslash |= self.ends_in_backslash();
-                        self.place = Place::Closed;
+                        self.place = FieldPosition::Closed;
                         at += 1;
                     }
                     continue;
                 }
-                Place::Closed if next == self.quote => {
-                    self.place = Place::Quoted;
+                FieldPosition::Closed if next == self.quote => {
+                    self.place = FieldPosition::Quoted;
                     self.push(&[next], line)?;
                     at += 1;
                     continue;
                 }
-                Place::Closed if next == self.delimiter || matches!(next, b'\r' | b'\n') => {
+                FieldPosition::Closed if next == self.delimiter || matches!(next, b'\r' | b'\n') => {
                     if self.ends_in_backslash() {
                         self.ended_in_backslash.get_or_insert(self.ends.len());
                     }
                 }
-                Place::Closed => {
-                    self.fail(Fault::TextAfterQuote { field: self.ends.len(), backslash: self.backslash }, line)?;
-                    self.place = Place::Faulty;
+                FieldPosition::Closed => {
+                    self.fail(RecordFault::TextAfterQuote { field: self.ends.len(), backslash: self.backslash }, line)?;
+                    self.place = FieldPosition::Faulty;
                     continue;
                 }
-                Place::AfterCr | Place::BlankCr => {
+                FieldPosition::AfterCr | FieldPosition::BlankCr => {
                     if let Some((length, ends)) = line_ends.at(b'\r', Some(&next)) {
                         *line_ends = ends;
-                        if self.place == Place::AfterCr {
+                        if self.place == FieldPosition::AfterCr {
                             self.end_field(line)?;
                         }
                         return Ok((at + length - 1, true));
                     }
-                    self.fail(Fault::LoneCr, line)?;
-                    self.place = Place::Start;
+                    self.fail(RecordFault::LoneCr, line)?;
+                    self.place = FieldPosition::Start;
                     continue;
                 }
-                Place::Faulty => at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+                FieldPosition::Faulty => at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
             }
             // Here the field ends, if its end is among these bytes.
             if let Some(next) = bytes.get(at).copied() {
@@ -188,7 +188,7 @@ impl Record {
         if let Some(field) = self.ended_in_backslash
             && memchr(self.quote, piece).is_some()
         {
-            self.fail(Fault::EscapedQuote { field }, line)?;
+            self.fail(RecordFault::EscapedQuote { field }, line)?;
         }
         self.push(piece, line)?;
         Ok(piece.len())
@@ -198,23 +198,23 @@ impl Record {
     fn boundary(&mut self, byte: u8, line: u64, line_ends: &mut LineEnds) -> Result<bool, BrokenFile> {
         if byte == self.delimiter {
             self.end_field(line)?;
-            self.place = Place::Start;
+            self.place = FieldPosition::Start;
         } else if byte == b'\r' && *line_ends != LineEnds::Cr {
-            self.place = Place::AfterCr;
+            self.place = FieldPosition::AfterCr;
         } else if let Some((_, ends)) = line_ends.at(byte, None) {
             *line_ends = ends;
             self.end_field(line)?;
             return Ok(true);
         } else {
-            self.fail(Fault::LoneLf, line)?;
-            self.place = Place::Start;
+            self.fail(RecordFault::LoneLf, line)?;
+            self.place = FieldPosition::Start;
         }
         Ok(false)
     }
 
     /// Notes what is wrong with the record, if nothing was so far. Its bytes are not kept from here on, but read as
     /// before, so that it ends where its last line does and not inside of somebody's quotes.
-    fn fail(&mut self, fault: Fault, line: u64) -> Result<(), BrokenFile> {
+    fn fail(&mut self, fault: RecordFault, line: u64) -> Result<(), BrokenFile> {
         self.end_field(line)?;
         self.fault.get_or_insert(fault);
         Ok(())
@@ -225,7 +225,7 @@ impl Record {
             return Ok(());
         }
         if self.data.len() + piece.len() > MAX_RECORD_BYTES {
-            return Err(BrokenFile::RecordTooLong { line, open_quote: self.place == Place::Quoted });
+            return Err(BrokenFile::RecordTooLong { line, open_quote: self.place == FieldPosition::Quoted });
         }
         self.data.extend_from_slice(piece);
         Ok(())

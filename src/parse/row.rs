@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter};
 /// Why a record cannot be taken: it breaks the rules of RFC 4180, and to guess its fields might alter them. PostgreSQL's
 /// `COPY`, `DuckDB` and Python's `csv` with `strict=True` refuse the same text after a closing quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum RecordFault {
     /// Text stands between a field's closing quote and the next delimiter or line end.
     TextAfterQuote {
         /// The field, from 0.
@@ -25,7 +25,7 @@ pub enum Fault {
     LoneLf,
 }
 
-impl Fault {
+impl RecordFault {
     /// The field at fault, where it is not the whole record.
     #[must_use]
     pub fn field(self) -> Option<usize> {
@@ -56,7 +56,7 @@ impl Fault {
     }
 }
 
-/// One record of the file, as bytes: quotes are undone, nothing else is. Of a record with a [`Fault`] these are the
+/// One record of the file, as bytes: quotes are undone, nothing else is. Of a record with a [`RecordFault`] these are the
 /// fields up to there.
 #[derive(Debug, Clone, Copy)]
 pub struct RawRow<'a> {
@@ -67,7 +67,7 @@ pub struct RawRow<'a> {
     /// How many bytes of `data` lie between two fields: 1 where `data` is the file's own line, 0 where it was
     /// rewritten.
     pub(super) gap: usize,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<RecordFault>,
 }
 
 impl<'a> RawRow<'a> {
@@ -85,7 +85,7 @@ impl<'a> RawRow<'a> {
 
     /// Why the record cannot be taken, if it cannot.
     #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<RecordFault> {
         self.fault
     }
 

@@ -10,7 +10,7 @@ const STRICT: CsvFormat = CsvFormat { delimiter: b',', quote: b'"', null: Vec::n
 const LENIENT: CsvFormat = CsvFormat { delimiter: b',', quote: b'"', null: Vec::new(), last_line_end_required: false };
 
 /// A record as a test sees it: the line it starts on, how many it spans, its fields, or why it has none.
-type Seen = (u64, u64, Result<Vec<Vec<u8>>, Fault>);
+type Seen = (u64, u64, Result<Vec<Vec<u8>>, RecordFault>);
 
 /// Parses the chunks; gives the records handed out, and how the file ended.
 fn parse_chunks<'a>(format: &CsvFormat, chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<BrokenFile>) {
@@ -78,7 +78,7 @@ fn lines_and_fields() {
 /// What a row is handed out as that breaks the rules: its line, how many lines it spans, why, and the rows around it.
 #[test]
 fn rows_that_break_the_rules() {
-    use Fault::{EscapedQuote, LoneCr, LoneLf, TextAfterQuote};
+    use RecordFault::{EscapedQuote, LoneCr, LoneLf, TextAfterQuote};
     let after = |field, backslash| TextAfterQuote { field, backslash };
     for (text, line, lines, fault, others) in [
         ("a\n\"x\"y\n1\n", 2, 1, after(0, false), &[1, 3][..]),

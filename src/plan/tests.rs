@@ -56,16 +56,19 @@ fn wanted_days_end_at_the_end_and_keep_to_their_weekdays() {
 fn done_days_are_left() {
     for state in [State::Loaded, State::Skipped, State::Refused] {
         assert_eq!(
-            decide(Some(&known(state)), Ask::NotDone, NOW, &Policy::default()),
-            Decision::Leave(Leave::Done(state))
+            decide(Some(&known(state)), LoadMode::NotDone, NOW, &Policy::default()),
+            Decision::Skip(SkipReason::Done(state))
         );
     }
     let exhausted = Known { attempts: 5, ..known(State::Failed) };
-    assert_eq!(decide(Some(&exhausted), Ask::NotDone, NOW, &Policy::default()), Decision::Leave(Leave::Exhausted));
+    assert_eq!(
+        decide(Some(&exhausted), LoadMode::NotDone, NOW, &Policy::default()),
+        Decision::Skip(SkipReason::Exhausted)
+    );
     let live = Known { owner: Owner::Alive, ..known(State::Running) };
-    assert_eq!(decide(Some(&live), Ask::Forced, NOW, &Policy::default()), Decision::Leave(Leave::Busy));
+    assert_eq!(decide(Some(&live), LoadMode::Forced, NOW, &Policy::default()), Decision::Skip(SkipReason::Busy));
     let here = Known { owner: Owner::Here, ..live };
-    assert_eq!(decide(Some(&here), Ask::Forced, NOW, &Policy::default()), Decision::Leave(Leave::Here));
+    assert_eq!(decide(Some(&here), LoadMode::Forced, NOW, &Policy::default()), Decision::Skip(SkipReason::Here));
 }
 
 #[test]
@@ -73,11 +76,11 @@ fn the_schedule_waits_for_the_next_look_and_a_person_does_not() {
     let later = NOW + chrono::TimeDelta::seconds(1);
     for state in [State::Waiting, State::Failed] {
         let known = Known { next_look: Some(later), ..known(state) };
-        for ask in [Ask::Tick, Ask::Due] {
-            assert_eq!(decide(Some(&known), ask, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
+        for ask in [LoadMode::Tick, LoadMode::Due] {
+            assert_eq!(decide(Some(&known), ask, NOW, &Policy::default()), Decision::Skip(SkipReason::NotDue));
             assert!(matches!(decide(Some(&known), ask, later, &Policy::default()), Decision::Load(_)));
         }
-        assert!(matches!(decide(Some(&known), Ask::NotDone, NOW, &Policy::default()), Decision::Load(_)));
+        assert!(matches!(decide(Some(&known), LoadMode::NotDone, NOW, &Policy::default()), Decision::Load(_)));
     }
 }
 
@@ -93,7 +96,7 @@ fn no_look_lies_further_ahead_than_the_longest_pause() {
         (State::Failed, chrono::TimeDelta::minutes(65), false),
     ] {
         let known = Known { next_look: Some(NOW + ahead), ..known(state) };
-        for ask in [Ask::Tick, Ask::Due] {
+        for ask in [LoadMode::Tick, LoadMode::Due] {
             let decision = decide(Some(&known), ask, NOW, &policy);
             assert_eq!(matches!(decision, Decision::Load(_)), is_due, "{state} {ahead}");
         }
@@ -103,69 +106,72 @@ fn no_look_lies_further_ahead_than_the_longest_pause() {
 #[test]
 fn a_start_looks_for_what_waits_and_leaves_failed_days_their_pause() {
     let next_look = Some(NOW + chrono::TimeDelta::minutes(5));
-    let decision = |state| decide(Some(&Known { next_look, ..known(state) }), Ask::Start, NOW, &Policy::default());
+    let decision = |state| decide(Some(&Known { next_look, ..known(state) }), LoadMode::Start, NOW, &Policy::default());
     assert_eq!(decision(State::Waiting), Decision::Load(Reason::Waiting));
-    assert_eq!(decision(State::Failed), Decision::Leave(Leave::NotDue));
+    assert_eq!(decision(State::Failed), Decision::Skip(SkipReason::NotDue));
     assert_eq!(decision(State::Absent), Decision::Load(Reason::Absent));
 }
 
 #[test]
 fn a_day_left_running_is_tried_again_until_its_attempts_run_out() {
     let left = known(State::Running);
-    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, &Policy::default()), Decision::Load(Reason::LeftRunning));
-    assert_eq!(decide(Some(&left), Ask::NotDone, NOW, &attempts(1)), Decision::Settle(State::Failed));
+    assert_eq!(decide(Some(&left), LoadMode::NotDone, NOW, &Policy::default()), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(Some(&left), LoadMode::NotDone, NOW, &attempts(1)), Decision::Settle(State::Failed));
     let reload = Known { in_target: true, ..left };
-    assert_eq!(decide(Some(&reload), Ask::NotDone, NOW, &Policy::default()), Decision::Settle(State::Loaded));
-    assert_eq!(decide(Some(&reload), Ask::Forced, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(Some(&reload), LoadMode::NotDone, NOW, &Policy::default()), Decision::Settle(State::Loaded));
+    assert_eq!(decide(Some(&reload), LoadMode::Forced, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
     assert_eq!(
-        decide(Some(&reload), Ask::Named, NOW, &Policy::default()),
+        decide(Some(&reload), LoadMode::Named, NOW, &Policy::default()),
         Decision::Settle(State::Loaded),
         "only force reloads"
     );
-    assert_eq!(decide(Some(&left), Ask::Named, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
+    assert_eq!(decide(Some(&left), LoadMode::Named, NOW, &attempts(1)), Decision::Load(Reason::LeftRunning));
 }
 
 #[test]
 fn naming_a_day_loads_it_unless_it_is_loaded() {
     for state in [State::Waiting, State::Failed, State::Refused, State::Absent, State::Skipped] {
-        assert_eq!(decide(Some(&known(state)), Ask::Named, NOW, &attempts(1)), Decision::Load(Reason::Asked(state)));
+        assert_eq!(
+            decide(Some(&known(state)), LoadMode::Named, NOW, &attempts(1)),
+            Decision::Load(Reason::Asked(state))
+        );
     }
     assert_eq!(
-        decide(Some(&known(State::Loaded)), Ask::Named, NOW, &attempts(1)),
-        Decision::Leave(Leave::Done(State::Loaded))
+        decide(Some(&known(State::Loaded)), LoadMode::Named, NOW, &attempts(1)),
+        Decision::Skip(SkipReason::Done(State::Loaded))
     );
-    assert!(matches!(decide(Some(&known(State::Loaded)), Ask::Forced, NOW, &attempts(1)), Decision::Load(_)));
+    assert!(matches!(decide(Some(&known(State::Loaded)), LoadMode::Forced, NOW, &attempts(1)), Decision::Load(_)));
 }
 
 #[test]
 fn a_retry_takes_failed_refused_and_absent_days_and_leaves_what_became_of_them_meanwhile() {
-    let decision = |known: Option<&Known>| decide(known, Ask::Retry(ToRetry::ALL), NOW, &attempts(1));
-    let not_to_retry = |state| Decision::Leave(Leave::NotToRetry(state));
+    let decision = |known: Option<&Known>| decide(known, LoadMode::Retry(ToRetry::ALL), NOW, &attempts(1));
+    let not_to_retry = |state| Decision::Skip(SkipReason::NotToRetry(state));
     assert_eq!(decision(None), not_to_retry(None), "forgotten");
     for (state, expected) in [
         (State::Failed, Decision::Load(Reason::Asked(State::Failed))),
         (State::Refused, Decision::Load(Reason::Asked(State::Refused))),
         (State::Absent, Decision::Load(Reason::Asked(State::Absent))),
         (State::Running, Decision::Load(Reason::LeftRunning)),
-        (State::Loaded, Decision::Leave(Leave::Done(State::Loaded))),
+        (State::Loaded, Decision::Skip(SkipReason::Done(State::Loaded))),
         (State::Skipped, not_to_retry(Some(State::Skipped))),
         (State::Waiting, not_to_retry(Some(State::Waiting))),
     ] {
         assert_eq!(decision(Some(&known(state))), expected, "{state}");
     }
     let live = Known { owner: Owner::Alive, ..known(State::Running) };
-    assert_eq!(decision(Some(&live)), Decision::Leave(Leave::Busy));
+    assert_eq!(decision(Some(&live)), Decision::Skip(SkipReason::Busy));
     // It failed when it was chosen, and was refused since.
-    let failed = Ask::Retry(ToRetry { failed: true, refused: false, absent: false });
+    let failed = LoadMode::Retry(ToRetry { failed: true, refused: false, absent: false });
     let refused = decide(Some(&known(State::Refused)), failed, NOW, &attempts(1));
     assert_eq!(refused, not_to_retry(Some(State::Refused)));
 }
 
 /// The days of a plan that are loaded, for April 2019 with these states from its first day on.
-fn loaded(states: &[Option<State>], ask: Ask, policy: &Policy) -> Vec<String> {
+fn loaded(states: &[Option<State>], ask: LoadMode, policy: &Policy) -> Vec<String> {
     let days: Vec<Day> = schedule_days(states.len());
     let rows = days.iter().zip(states).filter_map(|(day, state)| Some((*day, known((*state)?)))).collect();
-    let backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == Ask::Tick);
+    let backlog = policy.catch_up.max_days_per_tick.filter(|_| ask == LoadMode::Tick);
     let plan = plan(&days, &rows, ask, NOW, policy, backlog);
     plan.into_iter().filter(|(_, d)| matches!(d, Decision::Load(_))).map(|(day, _)| day.to_string()).collect()
 }
@@ -177,13 +183,13 @@ fn schedule_days(number: usize) -> Vec<Day> {
 
 #[test]
 fn between_ticks_only_days_that_were_looked_at_are_due() {
-    assert_eq!(decide(None, Ask::Due, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
+    assert_eq!(decide(None, LoadMode::Due, NOW, &Policy::default()), Decision::Skip(SkipReason::NotDue));
     assert_eq!(
-        decide(Some(&known(State::Absent)), Ask::Due, NOW, &Policy::default()),
-        Decision::Leave(Leave::Done(State::Absent))
+        decide(Some(&known(State::Absent)), LoadMode::Due, NOW, &Policy::default()),
+        Decision::Skip(SkipReason::Done(State::Absent))
     );
     assert_eq!(
-        decide(Some(&known(State::Running)), Ask::Due, NOW, &Policy::default()),
+        decide(Some(&known(State::Running)), LoadMode::Due, NOW, &Policy::default()),
         Decision::Load(Reason::LeftRunning)
     );
 }
@@ -192,15 +198,15 @@ fn between_ticks_only_days_that_were_looked_at_are_due() {
 fn a_changed_file_concerns_loaded_and_refused_days_alone() {
     for state in [State::Loaded, State::Refused] {
         assert_eq!(
-            decide(Some(&known(state)), Ask::Changed, NOW, &Policy::default()),
+            decide(Some(&known(state)), LoadMode::Changed, NOW, &Policy::default()),
             Decision::Load(Reason::Changed),
             "{state}"
         );
     }
-    assert_eq!(decide(None, Ask::Changed, NOW, &Policy::default()), Decision::Leave(Leave::NotDue));
+    assert_eq!(decide(None, LoadMode::Changed, NOW, &Policy::default()), Decision::Skip(SkipReason::NotDue));
     for state in [State::Waiting, State::Failed, State::Absent, State::Skipped] {
         assert!(
-            matches!(decide(Some(&known(state)), Ask::Changed, NOW, &Policy::default()), Decision::Leave(_)),
+            matches!(decide(Some(&known(state)), LoadMode::Changed, NOW, &Policy::default()), Decision::Skip(_)),
             "{state}"
         );
     }
@@ -211,9 +217,9 @@ fn absent_days_are_looked_for_while_they_are_new() {
     let mut policy = Policy::default();
     policy.waiting.absent_days = 2;
     let absent = [Some(State::Absent); 4];
-    assert_eq!(loaded(&absent, Ask::Tick, &policy), ["2019-04-03", "2019-04-04"]);
+    assert_eq!(loaded(&absent, LoadMode::Tick, &policy), ["2019-04-03", "2019-04-04"]);
     policy.waiting.absent_days = 0;
-    assert_eq!(loaded(&absent, Ask::Tick, &policy), [""; 0]);
+    assert_eq!(loaded(&absent, LoadMode::Tick, &policy), [""; 0]);
 }
 
 #[test]
@@ -221,30 +227,30 @@ fn a_tick_takes_so_much_of_the_backlog_and_always_the_newest_day() {
     let mut policy = Policy::default();
     policy.catch_up.max_days_per_tick = Some(1);
     let states = [None, Some(State::Loaded), None, None];
-    assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01", "2019-04-04"]);
-    assert_eq!(loaded(&states, Ask::NotDone, &policy), ["2019-04-01", "2019-04-03", "2019-04-04"]);
+    assert_eq!(loaded(&states, LoadMode::Tick, &policy), ["2019-04-01", "2019-04-04"]);
+    assert_eq!(loaded(&states, LoadMode::NotDone, &policy), ["2019-04-01", "2019-04-03", "2019-04-04"]);
     policy.catch_up.max_days_per_tick = Some(0);
-    assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-04"]);
+    assert_eq!(loaded(&states, LoadMode::Tick, &policy), ["2019-04-04"]);
 }
 
 #[test]
 fn an_older_day_that_failed_or_was_refused_holds_back_newer_ones_where_that_is_asked_for() {
     let mut policy = Policy::default();
     let states = [None, Some(State::Refused), None];
-    assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01", "2019-04-03"]);
+    assert_eq!(loaded(&states, LoadMode::Tick, &policy), ["2019-04-01", "2019-04-03"]);
     policy.catch_up.stop_on_failure = true;
-    assert_eq!(loaded(&states, Ask::Tick, &policy), ["2019-04-01"]);
+    assert_eq!(loaded(&states, LoadMode::Tick, &policy), ["2019-04-01"]);
     let held = plan(
         &schedule_days(3),
         &BTreeMap::from([(day("2019-04-02"), known(State::Refused))]),
-        Ask::Tick,
+        LoadMode::Tick,
         NOW,
         &policy,
         None,
     );
-    assert_eq!(held[2].1, Decision::Leave(Leave::HeldBack(day("2019-04-02"))));
+    assert_eq!(held[2].1, Decision::Skip(SkipReason::HeldBack(day("2019-04-02"))));
     // One that is tried again now does not, until it fails again.
-    assert_eq!(loaded(&[Some(State::Failed), None], Ask::Tick, &policy), ["2019-04-01", "2019-04-02"]);
+    assert_eq!(loaded(&[Some(State::Failed), None], LoadMode::Tick, &policy), ["2019-04-01", "2019-04-02"]);
 }
 
 #[test]
@@ -254,9 +260,9 @@ fn a_day_that_failed_and_is_tried_again_elsewhere_holds_back_newer_ones() {
     let planned = |attempts, in_target| {
         let running = Known { attempts, in_target, owner: Owner::Alive, ..known(State::Running) };
         let rows = BTreeMap::from([(day("2019-04-01"), running)]);
-        plan(&schedule_days(2), &rows, Ask::Tick, NOW, &policy, None)[1].1
+        plan(&schedule_days(2), &rows, LoadMode::Tick, NOW, &policy, None)[1].1
     };
-    assert_eq!(planned(2, false), Decision::Leave(Leave::HeldBack(day("2019-04-01"))));
+    assert_eq!(planned(2, false), Decision::Skip(SkipReason::HeldBack(day("2019-04-01"))));
     assert_eq!(planned(1, false), Decision::Load(Reason::Missing), "it did not fail yet");
     assert_eq!(planned(2, true), Decision::Load(Reason::Missing), "its rows are there");
 }
@@ -265,16 +271,16 @@ fn any_state() -> impl Strategy<Value = State> {
     proptest::sample::select(State::ALL.to_vec())
 }
 
-fn any_ask() -> impl Strategy<Value = Ask> {
+fn any_ask() -> impl Strategy<Value = LoadMode> {
     proptest::sample::select(vec![
-        Ask::Tick,
-        Ask::Start,
-        Ask::Due,
-        Ask::NotDone,
-        Ask::Named,
-        Ask::Retry(ToRetry::ALL),
-        Ask::Forced,
-        Ask::Changed,
+        LoadMode::Tick,
+        LoadMode::Start,
+        LoadMode::Due,
+        LoadMode::NotDone,
+        LoadMode::Named,
+        LoadMode::Retry(ToRetry::ALL),
+        LoadMode::Forced,
+        LoadMode::Changed,
     ])
 }
 
@@ -292,7 +298,7 @@ proptest! {
         let state = if failed { State::Failed } else { State::Waiting };
         let next_look = Some(NOW + chrono::TimeDelta::seconds(ahead));
         let decision = decide(Some(&Known { attempts, next_look, ..known(state) }), ask, NOW, &policy);
-        if ask != Ask::Changed && decision == Decision::Leave(Leave::NotDue) {
+        if ask != LoadMode::Changed && decision == Decision::Skip(SkipReason::NotDue) {
             // A tenth more than the delay is chance; and clocks are not read to the second.
             let longest = if failed { first.max(most) * 11 / 10 } else { poll };
             prop_assert!(ahead > 0 && ahead <= i64::try_from(longest).unwrap() + 6, "{}", ahead);
@@ -308,9 +314,9 @@ proptest! {
         let next_look = ahead.map(|ahead| NOW + chrono::TimeDelta::seconds(ahead));
         let refused = Known { attempts, next_look, ..known(State::Refused) };
         let expected = match ask {
-            Ask::Changed => Decision::Load(Reason::Changed),
-            Ask::Named | Ask::Retry(_) | Ask::Forced => Decision::Load(Reason::Asked(State::Refused)),
-            Ask::Tick | Ask::Start | Ask::Due | Ask::NotDone => Decision::Leave(Leave::Done(State::Refused)),
+            LoadMode::Changed => Decision::Load(Reason::Changed),
+            LoadMode::Named | LoadMode::Retry(_) | LoadMode::Forced => Decision::Load(Reason::Asked(State::Refused)),
+            LoadMode::Tick | LoadMode::Start | LoadMode::Due | LoadMode::NotDone => Decision::Skip(SkipReason::Done(State::Refused)),
         };
         prop_assert_eq!(decide(Some(&refused), ask, NOW, &self::attempts(max_attempts)), expected);
     }
@@ -336,7 +342,7 @@ proptest! {
             .iter()
             .map(|(offset, state)| (Day::new(first + chrono::TimeDelta::days(i64::from(*offset))), known(*state)))
             .collect();
-        let plan = plan(&wanted, &rows, Ask::NotDone, NOW, &Policy::default(), None);
+        let plan = plan(&wanted, &rows, LoadMode::NotDone, NOW, &Policy::default(), None);
         let wanted_last = wanted.last().copied();
         prop_assert_eq!(plan.iter().map(|(day, _)| *day).collect::<Vec<_>>(), wanted);
         for (day, decision) in plan {

@@ -22,7 +22,7 @@ use crate::db::pool::Conn;
 use crate::db::target;
 use crate::definition;
 use crate::json;
-use crate::plan::{Ask, Decision, Leave};
+use crate::plan::{Decision, LoadMode, SkipReason};
 use crate::reconcile;
 use crate::state::State;
 
@@ -182,9 +182,9 @@ fn complete(
 fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &Wanted) -> Result<BTreeMap<Day, Day>, DbError> {
     let in_order = dataset.policy.catch_up.stop_on_failure && !dataset.is_copy();
     let Some(conn) = conn.filter(|_| in_order) else { return Ok(BTreeMap::new()) };
-    let decided = reconcile::decide(conn, dataset, &wanted.days, Ask::Tick, None)?;
+    let decided = reconcile::decide(conn, dataset, &wanted.days, LoadMode::Tick, None)?;
     let held = decided.into_iter().filter_map(|(day, decision)| match decision {
-        Decision::Leave(Leave::HeldBack(by)) => Some((day, by)),
+        Decision::Skip(SkipReason::HeldBack(by)) => Some((day, by)),
         _ => None,
     });
     Ok(held.collect())

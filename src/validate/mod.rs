@@ -14,7 +14,7 @@ mod value_error;
 
 use crate::column::{Column, ColumnType};
 use crate::dataset::{CsvFormat, Rows, Target};
-use crate::parse::{Fault, RawRow};
+use crate::parse::{RawRow, RecordFault};
 use crate::wording::counted;
 
 pub use header::{HeaderError, MissingColumn, NO_NAME};
@@ -35,7 +35,7 @@ const KEY_TOO_LONG: &str = "makes the key longer than 2,600 bytes";
 #[derive(Debug)]
 pub struct Validator {
     /// The dataset's columns, in its order.
-    fields: Vec<Field>,
+    fields: Vec<ValidatedColumn>,
     /// How many fields the header has, and so every record must have.
     width: usize,
     delimiter: u8,
@@ -47,7 +47,7 @@ pub struct Validator {
 
 /// One column of the dataset, and where this file has it.
 #[derive(Debug)]
-struct Field {
+struct ValidatedColumn {
     name: String,
     /// The place in the record; `None` where an optional column is not in the file.
     index: Option<usize>,
@@ -64,7 +64,7 @@ impl Validator {
         let (places, unknown) = header::find(header, &rows.columns)?;
         let field = |(column, index): (&Column, Option<usize>)| {
             let in_key = target.key.contains(&column.name);
-            Field {
+            ValidatedColumn {
                 name: column.name.to_string(),
                 index,
                 kind: column.kind,
@@ -77,7 +77,7 @@ impl Validator {
                 default: column.default.clone(),
             }
         };
-        let fields: Vec<Field> = rows.columns.iter().zip(places).map(field).collect();
+        let fields: Vec<ValidatedColumn> = rows.columns.iter().zip(places).map(field).collect();
         let further_keys = fields.iter().filter(|field| field.in_key).count().saturating_sub(1);
         Ok(Self {
             fields,
@@ -136,7 +136,7 @@ impl Validator {
 
     /// A record that breaks the rules of the format.
     #[cold]
-    fn faulty(&self, raw: &RawRow<'_>, fault: Fault) -> Reject {
+    fn faulty(&self, raw: &RawRow<'_>, fault: RecordFault) -> Reject {
         let Some(index) = fault.field() else { return self.reject_whole(raw, fault.reason().to_owned()) };
         let column = self.fields.iter().find(|field| field.index == Some(index)).map(|field| field.name.clone());
         let value = raw.field(index).map(reject::shown);
@@ -159,7 +159,7 @@ fn not_utf8(value: &[u8]) -> String {
     NOT_UTF8.to_owned() + &encoding::encodings([value]).map_or_else(String::new, encoding::would_read)
 }
 
-impl Field {
+impl ValidatedColumn {
     /// The field as text. `whole` is the record's text if all of it is valid; it need not be cut between characters
     /// where its fields are, and an invalid byte may stand in a field that no column uses.
     fn text<'a>(&self, raw: &RawRow<'_>, whole: Option<&'a str>, bytes: &'a [u8]) -> Option<&'a str> {

@@ -320,7 +320,7 @@ fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
     if is_postgres(database) {
         database.execute(
             "create function never() returns trigger language plpgsql as $$ begin \
-             raise exception 'append with tool x, not %', current_query() using hint = 'Ask ops.'; end $$; \
+             raise exception 'append with tool x, not %', current_query() using hint = 'LoadMode ops.'; end $$; \
              create trigger never before insert on orders for each statement execute function never()",
         );
     } else {
@@ -334,8 +334,8 @@ fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
         assert!(ran.stderr.contains("the database refused the rows (SQLSTATE P0001)"), "{}", ran.stderr);
         assert_eq!(database.line("select count(*) from rejected_rows"), "0");
         let error = database.line("select error from load_attempts");
-        assert!(error.contains("append with tool x") && error.ends_with("; hint: Ask ops."), "{error}");
-        assert!(project.succeed(&["status"]).stdout.contains("; hint: Ask ops."));
+        assert!(error.contains("append with tool x") && error.ends_with("; hint: LoadMode ops."), "{error}");
+        assert!(project.succeed(&["status"]).stdout.contains("; hint: LoadMode ops."));
         assert_eq!(database.line("select attempts, state from processed_days"), "1|failed");
     } else {
         project.exit(4, &["load", "2024-03-01"]);

@@ -9,7 +9,7 @@ use dayfill::config::{self, Environment};
 use dayfill::dataset::Dataset;
 use dayfill::day::{Day, DayRange};
 use dayfill::parse::MAX_RECORD_BYTES;
-use dayfill::read_rows::{ReadError, RowReader, Taken};
+use dayfill::read_rows::{ReadError, RecordOutcome, RowReader};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -72,11 +72,11 @@ impl Whole {
 fn read(dataset: &Dataset, text: &[u8], piece: usize) -> Result<usize, String> {
     let mut counts = Counts::default();
     let mut accepted = 0;
-    let mut take = |read: Taken<'_>| -> Result<(), Infallible> {
+    let mut take = |read: RecordOutcome<'_>| -> Result<(), Infallible> {
         match read {
-            Taken::Header(_) => {}
-            Taken::Accepted { .. } => (counts.read, accepted) = (counts.read + 1, accepted + 1),
-            Taken::Rejected { lines, .. } => {
+            RecordOutcome::Header(_) => {}
+            RecordOutcome::Accepted { .. } => (counts.read, accepted) = (counts.read + 1, accepted + 1),
+            RecordOutcome::Rejected { lines, .. } => {
                 counts.read += lines;
                 counts.rejected += lines;
             }

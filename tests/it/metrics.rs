@@ -20,7 +20,7 @@ use dayfill::db::pool::Database as Pool;
 use dayfill::db::worker::Worker;
 use dayfill::load_day::{Begun, Context, Job, Outcome, Report, Stop};
 use dayfill::metrics::{Days, Metrics, Process, Seen, Standing};
-use dayfill::plan::Ask;
+use dayfill::plan::LoadMode;
 use dayfill::ready;
 use dayfill::reconcile::{Task, reconcile};
 use dayfill::source::Source;
@@ -236,7 +236,7 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
     let job = Job::new(dataset, source);
     let task = Task {
         days: days.iter().map(|day| day.parse::<Day>().unwrap()).collect(),
-        ask: Ask::NotDone,
+        ask: LoadMode::NotDone,
         trigger: Trigger::CatchUp,
         concurrency: 1,
         backlog: None,

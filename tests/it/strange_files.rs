@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use dayfill::config::{self, Environment};
 use dayfill::dataset::Dataset;
-use dayfill::read_rows::{Look, ReadError, RowReader, Taken};
+use dayfill::read_rows::{Look, ReadError, RecordOutcome, RowReader};
 use dayfill::wording::with_first;
 
 use crate::support::project::{Orders, Project};
@@ -51,11 +51,11 @@ struct Read {
 
 fn read(dataset: &Dataset, file: &[u8]) -> Result<Read, String> {
     let mut read = Read::default();
-    let mut take = |taken: Taken<'_>| {
+    let mut take = |taken: RecordOutcome<'_>| {
         match taken {
-            Taken::Header(_) => {}
-            Taken::Accepted { line, .. } => read.accepted.push(line),
-            Taken::Rejected { lines, reject } => read.rejects.push((lines, reject.to_string())),
+            RecordOutcome::Header(_) => {}
+            RecordOutcome::Accepted { line, .. } => read.accepted.push(line),
+            RecordOutcome::Rejected { lines, reject } => read.rejects.push((lines, reject.to_string())),
         }
         Ok::<_, Infallible>(())
     };
@@ -381,8 +381,8 @@ fn values_in_other_forms_are_rejected_with_line_and_column() {
 #[test]
 fn a_quote_behind_a_space_is_a_part_of_the_value() {
     let (dataset, mut values) = (dataset("", ""), Vec::new());
-    let mut take = |taken: Taken<'_>| {
-        if let Taken::Accepted { row, .. } = taken {
+    let mut take = |taken: RecordOutcome<'_>| {
+        if let RecordOutcome::Accepted { row, .. } = taken {
             values.push(row.cells().nth(1).flatten().map(str::to_owned));
         }
         Ok::<_, Infallible>(())

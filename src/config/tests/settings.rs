@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Folder, GOOD, shipped};
-use crate::config::{Database, Settings};
+use crate::config::{DatabaseSettings, ProcessSettings};
 use crate::db::url::DatabaseUrl;
 
 #[test]
@@ -13,7 +13,7 @@ fn the_shipped_main_file_is_the_defaults() {
     // The default database lies beside the main file.
     let beside = |folder: &Path| {
         let url = DatabaseUrl::Sqlite(folder.join("dayfill.db"));
-        Settings { database: Database { url }, ..Settings::default() }
+        ProcessSettings { database: DatabaseSettings { url }, ..ProcessSettings::default() }
     };
     assert_eq!(shipped().settings, beside(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config")));
     let folder = Folder::new("").write("datasets/a.toml", GOOD);
@@ -72,5 +72,5 @@ fn the_environment_overrides_the_file() {
     assert_eq!(settings.policy.catch_up.concurrency, 4);
     assert_eq!(settings.policy.retry.first_delay, Duration::from_secs(30));
     assert_eq!(settings.claim.lease, Duration::from_secs(5));
-    assert_eq!(settings.policy.waiting, Settings::default().policy.waiting);
+    assert_eq!(settings.policy.waiting, ProcessSettings::default().policy.waiting);
 }

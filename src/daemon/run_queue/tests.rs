@@ -493,7 +493,7 @@ fn a_source_that_answers_ends_the_pause_of_all_lanes() {
 #[test]
 fn a_person_has_a_source_asked_that_is_away() {
     for asks in [(|queue: &mut RunQueue| queue.look(&orders(), Some(Trigger::Page))) as fn(&mut RunQueue), |queue| {
-        queue.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Named);
+        queue.ask(&orders(), vec!["2019-04-01".parse().unwrap()], LoadMode::Named);
     }] {
         let mut queue = queue(HOURLY, "", "12:30:00");
         assert_eq!(begun(&mut queue, "13:00:00").len(), 1);

@@ -6,12 +6,14 @@ use diesel::sql_types::{Array, Bool, Nullable, Oid, Text};
 
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::db::state_tables;
-use crate::db::target::found::{Computed, Found, FoundColumn, May, OnServer, Seen, Unique, quoted};
-use crate::db::target::reload::{Attached, OnDelete, Reference, Trigger};
+use crate::db::target::existing::{
+    ColumnRights, Computed, ExistingColumn, ExistingTable, OnServer, TargetLookup, Unique, quoted,
+};
+use crate::db::target::reload::{Attached, OnDelete, Reference, TableTrigger};
 
 #[derive(QueryableByName)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
-struct Relation {
+struct CatalogRelation {
     #[diesel(sql_type = Oid)]
     oid: u32,
     #[diesel(sql_type = Text)]
@@ -61,18 +63,18 @@ const RELATION: &str = "select c.oid, c.relkind::text as kind, n.nspname::text a
          where s.nspname = $1 and t.relname = $2) end";
 
 /// What the catalog has of a target's name.
-pub(in crate::db) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryResult<Seen> {
-    let relation: Option<Relation> = diesel::sql_query(RELATION)
+pub(in crate::db) fn find_target(conn: &mut PgConnection, table: &TableName) -> QueryResult<TargetLookup> {
+    let relation: Option<CatalogRelation> = diesel::sql_query(RELATION)
         .bind::<Nullable<Text>, _>(table.schema.as_ref().map(Identifier::as_str))
         .bind::<Text, _>(table.name.as_str())
         .get_result(conn)
         .optional()?;
     let Some(relation) = relation else {
-        return Ok(Seen::Nothing { hindrances: hindrances(conn, table)? });
+        return Ok(TargetLookup::Nothing { hindrances: hindrances(conn, table)? });
     };
     let columns = columns(conn, relation.oid)?;
     let uniques = uniques(conn, relation.oid)?;
-    Ok(Seen::Found(Box::new(Found {
+    Ok(TargetLookup::ExistingTable(Box::new(ExistingTable {
         no_target: no_target(&relation, table),
         columns,
         uniques,
@@ -92,8 +94,8 @@ pub(in crate::db) fn find_target(conn: &mut PgConnection, table: &TableName) -> 
     })))
 }
 
-fn no_target(relation: &Relation, table: &TableName) -> Option<String> {
-    let Relation { schema, role, .. } = relation;
+fn no_target(relation: &CatalogRelation, table: &TableName) -> Option<String> {
+    let CatalogRelation { schema, role, .. } = relation;
     if !relation.may_enter {
         let grant = format!("grant usage on schema {} to {};", quoted(schema), quoted(role));
         return Some(format!("the role {role} may not use the schema {schema}: {grant}"));
@@ -120,7 +122,7 @@ fn no_target(relation: &Relation, table: &TableName) -> Option<String> {
 }
 
 #[derive(QueryableByName)]
-struct Place {
+struct TableLocation {
     #[diesel(sql_type = Nullable<Text>)]
     schema: Option<String>,
     #[diesel(sql_type = Text)]
@@ -134,7 +136,7 @@ struct Place {
 /// Why a table that is not there cannot be created. One of the very same name has come meanwhile, from another process, and
 /// is none: it is looked at again before anything is created.
 fn hindrances(conn: &mut PgConnection, table: &TableName) -> QueryResult<Vec<String>> {
-    let place: Place = diesel::sql_query(
+    let place: TableLocation = diesel::sql_query(
         "select n.nspname::text as schema, current_user::text as role, \
          coalesce(has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage'), false) as may_create, \
          (select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p') \
@@ -205,7 +207,7 @@ struct CatalogColumn {
     used_by: Vec<String>,
 }
 
-fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<FoundColumn>> {
+fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<ExistingColumn>> {
     let columns: Vec<CatalogColumn> = diesel::sql_query(
         "select attname::text as name, format_type(atttypid, atttypmod) as kind, \
          case t.typtype when 'd' then format_type(t.typbasetype, t.typtypmod) \
@@ -223,7 +225,7 @@ fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<FoundColumn>>
     )
     .bind::<Oid, _>(table)
     .load(conn)?;
-    let columns = columns.into_iter().map(|column| FoundColumn {
+    let columns = columns.into_iter().map(|column| ExistingColumn {
         takes: taken_types(&column.base, &column.full),
         takes_days: column.base == "date",
         name: column.name,
@@ -236,7 +238,7 @@ fn columns(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<FoundColumn>>
             (false, "a") => Some(Computed::Identity),
             _ => None,
         },
-        may: May { select: column.may_select, insert: column.may_insert, update: column.may_update },
+        may: ColumnRights { select: column.may_select, insert: column.may_insert, update: column.may_update },
         used_by: column.used_by,
     });
     Ok(columns.collect())
@@ -281,7 +283,7 @@ fn uniques(conn: &mut PgConnection, table: u32) -> QueryResult<Vec<Unique>> {
 }
 
 #[derive(QueryableByName)]
-struct Hanging {
+struct AttachedRow {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
@@ -292,7 +294,7 @@ struct Hanging {
 
 /// What hangs on to the rows of a table: triggers that run when a row is deleted (bit 8 of `tgtype`), and foreign keys.
 pub(in crate::db) fn attached(conn: &mut PgConnection, table: &TableName) -> QueryResult<Attached> {
-    let hanging: Vec<Hanging> = diesel::sql_query(
+    let hanging: Vec<AttachedRow> = diesel::sql_query(
         "select conrelid::regclass::text as name, confdeltype::text as action, false as may_forbid from pg_constraint \
          where contype = 'f' and confrelid = to_regclass($1) and conparentid = 0 \
          union all select t.tgname::text, 'trigger', p.prosrc ~* 'raise\\s+(exception|using|sqlstate|'')' \
@@ -318,13 +320,13 @@ pub(in crate::db) fn attached(conn: &mut PgConnection, table: &TableName) -> Que
     })
 }
 
-fn trigger(found: Hanging, table: &TableName) -> Trigger {
+fn trigger(found: AttachedRow, table: &TableName) -> TableTrigger {
     let turn_off = format!("alter table {} disable trigger {};", table.quoted(), quoted(&found.name));
-    Trigger { name: found.name, may_forbid: found.may_forbid, turn_off }
+    TableTrigger { name: found.name, may_forbid: found.may_forbid, turn_off }
 }
 
 #[derive(QueryableByName)]
-struct KeyColumn {
+struct ComparedColumn {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
@@ -340,7 +342,7 @@ pub(in crate::db) fn comparing_as_target(
     table: &TableName,
     key: &[Identifier],
 ) -> QueryResult<Vec<String>> {
-    let columns: Vec<KeyColumn> = diesel::sql_query(
+    let columns: Vec<ComparedColumn> = diesel::sql_query(
         "select a.attname::text as name, \
          format_type(case t.typtype when 'd' then t.typbasetype else a.atttypid end, null) as kind, \
          case when l.oid is not null then quote_ident(n.nspname) || '.' || quote_ident(l.collname) end as collation \
@@ -354,8 +356,10 @@ pub(in crate::db) fn comparing_as_target(
         let quoted = name.quoted();
         match columns.iter().find(|column| column.name == name.as_str()) {
             None => quoted,
-            Some(KeyColumn { kind, collation: None, .. }) => format!("{quoted}::{kind}"),
-            Some(KeyColumn { kind, collation: Some(collation), .. }) => format!("{quoted}::{kind} collate {collation}"),
+            Some(ComparedColumn { kind, collation: None, .. }) => format!("{quoted}::{kind}"),
+            Some(ComparedColumn { kind, collation: Some(collation), .. }) => {
+                format!("{quoted}::{kind} collate {collation}")
+            }
         }
     };
     Ok(key.iter().map(as_target).collect())

@@ -7,13 +7,13 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use crate::column::TableName;
 
 #[derive(QueryableByName)]
-struct Flag {
+struct ConstraintFlag {
     #[diesel(sql_type = Bool)]
     flag: bool,
 }
 
 #[derive(QueryableByName)]
-struct Name {
+struct ConstrainedColumn {
     #[diesel(sql_type = Text)]
     name: String,
 }
@@ -21,7 +21,7 @@ struct Name {
 /// The statement that holds the table's own deferred constraints against its rows; `None` when it has none. Those of
 /// other tables that refer to it stay deferred.
 pub(in crate::db) fn check_deferred(conn: &mut PgConnection, table: &TableName) -> QueryResult<Option<String>> {
-    let names: Vec<Name> = diesel::sql_query(
+    let names: Vec<ConstrainedColumn> = diesel::sql_query(
         "select distinct format('%I.%I', n.nspname, k.conname) as name \
          from pg_constraint k join pg_namespace n on n.oid = k.connamespace \
          where k.conrelid = to_regclass($1) and k.condeferrable",
@@ -34,7 +34,7 @@ pub(in crate::db) fn check_deferred(conn: &mut PgConnection, table: &TableName) 
 
 /// True when rows of the table refer to rows of the table.
 pub(in crate::db) fn refers_to_itself(conn: &mut PgConnection, table: &TableName) -> QueryResult<bool> {
-    let found: Flag = diesel::sql_query(
+    let found: ConstraintFlag = diesel::sql_query(
         "select exists (select from pg_constraint where contype = 'f' and conrelid = to_regclass($1) \
          and confrelid = conrelid) as flag",
     )
@@ -47,7 +47,7 @@ pub(in crate::db) fn refers_to_itself(conn: &mut PgConnection, table: &TableName
 /// or children, so that rows may not stand afterwards as they were written. Bits of `tgtype` say of what it is one: 4, 8
 /// and 16.
 pub(in crate::db) fn has_trigger(conn: &mut PgConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
-    let found: Flag = diesel::sql_query(
+    let found: ConstraintFlag = diesel::sql_query(
         "with recursive tables as (select to_regclass($1)::oid as oid union \
              select i.inhrelid from pg_inherits i join tables on i.inhparent = tables.oid) \
          select exists (select from pg_trigger where tgrelid in (select oid from tables) \
@@ -66,7 +66,7 @@ pub(in crate::db) fn constrained_columns(
     table: &TableName,
     constraint: &str,
 ) -> QueryResult<Vec<String>> {
-    let names: Vec<Name> = diesel::sql_query(
+    let names: Vec<ConstrainedColumn> = diesel::sql_query(
         "select a.attname::text as name from pg_constraint k \
          join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey) \
          where k.conrelid = to_regclass($1) and k.conname = $2 order by array_position(k.conkey, a.attnum)",

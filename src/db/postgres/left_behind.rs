@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use super::state::names;
-use crate::db::target::found::quoted;
+use crate::db::target::existing::quoted;
 use crate::wording::counted;
 
 #[derive(QueryableByName)]
@@ -39,7 +39,7 @@ const ELSEWHERE: &str = "select n.nspname::text as schema, own.schema as own, \
      where exists (select from pg_class m where m.relnamespace = n.oid and m.relname = $2) order by 1";
 
 #[derive(QueryableByName)]
-struct Unknown {
+struct UnknownDays {
     #[diesel(sql_type = BigInt)]
     days: i64,
     #[diesel(sql_type = Bool)]
@@ -66,7 +66,7 @@ pub(in crate::db) fn left_behind(conn: &mut PgConnection, migrations: &str) -> Q
             format!("select count(*) as days, true as is_fresh from {table}")
         };
         match within_bounds(conn, sql) {
-            Ok(Unknown { days, is_fresh }) if days > 0 => notes.push(other.note(days, is_fresh)),
+            Ok(UnknownDays { days, is_fresh }) if days > 0 => notes.push(other.note(days, is_fresh)),
             Ok(_) => {}
             // They are no tables of ours, and this is a note: it keeps nothing from going on.
             Err(error) => log::debug!("not looked at {table}: {error}"),
@@ -76,7 +76,7 @@ pub(in crate::db) fn left_behind(conn: &mut PgConnection, migrations: &str) -> Q
 }
 
 /// Counts such days, unless somebody holds the table or it is too large for a look.
-fn within_bounds(conn: &mut PgConnection, sql: String) -> QueryResult<Unknown> {
+fn within_bounds(conn: &mut PgConnection, sql: String) -> QueryResult<UnknownDays> {
     conn.transaction(|conn| {
         conn.batch_execute("set local lock_timeout = '1s'; set local statement_timeout = '5s'")?;
         diesel::sql_query(sql).get_result(conn)

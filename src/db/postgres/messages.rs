@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use crate::db::error::SQLSTATE;
 
 #[derive(QueryableByName)]
-struct Flag {
+struct SettingFlag {
     #[diesel(sql_type = Bool)]
     flag: bool,
 }
@@ -26,7 +26,7 @@ pub(in crate::db) fn speak_english(conn: &mut PgConnection) {
 
 pub(super) fn speaks_english(conn: &mut PgConnection) -> QueryResult<bool> {
     let asked = format!("select current_setting('lc_messages') ~* '{ENGLISH}' as flag");
-    diesel::sql_query(asked).get_result(conn).map(|it: Flag| it.flag)
+    diesel::sql_query(asked).get_result(conn).map(|it: SettingFlag| it.flag)
 }
 
 /// The language of the server's messages and the session's role, where that is not English.
@@ -49,7 +49,7 @@ struct Language {
 
 /// True when the session may run anonymous blocks, whose errors can tell their SQLSTATE.
 pub(in crate::db) fn can_report_codes(conn: &mut PgConnection) -> QueryResult<bool> {
-    let can: Flag = diesel::sql_query(
+    let can: SettingFlag = diesel::sql_query(
         "select exists (select from pg_language where lanname = 'plpgsql' and has_language_privilege(oid, 'usage')) \
          as flag",
     )

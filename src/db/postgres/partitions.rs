@@ -9,7 +9,7 @@ use diesel::sql_types::{Bool, Date, Nullable, Text};
 use crate::column::TableName;
 use crate::dataset::Target;
 use crate::day::Day;
-use crate::db::target::found::quoted;
+use crate::db::target::existing::quoted;
 
 #[derive(QueryableByName)]
 struct Partition {
@@ -34,7 +34,7 @@ const PARTITIONS: &str = "select p.partstrat::text as strategy, \
      where p.partrelid = to_regclass($1) and p.partnatts = 1 and p.partstrat in ('r', 'l')";
 
 #[derive(QueryableByName)]
-struct Found {
+struct MissingDay {
     #[diesel(sql_type = Date)]
     day: NaiveDate,
 }
@@ -54,7 +54,7 @@ pub(in crate::db) fn missing_partition(
     let takes = partitions.iter().filter_map(|partition| Some(format!(" or ({})", partition.takes.as_ref()?)));
     let wanted: Vec<String> = days.iter().map(|day| format!("date '{day}'")).collect();
     let column = target.day_column.quoted();
-    let missing: Option<Found> = diesel::sql_query(format!(
+    let missing: Option<MissingDay> = diesel::sql_query(format!(
         "select {column} as day from unnest(array[{}]::date[]) as wanted ({column}) \
          where not coalesce(false{}, false) order by 1 limit 1",
         wanted.join(", "),
@@ -62,7 +62,7 @@ pub(in crate::db) fn missing_partition(
     ))
     .get_result(conn)
     .optional()?;
-    let Some(Found { day }) = missing else { return Ok(None) };
+    let Some(MissingDay { day }) = missing else { return Ok(None) };
     let bounds: Vec<&str> = partitions.iter().filter_map(|partition| partition.bound.as_deref()).collect();
     let (suffix, values) = if strategy == "l" { one_day(day) } else { range(&bounds, day) };
     let name = free_name(conn, &target.table, &suffix)?;
@@ -95,7 +95,7 @@ fn dates(bound: &str) -> Vec<NaiveDate> {
 }
 
 #[derive(QueryableByName)]
-struct Taken {
+struct NameCheck {
     #[diesel(sql_type = Bool)]
     taken: bool,
 }
@@ -111,7 +111,7 @@ fn free_name(conn: &mut PgConnection, table: &TableName, suffix: &str) -> QueryR
         let suffix = if number == 1 { format!("_{suffix}") } else { format!("_{suffix}_{number}") };
         let base: String = table.name.as_str().chars().take(LONGEST_NAME - suffix.len()).collect();
         let name = format!("{schema}{}", quoted(&(base + &suffix)));
-        let it: Taken =
+        let it: NameCheck =
             diesel::sql_query("select to_regclass($1) is not null as taken").bind::<Text, _>(&name).get_result(conn)?;
         if !it.taken {
             return Ok(name);

@@ -31,7 +31,7 @@ pub(in crate::db) const DIALECT: Dialect = Dialect {
 const DDL_LOCK: i64 = 0x64_61_79_66_69_6c_6c;
 
 #[derive(QueryableByName)]
-struct Flag {
+struct ServerFlag {
     #[diesel(sql_type = Bool)]
     flag: bool,
 }
@@ -56,9 +56,10 @@ pub(in crate::db) fn now(conn: &mut PgConnection) -> QueryResult<Timestamp> {
 /// Reads `pg_class`, although `to_regclass` alone would do: alone it answers from the session's cache, which inside a
 /// transaction does not hear of a table that another session has created meanwhile until a relation is locked (tried).
 pub(in crate::db) fn has_table(conn: &mut PgConnection, name: &str) -> QueryResult<bool> {
-    let found: Flag = diesel::sql_query("select exists (select from pg_class where oid = to_regclass($1)) as flag")
-        .bind::<Text, _>(name)
-        .get_result(conn)?;
+    let found: ServerFlag =
+        diesel::sql_query("select exists (select from pg_class where oid = to_regclass($1)) as flag")
+            .bind::<Text, _>(name)
+            .get_result(conn)?;
     Ok(found.flag)
 }
 
@@ -85,7 +86,7 @@ pub(in crate::db) fn worker_key(id: &str) -> i64 {
 /// Looks the lock up rather than tries to take it, so that two who ask at once do not take each other for the worker.
 /// `pg_locks` shows the two halves of a 64-bit key as `classid` and `objid`, with `objsubid` 1.
 pub(in crate::db) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
-    let held: Flag = diesel::sql_query(
+    let held: ServerFlag = diesel::sql_query(
         "select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 1 \
          and database = (select oid from pg_database where datname = current_database()) \
          and classid::bigint = (($1 >> 32) & 4294967295) and objid::bigint = ($1 & 4294967295)) as flag",
@@ -98,7 +99,7 @@ pub(in crate::db) fn worker_holds_lock(conn: &mut PgConnection, id: &str) -> Que
 /// True when the server was started after the worker's last sign of life. Then nobody's lock outlived the start, and
 /// that a worker holds none says nothing about it.
 pub(in crate::db) fn restarted_since_heartbeat(conn: &mut PgConnection, id: &str) -> QueryResult<bool> {
-    let restarted: Flag = diesel::sql_query(
+    let restarted: ServerFlag = diesel::sql_query(
         "select exists (select from workers where id = $1 and heartbeat_at < pg_postmaster_start_time()) as flag",
     )
     .bind::<Text, _>(id)

@@ -4,11 +4,11 @@ use diesel::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 
-use crate::db::state_tables::{self, MIGRATIONS, Relation};
-use crate::db::target::found::quoted;
+use crate::db::state_tables::{self, MIGRATIONS, StateRelation};
+use crate::db::target::existing::quoted;
 
 #[derive(QueryableByName)]
-struct Named {
+struct RelationRow {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Nullable<Text>)]
@@ -18,8 +18,8 @@ struct Named {
 }
 
 /// Which of the state tables' names are taken, and where.
-pub(in crate::db) fn state_relations(conn: &mut PgConnection) -> QueryResult<Vec<Relation>> {
-    let names: Vec<Named> = diesel::sql_query(
+pub(in crate::db) fn state_relations(conn: &mut PgConnection) -> QueryResult<Vec<StateRelation>> {
+    let names: Vec<RelationRow> = diesel::sql_query(
         "select name, n.nspname::text as found_in, exists (\
              select from pg_class o join pg_namespace s on s.oid = o.relnamespace \
              where s.nspname = current_schema() and o.relname = name) as in_the_way \
@@ -28,7 +28,8 @@ pub(in crate::db) fn state_relations(conn: &mut PgConnection) -> QueryResult<Vec
     )
     .bind::<Array<Text>, _>(names())
     .load(conn)?;
-    let relation = |named: Named| Relation { name: named.name, found_in: named.found_in, in_the_way: named.in_the_way };
+    let relation =
+        |named: RelationRow| StateRelation { name: named.name, found_in: named.found_in, in_the_way: named.in_the_way };
     Ok(names.into_iter().map(relation).collect())
 }
 
@@ -38,7 +39,7 @@ pub(super) fn names() -> Vec<&'static str> {
 
 #[derive(QueryableByName)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
-struct Session {
+struct SessionRights {
     #[diesel(sql_type = Text)]
     role: String,
     #[diesel(sql_type = Text)]
@@ -91,7 +92,7 @@ const SESSION: &str = "select current_user::text as role, current_database()::te
 /// are to be applied.
 pub(in crate::db) fn problems(conn: &mut PgConnection, pending: bool) -> QueryResult<Vec<String>> {
     let tables: Vec<&str> = if pending { names() } else { state_tables::current_names().collect() };
-    let session: Session =
+    let session: SessionRights =
         diesel::sql_query(SESSION).bind::<Array<Text>, _>(tables).bind::<Text, _>(MIGRATIONS).get_result(conn)?;
     if session.standby {
         return Ok(vec![
@@ -133,7 +134,7 @@ pub(in crate::db) fn problems(conn: &mut PgConnection, pending: bool) -> QueryRe
     Ok(problems)
 }
 
-impl Session {
+impl SessionRights {
     /// A state table as a session without our search path names it.
     fn own(&self, table: &str) -> String {
         if self.named.is_empty() { table.to_owned() } else { format!("{}.{table}", quoted(&self.named)) }

@@ -6,9 +6,11 @@ use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
 use crate::column::{ColumnType, Identifier, TableName};
 use crate::dataset::Target;
-use crate::db::state_tables::{self, Relation};
-use crate::db::target::found::{Computed, Found, FoundColumn, May, Seen, Unique, quoted};
-use crate::db::target::reload::{Attached, OnDelete, Reference, Trigger};
+use crate::db::state_tables::{self, StateRelation};
+use crate::db::target::existing::{
+    ColumnRights, Computed, ExistingColumn, ExistingTable, TargetLookup, Unique, quoted,
+};
+use crate::db::target::reload::{Attached, OnDelete, Reference, TableTrigger};
 
 #[derive(QueryableByName)]
 struct Object {
@@ -33,14 +35,14 @@ struct TableColumn {
 }
 
 /// What the catalog has of a target's name. SQLite knows no case in names.
-pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Seen> {
+pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -> QueryResult<TargetLookup> {
     let table = &target.table;
     let object: Option<Object> =
         diesel::sql_query("select type as kind from sqlite_master where type <> 'trigger' and lower(name) = lower(?)")
             .bind::<Text, _>(table.name.as_str())
             .get_result(conn)
             .optional()?;
-    let Some(object) = object else { return Ok(Seen::Nothing { hindrances: Vec::new() }) };
+    let Some(object) = object else { return Ok(TargetLookup::Nothing { hindrances: Vec::new() }) };
     let no_target = match object.kind.as_str() {
         "table" => None,
         "view" => Some("it is a view: name the table behind it in target.table".to_owned()),
@@ -64,9 +66,9 @@ pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -
         // The one integer key of a table fills itself.
         column.pk == 1 && column.kind.eq_ignore_ascii_case("integer") && all.iter().filter(|c| c.pk > 0).count() == 1
     };
-    let columns: Vec<FoundColumn> = all
+    let columns: Vec<ExistingColumn> = all
         .iter()
-        .map(|column| FoundColumn {
+        .map(|column| ExistingColumn {
             // SQLite takes any value in any column.
             takes: ColumnType::ALL.to_vec(),
             takes_days: true,
@@ -77,13 +79,20 @@ pub(in crate::db) fn find_target(conn: &mut SqliteConnection, target: &Target) -
             name: column.name.clone(),
             kind: column.kind.clone(),
             not_null: column.not_null,
-            may: May { select: true, insert: true, update: true },
+            may: ColumnRights { select: true, insert: true, update: true },
             used_by: Vec::new(),
         })
         .collect();
     let has_day = columns.iter().any(|column| column.name.eq_ignore_ascii_case(target.day_column.as_str()));
     let odd_day = if no_target.is_none() && has_day { odd_day(conn, target)? } else { None };
-    Ok(Seen::Found(Box::new(Found { no_target, columns, uniques, names_have_case: false, odd_day, server: None })))
+    Ok(TargetLookup::ExistingTable(Box::new(ExistingTable {
+        no_target,
+        columns,
+        uniques,
+        names_have_case: false,
+        odd_day,
+        server: None,
+    })))
 }
 
 fn unique(columns: Vec<String>, primary: bool) -> Unique {
@@ -113,7 +122,7 @@ fn uniques(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Vec<Un
 }
 
 #[derive(QueryableByName)]
-struct Value {
+struct SampleValue {
     #[diesel(sql_type = Text)]
     value: String,
 }
@@ -122,7 +131,7 @@ struct Value {
 /// type is called.
 fn odd_day(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Option<String>> {
     let day = target.day_column.quoted();
-    let odd: Option<Value> = diesel::sql_query(format!(
+    let odd: Option<SampleValue> = diesel::sql_query(format!(
         "select quote(day) as value from (select {day} as day from {} limit 1000) \
          where day is not null and (typeof(day) <> 'text' or day not glob '{}') limit 1",
         target.table.quoted(),
@@ -134,7 +143,7 @@ fn odd_day(conn: &mut SqliteConnection, target: &Target) -> QueryResult<Option<S
 }
 
 #[derive(QueryableByName)]
-struct Hanging {
+struct AttachedObject {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
@@ -145,7 +154,7 @@ struct Hanging {
 
 /// What hangs on to the rows of a table: triggers that run when a row is deleted, and foreign keys.
 pub(in crate::db) fn attached(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Attached> {
-    let hanging: Vec<Hanging> = diesel::sql_query(
+    let hanging: Vec<AttachedObject> = diesel::sql_query(
         "select m.name, lower(f.on_delete) as action, false as may_forbid \
          from sqlite_master as m, pragma_foreign_key_list(m.name) as f \
          where m.type = 'table' and lower(f.\"table\") = lower(?) \
@@ -170,13 +179,13 @@ pub(in crate::db) fn attached(conn: &mut SqliteConnection, table: &TableName) ->
     })
 }
 
-fn trigger(found: Hanging) -> Trigger {
+fn trigger(found: AttachedObject) -> TableTrigger {
     let turn_off = format!("drop trigger {};", quoted(&found.name));
-    Trigger { name: found.name, may_forbid: found.may_forbid, turn_off }
+    TableTrigger { name: found.name, may_forbid: found.may_forbid, turn_off }
 }
 
 #[derive(QueryableByName)]
-struct KeyColumn {
+struct ColumnCollation {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
@@ -190,7 +199,7 @@ pub(in crate::db) fn comparing_as_target(
     table: &TableName,
     key: &[Identifier],
 ) -> QueryResult<Vec<String>> {
-    let columns: Vec<KeyColumn> = diesel::sql_query(
+    let columns: Vec<ColumnCollation> = diesel::sql_query(
         "select x.name, x.coll as collation from pragma_index_list(?) as l, pragma_index_xinfo(l.name) as x \
          where l.\"unique\" and x.key and x.name is not null order by l.origin <> 'pk'",
     )
@@ -207,7 +216,7 @@ pub(in crate::db) fn comparing_as_target(
 }
 
 /// Which of the state tables' names are taken.
-pub(in crate::db) fn state_relations(conn: &mut SqliteConnection) -> QueryResult<Vec<Relation>> {
+pub(in crate::db) fn state_relations(conn: &mut SqliteConnection) -> QueryResult<Vec<StateRelation>> {
     let mut relations = Vec::new();
     for name in state_tables::names() {
         let found: Option<Object> =
@@ -216,7 +225,7 @@ pub(in crate::db) fn state_relations(conn: &mut SqliteConnection) -> QueryResult
                 .get_result(conn)
                 .optional()?;
         let found_in = found.as_ref().map(|_| "main".to_owned());
-        relations.push(Relation { name: name.to_owned(), found_in, in_the_way: found.is_some() });
+        relations.push(StateRelation { name: name.to_owned(), found_in, in_the_way: found.is_some() });
     }
     Ok(relations)
 }

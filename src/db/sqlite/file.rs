@@ -35,7 +35,7 @@ pub(in crate::db) const DIALECT: Dialect = Dialect {
 };
 
 #[derive(QueryableByName)]
-struct Name {
+struct SqliteName {
     #[diesel(sql_type = Nullable<Text>)]
     name: Option<String>,
 }
@@ -46,7 +46,7 @@ pub(in crate::db) fn now() -> Timestamp {
 }
 
 pub(in crate::db) fn has_table(conn: &mut SqliteConnection, name: &str) -> QueryResult<bool> {
-    let found: Vec<Name> = diesel::sql_query("select name from sqlite_master where type = 'table' and name = ?")
+    let found: Vec<SqliteName> = diesel::sql_query("select name from sqlite_master where type = 'table' and name = ?")
         .bind::<Text, _>(name)
         .load(conn)?;
     Ok(!found.is_empty())
@@ -54,13 +54,13 @@ pub(in crate::db) fn has_table(conn: &mut SqliteConnection, name: &str) -> Query
 
 /// The file of the connection's main database.
 pub(in crate::db) fn database_file(conn: &mut SqliteConnection) -> QueryResult<String> {
-    let file: Name =
+    let file: SqliteName =
         diesel::sql_query("select file as name from pragma_database_list where name = 'main'").get_result(conn)?;
     Ok(file.name.unwrap_or_default())
 }
 
 #[derive(QueryableByName)]
-struct Count {
+struct SqliteCount {
     #[diesel(sql_type = BigInt)]
     count: i64,
 }
@@ -71,7 +71,7 @@ fn main_or(table: &TableName) -> &str {
 
 /// True when rows of the table refer to rows of the table.
 pub(in crate::db) fn refers_to_itself(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<bool> {
-    let found: Count = diesel::sql_query(
+    let found: SqliteCount = diesel::sql_query(
         "select count(*) as count from pragma_foreign_key_list(?, ?) where \"table\" = ? collate nocase",
     )
     .bind::<Text, _>(table.name.as_str())
@@ -83,7 +83,7 @@ pub(in crate::db) fn refers_to_itself(conn: &mut SqliteConnection, table: &Table
 
 /// True when a trigger of the table may run at an `insert`, `delete` or `update`, or does one.
 pub(in crate::db) fn has_trigger(conn: &mut SqliteConnection, table: &TableName, verb: &str) -> QueryResult<bool> {
-    let found: Count = diesel::sql_query(format!(
+    let found: SqliteCount = diesel::sql_query(format!(
         "select count(*) as count from \"{}\".sqlite_master where type = 'trigger' and tbl_name = ? collate nocase \
          and sql like '%{verb}%'",
         main_or(table)
@@ -97,7 +97,7 @@ pub(in crate::db) fn has_trigger(conn: &mut SqliteConnection, table: &TableName,
 /// sooner, and does not tell which of them are deferred but in the table's own text. `None` where there are none.
 pub(in crate::db) fn broken_references(conn: &mut SqliteConnection, table: &TableName) -> QueryResult<Option<i64>> {
     let (schema, name) = (main_or(table), table.name.as_str());
-    let deferred: Count = diesel::sql_query(format!(
+    let deferred: SqliteCount = diesel::sql_query(format!(
         "select count(*) as count from \"{schema}\".sqlite_master where type = 'table' \
          and name = ? collate nocase and sql like '%initially%deferred%'"
     ))
@@ -106,7 +106,7 @@ pub(in crate::db) fn broken_references(conn: &mut SqliteConnection, table: &Tabl
     if deferred.count == 0 {
         return Ok(None);
     }
-    let broken: Count = diesel::sql_query("select count(*) as count from pragma_foreign_key_check(?, ?)")
+    let broken: SqliteCount = diesel::sql_query("select count(*) as count from pragma_foreign_key_check(?, ?)")
         .bind::<Text, _>(name)
         .bind::<Text, _>(schema)
         .get_result(conn)?;

@@ -1,7 +1,7 @@
 //! What a reload does beside writing a day's rows anew. It deletes them first, and with them goes what others hung on
 //! to them: no error, and nothing that shows afterwards.
 
-use super::found::Found;
+use super::existing::ExistingTable;
 use crate::dataset::{Dataset, Mode};
 use crate::db::statements::TargetColumn;
 use crate::wording::named;
@@ -11,11 +11,11 @@ pub(in crate::db) struct Attached {
     /// The foreign keys of other tables that refer to it.
     pub(in crate::db) references: Vec<Reference>,
     /// The triggers that run when its rows are deleted.
-    pub(in crate::db) triggers: Vec<Trigger>,
+    pub(in crate::db) triggers: Vec<TableTrigger>,
 }
 
 /// A trigger that runs when rows are deleted.
-pub(in crate::db) struct Trigger {
+pub(in crate::db) struct TableTrigger {
     pub(in crate::db) name: String,
     /// By its code it may raise an error, or keep the row.
     pub(in crate::db) may_forbid: bool,
@@ -42,7 +42,12 @@ pub(in crate::db) enum OnDelete {
 }
 
 /// One sentence for each thing that a reload of a day does to what is not the dataset's.
-pub(super) fn notes(dataset: &Dataset, found: &Found, wanted: &[TargetColumn<'_>], attached: &Attached) -> Vec<String> {
+pub(super) fn notes(
+    dataset: &Dataset,
+    found: &ExistingTable,
+    wanted: &[TargetColumn<'_>],
+    attached: &Attached,
+) -> Vec<String> {
     if dataset.target.mode != Mode::ReplaceDay {
         return Vec::new();
     }

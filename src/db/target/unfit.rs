@@ -1,7 +1,7 @@
 //! Why a table cannot take a dataset's rows, each reason with what to do. The statements that are advised run one after
 //! the other, in the order in which they are told.
 
-use super::found::{Computed, Found, FoundColumn, OnServer, Unique, quoted};
+use super::existing::{Computed, ExistingColumn, ExistingTable, OnServer, Unique, quoted};
 use crate::column::ColumnType;
 use crate::dataset::{Dataset, Mode};
 use crate::db::statements::{Statements, TargetColumn};
@@ -11,7 +11,7 @@ pub(super) struct Fitting<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) statements: &'a Statements<'a>,
     pub(super) wanted: &'a [TargetColumn<'a>],
-    pub(super) found: &'a Found,
+    pub(super) found: &'a ExistingTable,
 }
 
 impl Fitting<'_> {
@@ -69,7 +69,7 @@ impl Fitting<'_> {
         ))
     }
 
-    fn computed(&self, column: &TargetColumn<'_>, found: &FoundColumn) -> Option<String> {
+    fn computed(&self, column: &TargetColumn<'_>, found: &ExistingColumn) -> Option<String> {
         let name = column.name;
         let quoted = name.quoted();
         let (what, change) = match found.computed? {
@@ -82,7 +82,7 @@ impl Fitting<'_> {
         Some(format!("the table {what} the column {name} itself: leave it out of the dataset{or}"))
     }
 
-    fn kind(&self, column: &TargetColumn<'_>, found: &FoundColumn) -> Option<String> {
+    fn kind(&self, column: &TargetColumn<'_>, found: &ExistingColumn) -> Option<String> {
         // The day is compared, too: in another type it would stand there twice, or the comparison would fail.
         let is_day = *column.name == self.dataset.target.day_column;
         let fits = if is_day { found.takes_days } else { found.takes.contains(&column.kind) };
@@ -92,8 +92,10 @@ impl Fitting<'_> {
         let (table, name, kind) = (self.table(), column.name.quoted(), (self.statements.dialect.kind)(column.kind));
         let default = match found {
             // In one statement the type would be changed first, and numbers itself only what is a number.
-            FoundColumn { is_identity: true, .. } => format!("alter column {name} drop identity; alter table {table} "),
-            FoundColumn { has_default: true, .. } => format!("alter column {name} drop default, "),
+            ExistingColumn { is_identity: true, .. } => {
+                format!("alter column {name} drop identity; alter table {table} ")
+            }
+            ExistingColumn { has_default: true, .. } => format!("alter column {name} drop default, "),
             _ => String::new(),
         };
         let using = match column.kind {
@@ -118,7 +120,7 @@ impl Fitting<'_> {
         ))
     }
 
-    fn nulls(&self, column: &TargetColumn<'_>, found: &FoundColumn) -> Option<String> {
+    fn nulls(&self, column: &TargetColumn<'_>, found: &ExistingColumn) -> Option<String> {
         // A derived column's nulls are not known before the insert, which then names the column.
         let derived = self.dataset.rows.derive.iter().any(|derived| derived.name == *column.name);
         if !found.not_null || column.not_null || derived || found.computed.is_some() {
@@ -134,9 +136,9 @@ impl Fitting<'_> {
     }
 
     fn unfilled(&self) -> Vec<String> {
-        let unfilled = |found: &&FoundColumn| found.not_null && !found.filled() && !self.is_written(&found.name);
+        let unfilled = |found: &&ExistingColumn| found.not_null && !found.filled() && !self.is_written(&found.name);
         // A name in another case is told of already.
-        let renamed = |found: &FoundColumn| {
+        let renamed = |found: &ExistingColumn| {
             self.wanted.iter().any(|column| column.name.as_str().eq_ignore_ascii_case(&found.name))
         };
         let columns = self.found.columns.iter().filter(unfilled).filter(|found| !renamed(found));

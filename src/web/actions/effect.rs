@@ -2,10 +2,10 @@
 
 use super::Action;
 use crate::day::Day;
-use crate::db::cancellation::Asked;
+use crate::db::cancellation::CancelRequest;
 use crate::db::day_action::DayActionError;
 use crate::load_day::Flight;
-use crate::plan::{Decision, Known, Leave, Owner};
+use crate::plan::{Decision, Known, Owner, SkipReason};
 use crate::state::{MISSING, Move, State, after, settled};
 use crate::wording::{DIED, RELOAD_DIED};
 
@@ -76,11 +76,13 @@ impl Effect {
             Decision::Load(reason) => (Some(Becomes::Tried), reason.to_string(), None),
             Decision::Settle(state @ State::Loaded) => (Some(Becomes::Stored(state)), RELOAD_DIED.to_owned(), None),
             Decision::Settle(state) => (Some(Becomes::Stored(state)), DIED.to_owned(), None),
-            Decision::Leave(leave) => {
+            Decision::Skip(leave) => {
                 let left = match leave {
-                    Leave::Done(_) | Leave::Exhausted => Left::Done,
-                    Leave::NotDue | Leave::NotToRetry(_) | Leave::HeldBack(_) | Leave::NextTick => Left::Later,
-                    Leave::Busy | Leave::Here => Left::Busy,
+                    SkipReason::Done(_) | SkipReason::Exhausted => Left::Done,
+                    SkipReason::NotDue | SkipReason::NotToRetry(_) | SkipReason::HeldBack(_) | SkipReason::NextTick => {
+                        Left::Later
+                    }
+                    SkipReason::Busy | SkipReason::Here => Left::Busy,
                 };
                 (None, leave.to_string(), Some(left))
             }
@@ -129,8 +131,8 @@ impl Effect {
     }
 
     /// It was asked to be cancelled, and may have ended meanwhile.
-    pub(super) fn asked_to_cancel(&mut self, asked: &Asked) {
-        if !matches!(asked, Asked::Noted { .. }) {
+    pub(super) fn asked_to_cancel(&mut self, asked: &CancelRequest) {
+        if !matches!(asked, CancelRequest::Noted { .. }) {
             self.left = Some(Left::Illegal);
             self.becomes = None;
             NOT_RUNNING.clone_into(&mut self.because);

@@ -31,7 +31,7 @@ use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
 use crate::load_day::Job;
-use crate::plan::{Ask, Outside, ToRetry};
+use crate::plan::{LoadMode, Outside, ToRetry};
 use crate::reconcile;
 use crate::state::State;
 
@@ -103,9 +103,9 @@ pub fn preview(
 ) -> Result<Vec<Effect>, DbError> {
     match (order.action, order.days) {
         (Action::CatchUp, _) => catch_up(conn, dataset),
-        (Action::Load, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, Ask::Named)?)),
+        (Action::Load, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, LoadMode::Named)?)),
         (Action::Retry, Some(days)) => Ok(waiting(daemon, dataset, retry(conn, dataset, days)?)),
-        (Action::Reload, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, Ask::Forced)?)),
+        (Action::Reload, Some(days)) => Ok(waiting(daemon, dataset, load(conn, dataset, days, LoadMode::Forced)?)),
         (Action::Skip | Action::Forget, Some(days)) => {
             let (known, _) = days::known(conn, &dataset.name, days)?;
             Ok(days.days().map(|day| Effect::of_move(day, known.get(&day), order.action)).collect())
@@ -288,9 +288,9 @@ fn act(
             }
             let days: Vec<Day> = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day).collect();
             let ask = match order.action {
-                Action::Reload => Ask::Forced,
-                Action::Retry => Ask::Retry(ToRetry::ALL),
-                _ => Ask::Named,
+                Action::Reload => LoadMode::Forced,
+                Action::Retry => LoadMode::Retry(ToRetry::ALL),
+                _ => LoadMode::Named,
             };
             if !days.is_empty() {
                 daemon.manual_loads().begin(entry, name, days.iter().copied(), Some(ask));
@@ -330,14 +330,14 @@ fn catch_up(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Effect>, DbError> 
     let wanted = cron::wanted(dataset, chrono::Utc::now()).days;
     let (Some(from), Some(to)) = (wanted.first().copied(), wanted.last().copied()) else { return Ok(Vec::new()) };
     let (known, _) = days::known(conn, &dataset.name, DayRange { from, to })?;
-    let decided = reconcile::decide(conn, dataset, &wanted, Ask::NotDone, None)?;
+    let decided = reconcile::decide(conn, dataset, &wanted, LoadMode::NotDone, None)?;
     let effects = decided
         .into_iter()
         .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision));
     Ok(effects.filter(|effect| effect.left != Some(Left::Done)).collect())
 }
 
-fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result<Vec<Effect>, DbError> {
+fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: LoadMode) -> Result<Vec<Effect>, DbError> {
     let days: Vec<Day> = range.days().collect();
     let (known, _) = days::known(conn, &dataset.name, range)?;
     let decided = reconcile::decide(conn, dataset, &days, ask, None)?;
@@ -350,7 +350,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: Ask) -> Result
 /// A retry takes days that failed, were refused or are absent, and that the schedule wants; of a range never the others.
 fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
     let wanted: BTreeSet<Day> = cron::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
-    let mut effects = load(conn, dataset, range, Ask::Retry(ToRetry::ALL))?;
+    let mut effects = load(conn, dataset, range, LoadMode::Retry(ToRetry::ALL))?;
     let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(Left::Later);
     for effect in effects.iter_mut().filter(is_for_load) {
         if !wanted.contains(&effect.day) {

@@ -34,14 +34,14 @@ mod tests {
     use super::*;
     use crate::day::Day;
     use crate::db::activity_log;
-    use crate::plan::{Decision, Leave, Reason};
+    use crate::plan::{Decision, Reason, SkipReason};
     use crate::state::State;
     use crate::web::actions::Refused;
 
     #[test]
     fn the_outcome_counts_what_was_done() {
         let load = Effect::of_decision(Day::MIN, None, Decision::Load(Reason::Missing));
-        let left = Effect::of_decision(Day::MIN, Some(State::Loaded), Decision::Leave(Leave::Done(State::Loaded)));
+        let left = Effect::of_decision(Day::MIN, Some(State::Loaded), Decision::Skip(SkipReason::Done(State::Loaded)));
         for (action, effects, text) in [
             (Action::Pause, vec![], "done"),
             (Action::Skip, vec![load.clone()], "done: 1 day"),

@@ -16,7 +16,7 @@ use crate::db::error::DbError;
 use crate::db::paused::{self, Pause};
 use crate::db::pool::Conn;
 use crate::db::summary as days_of;
-use crate::plan::Leave;
+use crate::plan::SkipReason;
 use crate::source;
 use crate::state::State as DayState;
 use crate::status::{self, DayStatus, Selection, Summary, Wanted};
@@ -156,7 +156,7 @@ fn measure(day: &DayStatus) -> Measure {
 
 fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
     let zone = &dataset.schedule.timezone;
-    let held = day.held_back_by.map(|by| Leave::HeldBack(by).to_string());
+    let held = day.held_back_by.map(|by| SkipReason::HeldBack(by).to_string());
     // What a person said is why the day is as it is, and stays where the text is cut.
     let said = [day.note.clone(), day.error.clone(), held];
     OpenDay {

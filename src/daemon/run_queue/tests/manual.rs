@@ -5,7 +5,7 @@ use crate::day::listed;
 use crate::load_day::Stop;
 
 fn asked(days: &[&str]) -> DatasetTask {
-    DatasetTask::Requested(days.iter().map(|day| day.parse().unwrap()).collect(), Ask::Forced, Begun::default())
+    DatasetTask::Requested(days.iter().map(|day| day.parse().unwrap()).collect(), LoadMode::Forced, Begun::default())
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn a_paused_dataset_begins_nothing_but_what_a_person_asks_for() {
     queue.pause(&BTreeSet::from([orders()]));
     queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "01:00:00"), []);
-    queue.ask(&orders(), vec!["2019-04-01".parse().unwrap()], Ask::Forced);
+    queue.ask(&orders(), vec!["2019-04-01".parse().unwrap()], LoadMode::Forced);
     assert_eq!(begun(&mut queue, "01:00:01"), [asked(&["2019-04-01"])]);
     queue.pause(&BTreeSet::new());
     assert_eq!(begun(&mut queue, "01:00:02"), [look(Trigger::Tick), due(&["2019-04-01"])]);
@@ -40,7 +40,7 @@ fn a_pause_outlives_a_change_of_the_dataset() {
 fn what_persons_ask_for_is_done_one_after_another_and_not_lost() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     for day in ["2019-04-01", "2019-04-02"] {
-        queue.ask(&orders(), vec![day.parse().unwrap()], Ask::Forced);
+        queue.ask(&orders(), vec![day.parse().unwrap()], LoadMode::Forced);
     }
     assert_eq!(begun(&mut queue, "00:30:00"), [asked(&["2019-04-01"])]);
     assert_eq!(begun(&mut queue, "00:30:01"), []);
@@ -57,16 +57,16 @@ fn days_that_wait_to_be_loaded_are_not_asked_for_twice_unless_in_another_way() {
     let day = |day: &str| day.parse::<Day>().unwrap();
     let both = || vec![day("2019-04-01"), day("2019-04-02")];
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.ask(&orders(), both(), Ask::Forced);
+    queue.ask(&orders(), both(), LoadMode::Forced);
     let [DatasetTask::Requested(_, _, running)] = &begun(&mut queue, "00:30:00")[..] else { panic!() };
     assert!(running.begin(day("2019-04-01"), &Stop::default()));
-    queue.ask(&orders(), both(), Ask::Forced);
-    queue.ask(&orders(), both(), Ask::Forced);
-    queue.ask(&orders(), vec![day("2019-04-02")], Ask::Named);
+    queue.ask(&orders(), both(), LoadMode::Forced);
+    queue.ask(&orders(), both(), LoadMode::Forced);
+    queue.ask(&orders(), vec![day("2019-04-02")], LoadMode::Named);
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
     assert_eq!(begun(&mut queue, "00:30:01"), [asked(&["2019-04-01"])], "it had begun, and is asked for anew");
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
-    let named = DatasetTask::Requested(vec![day("2019-04-02")], Ask::Named, Begun::default());
+    let named = DatasetTask::Requested(vec![day("2019-04-02")], LoadMode::Named, Begun::default());
     assert_eq!(begun(&mut queue, "00:30:02"), [named]);
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
     assert!(begun(&mut queue, "00:30:03").is_empty());
@@ -78,8 +78,8 @@ fn days_asked_for_that_did_not_begin_are_known_one_by_one() {
     let day = |day: &str| day.parse::<Day>().unwrap();
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert!(not_begun(&queue).is_empty());
-    queue.ask(&orders(), vec![day("2019-04-01"), day("2019-04-02")], Ask::Named);
-    queue.ask(&orders(), vec![day("2019-04-01"), day("2019-03-01")], Ask::Forced);
+    queue.ask(&orders(), vec![day("2019-04-01"), day("2019-04-02")], LoadMode::Named);
+    queue.ask(&orders(), vec![day("2019-04-01"), day("2019-03-01")], LoadMode::Forced);
     let [DatasetTask::Requested(_, _, running)] = &begun(&mut queue, "00:30:00")[..] else { panic!() };
     assert_eq!(not_begun(&queue), ["2019-03-01, 2019-04-01..2019-04-02"]);
     let stop = Stop::default();
@@ -100,12 +100,13 @@ fn what_is_left_of_days_asked_for_is_wanted_again_and_no_other_day() {
     let stop = Stop::default();
     for ended in [TaskEnd::Unreachable, TaskEnd::Blocked(at("00:30:05")), TaskEnd::Stopped] {
         let mut queue = queue(HOURLY, "", "00:30:00");
-        queue.ask(&orders(), days.clone(), Ask::Forced);
+        queue.ask(&orders(), days.clone(), LoadMode::Forced);
         let [work @ DatasetTask::Requested(_, _, running)] = &begun(&mut queue, "00:30:00")[..] else { panic!() };
         assert!(running.begin(days[0], &stop) && running.begin(days[1], &stop));
         running.take_back(days[1]);
         queue.end(&orders(), work, ended);
-        let [work @ DatasetTask::Requested(left, Ask::Forced, running)] = &begun(&mut queue, "00:30:06")[..] else {
+        let [work @ DatasetTask::Requested(left, LoadMode::Forced, running)] = &begun(&mut queue, "00:30:06")[..]
+        else {
             panic!()
         };
         assert_eq!(left[..], days[1..], "{ended:?}");
@@ -121,7 +122,7 @@ fn days_that_another_load_has_wait_for_its_end_and_hold_up_no_other_day() {
     let days = vec![day("2019-04-01"), day("2019-04-02"), day("2019-04-03")];
     let stop = Stop::default();
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.ask(&orders(), days.clone(), Ask::Forced);
+    queue.ask(&orders(), days.clone(), LoadMode::Forced);
     let [work @ DatasetTask::Requested(_, _, running)] = &begun(&mut queue, "00:30:00")[..] else { panic!() };
     assert!(days.iter().all(|day| running.begin(*day, &stop)));
     running.take_back(days[0]);
@@ -131,8 +132,8 @@ fn days_that_another_load_has_wait_for_its_end_and_hold_up_no_other_day() {
     assert!(queue.holds_some() && begun(&mut queue, "00:30:01").is_empty());
     let not_begun: Vec<String> = queue.not_begun().map(|(_, days)| listed(&days)).collect();
     assert_eq!(not_begun, ["2019-04-01, 2019-04-03"], "what the end of the process names");
-    queue.ask(&orders(), vec![days[0]], Ask::Forced);
-    queue.ask(&orders(), vec![day("2019-04-04")], Ask::Forced);
+    queue.ask(&orders(), vec![days[0]], LoadMode::Forced);
+    queue.ask(&orders(), vec![day("2019-04-04")], LoadMode::Forced);
     assert_eq!(begun(&mut queue, "00:30:02"), [asked(&["2019-04-04"])], "and the same is not wanted twice");
     queue.free(|_, _| true);
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);

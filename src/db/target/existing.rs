@@ -3,9 +3,9 @@
 use crate::column::{ColumnType, Identifier};
 
 /// What the catalog has of a target's name.
-pub(in crate::db) enum Seen {
+pub(in crate::db) enum TargetLookup {
     /// There is something of that name.
-    Found(Box<Found>),
+    ExistingTable(Box<ExistingTable>),
     /// There is nothing, and a table can be created unless there are reasons against it.
     Nothing {
         /// Why not, each with what to do.
@@ -14,11 +14,11 @@ pub(in crate::db) enum Seen {
 }
 
 /// A table, or what stands where one is looked for.
-pub(in crate::db) struct Found {
+pub(in crate::db) struct ExistingTable {
     /// Why it takes no rows whatever its columns are, with what to do.
     pub(in crate::db) no_target: Option<String>,
     /// Its columns, in order.
-    pub(in crate::db) columns: Vec<FoundColumn>,
+    pub(in crate::db) columns: Vec<ExistingColumn>,
     /// Its primary key and what else is unique in it.
     pub(in crate::db) uniques: Vec<Unique>,
     /// `a` and `A` are two columns.
@@ -54,7 +54,7 @@ pub(in crate::db) struct OnServer {
 
 /// A column as the database's catalog shows it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the catalog's, and any of them go together")]
-pub(in crate::db) struct FoundColumn {
+pub(in crate::db) struct ExistingColumn {
     pub(in crate::db) name: String,
     /// Its type, in the database's words.
     pub(in crate::db) kind: String,
@@ -69,14 +69,14 @@ pub(in crate::db) struct FoundColumn {
     pub(in crate::db) is_identity: bool,
     /// The database alone says what is in it.
     pub(in crate::db) computed: Option<Computed>,
-    pub(in crate::db) may: May,
+    pub(in crate::db) may: ColumnRights,
     /// The views that use it, which keep its type from being changed.
     pub(in crate::db) used_by: Vec<String>,
 }
 
 /// What the session's role may do with a column.
 #[derive(Clone, Copy)]
-pub(in crate::db) struct May {
+pub(in crate::db) struct ColumnRights {
     pub(in crate::db) select: bool,
     pub(in crate::db) insert: bool,
     pub(in crate::db) update: bool,
@@ -104,14 +104,14 @@ pub(in crate::db) struct Unique {
     pub(in crate::db) referenced_by: Vec<String>,
 }
 
-impl FoundColumn {
+impl ExistingColumn {
     /// It fills itself when a row brings no value.
     pub(in crate::db) fn filled(&self) -> bool {
         self.has_default || self.is_identity || self.computed.is_some()
     }
 }
 
-impl Found {
+impl ExistingTable {
     /// SQLite knows no case in names; PostgreSQL does in quoted ones, which ours are.
     pub(in crate::db) fn same(&self, one: &str, other: &str) -> bool {
         if self.names_have_case { one == other } else { one.eq_ignore_ascii_case(other) }
@@ -123,12 +123,12 @@ impl Found {
         self.uniques.iter().any(begins)
     }
 
-    pub(in crate::db) fn column(&self, name: &Identifier) -> Option<&FoundColumn> {
+    pub(in crate::db) fn column(&self, name: &Identifier) -> Option<&ExistingColumn> {
         self.columns.iter().find(|column| self.same(&column.name, name.as_str()))
     }
 
     /// The column of a name that differs in nothing but case, where none has the name itself.
-    pub(in crate::db) fn column_in_other_case(&self, name: &Identifier) -> Option<&FoundColumn> {
+    pub(in crate::db) fn column_in_other_case(&self, name: &Identifier) -> Option<&ExistingColumn> {
         let other = self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name.as_str()));
         other.filter(|_| self.column(name).is_none())
     }
