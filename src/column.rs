@@ -3,6 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The stage's own column: the line of the file on which the row begins.
+pub const STAGE_LINE: &str = "dayfill_line";
+
+/// What the names begin with under which the target takes columns that expressions see in another type.
+pub const STAGED_PREFIX: &str = "dayfill_staged_";
+
 /// An SQL identifier as PostgreSQL and SQLite both take it without surprises: a letter or `_`, then letters, digits or
 /// `_`, at most 63 bytes (PostgreSQL cuts longer ones: `NAMEDATALEN` in its manual, "Identifiers and Key Words").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,13 +1,12 @@
 //! What in a dataset's file decides what rows become and where, as a hash: it is stored with each loaded day, and tells
 //! days that another definition made.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::column::{Column, Derived, Identifier, Sql};
 use crate::dataset::{CsvFormat, Dataset, Mode, Rows, Target};
+use crate::wording::hex;
 
 /// What hashes begin with whose text is the one below. Hashes without it were made of a text that later versions cannot
 /// make again: of their days it is not known whether another definition made them, and nothing is said of them.
@@ -63,15 +62,6 @@ fn derived(derived: &Derived) -> Value {
 
 fn sql(sql: &Sql) -> Value {
     json!([sql.postgres, sql.sqlite])
-}
-
-/// Bytes in lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use indicatif::MultiProgress;
 use log::kv::{Error as KvError, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::wording::printable;
+use crate::wording::{one_line, printable};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -153,23 +153,13 @@ pub fn last_line(error: &str, reader: Reader, format: LogFormat) -> Option<Strin
 }
 
 /// A text as one line that steers nothing. Some errors of ours have several lines.
-fn one_line(text: &str) -> String {
-    let mut line = String::new();
-    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
-        let joint = match line.chars().last() {
-            None => "",
-            Some(':') => " ",
-            Some(_) => "; ",
-        };
-        line.push_str(joint);
-        line.push_str(part);
-    }
-    printable(&line, LONGEST)
+fn plain_text(text: &str) -> String {
+    printable(&one_line(text), LONGEST)
 }
 
 /// What a record says, on one line.
 fn message(record: &Record<'_>) -> String {
-    one_line(&record.args().to_string())
+    plain_text(&record.args().to_string())
 }
 
 /// The prefix from which journald takes the priority.
@@ -215,7 +205,7 @@ impl VisitValue<'_> for Field<'_> {
         let value = match (value.to_u64(), value.to_i64()) {
             (Some(number), _) => number.into(),
             (None, Some(number)) => number.into(),
-            (None, None) => one_line(&value.to_string()).into(),
+            (None, None) => plain_text(&value.to_string()).into(),
         };
         self.fields.0.insert(self.key.to_owned(), value);
         Ok(())

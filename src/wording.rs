@@ -1,6 +1,6 @@
 //! How counts, reasons and commands are worded in messages.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 /// A count with what is counted, which stands alone for one and takes an `s` for any other number: `1 row`, `0 rows`.
 #[must_use]
@@ -192,9 +192,69 @@ pub fn fault(panic: &(dyn std::any::Any + Send)) -> String {
     format!("a fault in dayfill: {}", said.unwrap_or_default())
 }
 
+/// A message of several lines as one: the lines are joined with semicolons, or with a space behind a colon.
+#[must_use]
+pub fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for part in message.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        let joint = match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        line.push_str(joint);
+        line.push_str(part);
+    }
+    line
+}
+
+/// Bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The name spelled most like the given one, which may be no further away than `most` edits; that is asked with the
+/// length of the longer of the two. Case and blanks around them count for nothing.
+pub fn nearest<'a>(
+    given: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    most: impl Fn(usize) -> usize,
+) -> Option<&'a str> {
+    let plain = |name: &str| name.trim().to_lowercase();
+    let given = plain(given);
+    let length = given.chars().count();
+    let distance = |name: &'a str| {
+        let plain = plain(name);
+        let (other, most) = (plain.chars().count(), most(length.max(plain.chars().count())));
+        // A file may have thousands of long names: what differs too much in length is not compared.
+        let distance = (length.abs_diff(other) <= most).then(|| strsim::damerau_levenshtein(&given, &plain))?;
+        (distance <= most).then_some((distance, name))
+    };
+    names.into_iter().filter_map(distance).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_unless_it_is_far() {
+        let names = ["cron", "timezone", "lag_days"];
+        for (given, found) in
+            [("crom", Some("cron")), ("time_zone", Some("timezone")), (" CRON", Some("cron")), ("x", None)]
+        {
+            assert_eq!(nearest(given, names, |longer| longer / 2), found, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_several_lines_becomes_one() {
+        assert_eq!(one_line("failed:\n  no route\n\n  is it up?"), "failed: no route; is it up?");
+    }
 
     #[test]
     fn one_stands_alone() {

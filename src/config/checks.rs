@@ -7,16 +7,10 @@ use super::problem::ConfigProblem;
 use super::report::ConfigReport;
 use super::rows::Places;
 use super::section::TomlSection;
-use crate::column::{Column, ColumnType, Identifier, TableName};
+use crate::column::{Column, ColumnType, Identifier, STAGE_LINE, STAGED_PREFIX, TableName};
 use crate::dataset::{Dataset, Mode, Rows, Target};
 use crate::db::state_tables;
 use crate::db::url::DatabaseUrl;
-
-/// The stage's own column: the line a row was read from.
-const STAGE_COLUMN: &str = "dayfill_line";
-
-/// What the names begin with that it needs for columns of its own.
-const STAGED_COLUMNS: &str = "dayfill_staged_";
 
 /// Every name once, every header once, and a key that the file has.
 pub(super) fn names(section: &TomlSection, target: Option<&Target>, (rows, places): &(Rows, Places)) {
@@ -25,7 +19,7 @@ pub(super) fn names(section: &TomlSection, target: Option<&Target>, (rows, place
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let mut take = |section: &TomlSection, key: &str, name: &Identifier| {
         let lower = name.as_str().to_ascii_lowercase();
-        if lower == STAGE_COLUMN || lower.starts_with(STAGED_COLUMNS) {
+        if lower == STAGE_LINE || lower.starts_with(STAGED_PREFIX) {
             section.wrong(key, "is a name that the stage needs for itself");
         } else if let Some(other) = taken.get(&lower) {
             section.wrong(key, format!("is taken by {other}"));
@@ -87,7 +81,7 @@ fn key(section: &TomlSection, target: &Target, rows: &Rows, places: &Places) {
             continue;
         } else {
             let names = rows.columns.iter().map(|column| column.name.as_str());
-            format!("is not a column of the file{}", super::nearest::did_you_mean(name.as_str(), names))
+            format!("is not a column of the file{}", super::problem::did_you_mean(name.as_str(), names))
         };
         section.wrong_part(&format!("key[{number}]"), name.as_str(), message);
     }

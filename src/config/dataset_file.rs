@@ -8,8 +8,8 @@ use config::{Map, Value, ValueKind};
 
 use super::checks;
 use super::database;
-use super::nearest::did_you_mean;
 use super::policy;
+use super::problem::did_you_mean;
 use super::report::ConfigReport;
 use super::rows;
 use super::section::{TomlSection, boolean, bytes, choice, duration, integer, parsed, some_text, text, texts};

@@ -16,7 +16,6 @@ mod duration;
 mod environment;
 mod keys;
 mod locate;
-mod nearest;
 mod policy;
 mod problem;
 mod report;
@@ -32,9 +31,7 @@ pub use checks::no_target;
 pub use environment::Environment;
 pub use keys::Keys;
 pub use problem::{ConfigProblem, Problems};
-pub use settings::{
-    ClaimSettings, DatabaseSettings, Log, ProcessSettings, ReloadSettings, RetentionSettings, Shutdown,
-};
+pub use settings::{ClaimSettings, DatabaseConfig, Log, ProcessSettings, ReloadSettings, RetentionSettings, Shutdown};
 
 use report::ConfigReport;
 use section::TomlSection;

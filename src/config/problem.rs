@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wording::{MOST_BYTES, printable};
+use crate::wording::{MOST_BYTES, nearest, printable};
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,3 +45,8 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// `; did you mean "x"?` with the nearest of the known words, or nothing.
+pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known, |longer| longer / 2).map(|word| format!("; did you mean {word:?}?")).unwrap_or_default()
+}

@@ -2,7 +2,7 @@
 
 use config::{Value, ValueKind};
 
-use super::nearest::did_you_mean;
+use super::problem::did_you_mean;
 use super::section::{TomlSection, boolean, parsed, some_text, text};
 use crate::column::{Column, ColumnType, Derived, Identifier, Sql};
 use crate::dataset::Rows;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use config::{Map, Value, ValueKind};
 
 use super::duration;
-use super::nearest::did_you_mean;
+use super::problem::did_you_mean;
 use super::report::{ConfigReport, from_environment, shown_text};
 use super::size;
 

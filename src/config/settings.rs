@@ -20,7 +20,7 @@ pub struct ProcessSettings {
     /// The folder of the dataset files, as written: relative to the main file.
     pub datasets: PathBuf,
     /// The database.
-    pub database: DatabaseSettings,
+    pub database: DatabaseConfig,
     /// How days are claimed.
     pub claim: ClaimSettings,
     /// How many days of all datasets the daemon loads at once.
@@ -41,7 +41,7 @@ pub struct ProcessSettings {
 
 /// The database that holds target and state tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseSettings {
+pub struct DatabaseConfig {
     /// Where it is, whichever of variable, file of its own and main file said so.
     pub url: DatabaseUrl,
 }
@@ -103,7 +103,7 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             datasets: "datasets".into(),
-            database: DatabaseSettings { url: DatabaseUrl::Sqlite("dayfill.db".into()) },
+            database: DatabaseConfig { url: DatabaseUrl::Sqlite("dayfill.db".into()) },
             claim: ClaimSettings { lease: Duration::from_mins(1) },
             max_parallel_loads: 4,
             policy: Policy::default(),
@@ -123,7 +123,7 @@ impl ProcessSettings {
         let default = Self::default();
         Self {
             datasets: main.read("datasets", some_text).map_or(default.datasets, PathBuf::from),
-            database: DatabaseSettings { url },
+            database: DatabaseConfig { url },
             claim: default.claim.read(main.section("claim")),
             max_parallel_loads: main.read("max_parallel_loads", integer(1, 64)).unwrap_or(default.max_parallel_loads),
             policy: policy::read(main, &default.policy),

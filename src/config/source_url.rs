@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::nearest::did_you_mean;
+use super::problem::did_you_mean;
 use crate::url_template::UrlTemplate;
 
 const SCHEMES: [&str; 6] = ["s3", "gs", "az", "http", "https", "file"];

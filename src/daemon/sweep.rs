@@ -11,7 +11,7 @@ use super::task::TaskError;
 use crate::cron;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
-use crate::db::days::{self, OpenDay};
+use crate::db::days::{self, OpenDayRow};
 use crate::db::error::DbError;
 use crate::db::paused::{self, Pause};
 use crate::future_days;
@@ -78,7 +78,7 @@ impl Sweeper {
 
 /// The open days, and the database's clock when they were read.
 pub(super) struct Open {
-    days: Vec<OpenDay>,
+    days: Vec<OpenDayRow>,
     now: DateTime<Utc>,
     /// The datasets that are paused.
     pub(super) paused: Vec<Pause>,

@@ -271,7 +271,7 @@ pub(super) fn all_with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Da
 
 /// A day that a process is loading, that waits, or that failed.
 #[derive(Debug)]
-pub struct OpenDay {
+pub struct OpenDayRow {
     /// The dataset's name, as the table has it.
     pub dataset: String,
     /// The day.
@@ -286,7 +286,7 @@ pub struct OpenDay {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, Timestamp), DbError> {
+pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDayRow>, Timestamp), DbError> {
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let is_open = diesel::dsl::sql::<diesel::sql_types::Bool>("state in ('running', 'waiting', 'failed')");
     let rows: Vec<(String, PlanRow)> = on!(conn, c => processed_days::table
@@ -300,7 +300,7 @@ pub fn open(conn: &mut Conn) -> Result<(Vec<OpenDay>, Timestamp), DbError> {
         .into_iter()
         .map(|(dataset, row)| {
             let known = row.known(conn, now)?;
-            Ok(OpenDay { dataset, day: row.day, worker: row.worker, known })
+            Ok(OpenDayRow { dataset, day: row.day, worker: row.worker, known })
         })
         .collect();
     Ok((open?, now))

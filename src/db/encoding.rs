@@ -67,7 +67,7 @@ impl Encoding {
                 Ok(_) => true,
                 // In every language the message has the bytes of a character that has no equivalent.
                 Err(DbError::Statement { source: Error::DatabaseError(_, said), .. })
-                    if said.message().contains(&hex(&utf8)) =>
+                    if said.message().contains(&as_in_messages(&utf8)) =>
                 {
                     false
                 }
@@ -80,7 +80,7 @@ impl Encoding {
 }
 
 /// Bytes as PostgreSQL writes them in messages about characters.
-fn hex(bytes: &[u8]) -> String {
+fn as_in_messages(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 

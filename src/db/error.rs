@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
 use crate::day::Day;
-use crate::wording::printable;
+use crate::wording::{one_line, printable};
 
 /// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
 /// hold values of rows, so that they may be logged; [`DbError::in_full`] is for where values may be shown.
@@ -442,11 +442,6 @@ fn ended_by(code: Option<&str>, message: &str) -> &'static str {
     } else {
         ""
     }
-}
-
-/// A message of several lines, as libpq's are, as one.
-pub(super) fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Puts what was being done beside diesel's error.

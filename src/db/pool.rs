@@ -11,12 +11,13 @@ use diesel::r2d2::{CustomizeConnection, Pool, PooledConnection};
 use diesel::{PgConnection, SqliteConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use crate::db::error::{DbError, one_line};
+use crate::db::error::DbError;
 use crate::db::login::{DatabaseLogin, ReadUrl, Sessions};
 use crate::db::session::{PostgresSession, SqliteSession};
 use crate::db::sqlite_file;
 use crate::db::url::DatabaseUrl;
 use crate::db::watchlist::{Waiter, Watchlist};
+use crate::wording::one_line;
 
 /// How long a free connection is waited for, or a new one tried.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);

@@ -4,16 +4,10 @@
 
 use std::fmt::Write as _;
 
-use crate::column::{ColumnType, Derived, Identifier, Sql};
+use crate::column::{ColumnType, Derived, Identifier, STAGE_LINE, STAGED_PREFIX, Sql};
 use crate::dataset::{Dataset, Mode};
 use crate::day::Day;
 use crate::db::halving::Lines;
-
-/// The stage's own column: the line of the file on which the row begins.
-pub(super) const LINE: &str = "dayfill_line";
-
-/// What the names begin with under which the target takes columns that expressions see in another type.
-pub(super) const STAGED: &str = "dayfill_staged_";
 
 /// The words in which the two databases differ.
 pub(super) struct Dialect {
@@ -51,7 +45,7 @@ impl Statements<'_> {
         for column in &self.dataset.rows.columns {
             let _ = write!(sql, "{} {}, ", column.name.quoted(), kind(column.kind));
         }
-        let _ = write!(sql, "{LINE} {line_kind})");
+        let _ = write!(sql, "{STAGE_LINE} {line_kind})");
         sql
     }
 
@@ -66,12 +60,12 @@ impl Statements<'_> {
             if staged == own {
                 let _ = write!(columns, "s.{name}, ");
             } else {
-                let _ = write!(columns, "s.{name}::{own} as {name}, s.{name} as {STAGED}{number}, ");
+                let _ = write!(columns, "s.{name}::{own} as {name}, s.{name} as {STAGED_PREFIX}{number}, ");
             }
         }
-        let lines = lines.map(|Lines { from, to }| format!(" where s.{LINE} between {from} and {to} {fence}"));
+        let lines = lines.map(|Lines { from, to }| format!(" where s.{STAGE_LINE} between {from} and {to} {fence}"));
         format!(
-            "from (select {columns}s.{LINE}, {} as {} from {temp}.dayfill_stage as s{}) as stage",
+            "from (select {columns}s.{STAGE_LINE}, {} as {} from {temp}.dayfill_stage as s{}) as stage",
             (self.dialect.day)(day),
             self.dataset.target.day_column.quoted(),
             lines.unwrap_or_default(),
@@ -137,15 +131,15 @@ impl Statements<'_> {
     pub(super) fn index_stage(&self) -> String {
         match self.dialect.temp {
             // SQLite names the schema with the index, PostgreSQL with the table.
-            "temp" => format!("create index if not exists temp.dayfill_stage_line on dayfill_stage ({LINE})"),
-            temp => format!("create index if not exists dayfill_stage_line on {temp}.dayfill_stage ({LINE})"),
+            "temp" => format!("create index if not exists temp.dayfill_stage_line on dayfill_stage ({STAGE_LINE})"),
+            temp => format!("create index if not exists dayfill_stage_line on {temp}.dayfill_stage ({STAGE_LINE})"),
         }
     }
 
     /// The first and the last line in the stage.
     pub(super) fn staged_lines(&self) -> String {
         format!(
-            "select coalesce(min({LINE}), 0) as \"from\", coalesce(max({LINE}), -1) as \"to\" from {}.dayfill_stage",
+            "select coalesce(min({STAGE_LINE}), 0) as \"from\", coalesce(max({STAGE_LINE}), -1) as \"to\" from {}.dayfill_stage",
             self.dialect.temp
         )
     }
@@ -153,12 +147,12 @@ impl Statements<'_> {
     /// A value of a staged row, as text.
     pub(super) fn staged_value(&self, line: i64, column: &Identifier) -> String {
         let (column, temp) = (column.quoted(), self.dialect.temp);
-        format!("select cast({column} as text) as value from {temp}.dayfill_stage where {LINE} = {line}")
+        format!("select cast({column} as text) as value from {temp}.dayfill_stage where {STAGE_LINE} = {line}")
     }
 
     /// Takes a row out of the stage.
     pub(super) fn remove_line(&self, line: i64) -> String {
-        format!("delete from {}.dayfill_stage where {LINE} = {line}", self.dialect.temp)
+        format!("delete from {}.dayfill_stage where {STAGE_LINE} = {line}", self.dialect.temp)
     }
 
     /// One statement per expression of the dataset, to see whether the database takes it, beside the key it stands
@@ -233,7 +227,7 @@ impl Statements<'_> {
         for (number, column) in rows.columns.iter().enumerate() {
             let name = column.name.quoted();
             let as_is = stage_kind(column.kind) == kind(column.kind);
-            values.push(if as_is { name.clone() } else { format!("{STAGED}{number}") });
+            values.push(if as_is { name.clone() } else { format!("{STAGED_PREFIX}{number}") });
             names.push(name);
         }
         for derived in &rows.derive {
@@ -262,7 +256,7 @@ impl Statements<'_> {
     /// then, and a narrower sort is faster.
     fn order(&self) -> String {
         let key = self.dataset.target.key.iter().map(|name| format!("stage.{}", name.quoted()));
-        let line = (self.dataset.target.mode == Mode::InsertNew).then(|| format!("stage.{LINE}"));
+        let line = (self.dataset.target.mode == Mode::InsertNew).then(|| format!("stage.{STAGE_LINE}"));
         key.chain(line).collect::<Vec<_>>().join(", ")
     }
 
@@ -300,7 +294,7 @@ impl Statements<'_> {
             format!("drop table if exists {temp}.dayfill_doubles"),
             format!(
                 "create temp table dayfill_doubles as select line, first_line, value from (\
-                 select {LINE} as line, min({LINE}) over (partition by {key}) as first_line, {} as value {}\
+                 select {STAGE_LINE} as line, min({STAGE_LINE}) over (partition by {key}) as first_line, {} as value {}\
                  ) as keyed where line <> first_line",
                 value.join(" || ', ' || "),
                 self.rows(day, None)
@@ -321,7 +315,7 @@ impl Statements<'_> {
     /// Takes the gathered doubles out of the stage.
     pub(super) fn remove_doubles(&self) -> String {
         format!(
-            "delete from {temp}.dayfill_stage where {LINE} in (select line from {temp}.dayfill_doubles)",
+            "delete from {temp}.dayfill_stage where {STAGE_LINE} in (select line from {temp}.dayfill_doubles)",
             temp = self.dialect.temp
         )
     }

@@ -15,7 +15,7 @@ use crate::state::State;
 
 /// The days of a dataset that have a row.
 #[derive(Debug, Clone, Default)]
-pub struct DatasetDays {
+pub struct RecordedDays {
     /// All of them, oldest first.
     pub all: Vec<Day>,
     /// Those that are not loaded, oldest first.
@@ -44,7 +44,7 @@ pub struct NotLoaded {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<DatasetDays, DbError> {
+pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<RecordedDays, DbError> {
     let of_dataset = || processed_days::table.filter(processed_days::dataset.eq(dataset.as_str()));
     // Written out as the index's condition is: SQLite uses a partial index for the very same words only.
     let is_not_loaded = diesel::dsl::sql::<diesel::sql_types::Bool>("state <> 'loaded'");
@@ -72,13 +72,13 @@ pub fn days(conn: &mut Conn, dataset: &DatasetName) -> Result<DatasetDays, DbErr
     .doing("reading which days have newer files")?;
     let days = |days: Vec<Day>| days.into_iter().collect();
     let (with_rejects, newer_files) = (days(with_rejects), days(newer_files));
-    Ok(DatasetDays { all: days(all), not_loaded, with_rejects, newer_files })
+    Ok(RecordedDays { all: days(all), not_loaded, with_rejects, newer_files })
 }
 
 /// What is told of a day in short.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = processed_days)]
-pub struct DayDetail {
+pub struct DayDigest {
     /// The day.
     pub day: Day,
     /// Its state.
@@ -95,12 +95,12 @@ pub struct DayDetail {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn details(conn: &mut Conn, dataset: &DatasetName, days: &[Day]) -> Result<Vec<DayDetail>, DbError> {
+pub fn details(conn: &mut Conn, dataset: &DatasetName, days: &[Day]) -> Result<Vec<DayDigest>, DbError> {
     on!(conn, c => processed_days::table
         .filter(processed_days::dataset.eq(dataset.as_str()))
         .filter(processed_days::day.eq_any(days))
         .order(processed_days::day)
-        .select(DayDetail::as_select())
+        .select(DayDigest::as_select())
         .load(c))
     .doing("reading what is told of days")
 }

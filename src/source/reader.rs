@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use super::decompress::Decoder;
 use super::{ContentHash, FileInfo, SourceError};
 use crate::dataset::Limits;
+use crate::wording::hex;
 
 /// Up to so much text nothing is made of how far a file was compressed: small files of equal rows shrink to nearly nothing.
 const RATIO_COUNTS_FROM: u64 = 64 << 20;
@@ -190,13 +191,7 @@ struct Hashing {
 
 impl Hashing {
     fn hash(self) -> ContentHash {
-        use std::fmt::Write as _;
-        let mut hex = String::with_capacity(64);
-        for byte in self.sha256.finalize() {
-            // Writing into a String does not fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        ContentHash(hex)
+        ContentHash(hex(&self.sha256.finalize()))
     }
 }
 

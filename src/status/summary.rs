@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::day::{self, Day};
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::db::summary::{self, DatasetDays, NotLoaded};
+use crate::db::summary::{self, NotLoaded, RecordedDays};
 use crate::json;
 use crate::state::State;
 
@@ -34,14 +34,14 @@ pub struct Summary {
     pub no_files: Option<NoFiles>,
     /// The newest day whose rows are in the target.
     pub last_loaded: Option<Day>,
-    /// DatasetDays from that one to the newest wanted one; `None` where one of the two is not there.
+    /// RecordedDays from that one to the newest wanted one; `None` where one of the two is not there.
     pub lag: Option<u64>,
-    /// DatasetDays from the oldest wanted one that is still to be loaded (missing, running, waiting, absent, or failed with
+    /// RecordedDays from the oldest wanted one that is still to be loaded (missing, running, waiting, absent, or failed with
     /// attempts left) to the newest wanted one, both included; 0 when none is.
     pub days_behind: u64,
     /// The newest wanted days, oldest first.
     pub recent: Vec<RecentDay>,
-    /// DatasetDays that need a person, newest first: failed with no attempts left, refused, absent, late, or with a newer file.
+    /// RecordedDays that need a person, newest first: failed with no attempts left, refused, absent, late, or with a newer file.
     /// At most some dozens.
     pub attention: Vec<Attention>,
     /// The same, all of them, a line for each kind.
@@ -79,7 +79,7 @@ pub enum NoFiles {
     Newest(u64),
 }
 
-/// DatasetDays of a dataset that need a person for the same reason.
+/// RecordedDays of a dataset that need a person for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// Their state where that is the reason; `loaded` of days with a newer file; `None` of late ones.
@@ -202,7 +202,7 @@ impl Brief<'_> {
 
 /// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone
 /// through side by side, and not looked up.
-fn briefs<'a>(days: &'a DatasetDays, wanted: &Wanted) -> Vec<Brief<'a>> {
+fn briefs<'a>(days: &'a RecordedDays, wanted: &Wanted) -> Vec<Brief<'a>> {
     let not_loaded = days.not_loaded.iter().map(|row| row.day);
     let mut all: Vec<Day> = days.all.iter().chain(&wanted.days).copied().chain(not_loaded).collect();
     // Three runs that are in order each, which a sort that keeps runs only merges.
@@ -228,7 +228,7 @@ fn briefs<'a>(days: &'a DatasetDays, wanted: &Wanted) -> Vec<Brief<'a>> {
 
 impl Summary {
     /// What can be detail of the days without reading their rows.
-    fn of(days: &DatasetDays, wanted: &Wanted, max_attempts: u32) -> Self {
+    fn of(days: &RecordedDays, wanted: &Wanted, max_attempts: u32) -> Self {
         let briefs = briefs(days, wanted);
         let mut summary =
             Self { with_rejects: days.with_rejects.len().try_into().unwrap_or(u64::MAX), ..Self::default() };
@@ -277,7 +277,7 @@ fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
     if never { Some(NoFiles::Never) } else { (newest >= MOST_WAITING).then_some(NoFiles::Newest(days)) }
 }
 
-/// DatasetDays that need a person, newest first, by the reason.
+/// RecordedDays that need a person, newest first, by the reason.
 fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
     let mut kinds: Vec<(Option<State>, Vec<Day>)> = Vec::new();
     for brief in needy {
@@ -296,7 +296,7 @@ fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
     kinds.into_iter().filter_map(of_days).collect()
 }
 
-/// DatasetDays from one to a later one; 0 when it is not later.
+/// RecordedDays from one to a later one; 0 when it is not later.
 fn between(from: Day, to: Day) -> u64 {
     u64::try_from((to.date() - from.date()).num_days()).unwrap_or(0)
 }
@@ -321,8 +321,11 @@ mod tests {
     /// Of wanted days 1 to `newest`, those with a row, and the ones among them that are not loaded.
     fn summary(newest: u32, late_to: Option<u32>, all: &[u32], not_loaded: Vec<NotLoaded>) -> Summary {
         let wanted = Wanted { days: (1..=newest).map(day).collect(), next_tick: None, late_to: late_to.map(day) };
-        let days =
-            DatasetDays { all: all.iter().map(|number| day(*number)).collect(), not_loaded, ..DatasetDays::default() };
+        let days = RecordedDays {
+            all: all.iter().map(|number| day(*number)).collect(),
+            not_loaded,
+            ..RecordedDays::default()
+        };
         Summary::of(&days, &wanted, ATTEMPTS)
     }
 
@@ -414,7 +417,7 @@ mod tests {
             row(8, State::Waiting, 0, false),
         ];
         let (all, newer_files) = ((1..=8).map(day).collect(), vec![day(1), day(2)]);
-        let days = DatasetDays { all, not_loaded, newer_files, ..DatasetDays::default() };
+        let days = RecordedDays { all, not_loaded, newer_files, ..RecordedDays::default() };
         let summary = Summary::of(&days, &wanted, ATTEMPTS);
         let kinds: Vec<_> = summary.kinds.iter().map(|it| (it.state, it.days, it.listed.as_str(), it.newest)).collect();
         let expected = [
@@ -440,10 +443,10 @@ mod tests {
     fn a_summary_stays_short() {
         let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
         let refused = |day: &Day| NotLoaded { day: *day, ..row(1, State::Refused, 1, false) };
-        let days = DatasetDays {
+        let days = RecordedDays {
             all: wanted.days.clone(),
             not_loaded: wanted.days.iter().map(refused).collect(),
-            ..DatasetDays::default()
+            ..RecordedDays::default()
         };
         let summary = Summary::of(&days, &wanted, ATTEMPTS);
         assert_eq!((summary.recent.len(), summary.attention.len()), (RECENT, MOST_ATTENTION));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::column::Column;
 use crate::parse::RawRow;
-use crate::wording::{MOST_NAMES, named, quoted};
+use crate::wording::{MOST_NAMES, named, nearest, quoted};
 
 use super::encoding::{encodings, would_read};
 use super::reject::shown;
@@ -134,15 +134,8 @@ fn doubled(names: &[&str], columns: &[Column]) -> Vec<String> {
     doubled
 }
 
-/// The name spelled most like the one looked for, if that is close; case and blanks around it count for nothing.
+/// The name spelled most like the one looked for, if that is close.
 fn similar<'a>(header: &str, names: &[&'a str]) -> Option<&'a str> {
-    let plain = |name: &str| name.trim().to_lowercase();
-    let wanted = plain(header);
     let most = header.chars().count().div_ceil(4);
-    // A file may have thousands of names, each of them long; what differs too much in length is not compared.
-    let alike = |name: &&str| name.trim().len().abs_diff(wanted.len()) <= 4 * most;
-    let distance = |name: &str| strsim::damerau_levenshtein(&wanted, &plain(name));
-    let distances = names.iter().copied().filter(alike).map(|name| (distance(name), name));
-    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= most).then_some(name)
+    nearest(header, names.iter().copied(), |_| most)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Folder, GOOD, shipped};
-use crate::config::{DatabaseSettings, ProcessSettings};
+use crate::config::{DatabaseConfig, ProcessSettings};
 use crate::db::url::DatabaseUrl;
 
 #[test]
@@ -13,7 +13,7 @@ fn the_shipped_main_file_is_the_defaults() {
     // The default database lies beside the main file.
     let beside = |folder: &Path| {
         let url = DatabaseUrl::Sqlite(folder.join("dayfill.db"));
-        ProcessSettings { database: DatabaseSettings { url }, ..ProcessSettings::default() }
+        ProcessSettings { database: DatabaseConfig { url }, ..ProcessSettings::default() }
     };
     assert_eq!(shipped().settings, beside(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config")));
     let folder = Folder::new("").write("datasets/a.toml", GOOD);

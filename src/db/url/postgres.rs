@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::UrlError;
 use crate::column::Identifier;
+use crate::wording::nearest;
 
 /// The keywords of libpq 18 (`PQconninfoOptions` in its fe-connect.c).
 const KEYWORDS: [&str; 50] = [
@@ -254,7 +255,7 @@ impl PostgresUrl {
             return Ok(());
         }
         let keyword = KEYWORDS.into_iter().find(|known| *known == name);
-        let keyword = keyword.ok_or_else(|| UrlError::UnknownParameter(nearest(&name)))?;
+        let keyword = keyword.ok_or_else(|| UrlError::UnknownParameter(nearest(&name, KEYWORDS, |_| 2)))?;
         if keyword == "port" {
             check_ports(&value)?;
         }
@@ -296,11 +297,6 @@ fn split_query(rest: &str) -> (&str, &str) {
 fn check_ports(ports: &str) -> Result<(), UrlError> {
     let port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok_and(|port| port > 0);
     if ports.split(',').all(port) { Ok(()) } else { Err(UrlError::Port) }
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
-    KEYWORDS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2)
 }
 
 fn decode(text: &str, part: &'static str) -> Result<String, UrlError> {

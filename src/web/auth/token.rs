@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::AuthError;
-use crate::definition::hex;
+use crate::wording::hex;
 
 /// What every token begins with, so that a leaked one is recognised by those who look for them.
 const PREFIX: &str = "dayfill_";

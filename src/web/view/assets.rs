@@ -1,12 +1,13 @@
 //! The files that the pages refer to. Their paths hold a hash of their content, so that they may be cached for ever.
 
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::bufread::GzEncoder;
 use sha2::{Digest, Sha256};
+
+use crate::wording::hex;
 
 /// A file that the pages refer to.
 #[derive(Debug)]
@@ -48,10 +49,7 @@ pub(super) fn icon() -> &'static str {
 }
 
 fn asset(name: &str, ending: &str, content_type: &'static str, content: &'static str) -> Asset {
-    let mut hash = String::new();
-    for byte in &Sha256::digest(content)[..6] {
-        let _ = write!(hash, "{byte:02x}");
-    }
+    let hash = hex(&Sha256::digest(content)[..6]);
     Asset {
         path: format!("/assets/{name}.{hash}.{ending}"),
         content_type,
