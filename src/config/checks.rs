@@ -20,7 +20,7 @@ pub(super) fn names(section: &TomlSection, target: Option<&Target>, (rows, place
     let mut take = |section: &TomlSection, key: &str, name: &Identifier| {
         let lower = name.as_str().to_ascii_lowercase();
         if lower == STAGE_LINE || lower.starts_with(STAGED_PREFIX) {
-            section.wrong(key, "is a name that the stage needs for itself");
+            section.wrong(key, "is reserved for dayfill's stage");
         } else if let Some(other) = taken.get(&lower) {
             section.wrong(key, format!("is taken by {other}"));
         } else {

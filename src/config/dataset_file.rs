@@ -93,7 +93,7 @@ fn source(mut section: TomlSection, folder: &Path, report: &ConfigReport) -> Opt
             // What an unknown scheme would take is not known either; the scheme is reported.
             let known = ["s3", "gs", "az", "http", "https", "file"].contains(&scheme);
             if known && section.has(name) && !schemes.contains(&scheme) {
-                section.wrong(name, format!("means nothing here: only {} sources have it", schemes.join(", ")));
+                section.wrong(name, format!("has no effect here: only {} sources have it", schemes.join(", ")));
             }
         }
     }

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
-use super::duration;
 use super::problem::did_you_mean;
+use super::quantity;
 use super::report::{ConfigReport, from_environment, shown_text};
-use super::size;
 
 /// The keys of a section that were not read yet. A wrong value is reported and then read as if it were not there: the
 /// configuration is refused anyway, and the rest can still be looked at.
@@ -190,9 +189,9 @@ where
 /// A duration within a range; the bounds are texts as the user would write them.
 pub(super) fn duration(low: &'static str, high: &'static str) -> impl FnOnce(&Value) -> Result<Duration, String> {
     move |value| {
-        let ValueKind::String(text) = &value.kind else { return duration::parse("") };
-        let found = duration::parse(text)?;
-        let within = duration::parse(low)? <= found && found <= duration::parse(high)?;
+        let ValueKind::String(text) = &value.kind else { return quantity::duration("") };
+        let found = quantity::duration(text)?;
+        let within = quantity::duration(low)? <= found && found <= quantity::duration(high)?;
         if within { Ok(found) } else { Err(format!("is not within {low} to {high}")) }
     }
 }
@@ -201,7 +200,7 @@ pub(super) fn duration(low: &'static str, high: &'static str) -> impl FnOnce(&Va
 pub(super) fn bytes(value: &Value) -> Result<u64, String> {
     match &value.kind {
         ValueKind::I64(number) => u64::try_from(*number).ok(),
-        ValueKind::String(text) => size::parse(text),
+        ValueKind::String(text) => quantity::size(text),
         _ => None,
     }
     .filter(|bytes| *bytes > 0)

@@ -35,14 +35,14 @@ pub(super) fn read(main: &mut TomlSection, folder: &Path) -> Settings {
     if open.is_some() {
         web.wrong(
             "listen",
-            "is not a loopback address, which wants web.auth: without users the page is for this machine",
+            "is not a loopback address, which needs web.auth: without users only this machine may open the web UI",
         );
     }
     if settings.metrics.is_some()
         && settings.metrics == settings.listen
         && settings.listen.is_some_and(|at| at.port() > 0)
     {
-        metrics.wrong("listen", "is where the page listens: leave it out, and both are told there");
+        metrics.wrong("listen", "is the same address as web.listen; omit it to serve metrics there");
     }
     web.finish();
     metrics.finish();

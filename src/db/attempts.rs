@@ -220,7 +220,7 @@ pub(super) fn end(
 /// Writes what was told of an attempt anew.
 pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Result<(), DbError> {
     on!(conn, c => diesel::update(load_attempts::table.find(token)).set(load_attempts::log.eq(log)).execute(c))
-        .doing("noting what was told of the attempt")
+        .doing("saving the attempt's log")
         .map(drop)
 }
 

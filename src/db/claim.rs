@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
@@ -16,6 +14,7 @@ use crate::db::columns::Timestamp;
 use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay};
 use crate::db::error::DbError;
+use crate::db::missing_files::next_look;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectSpool};
 use crate::db::worker::Worker;
@@ -406,85 +405,4 @@ fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: Timest
         | Ending::Database { .. }
         | Ending::Unchanged { .. } => row,
     })
-}
-
-/// A look at a waiting or absent day's file that found none.
-#[derive(Debug, Clone, Copy)]
-pub struct FoundNone<'a> {
-    /// Where it was looked for.
-    pub url: &'a str,
-    /// What was found instead.
-    pub why: &'a str,
-    /// When a waiting day is looked for again.
-    pub look_again: Duration,
-    /// How long after the first look a day is given up.
-    pub give_up_after: Duration,
-}
-
-/// When a day without a file is looked for again: after the pause, or up to a tenth of it sooner. Years of such days are
-/// looked at one after the other, and come due together all the same, as one task with a line per run of days.
-fn next_look(now: Timestamp, pause: Duration) -> Timestamp {
-    let step = i64::try_from(pause.as_micros() / 10).unwrap_or(i64::MAX).max(1);
-    let next = now + pause;
-    next - TimeDelta::microseconds(next.timestamp_micros().rem_euclid(step))
-}
-
-/// Notes that the file of a waiting or absent day is still not there; the states it was in before and is in then: a day
-/// that waited too long is absent. `None` when it neither waits nor is absent any more: another process was faster.
-///
-/// # Errors
-/// A [`DbError`]; nothing is noted then.
-pub fn note_none(
-    conn: &mut Conn,
-    dataset: &DatasetName,
-    day: Day,
-    found: FoundNone<'_>,
-) -> Result<Option<(State, State)>, DbError> {
-    conn.transaction(|conn| {
-        // Another look notes the same.
-        conn.commit_in_background()?;
-        let now = conn.now()?;
-        let Some(row) = days::lock(conn, dataset.as_str(), day, true)? else { return Ok(None) };
-        // A clock that was ahead then does not make the day wait for longer.
-        let since = row.waiting_since.map_or(now, |since| since.min(now));
-        let moved = if now >= since + found.give_up_after { Move::GaveUp } else { Move::FileMissing };
-        let moved = if row.state == State::Absent { Move::FileMissing } else { moved };
-        let before = row.state;
-        let state = match before {
-            State::Waiting | State::Absent => after(Some(before), moved, false).ok().flatten(),
-            _ => None,
-        };
-        let Some(state) = state else { return Ok(None) };
-        let waits = state == State::Waiting;
-        let row = ProcessedDay {
-            state: state,
-            next_attempt_at: waits.then(|| next_look(now, found.look_again)),
-            waiting_since: waits.then_some(since),
-            source_url: Some(found.url.to_owned()),
-            error: Some(found.why.to_owned()),
-            ..row
-        };
-        days::save(conn, &row)?;
-        Ok(Some((before, state)))
-    })
-}
-
-impl Conn {
-    /// Lets the transaction's commit wait for this server's disk, and for no standby. Right for what another attempt
-    /// would find out again: a load that ended without rows must not hang because a standby is away.
-    pub(super) fn commit_on_this_server(&mut self) -> Result<(), DbError> {
-        match self {
-            Self::Postgres(_) => self.batch("set local synchronous_commit = local", "beginning a transaction"),
-            Self::Sqlite(_) => Ok(()),
-        }
-    }
-
-    /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as
-    /// claims: a server that crashes and forgets it has ended our session too, and publishing finds the token gone.
-    pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {
-        match self {
-            Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a transaction"),
-            Self::Sqlite(_) => Ok(()),
-        }
-    }
 }

@@ -1,11 +1,14 @@
 //! What can go wrong with the database, and whose fault it is.
 
-use std::fmt::Write as _;
-
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as Diesel};
 
 use crate::day::Day;
-use crate::wording::{one_line, printable};
+pub(super) use crate::db::error_class::{
+    COMPUTING, CONSTRAINTS, COPYING, COUNTING, DELETING, DOUBLES, FILE_HELD, SQLSTATE, STAGING, WRITING,
+};
+use crate::db::error_class::{DENIED, OF_ROWS, STATES_OF_THE_SETUP, is_one_of, is_own, parts};
+use crate::db::error_text::{ended_by, which_room, who_ended, without_values, words};
+use crate::wording::printable;
 
 /// A database error. Messages never hold a secret: those of libpq are masked where connections are made. Nor do they
 /// hold values of rows, so that they may be logged; [`DbError::in_full`] is for where values may be shown.
@@ -97,95 +100,8 @@ pub enum DbError {
     Spool(std::io::Error),
 }
 
-pub(super) const COPYING: &str = "copying rows to the stage";
-pub(super) const STAGING: &str = "staging a row";
-pub(super) const DELETING: &str = "taking the day's old rows out of the target";
-pub(super) const WRITING: &str = "writing rows to the target";
-pub(super) const CONSTRAINTS: &str = "checking the target's deferred constraints";
-pub(super) const COUNTING: &str = "counting staged rows";
-pub(super) const COMPUTING: &str = "computing rows.where and rows.derive";
-pub(super) const DOUBLES: &str = "looking for doubled keys";
-
 /// How many bytes of the database's words are kept: DETAIL may show a whole row.
 const MAX_WORDS: usize = 2_000;
-
-/// What is done with a day's rows: an error of these may be a row's fault, and its message may hold a row's values.
-/// All other statements are about dayfill's own tables, where no row of a file can be wrong.
-const OF_ROWS: [&str; 8] = [COPYING, STAGING, DELETING, WRITING, CONSTRAINTS, COUNTING, COMPUTING, DOUBLES];
-
-/// SQLite's words where another holds the lock.
-pub(super) const FILE_HELD: &str = "database is locked";
-
-/// Words of PostgreSQL's and SQLite's messages for troubles that are not the data's fault, for where no SQLSTATE is
-/// known: diesel does not hand it out.
-const NOT_THE_DATAS_FAULT: &[&str] = &[
-    "No space left on device",
-    "could not extend file",
-    "out of memory",
-    "out of shared memory",
-    "terminating connection",
-    "the database system is",
-    "canceling statement due to",
-    "deadlock detected",
-    "remaining connection slots",
-    "too many clients",
-    "cannot execute",
-    "database or disk is full",
-    "disk I/O error",
-    "could not write",
-    "temp_file_limit",
-    "could not read block",
-    "could not open file",
-    "attempt to write a readonly database",
-    FILE_HELD,
-    "server closed the connection",
-    "SSL connection has been closed",
-    "connection to server",
-    "no connection to the server",
-    "Broken pipe",
-    "Connection reset",
-];
-
-/// Classes of SQLSTATE, and whole codes, for the same (PostgreSQL's manual, appendix A): connections, rollbacks by
-/// conflict, resources, intervention by operators, the system, a lock that is not available, corrupted data.
-const STATES_OF_THE_DATABASE: [&str; 8] = ["08", "40", "53", "57", "58", "55P03", "25006", "XX00"];
-
-/// Classes that no row of a file can cause: features, transactions, authorization, names, syntax, prerequisites.
-const STATES_OF_THE_SETUP: [&str; 11] = ["0A", "25", "26", "28", "3D", "3F", "42", "55", "72", "F0", "HV"];
-
-/// The code of a right that is lacking, and of a row that a policy of row-level security does not take.
-const DENIED: &str = "42501";
-
-/// What a statement that reports its SQLSTATE puts before its message.
-pub(super) const SQLSTATE: &str = "SQLSTATE ";
-
-/// The SQLSTATE, where it is known, and the message.
-fn parts(message: &str) -> (Option<&str>, &str) {
-    let coded = message.strip_prefix(SQLSTATE).and_then(|rest| rest.split_once(": "));
-    coded.map_or((None, message), |(code, message)| (Some(code), message))
-}
-
-fn is_one_of(code: &str, classes: &[&str]) -> bool {
-    classes.iter().any(|class| code.starts_with(class))
-}
-
-/// True when the database itself is in trouble.
-fn is_own(kind: DatabaseErrorKind, message: &str) -> bool {
-    let by_kind = matches!(
-        kind,
-        DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::SerializationFailure
-            | DatabaseErrorKind::ReadOnlyTransaction
-    );
-    by_kind
-        || match parts(message) {
-            // An internal error may come of a row, as an extension's that does not understand a value.
-            (Some("XX000"), _) => false,
-            (Some(code), _) => is_one_of(code, &STATES_OF_THE_DATABASE),
-            (None, message) => NOT_THE_DATAS_FAULT.iter().any(|words| message.contains(words)),
-        }
-}
 
 impl DbError {
     /// True when there is no connection to the database any more, so that other days need not be tried.
@@ -349,101 +265,6 @@ impl DbError {
     }
 }
 
-/// The message, and DETAIL and HINT where the database gives them.
-fn words(source: &Diesel) -> String {
-    let Diesel::DatabaseError(_, information) = source else { return one_line(&source.to_string()) };
-    let mut words = one_line(parts(information.message()).1);
-    for (name, text) in [("detail", information.details()), ("hint", information.hint())] {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            let _ = write!(words, "; {name}: {}", one_line(text));
-        }
-    }
-    for (name, text) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
-        if let Some(text) = text.filter(|text| !text.is_empty() && !words.contains(text)) {
-            let _ = write!(words, "; {name} {text}");
-        }
-    }
-    words
-}
-
-/// The message, unless it may hold values of rows; then what is known of the error without them.
-fn without_values(doing: &str, source: &Diesel) -> String {
-    let Diesel::DatabaseError(kind, information) = source else { return one_line(&source.to_string()) };
-    let (code, message) = parts(information.message());
-    // SQLite's are its own words and names of the schema; a trigger's text is of no kind.
-    let of_sqlite = information.table_name().is_none() && message.contains(" constraint failed");
-    if !OF_ROWS.contains(&doing) || is_own(*kind, information.message()) || of_sqlite {
-        return one_line(message);
-    }
-    let what = match kind {
-        _ if doing == DELETING => "the database refused, and mode replace_day needs it",
-        DatabaseErrorKind::UniqueViolation => "a row violates a unique constraint",
-        DatabaseErrorKind::ForeignKeyViolation => "a row violates a foreign key",
-        DatabaseErrorKind::NotNullViolation => "a row violates a not-null constraint",
-        DatabaseErrorKind::CheckViolation => "a row violates a check constraint",
-        DatabaseErrorKind::RestrictViolation | DatabaseErrorKind::ExclusionViolation => "a row violates a constraint",
-        _ => "the database refused the rows",
-    };
-    let mut text = what.to_owned();
-    for (name, value) in [("constraint", information.constraint_name()), ("column", information.column_name())] {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let _ = write!(text, ", {name} {value}");
-        }
-    }
-    if let Some(code) = code {
-        let _ = write!(text, " (SQLSTATE {code})");
-    }
-    if doing == DELETING
-        && let Some(table) = information.table_name().filter(|table| !table.is_empty())
-    {
-        let _ = write!(text, ", table {table}");
-    }
-    text + "; \"dayfill status\" and the day's page show the database's message"
-}
-
-/// Which room is full, where the database's words do not tell it.
-fn which_room(doing: &str, source: &Diesel) -> &'static str {
-    let Diesel::DatabaseError(_, information) = source else { return "" };
-    let message = information.message();
-    // SQLite says the same of its file and of its temporary ones (https://www.sqlite.org/tempfiles.html, section 5).
-    if message.contains("database or disk is full") && doing == STAGING {
-        "; the stage is a temporary file: free space in the folder that TMPDIR names, else in /var/tmp"
-    } else if message.contains("database or disk is full") {
-        "; free space where the SQLite file is, and in the folder that TMPDIR names, else in /var/tmp"
-    } else if message.contains("temp_file_limit") {
-        "; it is a limit of the PostgreSQL server for the role: raise it (alter role ... set temp_file_limit), or raise \
-         work_mem"
-    } else {
-        ""
-    }
-}
-
-/// Who ended the statement or its session, where neither its rows nor dayfill did.
-fn who_ended(source: &Diesel) -> &'static str {
-    let Diesel::DatabaseError(_, information) = source else { return "" };
-    let (code, message) = parts(information.message());
-    ended_by(code, message)
-}
-
-/// The same, by the words of PostgreSQL's postgres.c, or by the code where they are of another language. What dayfill
-/// cancels itself is never told as an error.
-fn ended_by(code: Option<&str>, message: &str) -> &'static str {
-    let says = |words: &str| message.contains(words);
-    if says("canceling statement due to statement timeout") {
-        "; dayfill sets no statement_timeout: a pooler, a function or a trigger of the target does"
-    } else if says("canceling statement due to user request") {
-        "; somebody cancelled dayfill's statement (pg_cancel_backend)"
-    } else if says("terminating connection due to idle-in-transaction timeout") {
-        "; dayfill sent nothing for claim.lease, as when its process stands still"
-    } else if says("terminating connection due to administrator command") || code == Some("57P01") {
-        "; somebody ended dayfill's session (pg_terminate_backend), or the server was stopped"
-    } else if code == Some("57014") {
-        "; dayfill's statement was cancelled (SQLSTATE 57014)"
-    } else {
-        ""
-    }
-}
-
 /// Puts what was being done beside diesel's error.
 pub(super) trait Doing<T> {
     /// Names what was being done, in the words of [`DbError::Statement`].
@@ -547,16 +368,19 @@ mod tests {
         let kept = "no; detail: because of; Ann; hint: LoadMode ops.; constraint rule_7; column note";
         assert_eq!(error.in_full(), format!("{WRITING}: {kept}"));
         let logged = error.to_string();
-        assert!(logged.contains("refused the rows, constraint rule_7, column note (SQLSTATE P0001)"), "{logged}");
+        assert!(logged.contains("rejected the rows, constraint rule_7, column note (SQLSTATE P0001)"), "{logged}");
         assert!(!logged.contains("Ann") && !logged.contains("ops"), "{logged}");
     }
 
     #[test]
     fn a_statement_that_others_ended_says_who() {
         for (message, words) in [
-            ("canceling statement due to user request", "somebody cancelled dayfill's statement (pg_cancel_backend)"),
+            (
+                "canceling statement due to user request",
+                "another session cancelled dayfill's statement (pg_cancel_backend)",
+            ),
             ("canceling statement due to statement timeout", "dayfill sets no statement_timeout"),
-            ("FATAL:  terminating connection due to administrator command", "somebody ended dayfill's session"),
+            ("FATAL:  terminating connection due to administrator command", "another session ended dayfill's session"),
             ("SQLSTATE 57P01: beende Verbindung aufgrund von Anweisung des Administrators", "(pg_terminate_backend)"),
             ("SQLSTATE 57014: storniere Anfrage wegen Benutzeraufforderung", "was cancelled (SQLSTATE 57014)"),
             ("terminating connection due to idle-in-transaction timeout", "sent nothing for claim.lease"),
@@ -574,8 +398,8 @@ mod tests {
         let unknown = DatabaseErrorKind::Unknown;
         let shown = "; \"dayfill status\" and the day's page show the database's message";
         for (doing, kind, message, logged) in [
-            (WRITING, unknown, "invalid input syntax for type integer: \"secret\"", "the database refused the rows"),
-            (WRITING, unknown, "SQLSTATE P0001: secret is late", "the database refused the rows (SQLSTATE P0001)"),
+            (WRITING, unknown, "invalid input syntax for type integer: \"secret\"", "the database rejected the rows"),
+            (WRITING, unknown, "SQLSTATE P0001: secret is late", "the database rejected the rows (SQLSTATE P0001)"),
             (
                 COPYING,
                 DatabaseErrorKind::UniqueViolation,

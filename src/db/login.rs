@@ -51,7 +51,7 @@ impl DatabaseLogin {
         let conn = C::establish(&newer.for_driver()).map_err(|error| masked(error, &newer))?;
         let mut url = self.url.lock().unwrap_or_else(PoisonError::into_inner);
         if *url != newer {
-            log::info!("database.url has other credentials now: connections use them from here on");
+            log::info!("database.url has new credentials: new connections use them");
             *url = newer;
         }
         Ok(conn)

@@ -69,7 +69,7 @@ pub(super) fn of_write(conn: &mut Conn, dataset: &Dataset, line: i64, error: &Db
         _ => None,
     };
     let column = (!columns.is_empty()).then(|| columns.join(", "));
-    let reason = format!("is refused by the database: {}", cut(error));
+    let reason = format!("is rejected by the database: {}", cut(error));
     Ok(Reject { line: line.unsigned_abs(), column, value: value.map(|value| shown(value.as_bytes())), reason })
 }
 

@@ -42,8 +42,7 @@ pub fn inspect(conn: &mut Conn) -> Result<SetupReport, DbError> {
         let newer = |version: &&String| version.len() == newest.len() && version.as_str() > newest;
         if let Some(newer) = applied.iter().filter(newer).max() {
             report.notes.push(format!(
-                "the database was brought up to date by a newer dayfill (migration {newer}; this one has {newest}): \
-                 upgrade this one soon"
+                "a newer dayfill migrated the database (migration {newer}; this one has {newest}): upgrade this one soon"
             ));
         }
         report.problems.extend(not_ours(conn, &relations, applied));

@@ -102,5 +102,5 @@ pub fn details(conn: &mut Conn, dataset: &DatasetName, days: &[Day]) -> Result<V
         .order(processed_days::day)
         .select(DayDigest::as_select())
         .load(c))
-    .doing("reading what is told of days")
+    .doing("reading days in short")
 }

@@ -167,4 +167,22 @@ impl Conn {
         let touched = on!(self, c => diesel::sql_query(sql).execute(c)).doing(doing)?;
         Ok(touched as u64)
     }
+
+    /// Lets the transaction's commit wait for this server's disk, and for no standby. Right for what another attempt
+    /// would find out again: a load that ended without rows must not hang because a standby is away.
+    pub(super) fn commit_on_this_server(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => self.batch("set local synchronous_commit = local", "beginning a transaction"),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Lets the transaction's commit return before the disk has it. Right for what only living sessions need, as
+    /// claims: a server that crashes and forgets it has ended our session too, and publishing finds the token gone.
+    pub(super) fn commit_in_background(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Postgres(_) => self.batch("set local synchronous_commit = off", "beginning a transaction"),
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
 }

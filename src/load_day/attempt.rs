@@ -16,8 +16,9 @@ use crate::audit::{Passed, TooManyRejected, audit};
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::{Measured, Trigger};
-use crate::db::claim::{self, Claim, ClaimEnd, ClaimResult, Ending, FoundNone, RefusedFile, Request};
+use crate::db::claim::{self, Claim, ClaimEnd, ClaimResult, Ending, RefusedFile, Request};
 use crate::db::error::DbError;
+use crate::db::missing_files::{self, FoundNone};
 use crate::db::pool::Conn;
 use crate::db::publish::{PublishError, PublishedFile, PublishingAttempt, publish};
 use crate::db::rejects::RejectSpool;
@@ -226,7 +227,7 @@ impl<'a> Load<'a> {
         let stored = storable(&why);
         let none =
             FoundNone { url: &url, why: &stored, look_again: waiting.poll, give_up_after: waiting.give_up_after };
-        let noted = claim::note_none(conn, &dataset.name, self.day, none)?;
+        let noted = missing_files::note_none(conn, &dataset.name, self.day, none)?;
         Ok(Some(match noted {
             Some((State::Waiting, State::Absent)) => Outcome::Absent { why, still: false },
             Some((_, State::Absent)) => Outcome::Absent { why, still: true },

@@ -55,7 +55,7 @@ fn a_row_that_breaks_a_constraint_is_rejected_and_the_others_are_loaded(database
     let ran = project.succeed(&["-v", "load", "2024-03-01"]);
     assert_no_value_is_logged(&ran);
     assert_eq!(ids(database), "a d f");
-    let refused = "is refused by the database: ";
+    let refused = "is rejected by the database: ";
     let expected = if is_postgres(database) {
         [
             format!("3|amount|200|{refused}new row for relation \"orders\" violates check constraint"),
@@ -176,7 +176,7 @@ fn past_the_limit_the_day_is_refused_and_the_target_is_as_it_was(database: &dyn 
     let ran = project.exit(4, &["load", "2024-03-02"]);
     assert_no_value_is_logged(&ran);
     let refused = "3 of 64 rows rejected (4.7%), the limit is 2; the first: line 3";
-    assert!(ran.stdout.contains(refused) && ran.stdout.contains("is refused by the database: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains(refused) && ran.stdout.contains("is rejected by the database: "), "{}", ran.stdout);
     assert_eq!(states(database), ["2024-03-01|loaded", "2024-03-02|refused"]);
     assert_eq!(database.lines("select line from rejected_rows order by line"), ["3", "5", "7"]);
     assert_eq!(ids(database), "a");
@@ -331,7 +331,7 @@ fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
     project.day("2024-03-01", "a,1,x\nb,2,x\n");
     if is_postgres(database) {
         let ran = project.exit(1, &["load", "2024-03-01"]);
-        assert!(ran.stderr.contains("the database refused the rows (SQLSTATE P0001)"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the database rejected the rows (SQLSTATE P0001)"), "{}", ran.stderr);
         assert_eq!(database.line("select count(*) from rejected_rows"), "0");
         let error = database.line("select error from load_attempts");
         assert!(error.contains("append with tool x") && error.ends_with("; hint: LoadMode ops."), "{error}");
@@ -339,7 +339,7 @@ fn a_target_that_takes_no_row_at_all_fails_the_day(database: &dyn Database) {
         assert_eq!(database.line("select attempts, state from processed_days"), "1|failed");
     } else {
         project.exit(4, &["load", "2024-03-01"]);
-        assert_eq!(rejects(database), ["2|null|null|is refused by the database: never"]);
+        assert_eq!(rejects(database), ["2|null|null|is rejected by the database: never"]);
     }
 }
 
@@ -354,7 +354,7 @@ fn a_value_longer_than_its_type_is_named_with_its_column() {
     assert_no_value_is_logged(&ran);
     assert_eq!(
         rejects(&database),
-        ["3|note|secret|is refused by the database: value too long for type character varying(3)"]
+        ["3|note|secret|is rejected by the database: value too long for type character varying(3)"]
     );
     assert_eq!(ids(&database), "a c");
 }

@@ -280,10 +280,10 @@ fn a_day_whose_load_waits_at_its_end_is_left_to_it_at_once() {
 #[test]
 fn a_statement_that_somebody_cancelled_says_so() {
     for (function, words) in [
-        ("pg_cancel_backend", "; somebody cancelled dayfill's statement (pg_cancel_backend)"),
+        ("pg_cancel_backend", "; another session cancelled dayfill's statement (pg_cancel_backend)"),
         (
             "pg_terminate_backend",
-            "; somebody ended dayfill's session (pg_terminate_backend), or the server was stopped",
+            "; another session ended dayfill's session (pg_terminate_backend), or the server stopped",
         ),
     ] {
         let database = TestPostgres::database();

@@ -159,7 +159,7 @@ fn a_trigger_that_forbids_deletes_doubles_no_day_and_costs_no_attempt(database: 
             } else {
                 "create trigger forbids before delete on orders begin select raise(abort, 'append only'); end"
             },
-            "taking the day's old rows out of the target: the database refused, and mode replace_day needs it",
+            "taking the day's old rows out of the target: the database does not allow it, and mode replace_day needs it",
         ),
     ] {
         database.execute(setup);

@@ -38,7 +38,7 @@ fn each_thing_that_contradicts_another() {
         (
             "[schedule]",
             "redirects = \"any\"\n[schedule]",
-            "source.redirects = \"any\": means nothing here: only gs, az, http, https sources have it",
+            "source.redirects = \"any\": has no effect here: only gs, az, http, https sources have it",
         ),
         ("[schedule]", "allow_http = 1\n[schedule]", "source.allow_http = 1: is not true or false"),
         (

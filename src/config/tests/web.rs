@@ -35,7 +35,7 @@ listen = "0.0.0.0:9100"
 
 #[test]
 fn a_page_for_others_wants_users_and_the_rest_has_to_fit() {
-    let open = "is not a loopback address, which wants web.auth: without users the page is for this machine";
+    let open = "is not a loopback address, which needs web.auth: without users only this machine may open the web UI";
     let address = "is not an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", nor \"none\"";
     for (main, expected) in [
         ("web.listen = \"127.0.0.2:80\"", String::new()),
@@ -50,7 +50,7 @@ fn a_page_for_others_wants_users_and_the_rest_has_to_fit() {
         ("metrics.listen = \"9100\"", format!("metrics.listen = \"9100\": {address}")),
         (
             "metrics.listen = \"127.0.0.1:8080\"",
-            "metrics.listen = \"127.0.0.1:8080\": is where the page listens: leave it out, and both are told there"
+            "metrics.listen = \"127.0.0.1:8080\": is the same address as web.listen; omit it to serve metrics there"
                 .to_owned(),
         ),
         (

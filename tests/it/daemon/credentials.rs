@@ -79,7 +79,7 @@ fn a_daemon_takes_a_new_password_from_the_file_without_a_restart() {
     project.replace("secret.url", with.url("SECOND"));
     with.change_password("SECOND");
     project.day(SECOND, "a,2,x\n");
-    daemon.wait_for("database.url has other credentials now");
+    daemon.wait_for("database.url has new credentials");
     daemon.wait_for("changed in what is not shown");
     wait_for_day(&with.database, "orders", SECOND, "loaded");
 
@@ -120,7 +120,7 @@ fn a_long_command_takes_a_new_password_from_the_service_managers_credential() {
     });
     project.replace("credentials/secret.url", with.url("SECOND"));
     with.change_password("SECOND");
-    command.wait_for("database.url has other credentials now");
+    command.wait_for("database.url has new credentials");
     server.release(SECOND);
     let ran = command.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
