@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::config_reader::NewConfiguration;
 use super::database_session::OpenedDatabase;
-use super::run_queue::DatasetTask;
+use super::dataset_task::DatasetTask;
 use super::sweep::SweepResult;
 use super::task::{TaskError, TaskResult};
 use crate::dataset::DatasetName;

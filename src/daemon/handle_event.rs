@@ -7,13 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Daemon;
 use super::database_session::{OpenedDatabase, set_aside};
+use super::dataset_runtime::DatasetRuntime;
+use super::dataset_task::{DatasetTask, TaskEnd};
 use super::events::{Event, Signal};
 use super::handle::{DaemonCommand, News};
-use super::run_queue::{DatasetTask, TaskEnd};
 use super::shutdown::say_not_begun;
 use super::sweep::SweepResult;
 use super::task::{TaskError, TaskResult};
-use super::trouble::{DELAYS, PERSISTENT_DELAYS, source_delays};
+use super::trouble::{DELAYS, PERSISTENT_DELAYS, RetryDelays, source_delays};
 use crate::dataset::DatasetName;
 use crate::day::{self, Day};
 use crate::db::attempts::Trigger;
@@ -21,8 +22,8 @@ use crate::db::paused::Pause;
 use crate::load_day::Told;
 
 /// What trouble may be with, beside datasets.
-const LOOKING: &str = "looking at the open days";
-const TELLING: &str = "noting how attempts ended";
+pub(super) const LOOKING: &str = "looking at the open days";
+pub(super) const TELLING: &str = "noting how attempts ended";
 
 /// How long due days are left of which nothing came: what holds them back takes its time.
 const FRUITLESS: TimeDelta = TimeDelta::seconds(30);
@@ -85,12 +86,12 @@ impl Daemon {
         match open {
             Ok(open) => {
                 self.reached();
-                self.troubles.passed(LOOKING);
+                self.sweep_trouble.end();
                 self.paused(open.paused.clone());
                 open.forgot.iter().for_each(|name| self.news.push(News::Dataset(name.clone())));
-                let due = open.due(&self.datasets);
-                for name in self.datasets.keys() {
-                    self.queue.due(name, due.days.get(name).cloned().unwrap_or_default());
+                let mut due = open.due(&self.queue.definitions());
+                for (name, dataset) in self.queue.iter_mut() {
+                    dataset.due(due.days.remove(name).unwrap_or_default());
                 }
                 self.sweeper.ended(now, lease, due.next_in);
             }
@@ -100,7 +101,7 @@ impl Daemon {
             }
             Err(TaskError::Persistent(error) | TaskError::Other(error)) => {
                 self.handle.metrics().database_failed();
-                self.troubles.met(LOOKING, &error, DELAYS);
+                self.sweep_trouble.record(&error, DELAYS);
                 self.sweeper.ended(now, lease, None);
             }
         }
@@ -110,17 +111,17 @@ impl Daemon {
     pub(super) fn paused(&mut self, paused: Vec<Pause>) {
         let now: BTreeMap<DatasetName, Pause> =
             paused.into_iter().filter_map(|paused| Some((paused.dataset.parse().ok()?, paused))).collect();
-        if now == self.pauses {
+        if now == *self.queue.paused() {
             return;
         }
-        for name in now.keys().filter(|name| !self.pauses.contains_key(name) && self.datasets.contains_key(name)) {
-            log::info!("{name}: paused; no day begins by itself");
+        for (name, dataset) in self.queue.iter() {
+            match (&dataset.paused, now.get(name)) {
+                (None, Some(_)) => log::info!("{name}: paused; no day begins by itself"),
+                (Some(_), None) => log::info!("{name}: goes on after a pause"),
+                _ => {}
+            }
         }
-        for name in self.pauses.keys().filter(|name| !now.contains_key(name) && self.datasets.contains_key(name)) {
-            log::info!("{name}: goes on after a pause");
-        }
-        self.queue.pause(&now.keys().cloned().collect());
-        self.pauses = now;
+        self.queue.pause(now);
         self.news.push(News::Daemon);
     }
 
@@ -144,12 +145,12 @@ impl Daemon {
         }
         told.all.into_iter().for_each(|name| self.news.push(News::Dataset(name)));
         match told.error {
-            None => self.troubles.passed(TELLING),
+            None => self.flush_trouble.end(),
             // That is said of the database, once.
             Some(error) if error.is_unreachable() => log::debug!("{TELLING}: {error}"),
             Some(error) => {
                 self.handle.metrics().database_failed();
-                self.troubles.met(TELLING, &error.to_string(), DELAYS);
+                self.flush_trouble.record(&error.to_string(), DELAYS);
             }
         }
     }
@@ -161,7 +162,6 @@ impl Daemon {
         began: Instant,
         result: Result<TaskResult, TaskError>,
     ) {
-        let is_member = self.datasets.contains_key(name);
         // What waited or failed just now has a clock of its own.
         if result.as_ref().map_or(true, |result| result.last.is_some()) {
             self.sweeper.soon(Utc::now());
@@ -177,78 +177,53 @@ impl Daemon {
                 self.lost(&error);
                 TaskEnd::Unreachable
             }
-            Err(TaskError::Persistent(error)) if is_member => {
-                self.handle.metrics().troubled(name);
-                TaskEnd::Blocked(self.troubles.met(name.as_str(), &error, PERSISTENT_DELAYS))
-            }
-            Err(TaskError::Other(error)) if is_member => {
-                self.handle.metrics().troubled(name);
-                TaskEnd::Blocked(self.troubles.met(name.as_str(), &error, DELAYS))
-            }
-            // Nobody waits for a dataset that is gone.
-            Err(TaskError::Persistent(error) | TaskError::Other(error)) => {
-                log::debug!("{name}: {error}");
-                TaskEnd::Stopped
-            }
+            Err(TaskError::Persistent(error)) => self.blocked(name, &error, PERSISTENT_DELAYS),
+            Err(TaskError::Other(error)) => self.blocked(name, &error, DELAYS),
         };
         self.queue.end(name, work, ended);
+    }
+
+    /// Something stands in the dataset's way.
+    fn blocked(&mut self, name: &DatasetName, error: &str, delays: RetryDelays) -> TaskEnd {
+        let Some(dataset) = self.queue.dataset_mut(name) else {
+            // Nobody waits for a dataset that is gone.
+            log::debug!("{name}: {error}");
+            return TaskEnd::Stopped;
+        };
+        self.handle.metrics().troubled(name);
+        TaskEnd::Blocked(dataset.trouble.record(error, delays))
     }
 
     fn done(&mut self, name: &DatasetName, work: &DatasetTask, began: Instant, result: &TaskResult) -> TaskEnd {
         let fruitless = matches!(work, DatasetTask::Due(_)) && result.last.is_none();
         // Seeing which days are late asks nothing of the target.
-        if *work != DatasetTask::FindLate && self.troubles.passed_by_work_of(name.as_str(), began) {
-            self.queue.trouble_passed(name);
-        }
-        if let Some(late) = &result.late {
-            self.say_late(name, late);
+        let mut away = None;
+        if let Some(dataset) = self.queue.dataset_mut(name) {
+            if *work != DatasetTask::FindLate && dataset.trouble.end_by_task_of(began) {
+                dataset.not_before = None;
+            }
+            if let Some(late) = &result.late {
+                log_late(name, dataset, late);
+            }
+            if result.told {
+                dataset.look(Some(Trigger::Due));
+            }
+            if result.unavailable.is_some() {
+                self.handle.metrics().troubled(name);
+                self.news.push(News::Dataset(name.clone()));
+            }
+            away = check_source(dataset, result);
         }
         if let Some(last) = &result.last {
             self.last = Some((name.clone(), last.clone()));
             self.manager.status(&self.status_text());
         }
-        if result.told {
-            self.queue.look(name, Some(Trigger::Due));
-        }
-        let away = self.source(name, result);
         match result {
             TaskResult { stopped: true, .. } => TaskEnd::Stopped,
             _ if away.is_some() => away.map_or(TaskEnd::Done, TaskEnd::SourceUnavailable),
             TaskResult { loaded: true, .. } => TaskEnd::Loaded,
             _ if fruitless => TaskEnd::NoProgress(Utc::now() + FRUITLESS),
             _ => TaskEnd::Done,
-        }
-    }
-
-    /// Notes whether the dataset's source can be asked; where it cannot, when to try again.
-    fn source(&mut self, name: &DatasetName, result: &TaskResult) -> Option<DateTime<Utc>> {
-        let member = self.datasets.get(name)?;
-        let Some(unavailable) = &result.unavailable else {
-            if result.answered {
-                self.source_troubles.passed(name.as_str());
-                self.queue.source_answers(name);
-            }
-            return None;
-        };
-        let pauses = source_delays(&member.job.dataset.policy, result.answered);
-        self.handle.metrics().troubled(name);
-        self.news.push(News::Dataset(name.clone()));
-        let next = self.source_troubles.met(name.as_str(), &format!("source unavailable: {unavailable}"), pauses);
-        // Before, no request would be sent.
-        Some(unavailable.until.map_or(next, |until| next.max(until)))
-    }
-
-    /// Says which days are late, each once.
-    fn say_late(&mut self, name: &DatasetName, late: &[Day]) {
-        if !self.datasets.contains_key(name) {
-            return;
-        }
-        let said = self.late.entry(name.clone()).or_default();
-        said.retain(|day| late.contains(day));
-        let news: Vec<Day> = late.iter().copied().filter(|day| said.insert(*day)).collect();
-        let deadline = self.datasets.get(name).and_then(|member| member.job.dataset.policy.waiting.deadline);
-        if let (false, Some(deadline)) = (news.is_empty(), deadline) {
-            log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), day::listed(&news));
         }
     }
 
@@ -279,5 +254,30 @@ impl Daemon {
         if self.database.renewed_credentials() {
             self.reloader.soon();
         }
+    }
+}
+
+/// Notes whether the dataset's source can be asked; where it cannot, when to try again.
+fn check_source(dataset: &mut DatasetRuntime, result: &TaskResult) -> Option<DateTime<Utc>> {
+    let Some(unavailable) = &result.unavailable else {
+        if result.answered {
+            dataset.source_trouble.end();
+            dataset.away_until = None;
+        }
+        return None;
+    };
+    let delays = source_delays(dataset.policy(), result.answered);
+    let next = dataset.source_trouble.record(&format!("source unavailable: {unavailable}"), delays);
+    // Before, no request would be sent.
+    Some(unavailable.until.map_or(next, |until| next.max(until)))
+}
+
+/// Logs which days are late, each once.
+fn log_late(name: &DatasetName, dataset: &mut DatasetRuntime, late: &[Day]) {
+    dataset.late.retain(|day| late.contains(day));
+    let news: Vec<Day> = late.iter().copied().filter(|day| dataset.late.insert(*day)).collect();
+    let deadline = dataset.policy().waiting.deadline;
+    if let (false, Some(deadline)) = (news.is_empty(), deadline) {
+        log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), day::listed(&news));
     }
 }

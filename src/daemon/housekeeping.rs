@@ -24,7 +24,7 @@ const RESTS: u32 = 4;
 /// ... and the longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// What trouble may be with.
-const CLEARING: &str = "clearing old attempts";
+pub(super) const CLEARING: &str = "clearing old attempts";
 
 /// When it is done next.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Daemon {
         self.housekeeping.out = false;
         match cleared {
             Ok(number) => {
-                self.troubles.passed(CLEARING);
+                self.clearing_trouble.end();
                 let level = if number > 0 { log::Level::Info } else { log::Level::Debug };
                 log::log!(level, "cleared {} older than retention.attempts", counted(number, "attempt"));
             }
@@ -81,7 +81,7 @@ impl Daemon {
             }
             Err(error) => {
                 self.handle.metrics().database_failed();
-                let again = self.troubles.met(CLEARING, &error.to_string(), DELAYS);
+                let again = self.clearing_trouble.record(&error.to_string(), DELAYS);
                 self.housekeeping.soon(again);
             }
         }

@@ -12,6 +12,8 @@ mod active_dataset;
 mod config_reader;
 mod configuration;
 mod database_session;
+mod dataset_runtime;
+mod dataset_task;
 mod events;
 mod file_watch;
 mod handle;
@@ -26,7 +28,7 @@ mod sweep;
 mod task;
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,23 +36,22 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use self::active_dataset::ActiveDataset;
 pub use self::configuration::{BrokenDataset, ConfigValue, DaemonConfig, DatabaseSettings, Read};
 use self::database_session::{ConnectJob, DatabaseSession};
+use self::dataset_runtime::DatasetRuntime;
+use self::dataset_task::StartedTask;
 use self::events::Event;
 use self::file_watch::FileWatch;
 pub use self::handle::{DaemonCommand, DaemonHandle, DaemonStatus, DatasetSnapshot, News};
 use self::housekeeping::Housekeeping;
 use self::reload::Reloader;
-use self::run_queue::{RunQueue, StartedTask};
+use self::run_queue::RunQueue;
 use self::sweep::Sweeper;
 use self::task::TaskError;
-use self::trouble::{Trouble, Troubles};
+use self::trouble::{TrackedTrouble, Trouble};
 use crate::cron::{ClockWatch, Clocks, Timer, TimerError};
 use crate::dataset::DatasetName;
-use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::db::paused::Pause;
 use crate::load_day::{Context, Stop};
 use crate::service_manager::ServiceManager;
 use crate::wording::fault;
@@ -132,16 +133,16 @@ pub async fn start(start: Start) -> Result<Ready, StartError> {
 struct Daemon {
     /// What it is told to do.
     configuration: DaemonConfig,
-    /// The datasets at work.
-    datasets: BTreeMap<DatasetName, Arc<ActiveDataset>>,
-    /// Which of them is to be looked at when.
+    /// The datasets at work, and what runs when.
     queue: RunQueue,
     /// Its database.
     database: DatabaseSession,
-    /// What else stands in the way.
-    troubles: Troubles,
-    /// Sources that cannot be asked, by dataset.
-    source_troubles: Troubles,
+    /// Why the open days cannot be read.
+    sweep_trouble: TrackedTrouble,
+    /// Why the ends of attempts cannot be written that the database was not there for.
+    flush_trouble: TrackedTrouble,
+    /// Why old attempts cannot be cleared.
+    clearing_trouble: TrackedTrouble,
     /// When the open days are looked at.
     sweeper: Sweeper,
     /// When what was kept for long enough is cleared.
@@ -154,16 +155,10 @@ struct Daemon {
     stopping: Option<Instant>,
     /// When they were cancelled.
     abandoned: Option<Instant>,
-    /// Days that a person asked for and of which it was said that they did not begin.
-    not_begun: BTreeMap<DatasetName, BTreeSet<Day>>,
-    /// Datasets that are paused.
-    pauses: BTreeMap<DatasetName, Pause>,
     /// What it shows of itself.
     handle: Arc<DaemonHandle>,
     /// What those who watch hear once the board shows it: who looks then sees what they were told of.
     news: Vec<News>,
-    /// Late days that were said.
-    late: BTreeMap<DatasetName, BTreeSet<Day>>,
     /// The service manager was told that it is up.
     ready: bool,
     /// The dataset that came to something last, and what to say of it.
@@ -190,22 +185,19 @@ impl Daemon {
         let Start { configuration, read, catch_up, manager, .. } = start;
         let now = Utc::now();
         let mut daemon = Self {
-            datasets: BTreeMap::new(),
             queue: RunQueue::default(),
             database: DatabaseSession::default(),
-            troubles: Troubles::default(),
-            source_troubles: Troubles::default(),
+            sweep_trouble: TrackedTrouble::of(handle_event::LOOKING),
+            flush_trouble: TrackedTrouble::of(handle_event::TELLING),
+            clearing_trouble: TrackedTrouble::of(housekeeping::CLEARING),
             sweeper: Sweeper::new(now),
             housekeeping: Housekeeping::new(now),
             reloader: Reloader::new(read),
             stop: Stop::default(),
             stopping: None,
             abandoned: None,
-            not_begun: BTreeMap::new(),
-            pauses: BTreeMap::new(),
             handle: Arc::new(handle),
             news: Vec::new(),
-            late: BTreeMap::new(),
             ready: false,
             last: None,
             watch: watch(&configuration, &send),
@@ -218,9 +210,8 @@ impl Daemon {
         for job in daemon.configuration.jobs.clone() {
             let name = job.dataset.name.clone();
             let catch_up = catch_up.unwrap_or(job.dataset.policy.catch_up.on_start);
-            daemon.queue.put(&job.dataset, now);
+            daemon.queue.put(&job, now);
             daemon.queue.look(&name, catch_up.then_some(Trigger::Start));
-            daemon.datasets.insert(name, Arc::new(ActiveDataset::new(&job)));
         }
         (daemon, Inbox { events, commands })
     }
@@ -277,8 +268,9 @@ impl Daemon {
             self.queue.aim(now);
             self.sweeper.soon(now);
             self.database.try_now(now);
-            self.troubles.try_now(now);
-            self.source_troubles.try_now(now);
+            for trouble in [&mut self.sweep_trouble, &mut self.flush_trouble, &mut self.clearing_trouble] {
+                trouble.try_now(now);
+            }
         }
         if let Some(abandon_at) = self.stopping {
             if Instant::now() >= abandon_at && !self.stop.is_abandoned() {
@@ -299,7 +291,7 @@ impl Daemon {
         if self.sweeper.is_due(now) || (doubtful && !self.sweeper.is_out()) {
             self.sweeper.begun(now);
             let (context, older) = (Arc::clone(&context), self.database.older().to_vec());
-            let (generation, members) = (self.database.generation(), self.datasets.clone());
+            let (generation, members) = (self.database.generation(), self.queue.definitions());
             self.thread("sweep", move || {
                 let result = Box::new(sweep::sweep(&context, &older, &members, Utc::now()));
                 Event::SweepEnded { generation, result }
@@ -318,7 +310,9 @@ impl Daemon {
         }
         let threads = self.configuration.connection.max_parallel_loads as usize + SPARE_LOAD_THREADS;
         for started in self.queue.begin(now, threads) {
-            let Some(dataset) = self.datasets.get(&started.name).cloned() else { continue };
+            let Some(dataset) = self.queue.dataset(&started.name).map(|it| Arc::clone(&it.definition)) else {
+                continue;
+            };
             let (context, handle) = (Arc::clone(context), Arc::clone(&self.handle));
             let generation = self.database.generation();
             self.thread("dataset task", move || {
@@ -401,25 +395,25 @@ impl Daemon {
     /// The datasets, in the map that is shown already if nothing of them changed: the loop turns often.
     fn dataset_snapshots(&self) -> Arc<BTreeMap<DatasetName, DatasetSnapshot>> {
         let before = Arc::clone(&self.handle.status().datasets);
-        let now = || self.datasets.iter().map(|(name, member)| (name, self.dataset_snapshot(name, member)));
+        let now = || self.queue.iter().map(|(name, dataset)| (name, snapshot(dataset)));
         let is_shown = |((name, now), (known, shown)): ((_, DatasetSnapshot), (_, &DatasetSnapshot))| {
             name == known && now == *shown
         };
-        if before.len() == self.datasets.len() && now().zip(before.iter()).all(is_shown) {
+        if before.len() == self.queue.iter().count() && now().zip(before.iter()).all(is_shown) {
             return before;
         }
         Arc::new(now().map(|(name, now)| (name.clone(), now)).collect())
     }
+}
 
-    fn dataset_snapshot(&self, name: &DatasetName, member: &ActiveDataset) -> DatasetSnapshot {
-        DatasetSnapshot {
-            job: Arc::clone(&member.job),
-            next_tick: self.queue.next_tick(name),
-            last_tick: self.queue.last_tick(name),
-            paused: self.pauses.get(name).cloned(),
-            trouble: self.troubles.of(name.as_str()).map(|trouble| trouble.error().to_owned()),
-            source_trouble: self.source_troubles.of(name.as_str()).map(|it| (it.since(), it.error().to_owned())),
-        }
+fn snapshot(dataset: &DatasetRuntime) -> DatasetSnapshot {
+    DatasetSnapshot {
+        job: Arc::clone(&dataset.definition.job),
+        next_tick: dataset.next_tick,
+        last_tick: dataset.last_tick,
+        paused: dataset.paused.clone(),
+        trouble: dataset.trouble.current().map(|trouble| trouble.error().to_owned()),
+        source_trouble: dataset.source_trouble.current().map(|it| (it.since(), it.error().to_owned())),
     }
 }
 

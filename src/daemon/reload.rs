@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::active_dataset::ActiveDataset;
 use super::config_reader::{NewConfiguration, ReadJob};
 use super::configuration::{BrokenDataset, DaemonConfig, Read};
 use super::database_session::set_aside;
+use super::dataset_runtime::DatasetRuntime;
 use super::events::Event;
 use super::handle::News;
 use super::{Daemon, watch};
+use crate::dataset::DatasetName;
 use crate::day;
 use crate::db::attempts::Trigger;
 use crate::load_day::Job;
@@ -84,7 +85,7 @@ impl Daemon {
         self.manager.reloading();
         let reading = ReadJob {
             read: Arc::clone(&self.reloader.read),
-            old: self.datasets.values().map(|member| Arc::clone(&member.job)).collect(),
+            old: self.queue.iter().map(|(_, dataset)| Arc::clone(&dataset.definition.job)).collect(),
             old_keys: Arc::clone(&self.configuration.keys),
             context: self.database.context().cloned(),
             connection: self.configuration.connection.clone(),
@@ -184,8 +185,6 @@ impl Daemon {
         if let Some(paused) = paused {
             self.paused(paused);
         }
-        // One that comes may have been paused when it went.
-        self.queue.pause(&self.pauses.keys().cloned().collect());
         self.sweeper.soon(Utc::now());
         // Said when it is so; and the level first, so that one that shows more shows this.
         (self.configuration.in_force)();
@@ -202,32 +201,22 @@ impl Daemon {
     /// are looked at anew.
     fn take_datasets(&mut self, configuration: &DaemonConfig, moved: bool) {
         let now = Utc::now();
-        self.datasets.retain(|name, _| {
-            let stays = configuration.jobs.iter().any(|job| job.dataset.name == *name);
-            if !stays {
-                if let Some((_, days)) = self.queue.not_begun().find(|(of, _)| *of == name) {
-                    log::warn!(
-                        "{name}: it was taken off before days that were asked for began: {}",
-                        day::listed(&days)
-                    );
-                }
-                self.queue.remove(name);
-                self.late.remove(name);
-                self.troubles.forget(name.as_str());
-                self.source_troubles.forget(name.as_str());
+        let is_gone = |name: &DatasetName| configuration.jobs.iter().all(|job| job.dataset.name != *name);
+        let gone: Vec<DatasetName> = self.queue.iter().map(|(name, _)| name.clone()).filter(is_gone).collect();
+        for name in gone {
+            let days = self.queue.dataset(&name).map(DatasetRuntime::not_begun).unwrap_or_default();
+            if !days.is_empty() {
+                log::warn!("{name}: it was taken off before days that were asked for began: {}", day::listed(&days));
             }
-            stays
-        });
+            self.queue.remove(&name);
+        }
         for job in &configuration.jobs {
             let Job { dataset, .. } = job.as_ref();
-            let known = self.datasets.get(&dataset.name);
-            if !moved && known.is_some_and(|known| known.job.dataset == *dataset) {
+            let known = self.queue.dataset(&dataset.name);
+            if !moved && known.is_some_and(|known| known.definition.job.dataset == *dataset) {
                 continue;
             }
-            self.datasets.insert(dataset.name.clone(), Arc::new(ActiveDataset::new(job)));
-            self.queue.put(dataset, now);
-            self.troubles.forget(dataset.name.as_str());
-            self.source_troubles.forget(dataset.name.as_str());
+            self.queue.put(job, now);
             self.queue.look(&dataset.name, dataset.policy.catch_up.on_start.then_some(Trigger::Start));
         }
     }

@@ -45,9 +45,9 @@ impl Daemon {
 
     /// Says which days that a person asked for did not begin, each once.
     pub(super) fn say_not_begun(&mut self) {
-        for (name, mut days) in self.queue.not_begun() {
-            let said = self.not_begun.entry(name.clone()).or_default();
-            days.retain(|day| said.insert(*day));
+        for (name, dataset) in self.queue.iter_mut() {
+            let mut days = dataset.not_begun();
+            days.retain(|day| dataset.not_begun_logged.insert(*day));
             if !days.is_empty() {
                 say_not_begun(name, &days);
             }

@@ -12,7 +12,7 @@ impl Daemon {
             return "waiting for the database".to_owned();
         }
         let (said, next) = match &self.last {
-            Some((name, said)) => (said.clone(), self.queue.next_tick(name)),
+            Some((name, said)) => (said.clone(), self.queue.dataset(name).and_then(|dataset| dataset.next_tick)),
             None => (self.counted(), self.queue.next()),
         };
         let next = next.map_or_else(String::new, |at| format!("; next tick {}", short(at)));
@@ -20,7 +20,7 @@ impl Daemon {
     }
 
     pub(super) fn counted(&self) -> String {
-        counted(self.datasets.len(), "dataset")
+        counted(self.queue.iter().count(), "dataset")
     }
 }
 

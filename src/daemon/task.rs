@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::active_dataset::ActiveDataset;
+use super::dataset_task::{DatasetTask, StartedTask};
 use super::handle::DaemonHandle;
-use super::run_queue::{DatasetTask, StartedTask};
 use crate::cron;
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
@@ -394,9 +394,9 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (_context, member) = ready("orders", folder.path(), &runtime);
         let (mut daemon, _inbox) = runtime.block_on(idle());
-        let (dataset, now) = (member.job.dataset.clone(), Utc::now());
-        daemon.queue.put(&dataset, now);
-        daemon.datasets.insert(dataset.name.clone(), Arc::new(member));
+        let (job, now) = (Arc::clone(&member.job), Utc::now());
+        let dataset = job.dataset.clone();
+        daemon.queue.put(&job, now);
         let look = DatasetTask::CatchUp(Some(Trigger::Start));
         daemon.queue.look(&dataset.name, Some(Trigger::Start));
         assert_eq!(daemon.queue.begin(now, 4)[0].task, look);
@@ -453,10 +453,10 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("faulty_lane", folder.path(), &runtime);
         let (mut daemon, mut inbox) = runtime.block_on(idle());
-        let (dataset, now) = (member.job.dataset.clone(), Utc::now());
-        daemon.queue.put(&dataset, now);
+        let (job, now) = (Arc::clone(&member.job), Utc::now());
+        let dataset = job.dataset.clone();
+        daemon.queue.put(&job, now);
         daemon.queue.look(&dataset.name, Some(Trigger::Start));
-        daemon.datasets.insert(dataset.name.clone(), Arc::new(member));
         daemon.start_tasks(&Arc::new(context), now);
         let Some(Event::TaskEnded { name, result: Err(TaskError::Other(error)), .. }) = inbox.events.blocking_recv()
         else {

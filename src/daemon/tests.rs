@@ -37,14 +37,13 @@ async fn a_clock_that_was_set_ends_the_pauses_of_all_troubles() {
     // So that nothing begins.
     daemon.stopping = Some(Instant::now() + Duration::from_hours(1));
     let hour = (Duration::from_hours(1), Duration::from_hours(1));
-    daemon.troubles.met("orders", "its table is locked", hour);
-    daemon.source_troubles.met("orders", "503", hour);
+    daemon.sweep_trouble.record("503", hour);
     daemon.turn();
-    let is_paused = |troubles: &Troubles| troubles.of("orders").unwrap().until() > Utc::now();
-    assert!(is_paused(&daemon.troubles) && is_paused(&daemon.source_troubles));
+    let is_paused = |trouble: &TrackedTrouble| trouble.current().unwrap().until() > Utc::now();
+    assert!(is_paused(&daemon.sweep_trouble));
     daemon.clock = ClockWatch::new(Clocks { wall: Utc::now() + TimeDelta::days(30), ..Clocks::read() });
     daemon.turn();
-    assert!(!is_paused(&daemon.troubles) && !is_paused(&daemon.source_troubles));
+    assert!(!is_paused(&daemon.sweep_trouble));
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Trouble that passes by itself: said once, tried again later each time, and said once more when it is over.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -83,64 +82,66 @@ impl Trouble {
     }
 }
 
-/// Troubles of several kinds, each said once while it lasts. A subject is a dataset's name, or what was being done.
-#[derive(Debug, Default)]
-pub(super) struct Troubles(BTreeMap<String, Trouble>);
+/// Trouble with one subject, logged once while it lasts and once more when it is over. A subject is a dataset's name, or
+/// what is being done.
+#[derive(Debug)]
+pub(super) struct TrackedTrouble {
+    subject: String,
+    current: Option<Trouble>,
+}
 
-impl Troubles {
-    /// Trouble with a subject, once more or for the first time; when to try again. While the pause after it lasts, it
-    /// is the same trouble, which another lane met.
-    pub(super) fn met(&mut self, subject: &str, error: &str, pauses: RetryDelays) -> DateTime<Utc> {
-        let now = Utc::now();
-        if let Some(before) = self.0.get_mut(subject).filter(|before| now < before.until()) {
+impl TrackedTrouble {
+    /// None so far.
+    pub(super) fn of(subject: &str) -> Self {
+        Self { subject: subject.to_owned(), current: None }
+    }
+
+    /// Notes trouble, once more or for the first time; when to try again. While the pause after it lasts, it is the same
+    /// trouble, which another task met.
+    pub(super) fn record(&mut self, error: &str, delays: RetryDelays) -> DateTime<Utc> {
+        let (now, subject) = (Utc::now(), &self.subject);
+        if self.current.is_some() {
             log::debug!("{subject}: {error}");
+        }
+        if let Some(before) = self.current.as_mut().filter(|before| now < before.until()) {
             before.met = Instant::now();
             return before.until();
         }
-        let before = self.0.get(subject);
-        if before.is_some() {
-            log::debug!("{subject}: {error}");
-        } else {
-            // SQL that mends it may stand at its end.
-            let error = error.trim_end_matches(';');
+        // SQL that fixes it may stand at its end.
+        let error = error.trim_end_matches(';');
+        if self.current.is_none() {
             log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
         }
-        let trouble = Trouble::again(before, error, pauses, now, fastrand::f64());
+        let trouble = Trouble::again(self.current.as_ref(), error, delays, now, fastrand::f64());
         let until = trouble.until();
-        self.0.insert(subject.to_owned(), trouble);
+        self.current = Some(trouble);
         until
     }
 
-    /// Work that began then went well: the subject is out of trouble, if it was in any, unless the trouble was met after
-    /// that. True when it was.
-    pub(super) fn passed_by_work_of(&mut self, subject: &str, began: Instant) -> bool {
-        let is_over = self.0.get(subject).is_some_and(|trouble| trouble.met <= began);
+    /// Notes that a task went well that began then: the trouble is over, unless it was met after that. True when it was.
+    pub(super) fn end_by_task_of(&mut self, began: Instant) -> bool {
+        let is_over = self.current.as_ref().is_some_and(|trouble| trouble.met <= began);
         if is_over {
-            self.passed(subject);
+            self.end();
         }
         is_over
     }
 
-    /// The subject is out of trouble, if it was in any.
-    pub(super) fn passed(&mut self, subject: &str) {
-        if let Some(trouble) = self.0.remove(subject) {
-            log::info!("{subject}: goes on after {} s", trouble.lasted(Utc::now()).num_seconds());
+    /// Notes that the trouble is over, if there was any.
+    pub(super) fn end(&mut self) {
+        if let Some(trouble) = self.current.take() {
+            log::info!("{}: goes on after {} s", self.subject, trouble.lasted(Utc::now()).num_seconds());
         }
     }
 
-    /// What the subject is in trouble with.
-    pub(super) fn of(&self, subject: &str) -> Option<&Trouble> {
-        self.0.get(subject)
+    /// The trouble, while it lasts.
+    pub(super) fn current(&self) -> Option<&Trouble> {
+        self.current.as_ref()
     }
 
-    /// Ends the pauses, after the clock was set.
+    /// Ends the pause, after the clock was set.
     pub(super) fn try_now(&mut self, now: DateTime<Utc>) {
-        self.0.values_mut().for_each(|trouble| trouble.try_now(now));
-    }
-
-    /// Nothing more is to be said of the subject.
-    pub(super) fn forget(&mut self, subject: &str) {
-        self.0.remove(subject);
+        self.current.iter_mut().for_each(|trouble| trouble.try_now(now));
     }
 }
 
@@ -179,15 +180,15 @@ mod tests {
 
     #[test]
     fn trouble_passes_by_work_that_began_after_it_was_met() {
-        let (mut troubles, before) = (Troubles::default(), Instant::now());
-        troubles.met("orders", "table orders cannot take the rows", DELAYS);
-        assert!(!troubles.passed_by_work_of("orders", before) && troubles.of("orders").is_some());
+        let (mut trouble, before) = (TrackedTrouble::of("orders"), Instant::now());
+        trouble.record("table orders cannot take the rows", DELAYS);
+        assert!(!trouble.end_by_task_of(before) && trouble.current().is_some());
         let after = Instant::now();
         // Another lane meets it while the pause lasts.
-        troubles.met("orders", "the same", DELAYS);
-        assert!(!troubles.passed_by_work_of("orders", after) && troubles.of("orders").is_some());
-        assert!(troubles.passed_by_work_of("orders", Instant::now()) && troubles.of("orders").is_none());
-        assert!(!troubles.passed_by_work_of("orders", Instant::now()), "there is none");
+        trouble.record("the same", DELAYS);
+        assert!(!trouble.end_by_task_of(after) && trouble.current().is_some());
+        assert!(trouble.end_by_task_of(Instant::now()) && trouble.current().is_none());
+        assert!(!trouble.end_by_task_of(Instant::now()), "there is none");
     }
 
     #[test]

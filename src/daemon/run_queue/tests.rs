@@ -2,8 +2,13 @@
 
 mod manual;
 
+use std::time::Duration;
+
 use super::*;
 use crate::config::{self, Environment};
+use crate::dataset::Dataset;
+use crate::load_day::Stop;
+use crate::source::Source;
 
 /// How many threads may load.
 const LOADS: usize = 4;
@@ -39,6 +44,12 @@ columns = [{{ name = "id", type = "text" }}]
     config.unwrap_or_else(|problems| panic!("{problems}")).datasets.remove(0)
 }
 
+/// The dataset, ready to be loaded.
+fn job(dataset: Dataset) -> Arc<Job> {
+    let source = Source::new(&dataset.source, &[]).unwrap();
+    Arc::new(Job::new(dataset, source))
+}
+
 fn orders() -> DatasetName {
     "orders".parse().unwrap()
 }
@@ -51,7 +62,7 @@ fn at(time: &str) -> DateTime<Utc> {
 /// A queue with one dataset, put there at that time.
 fn queue(cron: &str, sections: &str, now: &str) -> RunQueue {
     let mut queue = RunQueue::default();
-    queue.put(&dataset(cron, sections), at(now));
+    queue.put(&job(dataset(cron, sections)), at(now));
     queue
 }
 
@@ -73,7 +84,7 @@ fn due(days: &[&str]) -> DatasetTask {
 fn a_tick_asks_for_a_look_when_its_time_has_come_and_not_before() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(queue.next(), Some(at("01:00:00")));
-    assert_eq!(queue.next_tick(&orders()), Some(at("01:00:00")));
+    assert_eq!(queue.dataset(&orders()).unwrap().next_tick, Some(at("01:00:00")));
     assert_eq!(begun(&mut queue, "00:59:59"), []);
     assert_eq!(begun(&mut queue, "01:00:00"), [look(Trigger::Tick)]);
     assert_eq!(queue.next(), Some(at("02:00:00")));
@@ -84,11 +95,11 @@ fn a_tick_asks_for_a_look_when_its_time_has_come_and_not_before() {
 fn when_a_tick_was_taken_is_known() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     queue.pass(at("00:59:59"));
-    assert_eq!(queue.last_tick(&orders()), None);
+    assert_eq!(queue.dataset(&orders()).unwrap().last_tick, None);
     queue.pass(at("01:00:09"));
-    assert_eq!(queue.last_tick(&orders()), Some(at("01:00:09")));
+    assert_eq!(queue.dataset(&orders()).unwrap().last_tick, Some(at("01:00:09")));
     queue.pass(at("01:30:00"));
-    assert_eq!(queue.last_tick(&orders()), Some(at("01:00:09")), "no tick since");
+    assert_eq!(queue.dataset(&orders()).unwrap().last_tick, Some(at("01:00:09")), "no tick since");
 }
 
 #[test]
@@ -166,12 +177,12 @@ fn a_look_in_trouble_is_wanted_again_when_its_pause_is_over() {
 fn work_beside_ends_no_pause_that_trouble_began() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut queue, "01:00:00").len(), 1);
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "01:00:00"), [due(&["2019-04-01"])]);
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Blocked(at("01:05:00")));
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::Done);
     assert_eq!(begun(&mut queue, "01:00:01"), []);
-    queue.trouble_passed(&orders());
+    queue.dataset_mut(&orders()).unwrap().not_before = None;
     assert_eq!(begun(&mut queue, "01:00:01"), [look(Trigger::Tick)]);
 }
 
@@ -191,7 +202,7 @@ fn due_days_wait_for_the_trouble_of_their_dataset_to_pass() {
     queue.look(&orders(), Some(Trigger::Start));
     assert_eq!(begun(&mut queue, "00:30:00").len(), 1);
     queue.end(&orders(), &look(Trigger::Start), TaskEnd::Blocked(at("00:30:05")));
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:04"), []);
     assert_eq!(begun(&mut queue, "00:30:05"), [look(Trigger::Start), due(&["2019-04-01"])]);
 }
@@ -199,11 +210,11 @@ fn due_days_wait_for_the_trouble_of_their_dataset_to_pass() {
 #[test]
 fn due_days_that_could_not_be_tried_are_left_to_the_next_look_at_open_days() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:00"), [due(&["2019-04-01"])]);
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::Unreachable);
     assert_eq!(begun(&mut queue, "00:30:01"), []);
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:02"), [due(&["2019-04-01"])]);
 }
 
@@ -211,7 +222,7 @@ fn due_days_that_could_not_be_tried_are_left_to_the_next_look_at_open_days() {
 fn due_days_begin_while_a_look_is_under_way() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut queue, "01:00:00"), [look(Trigger::Tick)]);
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "01:00:01"), [due(&["2019-04-01"])]);
     // And the other way round.
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Done);
@@ -221,8 +232,8 @@ fn due_days_begin_while_a_look_is_under_way() {
 #[test]
 fn days_that_are_due_no_more_are_not_tried() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
-    queue.due(&orders(), Vec::new());
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(Vec::new());
     assert_eq!(begun(&mut queue, "00:30:00"), []);
 }
 
@@ -232,7 +243,7 @@ fn many(number: usize, sections: &str) -> RunQueue {
     let mut queue = RunQueue::default();
     for number in 0..number {
         let name = format!("orders_{number:02}").parse().unwrap();
-        queue.put(&Dataset { name, ..one.clone() }, at("00:30:00"));
+        queue.put(&job(Dataset { name, ..one.clone() }), at("00:30:00"));
     }
     queue.pass(at("01:00:00"));
     queue
@@ -281,7 +292,7 @@ fn a_dataset_may_use_the_threads_that_nobody_waits_for() {
     assert_eq!(threads(&mut many(2, sections), 4), [2, 2]);
     assert_eq!(threads(&mut many(9, sections), 4), [1, 1, 1, 1]);
     let mut one = queue(HOURLY, sections, "00:30:00");
-    one.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    one.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(threads(&mut one, 4), [1], "no more than it has days");
 }
 
@@ -322,7 +333,7 @@ fn a_dataset_that_changes_while_it_made_room_is_looked_at_anew() {
     let started = queue.begin(at("01:00:00"), 1).remove(0);
     started.until.halt();
     queue.end(&orders(), &started.task, TaskEnd::Stopped);
-    queue.put(&dataset(DAILY, ""), at("01:00:01"));
+    queue.put(&job(dataset(DAILY, "")), at("01:00:01"));
     assert_eq!(begun(&mut queue, "01:00:02"), [look(Trigger::Tick)]);
 }
 
@@ -359,7 +370,7 @@ fn who_looks_without_a_trigger_does_not_take_it_from_a_tick() {
 #[test]
 fn what_a_due_day_held_back_is_looked_for_once_the_day_was_tried() {
     let mut queue = queue(HOURLY, "[catch_up]\nstop_on_failure = true", "00:30:00");
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:00").len(), 1);
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::Loaded);
     assert_eq!(begun(&mut queue, "00:30:01"), [look(Trigger::Due)]);
@@ -369,15 +380,15 @@ fn what_a_due_day_held_back_is_looked_for_once_the_day_was_tried() {
 fn due_days_of_which_nothing_came_are_left_for_a_while_and_others_are_not() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     let first = || vec!["2019-04-01".parse().unwrap()];
-    queue.due(&orders(), first());
+    queue.dataset_mut(&orders()).unwrap().due(first());
     assert_eq!(begun(&mut queue, "00:30:00").len(), 1);
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::NoProgress(at("00:30:30")));
-    queue.due(&orders(), first());
+    queue.dataset_mut(&orders()).unwrap().due(first());
     assert_eq!(begun(&mut queue, "00:30:29"), []);
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap(), "2019-04-02".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap(), "2019-04-02".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:29"), [due(&["2019-04-01", "2019-04-02"])]);
     queue.end(&orders(), &due(&["2019-04-01", "2019-04-02"]), TaskEnd::Done);
-    queue.due(&orders(), first());
+    queue.dataset_mut(&orders()).unwrap().due(first());
     assert_eq!(begun(&mut queue, "00:30:30"), [due(&["2019-04-01"])]);
 }
 
@@ -385,18 +396,18 @@ fn due_days_of_which_nothing_came_are_left_for_a_while_and_others_are_not() {
 fn a_clock_that_was_set_back_has_due_days_tried_of_which_nothing_came() {
     let mut queue = queue(HOURLY, "", "12:30:00");
     let first = || vec!["2019-04-01".parse().unwrap()];
-    queue.due(&orders(), first());
+    queue.dataset_mut(&orders()).unwrap().due(first());
     assert_eq!(begun(&mut queue, "12:30:00").len(), 1);
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::NoProgress(at("12:30:30")));
     queue.aim(at("03:15:00"));
-    queue.due(&orders(), first());
+    queue.dataset_mut(&orders()).unwrap().due(first());
     assert_eq!(begun(&mut queue, "03:15:00"), [due(&["2019-04-01"])]);
 }
 
 #[test]
 fn a_due_day_asks_for_nothing_more_where_it_held_nothing_back() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "00:30:00").len(), 1);
     queue.end(&orders(), &due(&["2019-04-01"]), TaskEnd::Loaded);
     assert_eq!(begun(&mut queue, "00:30:01"), []);
@@ -406,7 +417,7 @@ fn a_due_day_asks_for_nothing_more_where_it_held_nothing_back() {
 fn a_dataset_that_changes_while_it_is_looked_at_is_not_looked_at_twice_at_a_time() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut queue, "01:00:00").len(), 1);
-    queue.put(&dataset(DAILY, ""), at("01:30:00"));
+    queue.put(&job(dataset(DAILY, "")), at("01:30:00"));
     queue.look(&orders(), Some(Trigger::Start));
     assert_eq!(begun(&mut queue, "01:30:00"), [], "work under way goes on");
     assert_eq!(queue.next(), Some(at("02:00:00")));
@@ -430,7 +441,7 @@ fn a_dataset_that_comes_back_while_it_is_still_worked_on_is_not_worked_on_twice(
     assert_eq!(begun(&mut queue, "01:00:00").len(), 1);
     queue.remove(&orders());
     assert_eq!(queue.working(), 1);
-    queue.put(&dataset(HOURLY, ""), at("01:10:00"));
+    queue.put(&job(dataset(HOURLY, "")), at("01:10:00"));
     queue.look(&orders(), Some(Trigger::Start));
     assert_eq!(begun(&mut queue, "01:10:00"), []);
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Stopped);
@@ -444,7 +455,7 @@ fn a_dataset_that_comes_back_while_it_is_still_worked_on_is_not_worked_on_twice(
 fn what_a_change_cut_short_is_wanted_again() {
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert_eq!(begun(&mut queue, "01:00:00").len(), 1);
-    queue.put(&dataset(HOURLY, ""), at("01:10:00"));
+    queue.put(&job(dataset(HOURLY, "")), at("01:10:00"));
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::Stopped);
     assert_eq!(begun(&mut queue, "01:10:01"), [look(Trigger::Tick)]);
 }
@@ -466,7 +477,7 @@ fn a_source_that_is_away_keeps_everything_but_late_days_until_its_pause_is_over(
     let mut queue = queue(HOURLY, "", "12:30:00");
     assert_eq!(begun(&mut queue, "13:00:00"), [look(Trigger::Tick)]);
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::SourceUnavailable(at("13:01:00")));
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "13:00:59"), []);
     assert_eq!(queue.next_try(), Some(at("13:01:00")));
     // What was not done is wanted again, and said why it was wanted first.
@@ -484,9 +495,9 @@ fn a_source_that_answers_ends_the_pause_of_all_lanes() {
     let mut queue = queue(HOURLY, "", "12:30:00");
     assert_eq!(begun(&mut queue, "13:00:00").len(), 1);
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::SourceUnavailable(at("13:30:00")));
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "13:00:01"), []);
-    queue.source_answers(&orders());
+    queue.dataset_mut(&orders()).unwrap().away_until = None;
     assert_eq!(begun(&mut queue, "13:00:02").len(), 2);
 }
 
@@ -511,4 +522,17 @@ fn a_clock_that_was_set_ends_the_pause_of_a_source() {
     queue.end(&orders(), &look(Trigger::Tick), TaskEnd::SourceUnavailable(at("13:30:00")));
     queue.aim(at("03:15:00"));
     assert_eq!(begun(&mut queue, "03:15:00"), [look(Trigger::Tick)]);
+}
+
+#[test]
+fn a_clock_that_was_set_ends_the_pauses_of_troubles() {
+    let mut queue = queue(HOURLY, "", "12:30:00");
+    let hour = (Duration::from_hours(1), Duration::from_hours(1));
+    let dataset = queue.dataset_mut(&orders()).unwrap();
+    dataset.trouble.record("its table is locked", hour);
+    dataset.source_trouble.record("503", hour);
+    queue.aim(at("03:15:00"));
+    let dataset = queue.dataset(&orders()).unwrap();
+    let troubles = [&dataset.trouble, &dataset.source_trouble].map(|trouble| trouble.current().unwrap().until());
+    assert_eq!(troubles, [at("03:15:00"); 2]);
 }

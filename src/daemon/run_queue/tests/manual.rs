@@ -2,37 +2,43 @@
 
 use super::*;
 use crate::day::listed;
-use crate::load_day::Stop;
 
 fn asked(days: &[&str]) -> DatasetTask {
     DatasetTask::Requested(days.iter().map(|day| day.parse().unwrap()).collect(), LoadMode::Forced, Begun::default())
 }
 
+/// The dataset is paused.
+fn paused() -> BTreeMap<DatasetName, Pause> {
+    let at = at("00:00:00");
+    let paused = Pause { dataset: "orders".to_owned(), at, who: "anna".to_owned(), reason: None };
+    BTreeMap::from([(orders(), paused)])
+}
+
 #[test]
 fn a_paused_dataset_begins_nothing_but_what_a_person_asks_for() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.pause(&BTreeSet::from([orders()]));
-    queue.due(&orders(), vec!["2019-04-01".parse().unwrap()]);
+    queue.pause(paused());
+    queue.dataset_mut(&orders()).unwrap().due(vec!["2019-04-01".parse().unwrap()]);
     assert_eq!(begun(&mut queue, "01:00:00"), []);
     queue.ask(&orders(), vec!["2019-04-01".parse().unwrap()], LoadMode::Forced);
     assert_eq!(begun(&mut queue, "01:00:01"), [asked(&["2019-04-01"])]);
-    queue.pause(&BTreeSet::new());
+    queue.pause(BTreeMap::new());
     assert_eq!(begun(&mut queue, "01:00:02"), [look(Trigger::Tick), due(&["2019-04-01"])]);
 }
 
 #[test]
 fn a_dataset_whose_pause_is_over_is_looked_at_though_no_tick_came() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.pause(&BTreeSet::from([orders()]));
-    queue.pause(&BTreeSet::new());
+    queue.pause(paused());
+    queue.pause(BTreeMap::new());
     assert_eq!(begun(&mut queue, "00:30:01"), [look(Trigger::Page)]);
 }
 
 #[test]
 fn a_pause_outlives_a_change_of_the_dataset() {
     let mut queue = queue(HOURLY, "", "00:30:00");
-    queue.pause(&BTreeSet::from([orders()]));
-    queue.put(&dataset(DAILY, ""), at("00:40:00"));
+    queue.pause(paused());
+    queue.put(&job(dataset(DAILY, "")), at("00:40:00"));
     assert_eq!(begun(&mut queue, "02:00:00"), []);
 }
 
@@ -74,7 +80,14 @@ fn days_that_wait_to_be_loaded_are_not_asked_for_twice_unless_in_another_way() {
 
 #[test]
 fn days_asked_for_that_did_not_begin_are_known_one_by_one() {
-    let not_begun = |queue: &RunQueue| queue.not_begun().map(|(_, days)| listed(&days)).collect::<Vec<_>>();
+    let not_begun = |queue: &RunQueue| {
+        queue
+            .iter()
+            .map(|(_, dataset)| dataset.not_begun())
+            .filter(|days| !days.is_empty())
+            .map(|days| listed(&days))
+            .collect::<Vec<_>>()
+    };
     let day = |day: &str| day.parse::<Day>().unwrap();
     let mut queue = queue(HOURLY, "", "00:30:00");
     assert!(not_begun(&queue).is_empty());
@@ -130,7 +143,12 @@ fn days_that_another_load_has_wait_for_its_end_and_hold_up_no_other_day() {
     assert!(!queue.holds_some());
     queue.end(&orders(), work, TaskEnd::Loaded);
     assert!(queue.holds_some() && begun(&mut queue, "00:30:01").is_empty());
-    let not_begun: Vec<String> = queue.not_begun().map(|(_, days)| listed(&days)).collect();
+    let not_begun: Vec<String> = queue
+        .iter()
+        .map(|(_, dataset)| dataset.not_begun())
+        .filter(|days| !days.is_empty())
+        .map(|days| listed(&days))
+        .collect();
     assert_eq!(not_begun, ["2019-04-01, 2019-04-03"], "what the end of the process names");
     queue.ask(&orders(), vec![days[0]], LoadMode::Forced);
     queue.ask(&orders(), vec![day("2019-04-04")], LoadMode::Forced);
