@@ -77,8 +77,8 @@ impl ProcessedDay {
     pub(super) fn new(dataset: &DatasetName, day: Day, state: State) -> Self {
         Self {
             dataset: dataset.as_str().to_owned(),
-            day: day,
-            state: state,
+            day,
+            state,
             attempts: 0,
             worker: None,
             claim: None,
@@ -117,7 +117,7 @@ impl ProcessedDay {
 
     /// The row after its claim ended.
     pub(super) fn unclaimed(self, state: State) -> Self {
-        Self { state: state, worker: None, claim: None, lease_until: None, ..self }
+        Self { state, worker: None, claim: None, lease_until: None, ..self }
     }
 
     /// What the plan wants to know of the row. `now` is the database's.
@@ -249,7 +249,7 @@ pub(super) fn with_rows(conn: &mut Conn, dataset: &Dataset) -> Result<Option<(i6
         .select((count_star(), min(processed_days::day), max(processed_days::day)))
         .get_result(c))
     .doing("counting the days with rows in the target")?;
-    Ok(from.zip(to).map(|(from, to)| (number, DayRange { from: from, to: to })))
+    Ok(from.zip(to).map(|(from, to)| (number, DayRange { from, to })))
 }
 
 /// The days that are loaded by the dataset's present definition, with rows, oldest first.
@@ -324,7 +324,7 @@ pub(super) fn state_of(conn: &mut Conn, dataset: &str, day: Day) -> Result<Optio
     let row = processed_days::table.find((dataset, day));
     let state: Option<State> =
         on!(conn, c => row.select(processed_days::state).first(c).optional()).doing("looking for the day's row")?;
-    Ok(state.map(|state| state))
+    Ok(state)
 }
 
 /// The token of the claim on the day, its row locked or not; `None` where nobody has claimed it.

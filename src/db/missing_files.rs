@@ -62,7 +62,7 @@ pub fn note_none(
         let Some(state) = state else { return Ok(None) };
         let waits = state == State::Waiting;
         let row = ProcessedDay {
-            state: state,
+            state,
             next_attempt_at: waits.then(|| next_look(now, found.look_again)),
             waiting_since: waits.then_some(since),
             source_url: Some(found.url.to_owned()),

@@ -160,7 +160,7 @@ impl Canceller {
         self.watch.strong_count() == 0
     }
 
-    /// Cancels the connection's statements from here on, until it is sealed. WaitingSession for nothing.
+    /// Cancels the connection's statements from here on, until it is sealed. Waits for nothing.
     pub fn cancel(&self) {
         let Some(watch) = self.watch.upgrade() else { return };
         let Some(id) = self.id else {

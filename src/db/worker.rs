@@ -263,7 +263,7 @@ fn beat(
 ) -> Result<(), DbError> {
     let refused_config =
         refused_config.map(|problems| Texts::default().storable(conn, problems.to_owned())).transpose()?;
-    // HeldClaim until the commit, so that a claim that is let go sees no later beat; but not while SQLite's write lock is
+    // Held until the commit, so that a claim that is let go sees no later beat; but not while SQLite's write lock is
     // waited for: a load that wants to publish would wait here, where nothing cancels it.
     let mut held = None;
     conn.transaction(|conn| {

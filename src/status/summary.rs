@@ -34,14 +34,14 @@ pub struct Summary {
     pub no_files: Option<NoFiles>,
     /// The newest day whose rows are in the target.
     pub last_loaded: Option<Day>,
-    /// RecordedDays from that one to the newest wanted one; `None` where one of the two is not there.
+    /// Days from that one to the newest wanted one; `None` where one of the two is not there.
     pub lag: Option<u64>,
-    /// RecordedDays from the oldest wanted one that is still to be loaded (missing, running, waiting, absent, or failed with
+    /// Days from the oldest wanted one that is still to be loaded (missing, running, waiting, absent, or failed with
     /// attempts left) to the newest wanted one, both included; 0 when none is.
     pub days_behind: u64,
     /// The newest wanted days, oldest first.
     pub recent: Vec<RecentDay>,
-    /// RecordedDays that need a person, newest first: failed with no attempts left, refused, absent, late, or with a newer file.
+    /// Days that need a person, newest first: failed with no attempts left, refused, absent, late, or with a newer file.
     /// At most some dozens.
     pub attention: Vec<Attention>,
     /// The same, all of them, a line for each kind.
@@ -79,7 +79,7 @@ pub enum NoFiles {
     Newest(u64),
 }
 
-/// RecordedDays of a dataset that need a person for the same reason.
+/// Days of a dataset that need a person for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// Their state where that is the reason; `loaded` of days with a newer file; `None` of late ones.
@@ -277,7 +277,7 @@ fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
     if never { Some(NoFiles::Never) } else { (newest >= MOST_WAITING).then_some(NoFiles::Newest(days)) }
 }
 
-/// RecordedDays that need a person, newest first, by the reason.
+/// Days that need a person, newest first, by the reason.
 fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
     let mut kinds: Vec<(Option<State>, Vec<Day>)> = Vec::new();
     for brief in needy {
@@ -296,7 +296,7 @@ fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
     kinds.into_iter().filter_map(of_days).collect()
 }
 
-/// RecordedDays from one to a later one; 0 when it is not later.
+/// Days from one to a later one; 0 when it is not later.
 fn between(from: Day, to: Day) -> u64 {
     u64::try_from((to.date() - from.date()).num_days()).unwrap_or(0)
 }

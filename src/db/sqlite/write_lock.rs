@@ -1,4 +1,4 @@
-//! LockWait for SQLite's write lock: reported of once it takes long, with who holds it, and given up when the load that waits is
+//! Waiting for SQLite's write lock: told of once it takes long, with who holds it, and given up when the load that waits is
 //! cancelled or the process ends. SQLite's own wait is deaf meanwhile, so that it is cut into short ones.
 
 use std::os::unix::fs::MetadataExt as _;
