@@ -1,6 +1,6 @@
 //! The daemon: it decides *when* days are looked at, and leaves the rest to `reconcile`.
 //!
-//! One loop owns all that changes. It is woken by the next tick, by an event, or after a poll_timeout, and then does the same
+//! One loop owns all that changes. It is woken by the next tick, by an event, or after the poll timeout, and then does the same
 //! each time: passes ticks that are due to the queue, begins what can begin, and aims at what comes next. Everything
 //! that blocks runs on a thread of its own and answers with an event, so that the loop always turns; the service
 //! manager's watchdog is fed by the loop and by nothing else.
@@ -56,7 +56,7 @@ use crate::load_day::{Context, Stop};
 use crate::service_manager::ServiceManager;
 use crate::wording::fault;
 
-/// The longest poll_timeout: after it the loop looks at the clock whatever was or was not to wake it.
+/// The longest poll timeout: after it the loop looks at the clock whatever was or was not to wake it.
 const MAX_POLL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Threads for loading beyond the loads that may run at once: whoever waits for one of those begins when it ends.

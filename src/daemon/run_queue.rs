@@ -204,7 +204,7 @@ impl RunQueue {
         running.sort_by_key(|run| run.began);
         self.next_yield = running.first().map(|run| run.began + SLICE).filter(|at| *at > now);
         let is_over = |run: &&mut RunningTask| run.began + SLICE <= now;
-        running.into_iter().take_while(|run| is_over(&run)).take(waiting.max(1)).for_each(|run| run.until.halt());
+        running.into_iter().take_while(|run| is_over(run)).take(waiting.max(1)).for_each(|run| run.until.halt());
     }
 
     /// How many threads are at work on such tasks.

@@ -257,7 +257,7 @@ fn names(started: &[StartedTask]) -> Vec<&str> {
 fn datasets_take_turns_with_the_threads_that_may_load() {
     let mut queue = many(70, "");
     let mut turns = Vec::new();
-    for _ in 0..70 / LOADS + 1 {
+    for _ in 0..=70 / LOADS {
         let begun = queue.begin(at("01:00:00"), LOADS);
         assert!(begun.len() <= LOADS && queue.begin(at("01:00:00"), LOADS).is_empty());
         turns.extend(names(&begun).into_iter().map(str::to_owned));
