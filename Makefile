@@ -135,7 +135,7 @@ fuzz: ## feeds made-up files to the parser for FUZZ_SECONDS (60), and compares w
 
 screenshots: browser-tools ## makes the pictures of docs/screenshots anew
 	$(TESTED_PROGRAM)
-	DAYFILL_SCREENSHOTS=docs/screenshots $(VENV)/bin/python -m pytest tests/browser/test_looks.py
+	DAYFILL_SCREENSHOTS=docs/screenshots $(VENV)/bin/python -m pytest tests/browser/test_accessibility.py
 
 # Python's packages are pinned in requirements.txt, and installed anew when that changed.
 browser-tools: $(VENV)/.installed ## installs Chromium and, into target/venv, what drives it, where they are missing

@@ -487,7 +487,7 @@ class Daemon:
     def address(self):
         """Where its page is."""
         until = time.time() + PATIENCE
-        while not (found := re.search(r"the page is at http://([\d.]+):(\d+)/", self.log.read_text())):
+        while not (found := re.search(r"web UI at http://([\d.]+):(\d+)/", self.log.read_text())):
             if time.time() > until:
                 sys.exit(f"its page is nowhere:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.1)

@@ -80,7 +80,7 @@ struct Files {
     verbosity: (u8, u8),
     format: Option<LogFormat>,
     /// Tells the page of its settings.
-    page: Arc<watch::Sender<web::Settings>>,
+    page: Arc<watch::Sender<web::WebSettings>>,
 }
 
 impl Files {

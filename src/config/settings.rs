@@ -12,7 +12,7 @@ use super::{policy, web};
 use crate::db::url::DatabaseUrl;
 use crate::logging::LogFormat;
 use crate::policy::Policy;
-use crate::web::Settings as Web;
+use crate::web::WebSettings as Web;
 
 /// The main file. `config/dayfill.toml` explains each key; `Default` is what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,20 +8,20 @@ use ipnet::IpNet;
 
 use super::report::from_environment;
 use super::section::{TomlSection, some_text, text, texts};
-use crate::web::{Settings, TlsFiles, is_loopback};
+use crate::web::{TlsFiles, WebSettings, is_loopback};
 
 /// How a key says that there is no such thing.
 const NONE: &str = "none";
 
 /// Reads both sections. Relative paths lie in `folder`.
-pub(super) fn read(main: &mut TomlSection, folder: &Path) -> Settings {
-    let default = Settings::default();
+pub(super) fn read(main: &mut TomlSection, folder: &Path) -> WebSettings {
+    let default = WebSettings::default();
     let mut web = main.section("web");
     let mut metrics = main.section("metrics");
     let listen = web.read_or("listen", default.listen, address);
     let auth = web.read_or("auth", None, path(folder));
     let tls = tls(&mut web, folder);
-    let settings = Settings {
+    let settings = WebSettings {
         listen: listen.unwrap_or(default.listen),
         base_path: web.read("base_path", base_path).unwrap_or(default.base_path),
         hosts: web.read("hosts", list(host)).unwrap_or(default.hosts),

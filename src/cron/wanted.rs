@@ -6,15 +6,15 @@ use super::deadline;
 use super::{last_tick, next_tick};
 use crate::dataset::Dataset;
 use crate::plan;
-use crate::status::Wanted;
+use crate::status::WantedDays;
 
 /// What a dataset's schedule says now.
 #[must_use]
-pub fn wanted(dataset: &Dataset, now: DateTime<Utc>) -> Wanted {
+pub fn wanted(dataset: &Dataset, now: DateTime<Utc>) -> WantedDays {
     let schedule = &dataset.schedule;
     let next_tick = next_tick(schedule, now);
     if dataset.is_copy() {
-        return Wanted { next_tick, ..Wanted::default() };
+        return WantedDays { next_tick, ..WantedDays::default() };
     }
     let days = plan::wanted(schedule, last_tick(schedule, now));
     let late_to = dataset.policy.waiting.deadline.and_then(|time| {
@@ -22,5 +22,5 @@ pub fn wanted(dataset: &Dataset, now: DateTime<Utc>) -> Wanted {
         let late = days.partition_point(|day| deadline::of_day(schedule, time, *day).is_some_and(|at| at <= now));
         days.get(late.checked_sub(1)?).copied()
     });
-    Wanted { days, next_tick, late_to }
+    WantedDays { days, next_tick, late_to }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::wanted::Wanted;
+use super::wanted::WantedDays;
 use crate::day::Day;
 use crate::db::days::ProcessedDay;
 use crate::definition;
@@ -114,7 +114,7 @@ impl DayStatus {
     }
 
     /// Of a row, but for what hangs on other days or on the clock.
-    pub(super) fn of_row(row: ProcessedDay, wanted: &Wanted, hash: &str) -> Self {
+    pub(super) fn of_row(row: ProcessedDay, wanted: &WantedDays, hash: &str) -> Self {
         let day = row.day;
         let spent = row.started_at.zip(row.finished_at).map(|(from, to)| (to - from).num_milliseconds());
         Self {

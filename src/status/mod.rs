@@ -1,7 +1,7 @@
 //! What is known of datasets, days and processes: one computation for `status`, the API and the page. The names of the
 //! fields are a documented contract (docs/status-json.md, docs/api.md): they are added to, never renamed.
 //!
-//! When a schedule ticks is computed a layer above; it comes in as a [`Wanted`].
+//! When a schedule ticks is computed a layer above; it comes in as a [`WantedDays`].
 
 mod day;
 mod page;
@@ -28,8 +28,8 @@ use crate::state::State;
 
 pub use self::day::DayStatus;
 pub use self::page::{DaysPage, Selection, page};
-pub use self::summary::{Attention, Kind, NoFiles, RecentDay, Summary, summary};
-pub use self::wanted::Wanted;
+pub use self::summary::{Attention, AttentionKind, NoFiles, RecentDay, Summary, summary};
+pub use self::wanted::WantedDays;
 pub use crate::db::activity_log::ActivityEntry;
 pub use crate::db::attempt_log::LogLine;
 pub use crate::db::attempts::Attempt;
@@ -64,7 +64,7 @@ pub struct DatasetStatus {
 pub fn of(
     mut conn: Option<&mut Conn>,
     dataset: &Dataset,
-    wanted: &Wanted,
+    wanted: &WantedDays,
     range: DayRange,
 ) -> Result<DatasetStatus, DbError> {
     let problems = conn.as_deref_mut().map(|conn| problems(conn, dataset)).unwrap_or_default();
@@ -107,7 +107,7 @@ fn problems(conn: &mut Conn, dataset: &Dataset) -> Vec<String> {
 pub fn days(
     mut conn: Option<&mut Conn>,
     dataset: &Dataset,
-    wanted: &Wanted,
+    wanted: &WantedDays,
     range: DayRange,
 ) -> Result<Vec<DayStatus>, DbError> {
     let read = |conn: &mut Conn| days::list(conn, dataset.name.as_str(), Some(range));
@@ -158,7 +158,7 @@ pub fn attempts(conn: &mut Conn, dataset: &DatasetName, day: Day) -> Result<Vec<
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn of_day(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, day: Day) -> Result<Option<DayStatus>, DbError> {
+pub fn of_day(conn: &mut Conn, dataset: &Dataset, wanted: &WantedDays, day: Day) -> Result<Option<DayStatus>, DbError> {
     Ok(days(Some(conn), dataset, wanted, DayRange { from: day, to: day })?.pop())
 }
 
@@ -166,7 +166,7 @@ pub fn of_day(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, day: Day) -> 
 fn complete(
     conn: Option<&mut Conn>,
     dataset: &Dataset,
-    wanted: &Wanted,
+    wanted: &WantedDays,
     days: &mut [DayStatus],
 ) -> Result<(), DbError> {
     let held_back = held_back(conn, dataset, wanted)?;
@@ -179,7 +179,7 @@ fn complete(
 
 /// The days that a tick would not load now because an older one failed or was refused, each with that one. It may be
 /// older than the days that are shown.
-fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &Wanted) -> Result<BTreeMap<Day, Day>, DbError> {
+fn held_back(conn: Option<&mut Conn>, dataset: &Dataset, wanted: &WantedDays) -> Result<BTreeMap<Day, Day>, DbError> {
     let in_order = dataset.policy.catch_up.stop_on_failure && !dataset.is_copy();
     let Some(conn) = conn.filter(|_| in_order) else { return Ok(BTreeMap::new()) };
     let decided = reconcile::decide(conn, dataset, &wanted.days, LoadMode::Tick, None)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DayStatus, Wanted, complete, reloads};
+use super::{DayStatus, WantedDays, complete, reloads};
 use crate::dataset::Dataset;
 use crate::day::{Day, DayRange};
 use crate::db::days;
@@ -38,7 +38,12 @@ pub struct DaysPage {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Selection) -> Result<DaysPage, DbError> {
+pub fn page(
+    conn: &mut Conn,
+    dataset: &Dataset,
+    wanted: &WantedDays,
+    selection: &Selection,
+) -> Result<DaysPage, DbError> {
     let Selection { range, states, after, limit } = selection;
     let fits = |state: Option<State>| states.is_empty() || states.contains(&state);
     let from = after.map_or(range.from, |after| range.from.max(after.next()));
@@ -67,7 +72,7 @@ pub fn page(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted, selection: &Sel
 fn states_of(
     conn: &mut Conn,
     dataset: &Dataset,
-    wanted: &Wanted,
+    wanted: &WantedDays,
     range: DayRange,
 ) -> Result<BTreeMap<Day, Option<State>>, DbError> {
     let read = summary::days(conn, &dataset.name)?;

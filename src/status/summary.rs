@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Wanted;
+use super::WantedDays;
 use crate::dataset::Dataset;
 use crate::day::{self, Day};
 use crate::db::error::DbError;
@@ -45,7 +45,7 @@ pub struct Summary {
     /// At most some dozens.
     pub attention: Vec<Attention>,
     /// The same, all of them, a line for each kind.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<AttentionKind>,
     /// How many there are in all.
     pub attention_total: u64,
 }
@@ -60,7 +60,7 @@ pub struct RecentDay {
     #[serde(serialize_with = "json::state")]
     #[schema(value_type = String)]
     pub state: Option<State>,
-    /// It is past its deadline.
+    /// Past its deadline.
     pub late: bool,
     /// Rows that were loaded.
     pub rows_loaded: Option<i64>,
@@ -81,7 +81,7 @@ pub enum NoFiles {
 
 /// Days of a dataset that need a person for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct AttentionKind {
     /// Their state where that is the reason; `loaded` of days with a newer file; `None` of late ones.
     pub state: Option<State>,
     /// How many there are.
@@ -106,7 +106,7 @@ pub struct Attention {
     #[serde(serialize_with = "json::state")]
     #[schema(value_type = String)]
     pub state: Option<State>,
-    /// It is past its deadline.
+    /// Past its deadline.
     pub late: bool,
     /// What went wrong, or what was found in place of the file.
     pub error: Option<String>,
@@ -116,7 +116,7 @@ pub struct Attention {
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
-pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Summary, DbError> {
+pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &WantedDays) -> Result<Summary, DbError> {
     let days = summary::days(conn, &dataset.name)?;
     let mut summary = Summary::of(&days, wanted, dataset.policy.retry.max_attempts);
     let recent = summary.recent.iter().map(|day| day.day);
@@ -144,7 +144,7 @@ pub fn summary(conn: &mut Conn, dataset: &Dataset, wanted: &Wanted) -> Result<Su
 }
 
 /// What is known of a day in short.
-struct Brief<'a> {
+struct DayBrief<'a> {
     day: Day,
     wanted: bool,
     late: bool,
@@ -153,7 +153,7 @@ struct Brief<'a> {
     row: Option<&'a NotLoaded>,
 }
 
-impl Brief<'_> {
+impl DayBrief<'_> {
     fn in_target(&self) -> bool {
         self.state == Some(State::Loaded) || self.row.is_some_and(|row| row.loaded_at.is_some())
     }
@@ -202,7 +202,7 @@ impl Brief<'_> {
 
 /// Every day that is wanted or has a row, oldest first. There are thousands, and as many datasets: they are gone
 /// through side by side, and not looked up.
-fn briefs<'a>(days: &'a RecordedDays, wanted: &Wanted) -> Vec<Brief<'a>> {
+fn briefs<'a>(days: &'a RecordedDays, wanted: &WantedDays) -> Vec<DayBrief<'a>> {
     let not_loaded = days.not_loaded.iter().map(|row| row.day);
     let mut all: Vec<Day> = days.all.iter().chain(&wanted.days).copied().chain(not_loaded).collect();
     // Three runs that are in order each, which a sort that keeps runs only merges.
@@ -217,9 +217,9 @@ fn briefs<'a>(days: &'a RecordedDays, wanted: &Wanted) -> Vec<Brief<'a>> {
         let state = row.map(|row| row.state).or(loaded);
         let wanted = wants.next_if(|wanted| **wanted == day).is_some();
         let newer_file = newer.next_if(|newer| **newer == day).is_some();
-        Brief { day, wanted, late: false, state, newer_file, row }
+        DayBrief { day, wanted, late: false, state, newer_file, row }
     };
-    let mut briefs: Vec<Brief<'_>> = all.into_iter().map(brief).collect();
+    let mut briefs: Vec<DayBrief<'_>> = all.into_iter().map(brief).collect();
     for brief in &mut briefs {
         brief.late = wanted.is_late(brief.day, brief.state, brief.in_target());
     }
@@ -228,7 +228,7 @@ fn briefs<'a>(days: &'a RecordedDays, wanted: &Wanted) -> Vec<Brief<'a>> {
 
 impl Summary {
     /// What can be detail of the days without reading their rows.
-    fn of(days: &RecordedDays, wanted: &Wanted, max_attempts: u32) -> Self {
+    fn of(days: &RecordedDays, wanted: &WantedDays, max_attempts: u32) -> Self {
         let briefs = briefs(days, wanted);
         let mut summary =
             Self { with_rejects: days.with_rejects.len().try_into().unwrap_or(u64::MAX), ..Self::default() };
@@ -269,7 +269,7 @@ impl Summary {
 const MOST_WAITING: usize = 3;
 
 /// Whether a dataset's files do not come at all, as far as its days tell.
-fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
+fn no_files(briefs: &[DayBrief<'_>]) -> Option<NoFiles> {
     let wanted = || briefs.iter().rev().filter(|brief| brief.wanted);
     let newest = wanted().take_while(|brief| brief.has_no_file()).count();
     let never = newest > 0 && briefs.iter().all(|brief| brief.has_no_file() || brief.state.is_none());
@@ -278,7 +278,7 @@ fn no_files(briefs: &[Brief<'_>]) -> Option<NoFiles> {
 }
 
 /// Days that need a person, newest first, by the reason.
-fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
+fn kinds<'a>(needy: impl Iterator<Item = &'a DayBrief<'a>>) -> Vec<AttentionKind> {
     let mut kinds: Vec<(Option<State>, Vec<Day>)> = Vec::new();
     for brief in needy {
         let (state, day) = (brief.reason(), brief.day);
@@ -291,7 +291,7 @@ fn kinds<'a>(needy: impl Iterator<Item = &'a Brief<'a>>) -> Vec<Kind> {
         days.reverse();
         let (oldest, newest) = (*days.first()?, *days.last()?);
         let number = u64::try_from(days.len()).unwrap_or(u64::MAX);
-        Some(Kind { state, days: number, newest, oldest, listed: day::listed(&days), error: None })
+        Some(AttentionKind { state, days: number, newest, oldest, listed: day::listed(&days), error: None })
     };
     kinds.into_iter().filter_map(of_days).collect()
 }
@@ -320,7 +320,7 @@ mod tests {
 
     /// Of wanted days 1 to `newest`, those with a row, and the ones among them that are not loaded.
     fn summary(newest: u32, late_to: Option<u32>, all: &[u32], not_loaded: Vec<NotLoaded>) -> Summary {
-        let wanted = Wanted { days: (1..=newest).map(day).collect(), next_tick: None, late_to: late_to.map(day) };
+        let wanted = WantedDays { days: (1..=newest).map(day).collect(), next_tick: None, late_to: late_to.map(day) };
         let days = RecordedDays {
             all: all.iter().map(|number| day(*number)).collect(),
             not_loaded,
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn days_that_need_a_person_are_one_kind_for_each_reason() {
-        let wanted = Wanted { days: (1..=8).map(day).collect(), next_tick: None, late_to: Some(day(8)) };
+        let wanted = WantedDays { days: (1..=8).map(day).collect(), next_tick: None, late_to: Some(day(8)) };
         let not_loaded = vec![
             row(3, State::Absent, 0, false),
             row(4, State::Refused, 1, false),
@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_summary_stays_short() {
-        let wanted = Wanted { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..Wanted::default() };
+        let wanted = WantedDays { days: (0..4000).map(|n| day(1).minus(3999 - n)).collect(), ..WantedDays::default() };
         let refused = |day: &Day| NotLoaded { day: *day, ..row(1, State::Refused, 1, false) };
         let days = RecordedDays {
             all: wanted.days.clone(),

@@ -8,7 +8,7 @@ use crate::state::State;
 
 /// What a dataset's schedule says at some instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedDays {
     /// The wanted days, oldest first. Another table's days are wanted by nobody's schedule.
     pub days: Vec<Day>,
     /// When the schedule ticks next.
@@ -17,7 +17,7 @@ pub struct Wanted {
     pub late_to: Option<Day>,
 }
 
-impl Wanted {
+impl WantedDays {
     /// The wanted days within a range.
     #[must_use]
     pub fn within(&self, range: DayRange) -> &[Day] {
@@ -53,8 +53,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn wanted(days: &[&str], late_to: Option<&str>) -> Wanted {
-        Wanted { days: days.iter().map(|text| day(text)).collect(), next_tick: None, late_to: late_to.map(day) }
+    fn wanted(days: &[&str], late_to: Option<&str>) -> WantedDays {
+        WantedDays { days: days.iter().map(|text| day(text)).collect(), next_tick: None, late_to: late_to.map(day) }
     }
 
     #[test]

@@ -123,9 +123,9 @@ impl<K: Eq + Hash> Drop for Share<K> {
 
 /// Says something at most once a minute, however often it happens.
 #[derive(Debug, Default)]
-pub(super) struct OnceAMinute(Mutex<Option<Instant>>);
+pub(super) struct LogThrottle(Mutex<Option<Instant>>);
 
-impl OnceAMinute {
+impl LogThrottle {
     /// True where it was not said within the last minute; it is said now.
     pub(super) fn is_due(&self) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_happens_often_is_said_once() {
-        let said = OnceAMinute::default();
+        let said = LogThrottle::default();
         assert!(said.is_due() && !said.is_due());
     }
 }

@@ -17,7 +17,7 @@ use super::guard::{Guard, plain};
 use super::limits::Limits;
 use super::pages::Pages;
 use super::serve::{Tls, TlsError, serve};
-use super::settings::Settings;
+use super::settings::WebSettings;
 use super::site::Site;
 use super::{api, metrics};
 use crate::daemon::DaemonHandle;
@@ -66,7 +66,7 @@ pub enum SetUpError {
 ///
 /// # Errors
 /// A [`SetUpError`].
-pub fn check(settings: &Settings) -> Result<(), SetUpError> {
+pub fn check(settings: &WebSettings) -> Result<(), SetUpError> {
     if settings.listen.is_some() {
         open(settings)?;
     }
@@ -77,7 +77,7 @@ pub fn check(settings: &Settings) -> Result<(), SetUpError> {
 ///
 /// # Errors
 /// A [`SetUpError`].
-pub fn look(settings: &Settings) -> Result<(), SetUpError> {
+pub fn look(settings: &WebSettings) -> Result<(), SetUpError> {
     if settings.listen.is_some() {
         settings.auth.as_deref().map(users_file::read).transpose()?;
         settings.tls.clone().map(Tls::open).transpose()?;
@@ -85,14 +85,18 @@ pub fn look(settings: &Settings) -> Result<(), SetUpError> {
     Ok(())
 }
 
-fn open(settings: &Settings) -> Result<(Auth, Option<Tls>), SetUpError> {
+fn open(settings: &WebSettings) -> Result<(Auth, Option<Tls>), SetUpError> {
     let auth = Auth::open(settings.auth.as_deref())?;
     let tls = settings.tls.clone().map(Tls::open).transpose()?;
     Ok((auth, tls))
 }
 
 /// Serves the page until the stop: as its settings say, and anew when they change.
-pub async fn run(daemon: Arc<DaemonHandle>, mut settings: watch::Receiver<Settings>, stop: impl Future<Output = ()>) {
+pub async fn run(
+    daemon: Arc<DaemonHandle>,
+    mut settings: watch::Receiver<WebSettings>,
+    stop: impl Future<Output = ()>,
+) {
     // Begun when somebody can ask for it: a daemon without a page reads no summaries.
     let mut site: Option<Arc<Site>> = None;
     let mut stop = std::pin::pin!(stop);
@@ -116,7 +120,7 @@ pub async fn run(daemon: Arc<DaemonHandle>, mut settings: watch::Receiver<Settin
         };
         if let Some(site) = &site {
             // Streams do not end by themselves for minutes, and would have what is served wait for its whole grace.
-            if ended { site.events().end() } else { site.events().break_off() }
+            if ended { site.events().end() } else { site.events().disconnect_all() }
         }
         over.notify_waiters();
         for task in served {
@@ -141,7 +145,7 @@ struct Endpoint {
 }
 
 /// Starts listening where these settings say, until it is over.
-fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
+fn start(settings: &WebSettings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
     let Routers { open: everybody, closed, health, metrics, pages } = routers;
     let limits = Limits::default();
     let mut served = Vec::new();
@@ -149,7 +153,7 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
     match settings.metrics {
         Some(address) => {
             let router = plain(health.clone().merge(metrics), limits);
-            let (what, key, proxies) = ("health and metrics are", "metrics.listen", Vec::new());
+            let (what, key, proxies) = ("health and metrics", "metrics.listen", Vec::new());
             served.push(listen(
                 Endpoint { address, what, key, base_path: String::new(), tls: None, proxies },
                 router,
@@ -164,10 +168,10 @@ fn start(settings: &Settings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinH
             let guard = Guard::new(settings.clone(), auth).with_page(move |refused| pages.refusal(refused));
             let router = guard.mount(everybody.merge(health), closed);
             let (base_path, proxies) = (settings.base_path.clone(), settings.trusted_proxies.clone());
-            let endpoint = Endpoint { address, what: "the page is", key: "web.listen", base_path, tls, proxies };
+            let endpoint = Endpoint { address, what: "web UI", key: "web.listen", base_path, tls, proxies };
             served.push(listen(endpoint, router, over));
         }
-        Err(error) => log::error!("{error}; there is no page until that is mended and read again"),
+        Err(error) => log::error!("{error}; web UI disabled until this is fixed and the configuration reloaded"),
     }
     served
 }
@@ -199,7 +203,7 @@ async fn bound(address: SocketAddr, key: &str) -> TcpListener {
             Err(error) if said => log::debug!("{key} = {address}: {error}"),
             Err(error) => {
                 said = true;
-                log::error!("{key} = {address} cannot be listened on: {error}; trying again until it can");
+                log::error!("{key} = {address}: cannot listen: {error}; retrying");
             }
         }
         tokio::time::sleep(TRY_AGAIN).await;

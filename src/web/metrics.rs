@@ -11,7 +11,7 @@ use axum::routing::get;
 use chrono::Utc;
 
 use super::site::Site;
-use super::summaries::Kept;
+use super::summaries::CachedSummary;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::DatasetName;
 use crate::db::workers;
@@ -54,7 +54,7 @@ fn standing(dataset: &DatasetName, shown: &DatasetSnapshot, days: Option<Days>) 
     }
 }
 
-fn days(kept: &Kept) -> Days {
+fn days(kept: &CachedSummary) -> Days {
     let summary = &kept.summary;
     let count = |state: DayState| summary.counts.get(state.name()).copied().unwrap_or(0);
     Days {

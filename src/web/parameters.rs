@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 
 /// What the path names. What is no text is nowhere.
-pub(super) struct InPath<T>(pub(super) T);
+pub(super) struct PathParameter<T>(pub(super) T);
 
-impl<T, S> FromRequestParts<S> for InPath<T>
+impl<T, S> FromRequestParts<S> for PathParameter<T>
 where
     T: DeserializeOwned + Send,
     S: Send + Sync,

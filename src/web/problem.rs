@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::web::escaped;
+use crate::web::escape;
 
 /// Why a request was not answered as asked. Its detail is for people and holds no secret.
 ///
@@ -53,7 +53,7 @@ impl Problem {
     /// 404: there is no such thing.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here")
+        Self::new(StatusCode::NOT_FOUND, "not-found", "nothing exists at this address")
     }
 
     /// 429: not so often; after that time again.
@@ -68,6 +68,12 @@ impl Problem {
     #[must_use]
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// 503: the request took longer than it may.
+    #[must_use]
+    pub fn timed_out() -> Self {
+        Self::unavailable("slow", "request timed out; the action may still have completed")
     }
 
     /// The same with a header more.
@@ -103,7 +109,7 @@ impl IntoResponse for Problem {
             "detail": detail,
             "code": code,
         });
-        let mut response = self.respond(escaped::json(body.to_string()));
+        let mut response = self.respond(escape::json(body.to_string()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response.extensions_mut().insert(self);
         response

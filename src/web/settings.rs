@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// Where the page listens, by which names it is known, and who may come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct WebSettings {
     /// Where it listens; nowhere, and there is no page, if `None`.
     pub listen: Option<SocketAddr>,
     /// The path under which it is reached: empty, or with a `/` in front and none behind.
@@ -33,7 +33,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-impl Default for Settings {
+impl Default for WebSettings {
     fn default() -> Self {
         Self {
             listen: Some((Ipv4Addr::LOCALHOST, 8080).into()),

@@ -40,8 +40,8 @@ impl Site {
     #[must_use]
     pub fn start(daemon: Arc<DaemonHandle>) -> Arc<Self> {
         let (summaries, events) = (Arc::new(Summaries::default()), Arc::new(Events::default()));
-        tokio::spawn(Arc::clone(&events).keep(Arc::clone(&daemon), Arc::clone(&summaries)));
-        tokio::spawn(Arc::clone(&summaries).keep(Arc::clone(&daemon)));
+        tokio::spawn(Arc::clone(&events).run(Arc::clone(&daemon), Arc::clone(&summaries)));
+        tokio::spawn(Arc::clone(&summaries).run(Arc::clone(&daemon)));
         let places = |number| Arc::new(Semaphore::new(number));
         let (readers, writers, scrapers) = (places(READERS), places(WRITERS), places(SCRAPERS));
         Arc::new(Self { daemon, summaries, events, readers, writers, scrapers })
@@ -75,8 +75,7 @@ impl Site {
             // The name that was asked for stays out of the command: links can hold all kinds of words.
             let own = name.split_once('@').and_then(|(own, _)| find(own));
             let own = own.map(|own| own.job.dataset.name.to_string());
-            let hint =
-                own.map(|own| format!("; `dayfill status --dataset {own}@TABLE` tells of days in another table"));
+            let hint = own.map(|own| format!("; `dayfill status --dataset {own}@TABLE` shows days in another table"));
             let detail = format!("there is no dataset {}{}", quoted(name), hint.unwrap_or_default());
             Problem::new(StatusCode::NOT_FOUND, "no-such-dataset", detail)
         })
@@ -137,7 +136,7 @@ impl Site {
             return Err(gone(format!("{error} (since {})", crate::status::instant(*since))));
         }
         let Some(context) = shown.context.clone() else {
-            return Err(gone("the database was not reached yet"));
+            return Err(gone("no connection to the database yet"));
         };
         drop(shown);
         let work = move || {

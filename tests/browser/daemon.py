@@ -79,7 +79,7 @@ class Daemon:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         try:
-            self.url = self.wait_for(r"the page is at (http://[\d.:]+)/").group(1)
+            self.url = self.wait_for(r"web UI at (http://[\d.:]+)/").group(1)
             self.wait_until_read()
         except AssertionError:
             self.kill()

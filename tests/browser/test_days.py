@@ -47,7 +47,7 @@ def test_the_sample_week_catches_up_on_screen(sample, run, watched):
     looker.evaluate("window.sameDocument = true")
 
     page.get_by_role("button", name="Catch up").click()
-    expect(page.locator("main")).to_contain_text("Nothing has happened yet")
+    expect(page.locator("main")).to_contain_text("Nothing has changed yet")
     expect(page.locator("main")).to_contain_text("7 days")
     page.get_by_role("button", name="Catch up 7 days").click()
 
@@ -94,7 +94,7 @@ def test_a_refused_day_is_read_mended_and_loaded(tmp_path, run, watched):
     expect(page.locator("main")).to_contain_text("3 rows loaded")
     expect(page.get_by_role("region", name="Rejected rows")).to_have_count(0)
     page.goto(daemon.url)
-    expect(page.locator(".attention")).to_contain_text("Nothing does.")
+    expect(page.locator(".attention")).to_contain_text("Nothing needs attention.")
 
 
 def test_a_range_chosen_with_the_mouse_is_reloaded(sample, run, watched):
@@ -114,9 +114,9 @@ def test_a_range_chosen_with_the_mouse_is_reloaded(sample, run, watched):
 
     short(Path(sample.folder / "2019-04-05.csv"))
     page.locator("#action").select_option("reload")
-    page.get_by_role("button", name="See what would happen").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.locator(".tally")).to_contain_text("3 days would be tried")
-    page.get_by_label("Why").fill("the shop sent it again")
+    page.get_by_label("Reason").fill("the shop sent it again")
     page.get_by_role("button", name="Reload 3 days").click()
     expect(cell(page, "2019-04-05")).to_have_attribute("title", "2019-04-05: loaded, 1 row")
 
@@ -146,13 +146,13 @@ def test_days_outside_the_schedule_are_counted_apart_and_confirmed(tmp_path, run
     project.write("orders-2024-03-02.csv", "id,amount\n,\n")
     daemon = run(project, "--no-catch-up")
     page = watched.open(f"{daemon.url}/datasets/orders/dry-run?action=load&from=2024-02-28&to=2024-03-02")
-    would = page.get_by_role("region", name="What would happen")
+    would = page.get_by_role("region", name="Preview")
     expect(would).to_contain_text("4 days would be tried")
     expect(would).to_contain_text("2 of 4 days before start (2024-03-01).")
     ask = page.get_by_role("button", name="Load 4 days")
     ask.click()
     assert "/dry-run" in page.url, "it was asked for without the confirmation"
-    page.get_by_label("Also the 2 days that the schedule does not reach").check()
+    page.get_by_label("Include the 2 days outside the schedule").check()
     ask.click()
     # The banner tells how the order ended, once it has.
     expect(page.locator("p.notice[role=status]")).to_have_text("Load: 4 days: 2 loaded, 1 refused, 1 waiting.")
@@ -204,7 +204,7 @@ def test_a_lost_daemon_is_told_of_and_found_again(sample, run, watched):
     expect(page.locator("#live")).to_have_text("live")
     page.evaluate("window.sameDocument = true")
     daemon.kill()
-    expect(page.locator("#lost")).to_contain_text("Lost the daemon at")
+    expect(page.locator("#lost")).to_contain_text("Connection to the daemon lost at")
     expect(page.locator("#live")).to_contain_text("daemon lost since")
     sample.write("2019-04-03.csv", (sample.folder / "2019-04-02.csv").read_text())
     again = run(sample, port=daemon.port)

@@ -48,7 +48,7 @@ def test_a_schedules_times_name_its_zone_also_without_scripts(daemon, watched):
     expect(page.locator(".attention")).to_contain_text(f"late since {DEADLINE[1]}")
     page.goto(f"{daemon.url}/datasets/orders")
     expect(page.locator(".facts")).to_contain_text(re.compile(r"Next tick[\d-]+ 02:00 Asia/Kolkata"))
-    row = page.get_by_role("region", name="Days that are not loaded").locator("tbody tr")
+    row = page.get_by_role("region", name="Days not loaded").locator("tbody tr")
     expect(row).to_contain_text(f"since {DEADLINE[1]}")
     expect(row.locator("td").last).to_have_text(re.compile(r"^[\d-]+ \d\d:\d\d Asia/Kolkata$"))
     page.goto(f"{daemon.url}/datasets/orders/days/2024-03-02")

@@ -63,7 +63,7 @@ fn a_day_whose_old_rows_cannot_be_deleted_holds_up_no_other(database: &dyn Datab
         assert!(line.contains("loaded"), "{ran:#?}");
         line.contains(words)
     };
-    assert!(status("the database refused its last reload, the rows are those from before: taking the day's old rows"));
+    assert!(status("the database rejected its last reload, the rows are those from before: taking the day's old rows"));
     assert!(status("append only"));
     allow(database);
     project.succeed(&["load", FIRST, "--force"]);

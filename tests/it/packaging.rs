@@ -356,7 +356,7 @@ fn the_first_start_of_the_service_prints_a_password_and_no_later_one_does() {
         command.args(["-c", &line]).env_clear().env("PATH", &path).env("DAYFILL__DATABASE__URL", database.url());
         command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0").env("DAYFILL__WEB__AUTH", project.path("users.toml"));
         let mut daemon = Process::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-        daemon.wait_for("the page is at");
+        daemon.wait_for("web UI at");
         // The shell has become the daemon, which is told to end.
         daemon.signal(Signal::TERM);
         let ran = daemon.end();

@@ -93,7 +93,7 @@ fn what_cannot_be_added_is_told_and_no_password_is() {
     let file = project.path("users.toml");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let ran = project.exit(3, &["web", "users"]);
-    assert!(ran.stderr.contains("can be read or changed by every user of this machine"), "{ran:?}");
+    assert!(ran.stderr.contains("every user of this machine can read or change it"), "{ran:?}");
     fs::write(&file, "[[users]]\npassword = \"s3cr3t\"\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let ran = run_with(&project, PASSWORD, &["web", "add-user", "ada", "--role", "reader"]);
@@ -122,7 +122,7 @@ fn check_reads_the_users_file_as_the_daemon_will_and_makes_none() {
     assert_eq!(missing.code, 3, "{missing:?}");
     assert!(
         missing.stdout.contains("problem  web.auth: ")
-            && missing.stdout.contains("users.toml: is not there; \"dayfill web add-user NAME")
+            && missing.stdout.contains("users.toml: does not exist; \"dayfill web add-user NAME")
     );
     let before = fs::read_dir(project.path("")).unwrap().count();
     project.succeed(&["web", "add-user", "ada", "--role", "reader", "--generate"]);

@@ -20,16 +20,16 @@ pub struct Effect {
     /// Its state before; `None` is missing.
     pub state: Option<State>,
     /// What it becomes; `None` leaves it alone.
-    pub becomes: Option<Becomes>,
+    pub becomes: Option<PlannedState>,
     /// Why.
     pub because: String,
     /// Why it is left alone, for programs; `None` where it is not.
-    pub left: Option<Left>,
+    pub left: Option<UnchangedReason>,
 }
 
 /// What an order makes of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Becomes {
+pub enum PlannedState {
     /// Its load is tried: loaded, if that goes well.
     Tried,
     /// It is in that state, whatever its file.
@@ -38,7 +38,7 @@ pub enum Becomes {
     Missing,
 }
 
-impl Becomes {
+impl PlannedState {
     /// The name of the state that it is in if all goes well, or `missing`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -52,7 +52,7 @@ impl Becomes {
 
 /// Why a day is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum UnchangedReason {
     /// It is in a state that needs nothing more.
     Done,
     /// Its time will come: it is not due, or others come first.
@@ -73,16 +73,18 @@ impl Effect {
     /// Of a day that is to be loaded, or not.
     pub(super) fn of_decision(day: Day, state: Option<State>, decision: Decision) -> Self {
         let (becomes, because, left) = match decision {
-            Decision::Load(reason) => (Some(Becomes::Tried), reason.to_string(), None),
-            Decision::Settle(state @ State::Loaded) => (Some(Becomes::Stored(state)), RELOAD_DIED.to_owned(), None),
-            Decision::Settle(state) => (Some(Becomes::Stored(state)), DIED.to_owned(), None),
+            Decision::Load(reason) => (Some(PlannedState::Tried), reason.to_string(), None),
+            Decision::Settle(state @ State::Loaded) => {
+                (Some(PlannedState::Stored(state)), RELOAD_DIED.to_owned(), None)
+            }
+            Decision::Settle(state) => (Some(PlannedState::Stored(state)), DIED.to_owned(), None),
             Decision::Skip(leave) => {
                 let left = match leave {
-                    SkipReason::Done(_) | SkipReason::Exhausted => Left::Done,
+                    SkipReason::Done(_) | SkipReason::Exhausted => UnchangedReason::Done,
                     SkipReason::NotDue | SkipReason::NotToRetry(_) | SkipReason::HeldBack(_) | SkipReason::NextTick => {
-                        Left::Later
+                        UnchangedReason::Later
                     }
-                    SkipReason::Busy | SkipReason::Here => Left::Busy,
+                    SkipReason::Busy | SkipReason::Here => UnchangedReason::Busy,
                 };
                 (None, leave.to_string(), Some(left))
             }
@@ -112,14 +114,14 @@ impl Effect {
         let alive = known.filter(|known| known.state == State::Running && known.owner == Owner::Alive);
         let Some(known) = alive else {
             let because = NOT_RUNNING.to_owned();
-            return Self { day, state, becomes: None, because, left: Some(Left::Illegal) };
+            return Self { day, state, becomes: None, because, left: Some(UnchangedReason::Illegal) };
         };
         let becomes = match known {
-            Known { in_target: true, .. } => Becomes::Stored(State::Loaded),
-            Known { attempts: 2.., .. } => Becomes::Stored(State::Failed),
-            _ => Becomes::Missing,
+            Known { in_target: true, .. } => PlannedState::Stored(State::Loaded),
+            Known { attempts: 2.., .. } => PlannedState::Stored(State::Failed),
+            _ => PlannedState::Missing,
         };
-        let because = "running; it goes back to its state before this attempt".to_owned();
+        let because = "running; returns to its previous state".to_owned();
         Self { day, state, becomes: Some(becomes), because, left: None }
     }
 
@@ -133,7 +135,7 @@ impl Effect {
     /// It was asked to be cancelled, and may have ended meanwhile.
     pub(super) fn asked_to_cancel(&mut self, asked: &CancelRequest) {
         if !matches!(asked, CancelRequest::Noted { .. }) {
-            self.left = Some(Left::Illegal);
+            self.left = Some(UnchangedReason::Illegal);
             self.becomes = None;
             NOT_RUNNING.clone_into(&mut self.because);
         }
@@ -141,27 +143,28 @@ impl Effect {
 
     /// Of a day that was skipped or forgotten.
     pub(super) fn moved(day: Day, state: Option<State>, action: Action) -> Self {
-        let becomes = if action == Action::Skip { Becomes::Stored(State::Skipped) } else { Becomes::Missing };
+        let becomes = if action == Action::Skip { PlannedState::Stored(State::Skipped) } else { PlannedState::Missing };
         let because = format!("{}, asked for", State::name_or_missing(state));
         Self { day, state, becomes: Some(becomes), because, left: None }
     }
 
     /// It is left alone since the schedule does not want it, and a retry takes no such day.
     pub(super) fn leave_unwanted(&mut self) {
-        self.left = Some(Left::Later);
+        self.left = Some(UnchangedReason::Later);
         self.becomes = None;
-        "not wanted by the schedule: a retry leaves it, `load` takes it".clone_into(&mut self.because);
+        "outside the schedule: a retry leaves it, `load` takes it".clone_into(&mut self.because);
     }
 
     /// This process is loading it: the order waits for that, and does then what is still to be done.
     pub(super) fn wait(&mut self) {
-        (self.left, self.becomes) = (None, Some(Becomes::Tried));
-        "being loaded; waits until that has ended".clone_into(&mut self.because);
+        (self.left, self.becomes) = (None, Some(PlannedState::Tried));
+        "running; waits until that load ends".clone_into(&mut self.because);
     }
 
     /// It could not be done.
     pub(super) fn leave(&mut self, error: &DayActionError) {
-        self.left = Some(if matches!(error, DayActionError::Busy) { Left::Busy } else { Left::Illegal });
+        self.left =
+            Some(if matches!(error, DayActionError::Busy) { UnchangedReason::Busy } else { UnchangedReason::Illegal });
         self.becomes = None;
         self.because = error.to_string();
     }
@@ -194,7 +197,7 @@ mod tests {
                 let effect = Effect::of_move(day(), known.as_ref(), action);
                 assert_eq!(effect.is_done(), done, "{action:?} {known:?}");
                 let busy = known.is_some_and(|known| known.owner == Owner::Alive);
-                let left = (!done).then_some(if busy { Left::Busy } else { Left::Illegal });
+                let left = (!done).then_some(if busy { UnchangedReason::Busy } else { UnchangedReason::Illegal });
                 assert_eq!(effect.left, left, "{action:?} {known:?}");
             }
         }

@@ -1,5 +1,5 @@
 //! What a person or a program can ask for: what it would do, and doing it. The forms of the pages and the API both come
-//! here. Everything blocks but [`give`].
+//! here. Everything blocks but [`submit`].
 //!
 //! What is done is written down before it is done (`db::activity_log`), and nobody can do what was not.
 
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-pub use self::effect::{Becomes, Effect, Left};
-pub use self::order::{Order, Wrong};
+pub use self::effect::{Effect, PlannedState, UnchangedReason};
+pub use self::order::{ActionOrder, InvalidOrder};
 pub use self::outcome::went_well;
 use super::Site;
 pub use super::action::Action;
@@ -40,52 +40,56 @@ const MOST_NEWS: usize = 100;
 
 /// What was asked for was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum ActionError {
     /// A dataset that is paused begins nothing by itself, and so does not catch up.
     #[error("{0} is paused: resume it first, or name the days")]
     Paused(String),
     /// The daemon would forget it.
-    #[error("the daemon is ending")]
+    #[error("the daemon is shutting down")]
     Ending,
     /// The schedule does not reach some of the days, and nobody confirmed that they are meant.
-    #[error("{0}: confirm that these days are meant (`allow_outside`), or name others; nothing was done")]
+    #[error("{0}: confirm these days (`allow_outside`) or name others; nothing was done")]
     Outside(Outside),
     /// There is nothing that can be done with any of the days that were named.
-    #[error("{}", told(.0))]
+    #[error("{}", describe_left(.0))]
     NoDay(Vec<Effect>),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// The days that were left alone, by why.
-fn told(effects: &[Effect]) -> String {
+/// The days that were left alone, by reason.
+fn describe_left(effects: &[Effect]) -> String {
     let reasons: BTreeSet<&str> = effects.iter().map(|effect| effect.because.as_str()).collect();
-    let told = |reason: &str| {
+    let describe = |reason: &str| {
         let left: Vec<Day> = effects.iter().filter(|it| it.because == reason).map(|it| it.day).collect();
         format!("{}: {reason}", crate::day::listed(&left))
     };
-    let told = reasons.into_iter().map(told).collect::<Vec<_>>().join("; ");
-    if any(effects, Left::Done) { format!("{told}; `{}` loads such days again", Action::Reload.name()) } else { told }
+    let text = reasons.into_iter().map(describe).collect::<Vec<_>>().join("; ");
+    if any(effects, UnchangedReason::Done) {
+        format!("{text}; `{}` loads such days again", Action::Reload.name())
+    } else {
+        text
+    }
 }
 
 /// True when some day was left alone for that reason.
-fn any(effects: &[Effect], left: Left) -> bool {
+fn any(effects: &[Effect], left: UnchangedReason) -> bool {
     effects.iter().any(|effect| effect.left == Some(left))
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<ActionError> for Problem {
+    fn from(refused: ActionError) -> Self {
         let detail = refused.to_string();
         let code = match refused {
-            Refused::Db(error) => return error.into(),
-            Refused::Ending => return Problem::unavailable("ending", detail),
-            Refused::Paused(_) => "paused",
-            Refused::Outside(_) => "outside-schedule",
-            Refused::NoDay(effects) if any(&effects, Left::Illegal) => "illegal-move",
-            Refused::NoDay(effects) if any(&effects, Left::Busy) => "busy",
-            Refused::NoDay(effects) if any(&effects, Left::Later) => "not-to-retry",
-            Refused::NoDay(_) => "loaded",
+            ActionError::Db(error) => return error.into(),
+            ActionError::Ending => return Problem::unavailable("ending", detail),
+            ActionError::Paused(_) => "paused",
+            ActionError::Outside(_) => "outside-schedule",
+            ActionError::NoDay(effects) if any(&effects, UnchangedReason::Illegal) => "illegal-move",
+            ActionError::NoDay(effects) if any(&effects, UnchangedReason::Busy) => "busy",
+            ActionError::NoDay(effects) if any(&effects, UnchangedReason::Later) => "not-to-retry",
+            ActionError::NoDay(_) => "loaded",
         };
         Self::new(StatusCode::CONFLICT, code, detail)
     }
@@ -99,7 +103,7 @@ pub fn preview(
     daemon: &DaemonHandle,
     conn: &mut Conn,
     dataset: &Dataset,
-    order: &Order,
+    order: &ActionOrder,
 ) -> Result<Vec<Effect>, DbError> {
     match (order.action, order.days) {
         (Action::CatchUp, _) => catch_up(conn, dataset),
@@ -120,9 +124,10 @@ pub fn preview(
 
 /// The effects with those that wait for days which this process is loading.
 fn waiting(daemon: &DaemonHandle, dataset: &Dataset, mut effects: Vec<Effect>) -> Vec<Effect> {
-    if any(&effects, Left::Busy) {
+    if any(&effects, UnchangedReason::Busy) {
         let loading = daemon.loading(&dataset.name);
-        let is_here = |effect: &&mut Effect| effect.left == Some(Left::Busy) && loading.contains(&effect.day);
+        let is_here =
+            |effect: &&mut Effect| effect.left == Some(UnchangedReason::Busy) && loading.contains(&effect.day);
         effects.iter_mut().filter(is_here).for_each(Effect::wait);
     }
     effects
@@ -142,8 +147,8 @@ const ENTRY_WITHIN: Duration = Duration::from_secs(5);
 /// so that they are reached also while another program holds a SQLite file.
 ///
 /// # Errors
-/// A [`Problem`]: [`Refused`], or the database is not there.
-pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) -> Result<CarriedOut, Problem> {
+/// A [`Problem`]: [`ActionError`], or the database is not there.
+pub async fn submit(site: &Arc<Site>, job: Arc<Job>, who: String, order: ActionOrder) -> Result<ActionResult, Problem> {
     let own = cancel_own(site.daemon(), &job.dataset.name, &who, &order);
     let (writer, reached) = (Arc::clone(site), own.clone());
     let write = async move {
@@ -157,19 +162,19 @@ pub async fn give(site: &Arc<Site>, job: Arc<Job>, who: String, order: Order) ->
     let written = tokio::spawn(async move {
         let written = write.await;
         if let Err(problem) = &written {
-            log::warn!("the activity log has no entry of loads that were cancelled ({days}): {}", problem.detail);
+            log::warn!("the activity log has no entry for the cancelled loads ({days}): {}", problem.detail);
         }
         written
     });
     match tokio::time::timeout(ENTRY_WITHIN, written).await {
         Ok(Ok(Ok(carried_out))) => Ok(carried_out),
         // What was cancelled is, whatever becomes of its entry.
-        _ => Ok(CarriedOut { entry: None, effects: own }),
+        _ => Ok(ActionResult { entry: None, effects: own }),
     }
 }
 
 /// Cancels the loads of this process that an order is about; what that does to their days.
-fn cancel_own(daemon: &DaemonHandle, name: &DatasetName, who: &str, order: &Order) -> Vec<Effect> {
+fn cancel_own(daemon: &DaemonHandle, name: &DatasetName, who: &str, order: &ActionOrder) -> Vec<Effect> {
     let (Action::Cancel, Some(days), Some(context)) = (order.action, order.days, &daemon.status().context) else {
         return Vec::new();
     };
@@ -179,7 +184,7 @@ fn cancel_own(daemon: &DaemonHandle, name: &DatasetName, who: &str, order: &Orde
 
 /// An order that was carried out, or accepted.
 #[derive(Debug)]
-pub struct CarriedOut {
+pub struct ActionResult {
     /// Its entry in the activity log, which tells how it ends; `None` where it is not written yet.
     pub entry: Option<i64>,
     /// What it did, or begins to do, to each day.
@@ -190,15 +195,15 @@ pub struct CarriedOut {
 /// did, or begins to do, to each day. `own` are days whose loads are cancelled already.
 ///
 /// # Errors
-/// [`Refused`]; nothing was done then, unless the database failed half-way through many days.
+/// [`ActionError`]; nothing was done then, unless the database failed half-way through many days.
 fn carry_out(
     daemon: &DaemonHandle,
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
-    order: &Order,
+    order: &ActionOrder,
     own: &[Effect],
-) -> Result<CarriedOut, Refused> {
+) -> Result<ActionResult, ActionError> {
     let deed = Deed {
         who,
         action: order.action.name(),
@@ -217,7 +222,11 @@ fn carry_out(
     };
     if let Err(error) = activity_log::end(conn, entry, &outcome) {
         // What was done is done, and the entry tells by whom.
-        log::warn!("{}: what came of {} by {who}: {error}", dataset.name, order.action.name());
+        log::warn!(
+            "{}: the activity log does not have the outcome of {} by {who}: {error}",
+            dataset.name,
+            order.action.name()
+        );
     }
     if done.is_ok() {
         // Days that came to something meanwhile ended before the log had the order.
@@ -229,7 +238,7 @@ fn carry_out(
     let (name, action) = (&dataset.name, order.action.name());
     let days = order.days.map_or_else(String::new, |days| format!(" {days}"));
     log::info!("{name}{days}: {action} by {who}: {outcome}");
-    done.map(|effects| CarriedOut { entry: Some(entry), effects })
+    done.map(|effects| ActionResult { entry: Some(entry), effects })
 }
 
 /// Asks other processes to cancel their loads of the order's days; `own` are those of this process, which are cancelled.
@@ -238,9 +247,9 @@ fn cancel(
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
-    order: &Order,
+    order: &ActionOrder,
     own: &[Effect],
-) -> Result<Vec<Effect>, Refused> {
+) -> Result<Vec<Effect>, ActionError> {
     let mut effects = preview(daemon, conn, dataset, order)?;
     for effect in &mut effects {
         if let Some(cancelled) = own.iter().find(|own| own.day == effect.day) {
@@ -250,7 +259,7 @@ fn cancel(
             effect.asked_to_cancel(&asked);
         }
     }
-    if effects.iter().any(Effect::is_done) { Ok(effects) } else { Err(Refused::NoDay(effects)) }
+    if effects.iter().any(Effect::is_done) { Ok(effects) } else { Err(ActionError::NoDay(effects)) }
 }
 
 fn act(
@@ -258,29 +267,29 @@ fn act(
     conn: &mut Conn,
     dataset: &Dataset,
     who: &str,
-    order: &Order,
+    order: &ActionOrder,
     entry: i64,
-) -> Result<Vec<Effect>, Refused> {
+) -> Result<Vec<Effect>, ActionError> {
     let name = &dataset.name;
     if daemon.status().stopping && order.action.loads() {
-        return Err(Refused::Ending);
+        return Err(ActionError::Ending);
     }
     let effects = match (order.action, order.days) {
         (Action::CatchUp, _) => {
             if paused::of(conn, name)?.is_some() {
-                return Err(Refused::Paused(name.to_string()));
+                return Err(ActionError::Paused(name.to_string()));
             }
             let effects = preview(daemon, conn, dataset, order)?;
             let days = effects.iter().filter(|effect| effect.is_done()).map(|effect| effect.day);
             daemon.manual_loads().begin(entry, name, days, None);
-            hand_on(daemon, DaemonCommand::CatchUp(name.clone()))?;
+            send_to_daemon(daemon, DaemonCommand::CatchUp(name.clone()))?;
             effects
         }
         (Action::Load | Action::Reload | Action::Retry, _) => {
             let mut effects = preview(daemon, conn, dataset, order)?;
             let outside = outside(dataset, &effects);
             if !outside.is_empty() && !order.allow_outside {
-                return Err(Refused::Outside(outside));
+                return Err(ActionError::Outside(outside));
             }
             if order.action == Action::Retry {
                 begin_series(conn, dataset, &mut effects)?;
@@ -294,13 +303,13 @@ fn act(
             };
             if !days.is_empty() {
                 daemon.manual_loads().begin(entry, name, days.iter().copied(), Some(ask));
-                hand_on(daemon, DaemonCommand::Load { dataset: name.clone(), days, ask })?;
+                send_to_daemon(daemon, DaemonCommand::Load { dataset: name.clone(), days, ask })?;
             }
             effects
         }
         (Action::Skip | Action::Forget, Some(days)) => {
-            let (effects, broke) = move_days(conn, dataset, days, order);
-            tell(daemon, dataset, order.action, &effects);
+            let (effects, broke) = skip_or_forget(conn, dataset, days, order);
+            publish_moved(daemon, dataset, order.action, &effects);
             broke.map_or(Ok(effects), Err)?
         }
         (Action::Skip | Action::Forget, None) | (Action::Cancel, _) => Vec::new(),
@@ -317,12 +326,12 @@ fn act(
     };
     // A catch-up names none: one that finds nothing to do has done it.
     let in_vain = order.action.takes_days() && !effects.iter().any(Effect::is_done);
-    if in_vain { Err(Refused::NoDay(effects)) } else { Ok(effects) }
+    if in_vain { Err(ActionError::NoDay(effects)) } else { Ok(effects) }
 }
 
 /// Has the daemon do what it must be asked for.
-fn hand_on(daemon: &DaemonHandle, asked: DaemonCommand) -> Result<(), Refused> {
-    if daemon.send(asked) { Ok(()) } else { Err(Refused::Ending) }
+fn send_to_daemon(daemon: &DaemonHandle, asked: DaemonCommand) -> Result<(), ActionError> {
+    if daemon.send(asked) { Ok(()) } else { Err(ActionError::Ending) }
 }
 
 /// What a look at all wanted days, due or not, comes to. Of days that are long done there is nothing to tell.
@@ -334,7 +343,7 @@ fn catch_up(conn: &mut Conn, dataset: &Dataset) -> Result<Vec<Effect>, DbError> 
     let effects = decided
         .into_iter()
         .map(|(day, decision)| Effect::of_decision(day, known.get(&day).map(|known| known.state), decision));
-    Ok(effects.filter(|effect| effect.left != Some(Left::Done)).collect())
+    Ok(effects.filter(|effect| effect.left != Some(UnchangedReason::Done)).collect())
 }
 
 fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: LoadMode) -> Result<Vec<Effect>, DbError> {
@@ -351,7 +360,7 @@ fn load(conn: &mut Conn, dataset: &Dataset, range: DayRange, ask: LoadMode) -> R
 fn retry(conn: &mut Conn, dataset: &Dataset, range: DayRange) -> Result<Vec<Effect>, DbError> {
     let wanted: BTreeSet<Day> = cron::wanted(dataset, chrono::Utc::now()).days.into_iter().collect();
     let mut effects = load(conn, dataset, range, LoadMode::Retry(ToRetry::ALL))?;
-    let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(Left::Later);
+    let is_for_load = |effect: &&mut Effect| effect.is_done() || effect.left == Some(UnchangedReason::Later);
     for effect in effects.iter_mut().filter(is_for_load) {
         if !wanted.contains(&effect.day) {
             effect.leave_unwanted();
@@ -374,7 +383,12 @@ fn begin_series(conn: &mut Conn, dataset: &Dataset, effects: &mut [Effect]) -> R
 
 /// Skips or forgets days, one after the other. A day that cannot be does not stop the others; a database that fails
 /// does.
-fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order) -> (Vec<Effect>, Option<Refused>) {
+fn skip_or_forget(
+    conn: &mut Conn,
+    dataset: &Dataset,
+    range: DayRange,
+    order: &ActionOrder,
+) -> (Vec<Effect>, Option<ActionError>) {
     let action = match order.action {
         Action::Skip => DayAction::Skip(order.reason.as_deref()),
         _ => DayAction::Forget,
@@ -397,7 +411,7 @@ fn move_days(conn: &mut Conn, dataset: &Dataset, range: DayRange, order: &Order)
 }
 
 /// Tells of days that moved.
-fn tell(daemon: &DaemonHandle, dataset: &Dataset, action: Action, effects: &[Effect]) {
+fn publish_moved(daemon: &DaemonHandle, dataset: &Dataset, action: Action, effects: &[Effect]) {
     let moved = || effects.iter().filter(|effect| effect.is_done());
     // A day that was forgotten has no state to tell of.
     if action == Action::Skip && moved().count() <= MOST_NEWS {
@@ -418,6 +432,6 @@ mod tests {
     #[test]
     fn what_the_daemon_no_longer_hears_is_refused() {
         let asked = DaemonCommand::CatchUp("orders".parse().unwrap());
-        assert!(matches!(hand_on(&DaemonHandle::disconnected(), asked), Err(Refused::Ending)));
+        assert!(matches!(send_to_daemon(&DaemonHandle::disconnected(), asked), Err(ActionError::Ending)));
     }
 }

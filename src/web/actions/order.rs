@@ -6,7 +6,7 @@ use crate::wording::quoted;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct ActionOrder {
     /// What.
     pub action: Action,
     /// With which days; none where the action is about the dataset.
@@ -20,40 +20,40 @@ pub struct Order {
 /// What is wrong with an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
-pub struct Wrong {
+pub struct InvalidOrder {
     /// In which field: `action`, `from`, `to` or `reason`.
     pub field: &'static str,
     /// What, with the value where there is one.
     pub why: String,
 }
 
-impl Wrong {
+impl InvalidOrder {
     fn new(field: &'static str, why: impl Into<String>) -> Self {
         Self { field, why: why.into() }
     }
 }
 
-impl Order {
+impl ActionOrder {
     /// Understands an order; nothing in it is confirmed. A day without an end stands for itself.
     ///
     /// # Errors
-    /// What is [`Wrong`] with it.
-    pub fn new(action: &str, from: Option<&str>, to: Option<&str>, reason: Option<&str>) -> Result<Self, Wrong> {
+    /// What is [`InvalidOrder`] with it.
+    pub fn new(action: &str, from: Option<&str>, to: Option<&str>, reason: Option<&str>) -> Result<Self, InvalidOrder> {
         let action = Action::by_name(action).ok_or_else(|| {
             let known: Vec<&str> = Action::ALL.into_iter().map(Action::name).collect();
-            Wrong::new("action", format!("{} is none of {}", quoted(action), known.join(", ")))
+            InvalidOrder::new("action", format!("{} is none of {}", quoted(action), known.join(", ")))
         })?;
         let day = |field, text: Option<&str>| {
-            text.map(|text| text.parse::<Day>().map_err(|_| Wrong::new(field, not_a_day(text)))).transpose()
+            text.map(|text| text.parse::<Day>().map_err(|_| InvalidOrder::new(field, not_a_day(text)))).transpose()
         };
         let days = range(action, day("from", from)?, day("to", to)?)?;
         if let Some(reason) = reason {
             if reason.chars().count() > LONGEST_REASON {
-                return Err(Wrong::new("reason", format!("has more than {LONGEST_REASON} characters")));
+                return Err(InvalidOrder::new("reason", format!("has more than {LONGEST_REASON} characters")));
             }
             // PostgreSQL has no character for some of them.
             if reason.chars().any(char::is_control) {
-                return Err(Wrong::new("reason", "has characters that cannot be shown, such as line ends"));
+                return Err(InvalidOrder::new("reason", "has characters that cannot be shown, such as line ends"));
             }
         }
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty()).map(ToOwned::to_owned);
@@ -65,19 +65,20 @@ fn not_a_day(text: &str) -> String {
     format!("{} is not a day (YYYY-MM-DD)", quoted(text))
 }
 
-fn range(action: Action, from: Option<Day>, to: Option<Day>) -> Result<Option<DayRange>, Wrong> {
+fn range(action: Action, from: Option<Day>, to: Option<Day>) -> Result<Option<DayRange>, InvalidOrder> {
     if !action.takes_days() {
         let field = from.map(|_| "from").or(to.map(|_| "to"));
-        return field.map_or(Ok(None), |field| Err(Wrong::new(field, format!("{} takes no days", action.name()))));
+        return field
+            .map_or(Ok(None), |field| Err(InvalidOrder::new(field, format!("{} takes no days", action.name()))));
     }
-    let from = from.ok_or_else(|| Wrong::new("from", format!("{} needs a day", action.name())))?;
+    let from = from.ok_or_else(|| InvalidOrder::new("from", format!("{} needs a day", action.name())))?;
     let to = to.unwrap_or(from);
     if to < from {
-        return Err(Wrong::new("to", format!("{to} is before {from}")));
+        return Err(InvalidOrder::new("to", format!("{to} is before {from}")));
     }
     let range = DayRange { from, to };
     if range.days().take(MOST_DAYS + 1).count() > MOST_DAYS {
-        return Err(Wrong::new("to", format!("{range} has more than {MOST_DAYS} days")));
+        return Err(InvalidOrder::new("to", format!("{range} has more than {MOST_DAYS} days")));
     }
     Ok(Some(range))
 }
@@ -94,11 +95,11 @@ mod tests {
             ("skip", Some("2024-03-01"), Some("2024-03-07"), Some("2024-03-01..2024-03-07")),
             ("reload", Some("2010-01-01"), Some("2020-12-13"), Some("2010-01-01..2020-12-13")),
         ] {
-            let order = Order::new(action, from, to, Some(" why ")).unwrap();
+            let order = ActionOrder::new(action, from, to, Some(" why ")).unwrap();
             assert_eq!((order.action.name(), order.reason.as_deref()), (action, Some("why")));
             assert_eq!(order.days, days.map(|days| days.parse().unwrap()));
         }
-        assert_eq!(Order::new("pause", None, None, Some("  ")).unwrap().reason, None);
+        assert_eq!(ActionOrder::new("pause", None, None, Some("  ")).unwrap().reason, None);
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
             ("pause", None, None, Some("a\0b"), "reason: has characters that"),
             ("pause", None, None, Some(&long), "reason: has more than 1000"),
         ] {
-            let found = Order::new(action, from, to, reason).unwrap_err().to_string();
+            let found = ActionOrder::new(action, from, to, reason).unwrap_err().to_string();
             assert!(found.starts_with(wrong), "{found}");
         }
     }

@@ -36,7 +36,7 @@ mod tests {
     use crate::db::activity_log;
     use crate::plan::{Decision, Reason, SkipReason};
     use crate::state::State;
-    use crate::web::actions::Refused;
+    use crate::web::actions::ActionError;
 
     #[test]
     fn the_outcome_counts_what_was_done() {
@@ -66,8 +66,9 @@ mod tests {
 
     #[test]
     fn an_error_did_not_go_well_whatever_it_begins_with() {
-        let paused = |dataset: &str| Refused::Paused(dataset.to_owned()).to_string();
-        for text in [&paused("done"), &paused("accepted_orders"), &Refused::Ending.to_string(), activity_log::BEGUN] {
+        let paused = |dataset: &str| ActionError::Paused(dataset.to_owned()).to_string();
+        for text in [&paused("done"), &paused("accepted_orders"), &ActionError::Ending.to_string(), activity_log::BEGUN]
+        {
             assert!(!went_well(text), "{text}");
         }
     }

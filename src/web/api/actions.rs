@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
-use super::parameters::Named;
+use super::parameters::DatasetInPath;
 use crate::day::Day;
 use crate::state::State as DayState;
 use crate::web::Site;
-use crate::web::actions::{self, Action, Becomes, Effect, Order};
-use crate::web::auth::Who;
+use crate::web::actions::{self, Action, ActionOrder, Effect, PlannedState};
+use crate::web::auth::Identity;
 use crate::web::problem::Problem;
 
 /// What is asked for.
@@ -78,7 +78,7 @@ pub(super) struct DayEffect {
 impl From<Effect> for DayEffect {
     fn from(effect: Effect) -> Self {
         let Effect { day, state, becomes, because, left: _ } = effect;
-        Self { day, state: DayState::name_or_missing(state), becomes: becomes.map(Becomes::name), because }
+        Self { day, state: DayState::name_or_missing(state), becomes: becomes.map(PlannedState::name), because }
     }
 }
 
@@ -88,10 +88,10 @@ impl From<Effect> for DayEffect {
     path = "/api/v1/datasets/{name}/actions",
     operation_id = "act",
     tag = "actions",
-    params(Named),
+    params(DatasetInPath),
     request_body = ActionRequest,
     responses(
-        (status = ACCEPTED, body = ActionAnswer, description = "It is done, or begun"),
+        (status = ACCEPTED, body = ActionAnswer, description = "Done or started"),
         (status = OK, body = ActionAnswer, description = "A dry run: nothing was done"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
             description = "no-such-dataset"),
@@ -106,27 +106,27 @@ impl From<Effect> for DayEffect {
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json",
             description = "parameter: a field is wrong"),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
-            description = "database, ending: it is not to be told what was done, or the daemon is ending")
+            description = "database, ending: the outcome is unknown, or the daemon is shutting down")
     )
 )]
 pub(super) async fn post(
     State(site): State<Arc<Site>>,
-    Named(shown): Named,
-    Extension(who): Extension<Who>,
+    DatasetInPath(shown): DatasetInPath,
+    Extension(who): Extension<Identity>,
     request: Result<Json<ActionRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<ActionAnswer>), Problem> {
     let Json(request) = request.map_err(|rejection| wrong(&rejection))?;
     let ActionRequest { action, from, to, reason, allow_outside, dry_run } = request;
-    let order = Order::new(&action, from.as_deref(), to.as_deref(), reason.as_deref())
+    let order = ActionOrder::new(&action, from.as_deref(), to.as_deref(), reason.as_deref())
         .map_err(|wrong| unprocessable(wrong.to_string()))?;
-    let order = Order { allow_outside, ..order };
+    let order = ActionOrder { allow_outside, ..order };
     let (dataset, action) = (shown.job.dataset.name.to_string(), order.action.name());
     let job = Arc::clone(&shown.job);
     let (activity_entry, effects) = if dry_run {
         let daemon = Arc::clone(site.daemon());
         (None, site.read(move |conn| actions::preview(&daemon, conn, &shown.job.dataset, &order)).await?)
     } else {
-        let given = actions::give(&site, Arc::clone(&shown.job), who.name.clone(), order).await?;
+        let given = actions::submit(&site, Arc::clone(&shown.job), who.name.clone(), order).await?;
         (given.entry, given.effects)
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };

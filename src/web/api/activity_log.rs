@@ -19,7 +19,7 @@ const MOST: u32 = 1000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct ActivityLogParameters {
     /// Entries before this one: the `next_before` of the page before.
     #[param(value_type = Option<i64>)]
     before: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct ActivityLog {
     path = "/api/v1/activity-log",
     operation_id = "list_activity_log",
     tag = "daemon",
-    params(Which),
+    params(ActivityLogParameters),
     responses(
         (status = OK, body = ActivityLog),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
@@ -53,7 +53,7 @@ pub(super) struct ActivityLog {
 )]
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
-    Parameters(which): Parameters<Which>,
+    Parameters(which): Parameters<ActivityLogParameters>,
 ) -> Result<Json<ActivityLog>, Problem> {
     let before: Option<i64> = value("before", which.before.as_deref(), "the number of an entry")?;
     let limit = limit(which.limit.as_deref(), USUAL, MOST)?;

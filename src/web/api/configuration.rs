@@ -12,7 +12,7 @@ use crate::web::Site;
 
 /// The configuration in force, secrets masked.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Configuration {
+pub(super) struct ActiveConfiguration {
     /// Where the database is.
     database: String,
     /// Every key of the main file, such as `catch_up.concurrency`, and those that datasets' files give, such as
@@ -44,11 +44,11 @@ struct BrokenDatasetBody {
     path = "/api/v1/configuration",
     operation_id = "show_configuration",
     tag = "daemon",
-    responses((status = OK, body = Configuration))
+    responses((status = OK, body = ActiveConfiguration))
 )]
-pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<Configuration> {
+pub(super) async fn show(State(site): State<Arc<Site>>) -> Json<ActiveConfiguration> {
     let shown = site.daemon().status();
-    Json(Configuration {
+    Json(ActiveConfiguration {
         database: shown.database.clone(),
         keys: shown.keys.iter().map(|(key, given)| (key.clone(), given.shown.clone())).collect(),
         origins: shown.keys.iter().map(|(key, given)| (key.clone(), given.origin.clone())).collect(),

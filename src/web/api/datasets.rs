@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::parameters::Named;
+use super::parameters::DatasetInPath;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
 use crate::day::Day;
@@ -15,7 +15,7 @@ use crate::source;
 use crate::status::{Attention, Pause, RecentDay, Summary, instant};
 use crate::web::Site;
 use crate::web::problem::Problem;
-use crate::web::summaries::Kept;
+use crate::web::summaries::CachedSummary;
 
 /// The datasets.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -35,7 +35,7 @@ pub(super) struct DatasetBrief {
     /// Where its files are, secrets masked.
     source: String,
     /// When its days are wanted.
-    schedule: ScheduleShown,
+    schedule: ScheduleDetail,
     /// When the schedule ticks next.
     #[schema(format = DateTime)]
     next_tick: Option<String>,
@@ -67,7 +67,7 @@ pub(super) struct DatasetBrief {
 /// When a dataset's days are wanted.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Schedule)]
-pub(super) struct ScheduleShown {
+pub(super) struct ScheduleDetail {
     /// Five or six cron fields, or a nickname such as `@daily`.
     cron: String,
     /// The zone that the fields are read in.
@@ -96,14 +96,14 @@ pub(super) struct DatasetDetail {
 }
 
 impl DatasetBrief {
-    fn of(shown: &DatasetSnapshot, kept: Option<&Kept>) -> Self {
+    fn of(shown: &DatasetSnapshot, kept: Option<&CachedSummary>) -> Self {
         let dataset = &shown.job.dataset;
         let summary = kept.map(|kept| &kept.summary);
         Self {
             dataset: dataset.name.to_string(),
             table: dataset.target.table.to_string(),
             source: source::shown(&dataset.source),
-            schedule: ScheduleShown::of(dataset),
+            schedule: ScheduleDetail::of(dataset),
             next_tick: shown.next_tick.map(instant),
             counts: summary.map(|summary| summary.counts.clone()),
             last_loaded: summary.and_then(|summary| summary.last_loaded),
@@ -118,7 +118,7 @@ impl DatasetBrief {
     }
 }
 
-impl ScheduleShown {
+impl ScheduleDetail {
     fn of(dataset: &Dataset) -> Self {
         let schedule = &dataset.schedule;
         Self {
@@ -152,13 +152,13 @@ pub(super) async fn list(State(site): State<Arc<Site>>) -> Json<Datasets> {
     path = "/api/v1/datasets/{name}",
     operation_id = "show_dataset",
     tag = "datasets",
-    params(Named),
+    params(DatasetInPath),
     responses(
         (status = OK, body = DatasetDetail),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "no-such-dataset")
     )
 )]
-pub(super) async fn one(State(site): State<Arc<Site>>, Named(shown): Named) -> Json<DatasetDetail> {
+pub(super) async fn one(State(site): State<Arc<Site>>, DatasetInPath(shown): DatasetInPath) -> Json<DatasetDetail> {
     let kept = site.summaries().of(&shown.job.dataset.name);
     let brief = DatasetBrief::of(&shown, kept.as_deref());
     let (recent, attention) = kept.map_or_else(Default::default, |kept| {

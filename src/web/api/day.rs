@@ -7,7 +7,7 @@ use axum::extract::State;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{Named, OfDay, Parameters, limit, no_such_day, value};
+use super::parameters::{DatasetInPath, DayInPath, Parameters, limit, no_such_day, value};
 use crate::cron;
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectedRow};
@@ -28,7 +28,7 @@ pub(super) struct DayDetail {
     /// What is known of the day.
     status: DayStatus,
     /// How far this process is with loading it; null when it is not.
-    progress: Option<Progress>,
+    progress: Option<LoadProgress>,
     /// The newest attempts, newest first, at most 100.
     load_attempts: Vec<Attempt>,
     /// The first rows that could not be taken, at most 20.
@@ -39,7 +39,7 @@ pub(super) struct DayDetail {
 
 /// How far a load is.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Progress {
+pub(super) struct LoadProgress {
     /// Which attempt of its series it is, from 1.
     attempt: u32,
     /// When it began, by this machine's clock.
@@ -72,7 +72,7 @@ pub(super) struct RejectedRows {
     path = "/api/v1/datasets/{name}/days/{day}",
     operation_id = "show_day",
     tag = "days",
-    params(Named, OfDay),
+    params(DatasetInPath, DayInPath),
     responses(
         (status = OK, body = DayDetail),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
@@ -83,15 +83,15 @@ pub(super) struct RejectedRows {
 )]
 pub(super) async fn one(
     State(site): State<Arc<Site>>,
-    Named(shown): Named,
-    OfDay(day): OfDay,
+    DatasetInPath(shown): DatasetInPath,
+    DayInPath(day): DayInPath,
 ) -> Result<Json<DayDetail>, Problem> {
     let name = shown.job.dataset.name.clone();
     let context = site.daemon().status().context.clone();
     let flight = context.and_then(|context| {
         context.flights.now().into_iter().find(|flight| flight.dataset == name && flight.day == day)
     });
-    let progress = flight.map(|flight| Progress {
+    let progress = flight.map(|flight| LoadProgress {
         attempt: flight.attempt,
         began_at: status::instant(flight.began),
         step: flight.step().name(),
@@ -104,7 +104,7 @@ pub(super) async fn one(
         let dataset = &shown.job.dataset;
         let wanted = cron::wanted(dataset, Utc::now());
         let Some(status) = status::of_day(conn, dataset, &wanted, day)? else {
-            return Err(no_such_day(format!("{day} is neither wanted by {name} nor was it ever looked at")));
+            return Err(no_such_day(format!("{name}: {day} is not wanted and has no attempts")));
         };
         Ok(DayDetail {
             status,
@@ -122,7 +122,7 @@ pub(super) async fn one(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct RejectedRowsParameters {
     /// Rows behind this line: the `next_after` of the page before.
     #[param(value_type = Option<i64>)]
     after: Option<String>,
@@ -137,7 +137,7 @@ pub(super) struct Which {
     path = "/api/v1/datasets/{name}/days/{day}/rejects",
     operation_id = "list_rejected_rows",
     tag = "days",
-    params(Named, OfDay, Which),
+    params(DatasetInPath, DayInPath, RejectedRowsParameters),
     responses(
         (status = OK, body = RejectedRows),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
@@ -149,9 +149,9 @@ pub(super) struct Which {
 )]
 pub(super) async fn rejected_rows(
     State(site): State<Arc<Site>>,
-    Named(shown): Named,
-    OfDay(day): OfDay,
-    Parameters(which): Parameters<Which>,
+    DatasetInPath(shown): DatasetInPath,
+    DayInPath(day): DayInPath,
+    Parameters(which): Parameters<RejectedRowsParameters>,
 ) -> Result<Json<RejectedRows>, Problem> {
     let after: Option<i64> = value("after", which.after.as_deref(), "the number of a line")?;
     let limit = limit(which.limit.as_deref(), USUAL, MOST)?;

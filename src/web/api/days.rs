@@ -10,7 +10,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::parameters::{Named, Parameters, day, limit, parameter};
+use super::parameters::{DatasetInPath, Parameters, day, limit, parameter};
 use crate::cron;
 use crate::day::{Day, DayRange};
 use crate::state::{MISSING, State as DayState};
@@ -27,7 +27,7 @@ const MOST: u32 = 4000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct DaysParameters {
     /// From this day on.
     #[param(value_type = Option<String>, format = Date)]
     from: Option<String>,
@@ -59,7 +59,7 @@ impl ToSchema for StateName {}
 
 /// A page of days.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Days {
+pub(super) struct DayList {
     /// Days that are wanted or have a row, oldest first.
     days: Vec<DayStatus>,
     /// The next page is what comes `after` this day; null when there is no more.
@@ -67,7 +67,7 @@ pub(super) struct Days {
     next_after: Option<Day>,
 }
 
-impl Which {
+impl DaysParameters {
     fn understood(&self) -> Result<Selection, Problem> {
         let from = day("from", self.from.as_deref())?.unwrap_or(Day::MIN);
         let to = day("to", self.to.as_deref())?.unwrap_or(Day::MAX);
@@ -98,9 +98,9 @@ fn state(name: &str) -> Result<Option<DayState>, Problem> {
     path = "/api/v1/datasets/{name}/days",
     operation_id = "list_days",
     tag = "days",
-    params(Named, Which),
+    params(DatasetInPath, DaysParameters),
     responses(
-        (status = OK, body = Days),
+        (status = OK, body = DayList),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "parameter"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json",
             description = "no-such-dataset"),
@@ -110,9 +110,9 @@ fn state(name: &str) -> Result<Option<DayState>, Problem> {
 )]
 pub(super) async fn list(
     State(site): State<Arc<Site>>,
-    Named(shown): Named,
-    Parameters(which): Parameters<Which>,
-) -> Result<Json<Days>, Problem> {
+    DatasetInPath(shown): DatasetInPath,
+    Parameters(which): Parameters<DaysParameters>,
+) -> Result<Json<DayList>, Problem> {
     let selection = which.understood()?;
     let page = site
         .read(move |conn| {
@@ -120,5 +120,5 @@ pub(super) async fn list(
             status::page(conn, dataset, &cron::wanted(dataset, Utc::now()), &selection)
         })
         .await?;
-    Ok(Json(Days { days: page.days, next_after: page.next_after }))
+    Ok(Json(DayList { days: page.days, next_after: page.next_after }))
 }

@@ -16,7 +16,7 @@ const HANGS: Duration = Duration::from_mins(1);
 
 /// It is fine.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Fine {
+pub(super) struct HealthStatus {
     /// `ok`.
     status: &'static str,
     /// What is wrong but keeps the process from nothing else.
@@ -24,7 +24,7 @@ pub(super) struct Fine {
     warnings: Vec<String>,
 }
 
-impl Fine {
+impl HealthStatus {
     fn with(warnings: Vec<String>) -> Json<Self> {
         Json(Self { status: "ok", warnings })
     }
@@ -36,16 +36,19 @@ impl Fine {
     path = "/healthz",
     tag = "health",
     responses(
-        (status = OK, body = Fine),
+        (status = OK, body = HealthStatus),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "hangs")
     )
 )]
-pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
+pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<HealthStatus>, Problem> {
     let ago = site.daemon().last_turn_age();
     if ago >= HANGS {
-        return Err(Problem::unavailable("hangs", format!("the loop has not turned for {} s", ago.as_secs())));
+        return Err(Problem::unavailable(
+            "hangs",
+            format!("the daemon's main loop has been blocked for {} s", ago.as_secs()),
+        ));
     }
-    Ok(Fine::with(Vec::new()))
+    Ok(HealthStatus::with(Vec::new()))
 }
 
 /// Whether the process can do its work: the database answers, and the configuration was taken. A dataset whose own file is
@@ -55,20 +58,23 @@ pub(super) async fn healthz(State(site): State<Arc<Site>>) -> Result<Json<Fine>,
     path = "/readyz",
     tag = "health",
     responses(
-        (status = OK, body = Fine),
+        (status = OK, body = HealthStatus),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
             description = "database, configuration")
     )
 )]
-pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Json<Fine>, Problem> {
+pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Json<HealthStatus>, Problem> {
     let shown = site.daemon().status();
     if shown.context.is_none() || shown.unreachable.is_some() {
         return Err(Problem::unavailable("database", "the database cannot be reached"));
     }
     if shown.refused.is_some() {
-        return Err(Problem::unavailable("configuration", "the configuration was refused; the one before is in force"));
+        return Err(Problem::unavailable(
+            "configuration",
+            "the configuration is invalid; the previous one stays in force",
+        ));
     }
     let broken = shown.broken.len();
-    let warning = format!("{} cannot be used: wrong files; see /api/v1/configuration", counted(broken, "dataset"));
-    Ok(Fine::with((broken > 0).then_some(warning).into_iter().collect()))
+    let warning = format!("{} cannot be used: invalid files; see /api/v1/configuration", counted(broken, "dataset"));
+    Ok(HealthStatus::with((broken > 0).then_some(warning).into_iter().collect()))
 }

@@ -28,7 +28,7 @@ use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::{Ref, ResponseBuilder};
 
 use crate::web::Site;
-use crate::web::escaped;
+use crate::web::escape;
 
 /// How the document calls the way to say who asks.
 const TOKEN: &str = "token";
@@ -40,8 +40,8 @@ const DOCUMENT: &str = "/api/openapi.json";
 #[openapi(
     info(
         title = "dayfill",
-        description = "What the daemon knows of datasets and days, and what it can be asked for. Fields are added, \
-                       never renamed or removed: ignore what you do not know. Errors are problem details (RFC 9457).",
+        description = "Datasets, days and actions of the daemon. Fields are added, never renamed or removed: \
+                       ignore unknown ones. Errors are problem details (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(
@@ -88,7 +88,7 @@ pub fn router(site: &Arc<Site>, base_path: &str) -> Router {
         .route("/api/v1/events", get(events::stream))
         // Made when it is asked for: it takes more memory than the rest of an idle daemon's page.
         .route(DOCUMENT, get(|| async move { Json(document(&base_path)) }))
-        .layer(map_response(escaped::answer))
+        .layer(map_response(escape::answer))
         .with_state(Arc::clone(site))
 }
 
@@ -116,7 +116,7 @@ pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
 fn tell_of_the_guard(document: &mut utoipa::openapi::OpenApi) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token, by `dayfill web add-token`. Where there are no users, none is needed to look."));
+        .description(Some("A token from `dayfill web add-token`. Without users, reading needs none."));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token.build()));
     let problem = |codes: &str| {
@@ -128,7 +128,7 @@ fn tell_of_the_guard(document: &mut utoipa::openapi::OpenApi) {
             operation.security = Some(vec![SecurityRequirement::new(TOKEN, [""; 0])]);
             let answers = &mut operation.responses.responses;
             answers.insert("401".to_owned(), problem("login, token").into());
-            answers.insert("403".to_owned(), problem("role, csrf, origin, local-only").into());
+            answers.insert("403".to_owned(), problem("role, origin, local-only").into());
         }
     }
 }

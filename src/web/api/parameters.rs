@@ -18,13 +18,13 @@ use crate::wording::quoted;
 /// The dataset that the path names.
 #[derive(utoipa::IntoParams)]
 #[into_params(names("name"), parameter_in = Path)]
-pub(super) struct Named(
+pub(super) struct DatasetInPath(
     /// The dataset.
     #[param(value_type = String, pattern = "^[A-Za-z0-9_-]+$", max_length = 100)]
     pub(super) DatasetSnapshot,
 );
 
-impl FromRequestParts<Arc<Site>> for Named {
+impl FromRequestParts<Arc<Site>> for DatasetInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
@@ -35,13 +35,13 @@ impl FromRequestParts<Arc<Site>> for Named {
 /// The day that the path names.
 #[derive(utoipa::IntoParams)]
 #[into_params(names("day"), parameter_in = Path)]
-pub(super) struct OfDay(
+pub(super) struct DayInPath(
     /// The day, YYYY-MM-DD.
     #[param(value_type = String, format = Date)]
     pub(super) Day,
 );
 
-impl FromRequestParts<Arc<Site>> for OfDay {
+impl FromRequestParts<Arc<Site>> for DayInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {

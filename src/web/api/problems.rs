@@ -14,11 +14,11 @@ impl PartialSchema for Problem {
         let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
         let fields = ["type", "title", "status", "detail", "code"];
         let object = ObjectBuilder::new()
-            .description(Some("Why a request was not answered as asked (RFC 9457)."))
+            .description(Some("Why a request failed (RFC 9457)."))
             .property("type", text("about:blank: the status says what kind of problem it is."))
             .property("title", text("The status's own words."))
             .property("status", number.description(Some("The status.")))
-            .property("detail", text("What is wrong, and what to do about it; for people."))
+            .property("detail", text("What failed and what to do about it, for people."))
             .property("code", text("What tells this problem from others of its status; it never changes."));
         fields.into_iter().fold(object, ObjectBuilder::required).build().into()
     }

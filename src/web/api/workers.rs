@@ -12,7 +12,7 @@ use crate::web::problem::Problem;
 
 /// The processes that are at work now.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Workers {
+pub(super) struct WorkerList {
     /// One per process, by the time it started: daemons, and commands that load.
     workers: Vec<RegisteredWorker>,
 }
@@ -24,11 +24,11 @@ pub(super) struct Workers {
     operation_id = "list_workers",
     tag = "daemon",
     responses(
-        (status = OK, body = Workers),
+        (status = OK, body = WorkerList),
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json",
             description = "database")
     )
 )]
-pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Json<Workers>, Problem> {
-    Ok(Json(Workers { workers: site.read(status::workers).await? }))
+pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Json<WorkerList>, Problem> {
+    Ok(Json(WorkerList { workers: site.read(status::workers).await? }))
 }

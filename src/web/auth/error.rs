@@ -16,7 +16,7 @@ pub enum AuthError {
     },
     /// There is no users file.
     #[error(
-        "{path}: is not there; \"dayfill web add-user NAME --role operator\" makes it, with its first user",
+        "{path}: does not exist; \"dayfill web add-user NAME --role operator\" creates it with its first user",
         path = path.display()
     )]
     NoUsers {
@@ -32,7 +32,7 @@ pub enum AuthError {
         source: io::Error,
     },
     /// Every user of the machine may read or write it.
-    #[error("{path}: can be read or changed by every user of this machine: chmod o= it", path = path.display())]
+    #[error("{path}: every user of this machine can read or change it; run chmod o= on it", path = path.display())]
     OthersRead {
         /// The file.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum AuthError {
     },
     /// The file of the key holds something else.
     #[error(
-        "{path}: is not a key: remove it, and a new one is made; whoever is logged in is out then",
+        "{path}: is not a key: remove it, and dayfill creates a new one, which ends all sessions",
         path = path.display()
     )]
     NotAKey {
@@ -56,7 +56,7 @@ pub enum AuthError {
     },
     /// The file of the sessions that were ended holds something else.
     #[error(
-        "{path}: is not a list of ended sessions: remove it, and the key beside it, so that none is good again",
+        "{path}: is not a list of ended sessions: remove it and the key beside it, so that no ended session becomes valid",
         path = path.display()
     )]
     NotEnded {

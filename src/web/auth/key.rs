@@ -1,4 +1,4 @@
-//! The key that signs sessions and CSRF tokens: random, and kept in a file of its own, so that sessions outlive a
+//! The key that signs sessions: random, and kept in a file of its own, so that sessions outlive a
 //! restart.
 
 use std::ffi::OsString;
@@ -14,18 +14,11 @@ use sha2::Sha256;
 use super::error::AuthError;
 use super::private::refuse_if_others_read;
 
-/// What is signed. A signature of one kind is none of another.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    Session,
-    Csrf,
-}
-
 /// The key. It never leaves this file but to its own.
 #[derive(Clone)]
-pub(super) struct Key([u8; 32]);
+pub(super) struct SigningKey([u8; 32]);
 
-impl Key {
+impl SigningKey {
     /// A key that nobody else has, and that is gone with the process.
     pub(super) fn random() -> Result<Self, AuthError> {
         let mut bytes = [0; 32];
@@ -45,7 +38,7 @@ impl Key {
             // Another process was first: its key is the one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Self::read(&path)?.unwrap_or(key)),
             Err(error) => {
-                log::warn!("{} cannot be written ({error}): whoever is logged in is out at a restart", path.display());
+                log::warn!("{} cannot be written ({error}): a restart ends all sessions", path.display());
                 Ok(key)
             }
         }
@@ -70,12 +63,9 @@ impl Key {
         file.persist_noclobber(path).map(drop).map_err(|error| error.error)
     }
 
-    fn mac(&self, kind: Kind, parts: &[&str]) -> Option<Hmac<Sha256>> {
+    fn mac(&self, parts: &[&str]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        mac.update(match kind {
-            Kind::Session => b"session",
-            Kind::Csrf => b"csrf",
-        });
+        mac.update(b"session");
         // With their lengths, so that no two lists of parts are signed alike.
         for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -85,15 +75,15 @@ impl Key {
     }
 
     /// The signature of these parts, as text for cookies and forms.
-    pub(super) fn sign(&self, kind: Kind, parts: &[&str]) -> String {
+    pub(super) fn sign(&self, parts: &[&str]) -> String {
         // An HMAC takes keys of every length: there is always one.
-        self.mac(kind, parts).map(|mac| BASE64.encode(mac.finalize().into_bytes())).unwrap_or_default()
+        self.mac(parts).map(|mac| BASE64.encode(mac.finalize().into_bytes())).unwrap_or_default()
     }
 
     /// True when that is the signature of these parts; how much of it is right does not show in the time it takes.
-    pub(super) fn verifies(&self, kind: Kind, parts: &[&str], signature: &str) -> bool {
+    pub(super) fn verifies(&self, parts: &[&str], signature: &str) -> bool {
         let Ok(signature) = BASE64.decode(signature) else { return false };
-        self.mac(kind, parts).is_some_and(|mac| mac.verify_slice(&signature).is_ok())
+        self.mac(parts).is_some_and(|mac| mac.verify_slice(&signature).is_ok())
     }
 }
 
@@ -111,20 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_of_one_key_one_kind_and_one_list_of_parts() {
-        let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
-        let signature = key.sign(Kind::Session, &["ab", "c"]);
-        assert!(key.verifies(Kind::Session, &["ab", "c"], &signature));
-        for (key, kind, parts) in [
-            (&key, Kind::Csrf, &["ab", "c"][..]),
-            (&key, Kind::Session, &["a", "bc"]),
-            (&key, Kind::Session, &["ab", "c", ""]),
-            (&other, Kind::Session, &["ab", "c"]),
-        ] {
-            assert!(!key.verifies(kind, parts, &signature), "{kind:?} {parts:?}");
+    fn a_signature_is_of_one_key_and_one_list_of_parts() {
+        let (key, other) = (SigningKey::random().unwrap(), SigningKey::random().unwrap());
+        let signature = key.sign(&["ab", "c"]);
+        assert!(key.verifies(&["ab", "c"], &signature));
+        for (key, parts) in [(&key, &["a", "bc"][..]), (&key, &["ab", "c", ""]), (&other, &["ab", "c"])] {
+            assert!(!key.verifies(parts, &signature), "{parts:?}");
         }
         for forged in ["", "AAAA", &signature[..42], &format!("{signature}A"), "not base64!"] {
-            assert!(!key.verifies(Kind::Session, &["ab", "c"], forged), "{forged}");
+            assert!(!key.verifies(&["ab", "c"], forged), "{forged}");
         }
     }
 
@@ -132,25 +117,25 @@ mod tests {
     fn the_file_is_made_once_and_for_this_user_alone() {
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users.toml");
-        let first = Key::beside(&users).unwrap();
+        let first = SigningKey::beside(&users).unwrap();
         let path = folder.path().join("users.toml.key");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(Key::beside(&users).unwrap().0, first.0, "the same after a restart");
+        assert_eq!(SigningKey::beside(&users).unwrap().0, first.0, "the same after a restart");
         assert_eq!(first.write(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists, "it is never overwritten");
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
-        assert!(matches!(Key::beside(&users), Err(AuthError::OthersRead { .. })));
+        assert!(matches!(SigningKey::beside(&users), Err(AuthError::OthersRead { .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
-        assert!(matches!(Key::beside(&users), Err(AuthError::NotAKey { .. })));
+        assert!(matches!(SigningKey::beside(&users), Err(AuthError::NotAKey { .. })));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(Key::beside(&users), Err(AuthError::Unreadable { .. })));
+        assert!(matches!(SigningKey::beside(&users), Err(AuthError::Unreadable { .. })));
     }
 
     #[test]
     fn where_no_file_can_be_made_the_key_is_the_processes_own() {
         let nowhere = Path::new("/proc/none/users.toml");
-        assert_ne!(Key::beside(nowhere).unwrap().0, Key::beside(nowhere).unwrap().0);
+        assert_ne!(SigningKey::beside(nowhere).unwrap().0, SigningKey::beside(nowhere).unwrap().0);
     }
 }

@@ -4,10 +4,10 @@
 //! and whoever does is an operator.
 
 mod cookie;
-mod ended;
+mod ended_sessions;
 mod error;
+mod identity;
 mod key;
-mod login;
 mod password;
 mod private;
 mod session;
@@ -16,7 +16,6 @@ mod throttle;
 mod token;
 mod users;
 pub mod users_file;
-mod who;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -27,16 +26,15 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use tokio::sync::Semaphore;
 
-pub(in crate::web) use self::cookie::{Cookie, Jar};
-use self::ended::Ended;
+pub(in crate::web) use self::cookie::CookieJar;
+use self::ended_sessions::EndedSessions;
 pub use self::error::AuthError;
-use self::key::{Key, Kind};
-pub(in crate::web) use self::login::{Next, login, logout, next_or_home};
+pub use self::identity::{AuthMethod, Identity, Role};
+use self::key::SigningKey;
 use self::session::{HOURS, Session};
 use self::store::Store;
 use self::throttle::Throttle;
 pub use self::users::{Token, User, Users, is_name};
-pub use self::who::{How, Role, Who};
 use super::problem::Problem;
 use crate::cron::Clocks;
 
@@ -49,16 +47,16 @@ pub type Clock = Arc<dyn Fn() -> Clocks + Send + Sync>;
 /// The users, their sessions, and what they failed at.
 pub struct Auth {
     store: Option<Store>,
-    key: Key,
+    key: SigningKey,
     clock: Clock,
     throttle: Mutex<Throttle>,
-    ended: Ended,
+    ended: EndedSessions,
     hashing: Arc<Semaphore>,
 }
 
 /// Why somebody was not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::web) enum LoginError {
+pub(in crate::web) enum LoginFailure {
     /// Name and password do not go together.
     Wrong,
     /// Too many have failed from there; how long there is to wait.
@@ -69,9 +67,9 @@ pub(in crate::web) enum LoginError {
     Unavailable,
 }
 
-/// Why it is not known who asks.
+/// Why the connection has no peer address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::web) enum Unknown {
+pub(in crate::web) enum CredentialError {
     /// A token was presented that there is not.
     Token,
     /// The users file cannot be read just now, so that nobody can be told from anybody.
@@ -79,11 +77,8 @@ pub(in crate::web) enum Unknown {
 }
 
 /// 503: the users file cannot be read just now. It is the daemon's trouble, and no fault of who asks.
-pub(in crate::web) fn no_users() -> Problem {
-    Problem::unavailable(
-        "users",
-        "the users file cannot be read just now, so nobody can come in; dayfill's log says why",
-    )
+pub(in crate::web) fn users_unavailable() -> Problem {
+    Problem::unavailable("users", "login unavailable: dayfill cannot read the users file; its log says why")
 }
 
 impl Auth {
@@ -103,10 +98,10 @@ impl Auth {
     pub fn open_at(users: Option<&Path>, clock: Clock) -> Result<Self, AuthError> {
         Ok(Self {
             store: users.map(Store::open).transpose()?,
-            key: users.map_or_else(Key::random, Key::beside)?,
+            key: users.map_or_else(SigningKey::random, SigningKey::beside)?,
             clock,
             throttle: Mutex::default(),
-            ended: users.map_or_else(|| Ok(Ended::default()), Ended::beside)?,
+            ended: users.map_or_else(|| Ok(EndedSessions::default()), EndedSessions::beside)?,
             hashing: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
@@ -118,22 +113,22 @@ impl Auth {
     }
 
     /// Who sent these headers: a token comes before a session. Where there are no users, whoever it is.
-    pub(in crate::web) fn who(&self, jar: Jar, headers: &HeaderMap) -> Result<Option<Who>, Unknown> {
-        let Some(store) = &self.store else { return Ok(Some(Who::local())) };
-        let users = store.users().ok_or(Unknown::NoUsers)?;
+    pub(in crate::web) fn who(&self, jar: CookieJar, headers: &HeaderMap) -> Result<Option<Identity>, CredentialError> {
+        let Some(store) = &self.store else { return Ok(Some(Identity::local())) };
+        let users = store.users().ok_or(CredentialError::NoUsers)?;
         if let Some(token) = bearer(headers) {
-            let token = users.token(token).ok_or(Unknown::Token)?;
-            return Ok(Some(Who { name: token.name.clone(), role: token.scope, how: How::Token }));
+            let token = users.token(token).ok_or(CredentialError::Token)?;
+            return Ok(Some(Identity { name: token.name.clone(), role: token.scope, how: AuthMethod::Token }));
         }
         let now = (self.clock)().wall;
         let hash_of = |name: &str| users.user(name).map(|user| user.password.clone());
-        let mut sessions = jar.values(Cookie::Session, headers).filter_map(|value| {
+        let mut sessions = jar.values(headers).filter_map(|value| {
             let session = Session::open(value, &self.key, now, hash_of)?;
             let user = users.user(&session.user)?;
-            (!self.ended.has(&session.id)).then(|| Who {
+            (!self.ended.has(&session.id)).then(|| Identity {
                 name: user.name.clone(),
                 role: user.role,
-                how: How::Session(session.id),
+                how: AuthMethod::Session(session.id),
             })
         });
         Ok(sessions.next())
@@ -145,12 +140,12 @@ impl Auth {
         client: IpAddr,
         name: &str,
         password: String,
-    ) -> Result<(String, i64), LoginError> {
-        let users = self.store.as_ref().and_then(Store::users).ok_or(LoginError::NoUsers)?;
+    ) -> Result<(String, i64), LoginFailure> {
+        let users = self.store.as_ref().and_then(Store::users).ok_or(LoginFailure::NoUsers)?;
         let now = (self.clock)();
-        self.throttle().begin(client, now.monotonic).map_err(LoginError::TooMany)?;
+        self.throttle().begin(client, now.monotonic).map_err(LoginFailure::TooMany)?;
         let hash = users.user(name).map(|user| user.password.clone());
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| LoginError::Unavailable)?;
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| LoginFailure::Unavailable)?;
         let given = hash.clone();
         // The permit goes with the work, which goes on when nobody waits for it any more.
         let verifying = tokio::task::spawn_blocking(move || {
@@ -167,27 +162,17 @@ impl Auth {
             (Ok(_), hash) => {
                 // A name that is not known may be a password in the wrong field.
                 let name = hash.map(|_| format!(" as {name}")).unwrap_or_default();
-                let spent = if self.throttle().is_spent(client) { "; no more for now" } else { "" };
+                let spent = if self.throttle().is_spent(client) { "; further ones are blocked for now" } else { "" };
                 log::warn!("a login from {client}{name} failed{spent}");
-                Err(LoginError::Wrong)
+                Err(LoginFailure::Wrong)
             }
-            (Err(_), _) => Err(LoginError::Unavailable),
+            (Err(_), _) => Err(LoginFailure::Unavailable),
         }
     }
 
     /// Ends a session before its time. Waits for the disk.
     pub(in crate::web) fn end(&self, session: &str) {
         self.ended.add(session, (self.clock)().wall);
-    }
-
-    /// The CSRF token for a session, or for a visit without one, by its random id.
-    pub(in crate::web) fn csrf(&self, id: &str) -> String {
-        self.key.sign(Kind::Csrf, &[id])
-    }
-
-    /// True when that is the CSRF token for this id.
-    pub(in crate::web) fn is_csrf(&self, id: &str, token: &str) -> bool {
-        self.key.verifies(Kind::Csrf, &[id], token)
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::error::AuthError;
 use super::users::Users;
 use super::users_file;
-use crate::web::stamp::Stamp;
+use crate::web::file_version::FileVersion;
 
 /// The users file, and what was read of it last.
 pub(super) struct Store {
     path: PathBuf,
-    read: Mutex<(Option<Stamp>, Option<Arc<Users>>)>,
+    read: Mutex<(Option<FileVersion>, Option<Arc<Users>>)>,
 }
 
 impl Store {
     /// Reads the file, which must be right at first.
     pub(super) fn open(path: &Path) -> Result<Self, AuthError> {
-        let stamp = Stamp::of(path);
+        let stamp = FileVersion::of(path);
         let users = users_file::read(path)?;
         Ok(Self { path: path.to_owned(), read: Mutex::new((stamp, Some(Arc::new(users)))) })
     }
@@ -27,12 +27,12 @@ impl Store {
     pub(super) fn users(&self) -> Option<Arc<Users>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at before it is read: a change in between shows the next time.
-        let stamp = Stamp::of(&self.path);
+        let stamp = FileVersion::of(&self.path);
         if read.0 != stamp {
             let users = users_file::read(&self.path);
             match &users {
-                Ok(_) => log::info!("{}: read again", self.path.display()),
-                Err(error) => log::error!("{error}; nobody can come in until it is right"),
+                Ok(_) => log::info!("{}: reloaded", self.path.display()),
+                Err(error) => log::error!("{error}; nobody can log in until this is fixed"),
             }
             *read = (stamp, users.ok().map(Arc::new));
         }
@@ -46,7 +46,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::web::auth::who::Role;
+    use crate::web::auth::identity::Role;
 
     #[test]
     fn what_the_file_says_holds_at_once_and_a_wrong_file_lets_nobody_in() {

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use super::identity::Role;
 use super::password;
 use super::token::TokenHash;
-use super::who::Role;
 
 /// The first lines of a file that is written here.
 const HEAD: &str = "\
-# The users and tokens of dayfill's page: `dayfill web add-user`, `dayfill web add-token` and the like write it anew.
+# Users and tokens of dayfill's web UI, written by `dayfill web add-user`, `dayfill web add-token` and the like.
 # The daemon reads it again when it changes.
 ";
 
@@ -48,16 +48,16 @@ pub struct Users {
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct UsersFile {
     #[serde(default)]
-    users: Vec<WrittenUser>,
+    users: Vec<UserEntry>,
     #[serde(default)]
-    tokens: Vec<WrittenToken>,
+    tokens: Vec<TokenEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenUser {
+struct UserEntry {
     name: String,
     role: String,
     password: String,
@@ -65,7 +65,7 @@ struct WrittenUser {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenToken {
+struct TokenEntry {
     name: String,
     scope: String,
     sha256: String,
@@ -81,11 +81,11 @@ pub fn is_name(text: &str) -> bool {
 impl Users {
     /// Reads a file's text; what is wrong otherwise, without a word of what stands there.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let written: Written = toml::from_str(text).map_err(|error| {
+        let written: UsersFile = toml::from_str(text).map_err(|error| {
             // The parser's own words repeat values, and a value may be a password that was written here by mistake.
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             format!(
-                "line {line}: is not what belongs here: [[users]] with name, role and password, and [[tokens]] with \
+                "line {line}: expected [[users]] with name, role and password, and [[tokens]] with \
                  name, scope and sha256, all of them texts"
             )
         })?;
@@ -96,7 +96,7 @@ impl Users {
                 return Err(wrong(&format!("name: is not a name ({NAME})")));
             }
             if all.users.iter().any(|other| other.name == user.name) {
-                return Err(wrong("name: stands twice"));
+                return Err(wrong("name: is used twice"));
             }
             if !password::is_hash(&user.password) {
                 return Err(wrong("password: is not an Argon2id hash: `dayfill web add-user` makes one"));
@@ -110,7 +110,7 @@ impl Users {
                 return Err(wrong(&format!("name: is not a name ({NAME})")));
             }
             if all.tokens.iter().any(|other| other.name == token.name) {
-                return Err(wrong("name: stands twice"));
+                return Err(wrong("name: is used twice"));
             }
             let scope = Role::by_scope(&token.scope).ok_or_else(|| wrong("scope: is neither read nor write"))?;
             let hash = TokenHash::parse(&token.sha256).ok_or_else(|| wrong("sha256: is not 64 hexadecimal digits"))?;
@@ -225,7 +225,7 @@ mod tests {
         let token =
             |scope: &str, hash: &str| format!("[[tokens]]\nname = \"t\"\nscope = \"{scope}\"\nsha256 = \"{hash}\"\n");
         let hash = TokenHash::of("x").to_hex();
-        let shape = "is not what belongs here: ";
+        let shape = "expected [[users]] with ";
         for (text, expected) in [
             ("[[users]\n".to_owned(), format!("line 1: {shape}")),
             ("\n[[users]]\nname = \"a\"\npassword = hunter22\n".to_owned(), format!("line 4: {shape}")),
@@ -236,10 +236,10 @@ mod tests {
             (user("", "reader", HASH), "users[0].name: is not a name (".to_owned()),
             (user("a", "reader", "hunter22"), "users[0].password: is not an Argon2id hash".to_owned()),
             (user("a", "admin", HASH), "users[0].role: is neither reader nor operator".to_owned()),
-            (user("a", "reader", HASH) + &user("a", "reader", HASH), "users[1].name: stands twice".to_owned()),
+            (user("a", "reader", HASH) + &user("a", "reader", HASH), "users[1].name: is used twice".to_owned()),
             (token("all", &hash), "tokens[0].scope: is neither read nor write".to_owned()),
             (token("read", "hunter22"), "tokens[0].sha256: is not 64 hexadecimal digits".to_owned()),
-            (token("read", &hash) + &token("read", &hash), "tokens[1].name: stands twice".to_owned()),
+            (token("read", &hash) + &token("read", &hash), "tokens[1].name: is used twice".to_owned()),
         ] {
             let why = Users::parse(&text).unwrap_err();
             assert!(why.starts_with(&expected), "{text}: {why}");

@@ -6,11 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use super::error::AuthError;
+use super::identity::Role;
 use super::password;
 use super::private::refuse_if_others_read;
 use super::token::{TokenHash, new_token, random_text};
 use super::users::Users;
-use super::who::Role;
 
 /// Reads the file.
 ///

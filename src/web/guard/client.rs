@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::host::Host;
 use crate::web::problem::Problem;
-use crate::web::settings::{Settings, is_loopback};
+use crate::web::settings::{WebSettings, is_loopback};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -34,17 +34,17 @@ pub struct Client {
     /// The host it asks for, as it wrote it.
     pub(super) host: Host,
     /// It came through a proxy, and whoever is behind that is not known.
-    pub(super) doubtful: bool,
+    pub(super) via_unknown_proxy: bool,
 }
 
 impl Client {
     /// Finds out who asks, and refuses those who do not ask for us: a page of another site may have had its own name
     /// point here (DNS rebinding).
-    pub(super) fn of(peer: &Peer, uri: &Uri, headers: &HeaderMap, settings: &Settings) -> Result<Self, Problem> {
+    pub(super) fn of(peer: &Peer, uri: &Uri, headers: &HeaderMap, settings: &WebSettings) -> Result<Self, Problem> {
         let remote = peer.remote.ip().to_canonical();
         let trusted = is_trusted(remote, &settings.trusted_proxies);
         let forwarded = |name: &HeaderName| trusted.then(|| last(headers, name)).flatten();
-        let mut host = accepted(asked_host(uri, headers)?, peer, settings)?;
+        let mut host = accepted(requested_host(uri, headers)?, peer, settings)?;
         // Both names have to be ours: a page that was led here could send the second header itself.
         if let Some(name) = forwarded(&FORWARDED_HOST) {
             let name = Host::parse(name).ok_or_else(|| Problem::bad_request("X-Forwarded-Host is not a host"))?;
@@ -53,13 +53,13 @@ impl Client {
         let secure = forwarded(&FORWARDED_PROTO).map_or(peer.tls, |scheme| scheme.eq_ignore_ascii_case("https"));
         let (address, known) =
             if trusted { behind(remote, headers, &settings.trusted_proxies) } else { (remote, false) };
-        let doubtful = !known && headers.keys().any(is_of_a_proxy);
-        Ok(Self { address, secure, host, doubtful })
+        let via_unknown_proxy = !known && headers.keys().any(is_of_a_proxy);
+        Ok(Self { address, secure, host, via_unknown_proxy })
     }
 
     /// True for a client that is on this machine, as far as can be told.
     pub(super) fn is_local(&self) -> bool {
-        is_loopback(self.address) && !self.doubtful
+        is_loopback(self.address) && !self.via_unknown_proxy
     }
 
     pub(super) fn scheme(&self) -> &'static str {
@@ -104,8 +104,8 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// The one host that a request asks for.
-fn asked_host(uri: &Uri, headers: &HeaderMap) -> Result<Host, Problem> {
-    let wrong = || Problem::bad_request("a request names one host, in one header Host");
+fn requested_host(uri: &Uri, headers: &HeaderMap) -> Result<Host, Problem> {
+    let wrong = || Problem::bad_request("a request needs exactly one Host header");
     let mut hosts = headers.get_all(header::HOST).into_iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(wrong()) };
     let host = host.to_str().ok().and_then(Host::parse).ok_or_else(wrong)?;
@@ -115,7 +115,7 @@ fn asked_host(uri: &Uri, headers: &HeaderMap) -> Result<Host, Problem> {
     }
 }
 
-fn accepted(host: Host, peer: &Peer, settings: &Settings) -> Result<Host, Problem> {
+fn accepted(host: Host, peer: &Peer, settings: &WebSettings) -> Result<Host, Problem> {
     // A client that reached this address asked for it; no name server is in that.
     let by_address = |address: IpAddr| is_loopback(address) || address == peer.local.ip().to_canonical();
     let ours = host.name() == "localhost"
@@ -124,8 +124,7 @@ fn accepted(host: Host, peer: &Peer, settings: &Settings) -> Result<Host, Proble
     if ours {
         return Ok(host);
     }
-    let detail =
-        format!("this page does not answer to the name {:?}; if it should, web.hosts has to name it", host.name());
+    let detail = format!("the web UI does not answer to the name {:?}; to allow it, add it to web.hosts", host.name());
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", detail))
 }
 
@@ -135,12 +134,12 @@ mod tests {
 
     use super::*;
 
-    fn settings() -> Settings {
-        Settings {
+    fn settings() -> WebSettings {
+        WebSettings {
             listen: Some("0.0.0.0:8080".parse().unwrap()),
             hosts: vec!["dayfill.example.com".to_owned()],
             trusted_proxies: ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"].map(|net| net.parse().unwrap()).to_vec(),
-            ..Settings::default()
+            ..WebSettings::default()
         }
     }
 
@@ -198,7 +197,7 @@ mod tests {
         let uri = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static("localhost"));
-            asked_host(&Uri::from_static(text), &headers).is_ok()
+            requested_host(&Uri::from_static(text), &headers).is_ok()
         };
         assert!(uri("/") && uri("http://localhost/x") && !uri("http://evil.example/x") && !uri("http://localhost:1/"));
     }

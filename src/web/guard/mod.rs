@@ -4,13 +4,14 @@
 //! page.
 
 mod client;
-mod csrf;
+mod error_page;
 mod headers;
 mod host;
-mod mount;
+mod login;
+mod middleware;
 mod origin;
-mod pass;
-mod refused;
+mod redirect;
+mod routes;
 mod streams;
 
 use std::net::IpAddr;
@@ -19,35 +20,34 @@ use axum::http::Method;
 use axum::response::Response;
 
 pub use self::client::{Client, Peer};
-pub use self::csrf::Csrf;
-pub use self::mount::plain;
-pub(in crate::web) use self::pass::NoUsers;
-pub use self::refused::Refused;
-pub(in crate::web) use self::refused::see_other;
+pub use self::error_page::ErrorPage;
+pub(in crate::web) use self::middleware::UsersUnavailable;
+pub(in crate::web) use self::redirect::see_other;
+pub use self::routes::plain;
 use self::streams::Streams;
-use super::auth::{Auth, Jar};
-use super::limits::{Limits, OnceAMinute, Shares};
-use super::settings::Settings;
+use super::auth::{Auth, CookieJar};
+use super::limits::{Limits, LogThrottle, Shares};
+use super::settings::WebSettings;
 
 /// Makes the page that shows a refusal to a browser.
-type Page = dyn Fn(&Refused) -> Response + Send + Sync;
+type ErrorRenderer = dyn Fn(&ErrorPage) -> Response + Send + Sync;
 
 /// What stands between a client and the page.
 pub struct Guard {
-    settings: Settings,
+    settings: WebSettings,
     auth: Auth,
     limits: Limits,
     streams: Streams,
     /// Requests whose bodies are still arriving.
     bodies: Shares<IpAddr>,
-    said_bodies: OnceAMinute,
-    page: Box<Page>,
+    bodies_log: LogThrottle,
+    page: Box<ErrorRenderer>,
 }
 
 impl Guard {
     /// A guard with the usual limits, and plain pages for refusals.
     #[must_use]
-    pub fn new(settings: Settings, auth: Auth) -> Self {
+    pub fn new(settings: WebSettings, auth: Auth) -> Self {
         let limits = Limits::default();
         Self {
             settings,
@@ -55,8 +55,8 @@ impl Guard {
             limits,
             streams: Streams::new(limits),
             bodies: Shares::new(limits.bodies_per_address),
-            said_bodies: OnceAMinute::default(),
-            page: Box::new(refused::plain_page),
+            bodies_log: LogThrottle::default(),
+            page: Box::new(error_page::plain_page),
         }
     }
 
@@ -72,7 +72,7 @@ impl Guard {
     /// The same with pages of somebody's own for refusals. Their status and headers are those of the problem, whatever
     /// the page says.
     #[must_use]
-    pub fn with_page(mut self, page: impl Fn(&Refused) -> Response + Send + Sync + 'static) -> Self {
+    pub fn with_page(mut self, page: impl Fn(&ErrorPage) -> Response + Send + Sync + 'static) -> Self {
         self.page = Box::new(page);
         self
     }
@@ -87,12 +87,12 @@ impl Guard {
         &self.auth
     }
 
-    pub(in crate::web) fn jar(&self, client: &Client) -> Jar<'_> {
-        Jar { secure: client.secure, base_path: &self.settings.base_path }
+    pub(in crate::web) fn jar(&self, client: &Client) -> CookieJar<'_> {
+        CookieJar { secure: client.secure, base_path: &self.settings.base_path }
     }
 }
 
 /// True for methods that only look.
-fn only_looks(method: &Method) -> bool {
+fn is_read_only(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

@@ -11,15 +11,15 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses a request that no page of ours has made. A browser says so by `Origin`; where that is missing by
 /// `Sec-Fetch-Site`, and an old one by `Referer`. Who says nothing is no browser, and has a token or no business here.
-pub(super) fn refuse_if_foreign(client: &Client, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn require_same_origin(client: &Client, headers: &HeaderMap) -> Result<(), Problem> {
     let ours = Url::parse(&format!("{}://{}/", client.scheme(), client.host.written())).map(|url| url.origin());
     let is_ours = |text: &str| Url::parse(text).is_ok_and(|url| matches!(&ours, Ok(ours) if same(ours, &url.origin())));
     let header = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let (made_on, fine) = match (header(&ORIGIN), header(&SEC_FETCH_SITE), header(&REFERER)) {
         (Some(origin), ..) => (format!("{origin:?}"), is_ours(origin)),
-        (None, Some(site), _) => (format!("a page that is {site}"), site == "same-origin"),
+        (None, Some(site), _) => (format!("a {site} page"), site == "same-origin"),
         (None, None, Some(referer)) => ("another page".to_owned(), is_ours(referer)),
-        (None, None, None) => ("no page that is named".to_owned(), false),
+        (None, None, None) => ("an unknown page".to_owned(), false),
     };
     if fine {
         return Ok(());
@@ -28,8 +28,8 @@ pub(super) fn refuse_if_foreign(client: &Client, headers: &HeaderMap) -> Result<
     Err(Problem::forbidden(
         "origin",
         format!(
-            "the request was made on {made_on}, not on {scheme}://{host}; programs need a token, and a proxy in \
-             between has to be among web.trusted_proxies and hand on the host and the scheme"
+            "the request comes from {made_on}, not from {scheme}://{host}; programs need a token, and a proxy \
+             has to be in web.trusted_proxies and forward host and scheme"
         ),
     ))
 }
@@ -48,10 +48,10 @@ mod tests {
 
     fn code(secure: bool, host: &str, headers: &[(HeaderName, &str)]) -> Result<(), &'static str> {
         let address = [127, 0, 0, 1].into();
-        let client = Client { address, secure, host: Host::parse(host).unwrap(), doubtful: false };
+        let client = Client { address, secure, host: Host::parse(host).unwrap(), via_unknown_proxy: false };
         let headers =
             headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
-        refuse_if_foreign(&client, &headers).map_err(|problem| problem.code)
+        require_same_origin(&client, &headers).map_err(|problem| problem.code)
     }
 
     #[test]

@@ -12,8 +12,8 @@ use futures_util::stream::{self, BoxStream};
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
 use super::{Client, Guard};
-use crate::web::auth::Who;
-use crate::web::limits::{Limits, OnceAMinute, Share, Shares, network};
+use crate::web::auth::Identity;
+use crate::web::limits::{Limits, LogThrottle, Share, Shares, network};
 use crate::web::problem::Problem;
 
 /// How long whoever has too many streams is asked to wait.
@@ -24,7 +24,7 @@ const COME_BACK: Duration = Duration::from_secs(10);
 pub(super) struct Streams {
     by_address: Shares<IpAddr>,
     by_user: Shares<String>,
-    said: OnceAMinute,
+    said: LogThrottle,
 }
 
 impl Streams {
@@ -32,20 +32,20 @@ impl Streams {
         Self {
             by_address: Shares::new(limits.streams),
             by_user: Shares::new(limits.streams),
-            said: OnceAMinute::default(),
+            said: LogThrottle::default(),
         }
     }
 }
 
 /// Who asked for a stream, and the headers by which that is known.
-pub(super) struct Listener {
+pub(super) struct StreamClient {
     client: Client,
-    who: Option<Who>,
+    who: Option<Identity>,
     credentials: HeaderMap,
 }
 
-impl Listener {
-    pub(super) fn new(client: &Client, who: Option<&Who>, headers: &HeaderMap) -> Self {
+impl StreamClient {
+    pub(super) fn new(client: &Client, who: Option<&Identity>, headers: &HeaderMap) -> Self {
         let mut credentials = HeaderMap::new();
         for name in [AUTHORIZATION, COOKIE] {
             for value in headers.get_all(&name) {
@@ -57,11 +57,11 @@ impl Listener {
 }
 
 /// A stream under way.
-struct Listening {
+struct BoundStream {
     pieces: BoxStream<'static, Result<Bytes, axum::Error>>,
     check: Interval,
     guard: Arc<Guard>,
-    listener: Listener,
+    listener: StreamClient,
     _address: Share<IpAddr>,
     _user: Option<Share<String>>,
 }
@@ -69,10 +69,10 @@ struct Listening {
 impl Guard {
     /// The answer as it is, where it has an end. A stream of events counts among those of its address and user, and ends
     /// soon after whoever listens was removed, got another role or password, or logged out.
-    pub(super) fn bound_stream(
+    pub(super) fn limit_stream(
         self: &Arc<Self>,
         answer: Response<Body>,
-        listener: Listener,
+        listener: StreamClient,
     ) -> Result<Response<Body>, Problem> {
         let is_stream = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
         if !is_stream {
@@ -87,16 +87,9 @@ impl Guard {
                     || listener.client.address.to_string(),
                     |name| format!("{name} from {}", listener.client.address),
                 );
-                log::warn!(
-                    "{who} has {} streams of events, as many as one may: further ones are refused",
-                    self.limits.streams
-                );
+                log::warn!("{who} has {} event streams, the limit; further ones get 429", self.limits.streams);
             }
-            return Err(Problem::too_many(
-                "too-many-streams",
-                "there are too many streams of events already",
-                COME_BACK,
-            ));
+            return Err(Problem::too_many("too-many-streams", "too many event streams", COME_BACK));
         };
         let mut check = interval(self.limits.stream_check);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,7 +97,7 @@ impl Guard {
         Ok(answer.map(|body| {
             let pieces = body.into_data_stream().boxed();
             Body::from_stream(stream::unfold(
-                Listening { pieces, check, guard, listener, _address: address, _user: user.flatten() },
+                BoundStream { pieces, check, guard, listener, _address: address, _user: user.flatten() },
                 |mut listening| async move {
                     let piece = listening.next().await?;
                     Some((Ok::<_, Infallible>(piece), listening))
@@ -114,13 +107,13 @@ impl Guard {
     }
 }
 
-impl Listening {
+impl BoundStream {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             tokio::select! {
                 piece = self.pieces.next() => return piece?.ok(),
                 _ = self.check.tick() => {
-                    let Listener { client, who, credentials } = &self.listener;
+                    let StreamClient { client, who, credentials } = &self.listener;
                     let now = self.guard.auth.who(self.guard.jar(client), credentials);
                     if now.as_ref().ok() != Some(who) {
                         return None;

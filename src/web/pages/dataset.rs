@@ -7,7 +7,7 @@ use axum::response::Html;
 use chrono::Utc;
 
 use super::parts::{counts, loading};
-use super::{Asking, Pages, PagesState};
+use super::{PageRequest, Pages, PagesState};
 use crate::cron;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
@@ -19,11 +19,11 @@ use crate::db::summary as days_of;
 use crate::plan::SkipReason;
 use crate::source;
 use crate::state::State as DayState;
-use crate::status::{self, DayStatus, Selection, Summary, Wanted};
-use crate::web::parameters::InPath;
+use crate::status::{self, DayStatus, Selection, Summary, WantedDays};
+use crate::web::parameters::PathParameter;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, Cell, CellState, DatasetPage, Measure, OpenDay, RowCounts};
+use crate::web::view::model::{Action, Cell, CellState, DatasetPage, DayMeasure, OpenDayRow, RowCounts};
 
 /// How many days the charts show.
 const HISTORY: usize = 90;
@@ -35,8 +35,8 @@ const LISTED: usize = 200;
 const LOADED: CellState = CellState::Stored(DayState::Loaded);
 
 /// What is read of a dataset.
-struct Read {
-    wanted: Wanted,
+struct DatasetData {
+    wanted: WantedDays,
     summary: Summary,
     /// From the database: what the daemon's loop shows is a moment behind whoever paused it just now.
     paused: Option<Pause>,
@@ -48,8 +48,8 @@ struct Read {
 
 pub(super) async fn dataset(
     State(pages): PagesState,
-    asking: Asking,
-    InPath(name): InPath<String>,
+    asking: PageRequest,
+    PathParameter(name): PathParameter<String>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let job = std::sync::Arc::clone(&shown.job);
@@ -59,7 +59,7 @@ pub(super) async fn dataset(
 }
 
 /// Reads what the page shows. Of ten years of days only those are read whole that the charts and the list show.
-fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
+fn read(conn: &mut Conn, dataset: &Dataset) -> Result<DatasetData, DbError> {
     let wanted = cron::wanted(dataset, Utc::now());
     let summary = status::summary(conn, dataset, &wanted)?;
     let paused = paused::of(conn, &dataset.name)?;
@@ -94,10 +94,10 @@ fn read(conn: &mut Conn, dataset: &Dataset) -> Result<Read, DbError> {
         states.iter().map(|(day, state)| cell(*day, *state, told.get(day).copied(), &wanted)).collect();
     let is_marked = |cell: &&mut Cell| cell.state == LOADED && with_rejects.contains(&cell.day);
     cells.iter_mut().filter(is_marked).for_each(|cell| cell.state = CellState::WithRejects);
-    Ok(Read { wanted, summary, paused, cells, history, open, open_total })
+    Ok(DatasetData { wanted, summary, paused, cells, history, open, open_total })
 }
 
-fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wanted) -> Cell {
+fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &WantedDays) -> Cell {
     Cell {
         day,
         state: state.into(),
@@ -108,8 +108,8 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
     }
 }
 
-fn filled(pages: &Pages, shown: &DatasetSnapshot, read: Read, may_change: bool) -> DatasetPage {
-    let Read { wanted, summary, paused, cells, history, mut open, open_total } = read;
+fn filled(pages: &Pages, shown: &DatasetSnapshot, read: DatasetData, may_change: bool) -> DatasetPage {
+    let DatasetData { wanted, summary, paused, cells, history, mut open, open_total } = read;
     let dataset = &shown.job.dataset;
     let flights = pages.site.daemon().status().context.as_ref().map(|context| context.flights.now());
     open.reverse();
@@ -145,8 +145,8 @@ fn actions(paused: bool) -> Vec<Action> {
     of_pause.iter().copied().chain(of_days).collect()
 }
 
-fn measure(day: &DayStatus) -> Measure {
-    Measure {
+fn measure(day: &DayStatus) -> DayMeasure {
+    DayMeasure {
         day: day.day,
         state: CellState::of(day.state, day.rows_rejected),
         rows: RowCounts::of(day),
@@ -154,12 +154,12 @@ fn measure(day: &DayStatus) -> Measure {
     }
 }
 
-fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDay {
+fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDayRow {
     let zone = &dataset.schedule.timezone;
     let held = day.held_back_by.map(|by| SkipReason::HeldBack(by).to_string());
     // What a person said is why the day is as it is, and stays where the text is cut.
     let said = [day.note.clone(), day.error.clone(), held];
-    OpenDay {
+    OpenDayRow {
         day: day.day,
         state: day.state.into(),
         late: day.late,

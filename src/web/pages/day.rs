@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use std::sync::Arc;
 
-use super::paging::{Paged, Place};
+use super::paging::{PageOffset, Paged};
 use super::parts::one_loading;
-use super::{Asking, Pages, PagesState};
+use super::{PageRequest, Pages, PagesState};
 use crate::cron;
 use crate::daemon::DatasetSnapshot;
 use crate::dataset::Dataset;
@@ -23,25 +23,25 @@ use crate::plan;
 use crate::state::State as DayState;
 use crate::status::{self, Attempt, DayStatus};
 use crate::web::guard::see_other;
-use crate::web::parameters::{InPath, Parameters};
+use crate::web::parameters::{Parameters, PathParameter};
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, DayPage, Rejects, Step, StepDone, StepOutcome};
+use crate::web::view::model::{Action, DayPage, RejectsPage, Step, StepOutcome, StepResult};
 use crate::wording::{counted, quoted};
 
 /// Rejected rows on one page.
 const REJECTS: u32 = 100;
 
 #[derive(Deserialize)]
-pub(super) struct Named {
+pub(super) struct DayQuery {
     day: String,
 }
 
 /// Sends to the page of a day that was typed.
 pub(super) async fn go_to(
     State(pages): PagesState,
-    InPath(name): InPath<String>,
-    Parameters(Named { day }): Parameters<Named>,
+    PathParameter(name): PathParameter<String>,
+    Parameters(DayQuery { day }): Parameters<DayQuery>,
 ) -> Result<Response, Problem> {
     let shown = pages.site.dataset(&name)?;
     let day = of_text(&day)?;
@@ -53,14 +53,14 @@ fn of_text(text: &str) -> Result<Day, Problem> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(super) struct RejectsQuery {
     /// Rejected rows before this line.
     before: Option<i64>,
     /// Rejected rows behind this line.
     after: Option<i64>,
 }
 
-struct Read {
+struct DayData {
     day: DayStatus,
     next_tick: Option<DateTime<Utc>>,
     attempts: Vec<Attempt>,
@@ -71,35 +71,35 @@ struct Read {
 
 pub(super) async fn day(
     State(pages): PagesState,
-    asking: Asking,
-    InPath((name, day)): InPath<(String, String)>,
-    Parameters(Which { before, after }): Parameters<Which>,
+    asking: PageRequest,
+    PathParameter((name, day)): PathParameter<(String, String)>,
+    Parameters(RejectsQuery { before, after }): Parameters<RejectsQuery>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let (job, day) = (Arc::clone(&shown.job), of_text(&day)?);
-    let place = Place::of(after, before);
+    let place = PageOffset::of(after, before);
     let read = pages.site.read(move |conn| read(conn, &job.dataset, day, place)).await?;
     let Some(read) = read else {
-        let detail = format!("{name} {day} is not wanted, and was never looked at");
+        let detail = format!("{name}: {day} is not wanted and has no attempts");
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-day", detail));
     };
     let model = filled(&pages, &shown, read, asking.may_change());
     Ok(Html(view::day(&pages.frame(&asking), &model)))
 }
 
-fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Option<Read>, DbError> {
+fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: PageOffset) -> Result<Option<DayData>, DbError> {
     let wanted = cron::wanted(dataset, Utc::now());
     let Some(status) = status::of_day(conn, dataset, &wanted, day)? else { return Ok(None) };
     let rejects = Paged::read(place, REJECTS, |place, limit| match place {
-        Place::Start => rejects::page(conn, &dataset.name, day, None, limit),
-        Place::Behind(line) => rejects::page(conn, &dataset.name, day, Some(line), limit),
-        Place::Before(line) => rejects::page_before(conn, &dataset.name, day, line, limit),
+        PageOffset::Start => rejects::page(conn, &dataset.name, day, None, limit),
+        PageOffset::Behind(line) => rejects::page(conn, &dataset.name, day, Some(line), limit),
+        PageOffset::Before(line) => rejects::page_before(conn, &dataset.name, day, line, limit),
     })?;
     let mut known = summary::days(conn, &dataset.name)?.all;
     known.extend(&wanted.days);
     let before = known.iter().copied().filter(|other| *other < day).max();
     let after = known.iter().copied().filter(|other| *other > day).min();
-    Ok(Some(Read {
+    Ok(Some(DayData {
         day: status,
         next_tick: wanted.next_tick,
         attempts: status::attempts(conn, &dataset.name, day)?,
@@ -109,8 +109,8 @@ fn read(conn: &mut Conn, dataset: &Dataset, day: Day, place: Place) -> Result<Op
     }))
 }
 
-fn filled(pages: &Pages, shown: &DatasetSnapshot, read: Read, may_change: bool) -> DayPage {
-    let Read { day, next_tick, attempts, rejects, rejects_total, neighbours } = read;
+fn filled(pages: &Pages, shown: &DatasetSnapshot, read: DayData, may_change: bool) -> DayPage {
+    let DayData { day, next_tick, attempts, rejects, rejects_total, neighbours } = read;
     let dataset = &shown.job.dataset;
     let is_awaited = day.wanted && plan::is_awaited(day.state, day.loaded_at.is_some());
     let flights =
@@ -147,9 +147,9 @@ fn actions(state: Option<DayState>) -> Vec<Action> {
     }
 }
 
-fn shown_rejects(rejects: Paged<RejectedRow>, total: u64, counted: Option<i64>) -> Rejects {
+fn shown_rejects(rejects: Paged<RejectedRow>, total: u64, counted: Option<i64>) -> RejectsPage {
     let Paged { items, before, behind } = rejects;
-    Rejects {
+    RejectsPage {
         total,
         // Where not all rows are kept, it is not known how many lines those span that are.
         lines: counted.map(i64::unsigned_abs).filter(|lines| (1..rejects::KEPT).contains(&total) && *lines > total),
@@ -160,7 +160,7 @@ fn shown_rejects(rejects: Paged<RejectedRow>, total: u64, counted: Option<i64>) 
 }
 
 /// The steps of an attempt, each where the one before ended.
-fn steps(attempt: &Attempt, day: &DayStatus) -> Vec<StepDone> {
+fn steps(attempt: &Attempt, day: &DayStatus) -> Vec<StepResult> {
     let counted_rows = |rows: Option<i64>| rows.map(|rows| counted(rows.unsigned_abs(), "row")).unwrap_or_default();
     let loaded = attempt.outcome == Some(AttemptOutcome::Loaded);
     let bytes = day.source_bytes.filter(|_| loaded).map(|bytes| counted(bytes.unsigned_abs(), "byte"));
@@ -189,7 +189,7 @@ fn steps(attempt: &Attempt, day: &DayStatus) -> Vec<StepDone> {
             }
         };
         let reached = outcome != StepOutcome::NotReached;
-        done.push(StepDone {
+        done.push(StepResult {
             step: *step,
             outcome,
             began_at: at.filter(|_| reached),

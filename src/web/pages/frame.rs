@@ -11,26 +11,24 @@ use url::form_urlencoded;
 use super::Pages;
 use crate::db::activity_log::{self, ActivityEntry};
 use crate::web::actions::{Action, went_well};
-use crate::web::auth::{How, Role, Who};
-use crate::web::guard::Csrf;
+use crate::web::auth::{AuthMethod, Identity, Role};
 use crate::web::view::model::{self, Frame, Notice};
 use crate::wording::counted;
 
 /// Who asks for a page.
 #[derive(Clone, Default)]
-pub struct Asking {
-    pub(super) who: Option<Who>,
-    pub(super) csrf: Option<Csrf>,
+pub struct PageRequest {
+    pub(super) who: Option<Identity>,
     pub(super) notice: Option<Notice>,
     /// What the stream of events said before anything was read.
     pub(super) told: u64,
 }
 
-impl FromRequestParts<Pages> for Asking {
+impl FromRequestParts<Pages> for PageRequest {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Infallible> {
-        let (who, csrf) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        let who = parts.extensions.get().cloned();
         let (query, told) = (parts.uri.query().unwrap_or_default(), pages.site.events().told());
         let mut notice = notice(query);
         if let (Some(shown), Some(number)) = (&notice, entry(query)) {
@@ -38,11 +36,11 @@ impl FromRequestParts<Pages> for Asking {
             let found = read.ok().and_then(|entries| entries.into_iter().find(|entry| entry.id == number));
             notice = found.as_ref().and_then(ended).or_else(|| Some(shown.clone()));
         }
-        Ok(Self { who, csrf, notice, told })
+        Ok(Self { who, notice, told })
     }
 }
 
-impl Asking {
+impl PageRequest {
     /// True for who may change things.
     pub(super) fn may_change(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.role == Role::Operator)
@@ -50,15 +48,14 @@ impl Asking {
 }
 
 impl Pages {
-    pub(super) fn frame(&self, asking: &Asking) -> Frame {
-        let named = asking.who.as_ref().filter(|who| who.how != How::Local);
+    pub(super) fn frame(&self, asking: &PageRequest) -> Frame {
+        let named = asking.who.as_ref().filter(|who| who.how != AuthMethod::Local);
         Frame {
             links: self.links.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Utc::now(),
             told: asking.told,
-            who: named.map(|who| model::Who { name: who.name.clone(), role: who.role.name().to_owned() }),
-            csrf: asking.csrf.as_ref().map(|csrf| csrf.token().to_owned()).unwrap_or_default(),
+            who: named.map(|who| model::CurrentUser { name: who.name.clone(), role: who.role.name().to_owned() }),
             notice: asking.notice.clone(),
         }
     }
@@ -97,15 +94,15 @@ fn notice(query: &str) -> Option<Notice> {
     let number = counted(days, "day");
     let text = match action {
         Action::CatchUp => format!("Catching up: {number} to load."),
-        Action::Load | Action::Reload | Action::Retry => format!("{number} will be loaded now."),
+        Action::Load | Action::Reload | Action::Retry => format!("Loading {number}."),
         Action::Skip => format!("{number} skipped."),
         Action::Forget => format!("{number} forgotten."),
         Action::Cancel if !fields.contains_key("entry") => {
-            format!("{number} cancelled. The activity log has no entry yet: the database does not take one.")
+            format!("{number} cancelled. The activity log has no entry: the database did not accept it.")
         }
-        Action::Cancel => format!("{number} asked to be cancelled."),
-        Action::Pause => "Paused: no day begins by itself.".to_owned(),
-        Action::Resume => "The dataset goes on.".to_owned(),
+        Action::Cancel => format!("Cancelling {number}."),
+        Action::Pause => "Paused: ticks load nothing.".to_owned(),
+        Action::Resume => "Resumed.".to_owned(),
     };
     Some(Notice { done: true, text })
 }
@@ -143,9 +140,9 @@ mod tests {
     #[test]
     fn a_page_says_what_was_asked_for_and_no_words_of_others() {
         let said = |query: &str| notice(query).map(|notice| notice.text);
-        assert_eq!(said(&asked(Action::Reload, 1, Some(7))).as_deref(), Some("1 day will be loaded now."));
+        assert_eq!(said(&asked(Action::Reload, 1, Some(7))).as_deref(), Some("Loading 1 day."));
         assert_eq!(said("asked=skip&days=3").as_deref(), Some("3 days skipped."));
-        assert_eq!(said(&asked(Action::Cancel, 1, Some(7))).as_deref(), Some("1 day asked to be cancelled."));
+        assert_eq!(said(&asked(Action::Cancel, 1, Some(7))).as_deref(), Some("Cancelling 1 day."));
         assert!(said(&asked(Action::Cancel, 1, None)).unwrap().starts_with("1 day cancelled. The activity log has no"));
         for other in ["", "asked=skip", "asked=<b>&days=1", "asked=skip&days=call+me", "page=2"] {
             assert_eq!(said(other), None, "{other}");

@@ -1,7 +1,7 @@
 //! The pages, served: each handler reads what is known, fills a model of [`view`] and answers with it.
 
+mod actions;
 mod administration;
-mod ask;
 mod attention;
 mod dataset;
 mod day;
@@ -19,12 +19,12 @@ use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTE
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::guard::Refused;
+use super::guard::ErrorPage;
 use super::site::Site;
 use super::view::assets::Asset;
 use super::view::{self, Links, model};
 
-pub use self::frame::Asking;
+pub use self::frame::PageRequest;
 
 /// What the pages are made from.
 #[derive(Clone)]
@@ -56,8 +56,8 @@ impl Pages {
             .route("/datasets/{name}", get(dataset::dataset))
             .route("/datasets/{name}/days", get(day::go_to))
             .route("/datasets/{name}/days/{day}", get(day::day))
-            .route("/datasets/{name}/dry-run", get(ask::dry_run))
-            .route("/datasets/{name}/actions", post(ask::act))
+            .route("/datasets/{name}/dry-run", get(actions::dry_run))
+            .route("/datasets/{name}/actions", post(actions::act))
             .route("/daemons", get(administration::daemons))
             .route("/configuration", get(administration::configuration))
             .route("/activity-log", get(administration::activity_log))
@@ -66,27 +66,27 @@ impl Pages {
 
     /// The page that tells of a refusal.
     #[must_use]
-    pub fn refusal(&self, refused: &Refused) -> Response {
-        let Refused { problem, next, who, csrf } = refused;
-        let frame = self.frame(&Asking { who: who.clone(), csrf: csrf.clone(), ..Asking::default() });
+    pub fn refusal(&self, refused: &ErrorPage) -> Response {
+        let ErrorPage { problem, next, who } = refused;
+        let frame = self.frame(&PageRequest { who: who.clone(), ..PageRequest::default() });
         let shown = self.site.daemon().status();
         let html = match problem.code {
             "wrong-login" | "too-many-logins" | "users" => {
                 let error = Some(problem.detail.clone());
-                view::login(&frame, &model::Login { name: String::new(), next: next.clone(), error })
+                view::login(&frame, &model::LoginPage { name: String::new(), next: next.clone(), error })
             }
             "role" => view::may_not(
                 &frame,
-                &model::MayNot { what: "This".to_owned(), needs: super::auth::Role::Operator.name().to_owned() },
+                &model::ForbiddenPage { what: "This".to_owned(), needs: super::auth::Role::Operator.name().to_owned() },
             ),
             "database" => {
                 let (since, error) =
                     shown.unreachable.clone().unwrap_or_else(|| (chrono::Utc::now(), problem.detail.clone()));
-                view::unreachable(&frame, &model::Unreachable { database: shown.database.clone(), since, error })
+                view::unreachable(&frame, &model::UnreachablePage { database: shown.database.clone(), since, error })
             }
             _ => view::problem(
                 &frame,
-                &model::Problem {
+                &model::ProblemPage {
                     status: problem.status.as_u16(),
                     title: problem.title().to_owned(),
                     detail: Some(problem.detail.clone()),
@@ -99,8 +99,7 @@ impl Pages {
 
 type PagesState = State<Pages>;
 
-/// An asset, compressed for whoever takes that. Pages are not: they have the CSRF token beside words of the request,
-/// and the length of what comes over the wire would tell of it to who can choose those.
+/// An asset, compressed for clients that accept it.
 fn served(asset: &'static Asset, headers: &HeaderMap) -> Response {
     let always = [
         (CONTENT_TYPE, asset.content_type),

@@ -8,9 +8,9 @@ use axum::response::Html;
 use chrono::Utc;
 use serde::Deserialize;
 
-use super::attention::{self, Line};
+use super::attention::{self, AttentionLine};
 use super::parts::{counts, loading};
-use super::{Asking, PagesState};
+use super::{PageRequest, PagesState};
 use crate::daemon::{DaemonStatus, DatasetSnapshot};
 use crate::dataset::DatasetName;
 use crate::load_day::Flight;
@@ -18,9 +18,9 @@ use crate::source;
 use crate::status::{RecentDay, Summary};
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
-use crate::web::summaries::Kept;
+use crate::web::summaries::CachedSummary;
 use crate::web::view;
-use crate::web::view::model::{self, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
+use crate::web::view::model::{self, AttentionReason, Cell, CellState, DatasetRow, DaysSummary, OverviewPage};
 
 /// Datasets on one page.
 const AT_ONCE: usize = 100;
@@ -31,7 +31,7 @@ const MOST_ATTENTION: usize = 24;
 /// What the address asks for: names that hold a text, or datasets that need a person for a reason, and which page of
 /// them.
 #[derive(Deserialize)]
-pub(super) struct Search {
+pub(super) struct OverviewQuery {
     #[serde(default)]
     q: String,
     why: Option<String>,
@@ -40,18 +40,18 @@ pub(super) struct Search {
 
 pub(super) async fn overview(
     State(pages): PagesState,
-    asking: Asking,
-    Parameters(Search { q, why, page }): Parameters<Search>,
+    asking: PageRequest,
+    Parameters(OverviewQuery { q, why, page }): Parameters<OverviewQuery>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.daemon().status();
     if shown.context.is_none()
         && let Some((since, error)) = shown.unreachable.clone()
     {
-        let gone = model::Unreachable { database: shown.database.clone(), since, error };
+        let gone = model::UnreachablePage { database: shown.database.clone(), since, error };
         return Ok(Html(view::unreachable(&pages.frame(&asking), &gone)));
     }
     let summaries = pages.site.summaries().all();
-    let why = why.and_then(|slug| Why::of_datasets().find(|why| why.slug() == Some(&slug)));
+    let why = why.and_then(|slug| AttentionReason::of_datasets().find(|why| why.slug() == Some(&slug)));
     let lines = attention::lines(&shown, &summaries, Utc::now());
     let model = overview_of(&shown, &summaries, lines, (&q, why, page.unwrap_or(1)));
     Ok(Html(view::overview(&pages.frame(&asking), &model)))
@@ -59,10 +59,10 @@ pub(super) async fn overview(
 
 fn overview_of(
     shown: &DaemonStatus,
-    summaries: &BTreeMap<DatasetName, Arc<Kept>>,
-    lines: Vec<Line>,
-    (query, why, page): (&str, Option<Why>, usize),
-) -> Overview {
+    summaries: &BTreeMap<DatasetName, Arc<CachedSummary>>,
+    lines: Vec<AttentionLine>,
+    (query, why, page): (&str, Option<AttentionReason>, usize),
+) -> OverviewPage {
     let query = query.trim();
     let (mut attention, needing) = match why {
         None => (attention::together(lines), None),
@@ -87,7 +87,7 @@ fn overview_of(
         row(name, dataset, summary, &flights)
     });
     let unread = shown.datasets.keys().filter(|name| !summaries.contains_key(*name)).count();
-    Overview {
+    OverviewPage {
         attention,
         attention_total,
         unread,
@@ -113,8 +113,8 @@ fn row(name: &DatasetName, shown: &DatasetSnapshot, summary: Option<&Summary>, f
     }
 }
 
-fn days(summary: &Summary) -> DaysInShort {
-    DaysInShort {
+fn days(summary: &Summary) -> DaysSummary {
+    DaysSummary {
         cells: summary.recent.iter().map(cell).collect(),
         counts: counts(summary),
         last_loaded: summary.last_loaded,

@@ -5,7 +5,7 @@ use crate::db::error::DbError;
 
 /// Where a page of a list begins or ends.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum PageOffset {
     /// At the start of the list.
     Start,
     /// It begins behind that item.
@@ -14,7 +14,7 @@ pub(super) enum Place {
     Before(i64),
 }
 
-impl Place {
+impl PageOffset {
     /// The place that an address names.
     pub(super) fn of(behind: Option<i64>, before: Option<i64>) -> Self {
         behind.map(Self::Behind).or_else(|| before.map(Self::Before)).unwrap_or(Self::Start)
@@ -38,24 +38,24 @@ impl<T> Paged<T> {
     /// # Errors
     /// The [`DbError`] of `read`.
     pub(super) fn read(
-        place: Place,
+        place: PageOffset,
         most: u32,
-        mut read: impl FnMut(Place, u32) -> Result<Vec<T>, DbError>,
+        mut read: impl FnMut(PageOffset, u32) -> Result<Vec<T>, DbError>,
     ) -> Result<Self, DbError> {
         let is_full = |items: &[T]| items.len() > most as usize;
         let mut place = place;
-        if let Place::Before(_) = place {
+        if let PageOffset::Before(_) = place {
             let mut items = read(place, most + 1)?;
             if is_full(&items) {
                 items.remove(0);
                 return Ok(Self { items, before: true, behind: true });
             }
             // The first page is a whole one.
-            place = Place::Start;
+            place = PageOffset::Start;
         }
         let mut items = read(place, most + 1)?;
         let behind = is_full(&items);
         items.truncate(most as usize);
-        Ok(Self { items, before: matches!(place, Place::Behind(_)), behind })
+        Ok(Self { items, before: matches!(place, PageOffset::Behind(_)), behind })
     }
 }

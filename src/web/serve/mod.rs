@@ -1,8 +1,8 @@
 //! HTTP/1.1 on a listener, with or without TLS: connections within limits, and an end in which requests are answered.
 
-mod patience;
-mod room;
+mod connection_slots;
 mod tls;
+mod write_timeout;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,9 +28,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::patience::Patience;
-use self::room::Room;
+use self::connection_slots::ConnectionSlots;
 pub use self::tls::{Tls, TlsError};
+use self::write_timeout::WriteTimeout;
 use super::guard::Peer;
 use super::limits::Limits;
 use super::problem::Problem;
@@ -54,7 +54,7 @@ pub async fn serve(
     proxies: Vec<IpNet>,
     stop: impl Future<Output = ()>,
 ) {
-    let room = Room::new(limits, proxies);
+    let room = ConnectionSlots::new(limits, proxies);
     let graceful = GracefulShutdown::new();
     let server = Arc::new(Server { router: TowerToHyperService::new(router), tls, limits });
     let mut connections = JoinSet::new();
@@ -81,7 +81,7 @@ pub async fn serve(
             }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
-                log::warn!("no connection can be accepted: {error}");
+                log::warn!("cannot accept connections: {error}");
                 sleep(AFTER_TROUBLE).await;
             }
         }
@@ -89,7 +89,7 @@ pub async fn serve(
     }
     drop(listener);
     if timeout(limits.grace, graceful.shutdown()).await.is_err() {
-        log::debug!("requests that went on after the stop were broken off");
+        log::debug!("cancelled requests that were still running at shutdown");
     }
     connections.shutdown().await;
 }
@@ -144,15 +144,15 @@ impl Server {
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(head).max_headers(headers);
-        let connection = http.serve_connection(TokioIo::new(Patience::new(stream, write_time)), service);
+        let connection = http.serve_connection(TokioIo::new(WriteTimeout::new(stream, write_time)), service);
         if let Err(error) = watcher.watch(connection).await {
-            log::debug!("the connection with {} broke off: {error}", peer.remote);
+            log::debug!("connection to {} lost: {error}", peer.remote);
         }
     }
 }
 
 /// There is no room for what was asked for.
 fn busy() -> Response {
-    let problem = Problem::unavailable("busy", "the page has as many connections as it may, or this address has");
+    let problem = Problem::unavailable("busy", "too many connections, in all or from this address");
     problem.with_header(CONNECTION, HeaderValue::from_static("close")).into_response()
 }

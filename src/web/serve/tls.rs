@@ -10,8 +10,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::web::file_version::FileVersion;
 use crate::web::settings::TlsFiles;
-use crate::web::stamp::Stamp;
 
 /// TLS cannot be spoken with these files.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +36,12 @@ pub enum TlsError {
     },
 }
 
-type Stamps = [Option<Stamp>; 2];
+type FileVersions = [Option<FileVersion>; 2];
 
 /// A certificate and its key.
 pub struct Tls {
     files: TlsFiles,
-    read: Mutex<(Stamps, Arc<ServerConfig>)>,
+    read: Mutex<(FileVersions, Arc<ServerConfig>)>,
 }
 
 impl Tls {
@@ -64,18 +64,18 @@ impl Tls {
             read.0 = stamps;
             match config(&self.files) {
                 Ok(config) => {
-                    log::info!("{}: the certificate was read again", self.files.certificate.display());
+                    log::info!("{}: certificate reloaded", self.files.certificate.display());
                     read.1 = config;
                 }
-                Err(error) => log::warn!("{error}; the certificate from before goes on"),
+                Err(error) => log::warn!("{error}; the previous certificate stays in use"),
             }
         }
         Arc::clone(&read.1).into()
     }
 }
 
-fn stamps(files: &TlsFiles) -> Stamps {
-    [Stamp::of(&files.certificate), Stamp::of(&files.key)]
+fn stamps(files: &TlsFiles) -> FileVersions {
+    [FileVersion::of(&files.certificate), FileVersion::of(&files.key)]
 }
 
 fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {

@@ -3,7 +3,7 @@
 //! What this daemon does to a dataset is seen at once. What others do, and what only the clock does, is seen in the
 //! background: dataset after dataset, on one connection of its own, never one that loads may wait for.
 
-mod due;
+mod refresh_queue;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{self, Receiver};
 
-use self::due::{Due, Next, Reading};
+use self::refresh_queue::{NextRead, ReadTiming, RefreshQueue};
 use crate::cron;
 use crate::daemon::{DaemonHandle, DaemonStatus, News};
 use crate::dataset::DatasetName;
@@ -33,7 +33,7 @@ const BEHIND: usize = 256;
 
 /// A summary, and when it was read.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct CachedSummary {
     /// The summary.
     pub summary: Summary,
     /// When it was read, by this machine's clock.
@@ -43,7 +43,7 @@ pub struct Kept {
 /// The summaries of the datasets that the daemon shows.
 #[derive(Debug)]
 pub struct Summaries {
-    kept: RwLock<BTreeMap<DatasetName, Arc<Kept>>>,
+    kept: RwLock<BTreeMap<DatasetName, Arc<CachedSummary>>>,
     changed: broadcast::Sender<DatasetName>,
 }
 
@@ -56,13 +56,13 @@ impl Default for Summaries {
 impl Summaries {
     /// A dataset's; `None` before it was read for the first time.
     #[must_use]
-    pub fn of(&self, name: &DatasetName) -> Option<Arc<Kept>> {
+    pub fn of(&self, name: &DatasetName) -> Option<Arc<CachedSummary>> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All, as they are now.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<DatasetName, Arc<Kept>> {
+    pub fn all(&self) -> BTreeMap<DatasetName, Arc<CachedSummary>> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -73,14 +73,14 @@ impl Summaries {
     }
 
     /// Keeps them, for as long as the runtime lives.
-    pub(super) async fn keep(self: Arc<Self>, daemon: Arc<DaemonHandle>) {
+    pub(super) async fn run(self: Arc<Self>, daemon: Arc<DaemonHandle>) {
         let mut news = daemon.subscribe();
-        let (mut due, mut reader) = (Due::default(), Reader::default());
+        let (mut due, mut reader) = (RefreshQueue::default(), SummaryReader::default());
         let mut known = Arc::default();
         loop {
             let shown = daemon.status();
             if !Arc::ptr_eq(&known, &shown.datasets) {
-                due.know(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
+                due.set_datasets(shown.datasets.iter().map(|(name, dataset)| (name, &dataset.job)));
                 self.forget_all_but(&shown);
                 known = Arc::clone(&shown.datasets);
             }
@@ -106,23 +106,28 @@ impl Summaries {
     }
 
     /// Reads the summary that is due; or how long there is none.
-    async fn one(&self, shown: &DaemonStatus, due: &mut Due<Job>, reader: &mut Reader) -> Option<Duration> {
+    async fn one(
+        &self,
+        shown: &DaemonStatus,
+        due: &mut RefreshQueue<Job>,
+        reader: &mut SummaryReader,
+    ) -> Option<Duration> {
         let Some(context) = shown.context.as_ref().filter(|_| shown.unreachable.is_none()) else {
             reader.let_go();
             return Some(UNCONNECTED);
         };
         if reader.turn_to(context) {
-            due.ask_all();
+            due.request_all();
         }
         let name = match due.next(Instant::now()) {
-            Next::Read(name) => name,
-            Next::Rest(rest) => return Some(rest.min(LONGEST_REST)),
+            NextRead::Read(name) => name,
+            NextRead::Rest(rest) => return Some(rest.min(LONGEST_REST)),
         };
         let job = Arc::clone(&shown.datasets.get(&name)?.job);
         let began = Instant::now();
         let read = reader.read(context, job).await;
         let now = Instant::now();
-        let reading = Reading { took: now - began, beside_work: shown.working > 0 };
+        let reading = ReadTiming { took: now - began, beside_work: shown.working > 0 };
         match read {
             Ok(summary) => {
                 due.was_read(&name, now, reading);
@@ -134,15 +139,15 @@ impl Summaries {
                 due.rest(now);
             }
             Err(error) if due.failed(&name, now, reading) => {
-                log::warn!("{name}: its days cannot be read: {error}; trying again");
+                log::warn!("{name}: cannot read its days: {error}; retrying");
             }
-            Err(error) => log::debug!("{name}: its days still cannot be read: {error}"),
+            Err(error) => log::debug!("{name}: still cannot read its days: {error}"),
         }
         None
     }
 
     fn put(&self, name: DatasetName, summary: Summary) {
-        let new = Arc::new(Kept { summary, read_at: Utc::now() });
+        let new = Arc::new(CachedSummary { summary, read_at: Utc::now() });
         let old = {
             let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
             kept.insert(name.clone(), Arc::clone(&new))
@@ -163,24 +168,24 @@ impl Summaries {
 }
 
 /// News that were missed may have been of any dataset.
-fn hear(heard: Result<News, ()>, due: &mut Due<Job>) {
+fn hear(heard: Result<News, ()>, due: &mut RefreshQueue<Job>) {
     match heard {
-        Ok(News::Day { dataset, .. } | News::Dataset(dataset)) => due.ask(&dataset),
+        Ok(News::Day { dataset, .. } | News::Dataset(dataset)) => due.request(&dataset),
         // The daemon shows it.
         Ok(News::Daemon) => {}
-        Err(()) => due.ask_all(),
+        Err(()) => due.request_all(),
     }
 }
 
 /// Reads summaries, on one connection.
 #[derive(Default)]
-struct Reader {
+struct SummaryReader {
     /// Which database it is turned to. It must not keep it: the daemon waits for the last who does.
     context: Weak<Context>,
     conn: Option<Conn>,
 }
 
-impl Reader {
+impl SummaryReader {
     /// Turns to a database; true when it was another before.
     fn turn_to(&mut self, context: &Arc<Context>) -> bool {
         let context = Arc::downgrade(context);

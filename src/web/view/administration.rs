@@ -6,30 +6,32 @@ use crate::daemon::BrokenDataset;
 use crate::day::DayRange;
 use crate::status::ActivityEntry;
 use crate::web::actions::went_well;
-use crate::web::view::frame::{Live, Place, framed};
+use crate::web::view::frame::{LiveScope, NavItem, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{ActivityLog, Configuration, Daemon, Daemons, Frame, Refused};
+use crate::web::view::model::{
+    ActivityLogPage, ConfigurationPage, DaemonRow, DaemonsPage, Frame, RejectedConfiguration,
+};
 use crate::web::view::parts::{beside, facts, marked, panel, scrolls};
 use crate::web::view::times::{minute, second};
 use crate::web::view::words::{ago, range};
 
 /// The processes at work.
 #[must_use]
-pub fn daemons(frame: &Frame, page: &Daemons) -> String {
+pub fn daemons(frame: &Frame, page: &DaemonsPage) -> String {
     let content = html! {
         h1 { "Daemons" }
         @if page.daemons.is_empty() {
             section.panel { p.empty {
-                b { "No process is at work." }
-                " Days are loaded by the daemon, and by commands that load."
+                b { "No process is running." }
+                " The daemon and commands that load days appear here."
             } }
         }
         @for (place, one) in page.daemons.iter().enumerate() { (daemon(frame, place, one)) }
     };
-    framed(frame, "Daemons", Place::Daemons, Live::All, &content)
+    framed(frame, "Daemons", NavItem::Daemons, LiveScope::All, &content)
 }
 
-fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
+fn daemon(frame: &Frame, place: usize, daemon: &DaemonRow) -> Markup {
     let worker = &daemon.worker;
     let refused: Vec<&str> = worker.refused_config.iter().flat_map(|problems| problems.lines()).collect();
     let id = format!("daemon-{place}");
@@ -37,8 +39,8 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
         section.panel aria-labelledby=(id) {
             h2 #(id) {
                 (worker.host) span.soft { "pid " (worker.pid) }
-                @if daemon.this_one { span.badge { "answers this page" } }
-                @if daemon.stalled { span.badge.urgent { i.m.trouble {} "no sign of life" } }
+                @if daemon.this_one { span.badge { "serves this page" } }
+                @if daemon.stalled { span.badge.urgent { i.m.trouble {} "no heartbeat" } }
             }
             (facts(&[
                 ("Version", Some(html! { (worker.version) })),
@@ -53,7 +55,7 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
                 })),
             ]))
             @if !refused.is_empty() {
-                p { (marked("trouble", "configuration refused")) "; it goes on with the one before:" }
+                p { (marked("trouble", "configuration rejected")) "; the previous one stays in force:" }
                 ul.problems { @for problem in &refused { li { (problem) } } }
             }
         }
@@ -62,7 +64,7 @@ fn daemon(frame: &Frame, place: usize, daemon: &Daemon) -> Markup {
 
 /// The configuration in force.
 #[must_use]
-pub fn configuration(frame: &Frame, page: &Configuration) -> String {
+pub fn configuration(frame: &Frame, page: &ConfigurationPage) -> String {
     let table = html! {
         table {
             thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "From" } } }
@@ -82,16 +84,16 @@ pub fn configuration(frame: &Frame, page: &Configuration) -> String {
             (scrolls("Keys in force, a table", &table))
         }))
     };
-    framed(frame, "Configuration", Place::Configuration, Live::No, &content)
+    framed(frame, "Configuration", NavItem::Configuration, LiveScope::No, &content)
 }
 
-fn refusal(refused: &Refused) -> Markup {
+fn refusal(refused: &RejectedConfiguration) -> Markup {
     html! {
-        section.panel.attention aria-labelledby="refused" {
-            h2 #refused { "Refused" }
+        section.panel.attention aria-labelledby="rejected" {
+            h2 #rejected { "Rejected configuration" }
             p {
-                "The configuration as the files have it since " (minute(refused.at))
-                " was refused whole; what follows is in force. Mend this, and it is read again:"
+                "The daemon rejected the configuration at " (minute(refused.at))
+                ". The keys below stay in force. Fix these problems; the daemon then reads the files again:"
             }
             ul.problems { @for problem in &refused.problems { li { (problem) } } }
         }
@@ -102,11 +104,11 @@ fn broken(all: &[BrokenDataset]) -> Markup {
     html! {
         section.panel.attention aria-labelledby="broken" {
             h2 #broken { "Broken datasets" }
-            p { "dayfill reads these files again when they change. The other datasets go on." }
+            p { "dayfill reads these files again when they change. Other datasets are not affected." }
             @for dataset in all {
                 p {
                     (marked("trouble", &dataset.name))
-                    @if dataset.older_in_force { ": its older definition stays in force." } @else { ": it is left out." }
+                    @if dataset.older_in_force { ": its older definition stays in force." } @else { ": the daemon does not load it." }
                 }
                 ul.problems { @for problem in &dataset.problems { li { (problem) } } }
             }
@@ -116,11 +118,11 @@ fn broken(all: &[BrokenDataset]) -> Markup {
 
 /// Who did what.
 #[must_use]
-pub fn activity_log(frame: &Frame, page: &ActivityLog) -> String {
+pub fn activity_log(frame: &Frame, page: &ActivityLogPage) -> String {
     let table = html! {
         table {
             thead { tr {
-                @for heading in ["When", "Who", "What", "Dataset", "Days", "Why", "Outcome"] {
+                @for heading in ["When", "User", "Action", "Dataset", "Days", "Reason", "Outcome"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -131,13 +133,13 @@ pub fn activity_log(frame: &Frame, page: &ActivityLog) -> String {
     let older = page.older.map(|entry| frame.links.activity_log_before(entry));
     let content = html! {
         h1 { "Activity log" }
-        section.panel aria-label="Who did what" {
-            @if page.entries.is_empty() { p.empty { "Nobody has done anything yet." } }
-            @else { (scrolls("Who did what, a table", &table)) }
+        section.panel aria-label="Activity" {
+            @if page.entries.is_empty() { p.empty { "No activity yet." } }
+            @else { (scrolls("Activity, a table", &table)) }
             (beside(newer, older, ("newer", "older")))
         }
     };
-    framed(frame, "Activity log", Place::ActivityLog, Live::No, &content)
+    framed(frame, "Activity log", NavItem::ActivityLog, LiveScope::No, &content)
 }
 
 fn entry_row(links: &Links, entry: &ActivityEntry) -> Markup {

@@ -113,33 +113,33 @@ fn table(days: &str, year: i32, cells: &[Cell], ahead: DayRange) -> Markup {
 }
 
 /// What stands in a place of the grid.
-enum Square<'a> {
+enum CalendarSquare<'a> {
     Known(&'a Cell),
     /// A day of the year that no cell is about.
     Other(Day),
 }
 
-fn square(days: &str, square: Option<&Square<'_>>, ahead: DayRange) -> Markup {
+fn square(days: &str, square: Option<&CalendarSquare<'_>>, ahead: DayRange) -> Markup {
     html! {
         @match square {
             None => {}
-            Some(Square::Other(day)) => i.(if ahead.contains(*day) { "future" } else { "unwanted" }) {},
-            Some(Square::Known(day)) if matches!(day.state, CellState::NotWanted | CellState::Future) =>
+            Some(CalendarSquare::Other(day)) => i.(if ahead.contains(*day) { "future" } else { "unwanted" }) {},
+            Some(CalendarSquare::Known(day)) if matches!(day.state, CellState::NotWanted | CellState::Future) =>
                 i.(day.state.class()) {},
-            Some(Square::Known(day)) => a.(day.state.class()) href={ (days) (day.day) } title=(cell(day)) {},
+            Some(CalendarSquare::Known(day)) => a.(day.state.class()) href={ (days) (day.day) } title=(cell(day)) {},
         }
     }
 }
 
 /// The days of a year by row and column; a place that belongs to another year is empty.
-fn grid(year: i32, cells: &[Cell]) -> [Vec<Option<Square<'_>>>; 7] {
-    let mut grid: [Vec<Option<Square<'_>>>; 7] = Default::default();
+fn grid(year: i32, cells: &[Cell]) -> [Vec<Option<CalendarSquare<'_>>>; 7] {
+    let mut grid: [Vec<Option<CalendarSquare<'_>>>; 7] = Default::default();
     let mut known = cells.iter().peekable();
     let mut date = NaiveDate::from_yo_opt(year, 1);
     while let Some(today) = date.filter(|date| date.year() == year) {
         let (column, row) = place(today);
         let day = Day::new(today);
-        let square = known.next_if(|cell| cell.day == day).map_or(Square::Other(day), Square::Known);
+        let square = known.next_if(|cell| cell.day == day).map_or(CalendarSquare::Other(day), CalendarSquare::Known);
         if let Some(row) = grid.get_mut(row) {
             row.resize_with(column, || None);
             row.push(Some(square));

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::web::view::links::Links;
-use crate::web::view::model::{CellState, Measure};
+use crate::web::view::model::{CellState, DayMeasure};
 use crate::web::view::parts::{scrolls, state};
 use crate::web::view::words::{length, milliseconds, number, of, short};
 
@@ -14,7 +14,7 @@ const HEIGHT: u64 = 1_000;
 const WIDTH: usize = 10;
 
 /// A day's bar.
-struct Bar {
+struct ChartBar {
     href: String,
     title: String,
     /// What to draw at the bottom where there is no bar.
@@ -24,9 +24,9 @@ struct Bar {
 }
 
 /// Rows per day, and how long each day took, with all numbers in a table.
-pub(super) fn charts(links: &Links, dataset: &str, history: &[Measure]) -> Markup {
-    let rows: Vec<Bar> = history.iter().map(|day| rows(links, dataset, day)).collect();
-    let durations: Vec<Bar> = history.iter().map(|day| duration(links, dataset, day)).collect();
+pub(super) fn charts(links: &Links, dataset: &str, history: &[DayMeasure]) -> Markup {
+    let rows: Vec<ChartBar> = history.iter().map(|day| rows(links, dataset, day)).collect();
+    let durations: Vec<ChartBar> = history.iter().map(|day| duration(links, dataset, day)).collect();
     html! {
         section.panel aria-labelledby="charts" {
             h2 #charts { "The last " (of(length(history.len()), "day")) }
@@ -52,8 +52,8 @@ pub(super) fn charts(links: &Links, dataset: &str, history: &[Measure]) -> Marku
     }
 }
 
-fn rows(links: &Links, dataset: &str, measure: &Measure) -> Bar {
-    let Measure { day, state, rows, .. } = *measure;
+fn rows(links: &Links, dataset: &str, measure: &DayMeasure) -> ChartBar {
+    let DayMeasure { day, state, rows, .. } = *measure;
     let (title, parts) = match rows {
         None => (format!("{day}: {}", state.word()), Vec::new()),
         Some(rows) => (
@@ -67,17 +67,17 @@ fn rows(links: &Links, dataset: &str, measure: &Measure) -> Bar {
             vec![("loaded", rows.loaded), ("filtered", rows.filtered), ("rejected", rows.rejected)],
         ),
     };
-    Bar { href: links.day(dataset, day), title, state, parts }
+    ChartBar { href: links.day(dataset, day), title, state, parts }
 }
 
-fn duration(links: &Links, dataset: &str, measure: &Measure) -> Bar {
-    let Measure { day, state, duration_ms, .. } = *measure;
+fn duration(links: &Links, dataset: &str, measure: &DayMeasure) -> ChartBar {
+    let DayMeasure { day, state, duration_ms, .. } = *measure;
     let took = duration_ms.map_or_else(|| state.word().to_owned(), milliseconds);
     let parts = duration_ms.map(|ms| ("took", ms)).into_iter().collect();
-    Bar { href: links.day(dataset, day), title: format!("{day}: {took}"), state, parts }
+    ChartBar { href: links.day(dataset, day), title: format!("{day}: {took}"), state, parts }
 }
 
-fn drawing(bars: &[Bar], history: &[Measure], label: &dyn Fn(u64) -> String) -> Markup {
+fn drawing(bars: &[ChartBar], history: &[DayMeasure], label: &dyn Fn(u64) -> String) -> Markup {
     let tallest = bars.iter().map(|bar| bar.parts.iter().map(|part| part.1).sum()).max().unwrap_or(0);
     let top = round_above(tallest);
     let width = bars.len() * WIDTH;
@@ -94,7 +94,7 @@ fn drawing(bars: &[Bar], history: &[Measure], label: &dyn Fn(u64) -> String) -> 
     }
 }
 
-fn drawn(bar: &Bar, x: usize, top: u64) -> Markup {
+fn drawn(bar: &ChartBar, x: usize, top: u64) -> Markup {
     let mut below = 0;
     let stacked = bar.parts.iter().filter(|part| part.1 > 0).map(|(class, size)| {
         // What is there at all can be seen.
@@ -137,14 +137,14 @@ fn round_above(number: u64) -> u64 {
     }
 }
 
-fn numbers(links: &Links, dataset: &str, history: &[Measure]) -> Markup {
+fn numbers(links: &Links, dataset: &str, history: &[DayMeasure]) -> Markup {
     let table = html! {
         table {
             thead { tr {
                 th scope="col" { "Day" } th scope="col" { "State" }
                 @for heading in ["Read", "Filtered", "Rejected", "Loaded", "Time"] { th.n scope="col" { (heading) } }
             } }
-            tbody { @for Measure { day, state: is, rows, duration_ms } in history.iter().rev() { tr {
+            tbody { @for DayMeasure { day, state: is, rows, duration_ms } in history.iter().rev() { tr {
                 th scope="row" { a href=(links.day(dataset, *day)) { (day) } }
                 td { (state(*is)) }
                 @for count in rows.map_or([None; 4], |r| [r.read, r.filtered, r.rejected, r.loaded].map(Some)) {

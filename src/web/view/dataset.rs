@@ -5,8 +5,8 @@ use maud::{Markup, html};
 
 use crate::web::view::calendar::{calendar, legend};
 use crate::web::view::chart::charts;
-use crate::web::view::frame::{Live, Place, framed};
-use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDay};
+use crate::web::view::frame::{LiveScope, NavItem, framed};
+use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDayRow};
 use crate::web::view::parts::{asks, badges, counts, facts, loads, marked, panel, scrolls, state};
 use crate::web::view::times::{minute, scheduled};
 use crate::web::view::words::{length, number, of};
@@ -27,8 +27,8 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
         (head(frame, page))
         @if page.cells.is_empty() {
             section.panel { p.empty {
-                b { "No day is wanted yet." }
-                " The first is " (page.start) "; it is loaded by the first tick that comes after it and its lag."
+                b { "No wanted days yet." }
+                " The first is " (page.start) "; the first tick after it and its lag loads it."
             } }
         } @else {
             section.panel aria-labelledby="calendar" {
@@ -45,18 +45,18 @@ pub fn dataset(frame: &Frame, page: &DatasetPage) -> String {
         @if page.open_total > 0 { (not_loaded(frame, page)) }
         @if !page.history.is_empty() { (charts(&frame.links, &page.name, &page.history)) }
     };
-    framed(frame, &page.name, Place::Datasets, Live::Dataset(&page.name), &content)
+    framed(frame, &page.name, NavItem::Datasets, LiveScope::Dataset(&page.name), &content)
 }
 
 fn head(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
-        nav.crumbs aria-label="Where this is" { a href=(frame.links.overview()) { "Datasets" } }
+        nav.crumbs aria-label="Breadcrumb" { a href=(frame.links.overview()) { "Datasets" } }
         div.head data-dataset=(page.name) data-marks={ (page.late > 0) (page.pause.is_some()) } {
             h1 { (page.name) " " (badges(page.late, page.with_rejects, page.pause.as_ref())) }
             (actions(frame, page))
         }
         @if let Some(trouble) = &page.trouble {
-            p.notice.urgent { (marked("trouble", "held up")) ": " (trouble) }
+            p.notice.urgent { (marked("trouble", "blocked")) ": " (trouble) }
         }
         @if let Some(pause) = &page.pause {
             p.notice {
@@ -80,7 +80,7 @@ fn head(frame: &Frame, page: &DatasetPage) -> Markup {
                     code { (page.cron) } " in " (page.timezone)
                     @if page.lag_days > 0 { ", the file of " (of(page.lag_days.into(), "day")) " before" }
                 })),
-                ("Next tick", Some(page.next_tick.map_or_else(|| html! { "none any more" }, scheduled))),
+                ("Next tick", Some(page.next_tick.map_or_else(|| html! { "none left" }, scheduled))),
                 ("Days", Some(html! { "from " (page.start) @if let Some(end) = page.end { " to " (end) } })),
             ]))
         }
@@ -99,7 +99,7 @@ fn actions(frame: &Frame, page: &DatasetPage) -> Markup {
             }
             @if may(Action::Resume) {
                 form method="post" action=(frame.links.actions(&page.name)) {
-                    (asks(frame, Action::Resume))
+                    (asks(Action::Resume))
                     button title=(Action::Resume.meaning()) { (Action::Resume.label()) }
                 }
             }
@@ -107,9 +107,9 @@ fn actions(frame: &Frame, page: &DatasetPage) -> Markup {
                 details.pop #pause {
                     summary.button { (Action::Pause.label()) "…" }
                     form method="post" action=(frame.links.actions(&page.name)) {
-                        (asks(frame, Action::Pause))
+                        (asks(Action::Pause))
                         p { (Action::Pause.meaning()) }
-                        label for="pause-reason" { "Why (others see it)" }
+                        label for="pause-reason" { "Reason (visible to others)" }
                         input #pause-reason name="reason" maxlength=(LONGEST_REASON) autocomplete="off";
                         button { (Action::Pause.label()) }
                     }
@@ -122,7 +122,7 @@ fn actions(frame: &Frame, page: &DatasetPage) -> Markup {
 fn open_a_day(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
         form.filter method="get" action=(frame.links.days(&page.name)) {
-            label for="day" { "A day" }
+            label for="day" { "Day" }
             input #day type="date" name="day" required;
             button { "Open" }
         }
@@ -134,7 +134,7 @@ fn range_form(frame: &Frame, page: &DatasetPage) -> Markup {
     html! {
         @if !offered.is_empty() {
             form.range #range method="get" action=(frame.links.dry_run(&page.name)) aria-labelledby="several" {
-                h3 #several { "Several days" }
+                h3 #several { "Day range" }
                 div { label for="from" { "From" } input #from type="date" name="from" required; }
                 div { label for="to" { "To" } input #to type="date" name="to" required; }
                 div {
@@ -143,7 +143,7 @@ fn range_form(frame: &Frame, page: &DatasetPage) -> Markup {
                         @for action in offered { option value=(action.name()) { (in_range(action)) } }
                     }
                 }
-                button { "See what would happen" }
+                button { "Preview" }
                 output.soft #chosen for="from to" {}
             }
         }
@@ -153,9 +153,9 @@ fn range_form(frame: &Frame, page: &DatasetPage) -> Markup {
 /// The words for an action on several days.
 fn in_range(action: Action) -> &'static str {
     match action {
-        Action::Load => "Load what is not loaded",
-        Action::Reload => "Reload, loaded ones too",
-        Action::Retry => "Retry what failed",
+        Action::Load => "Load days not loaded",
+        Action::Reload => "Reload all days",
+        Action::Retry => "Retry failed days",
         Action::Skip => "Skip",
         Action::Cancel => "Cancel running loads",
         other => other.label(),
@@ -168,16 +168,16 @@ fn not_loaded(frame: &Frame, page: &DatasetPage) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Day" } th scope="col" { "State" } th scope="col" { "Why" }
-                th.n scope="col" { "Attempts" } th scope="col" { "Next look" }
+                th.n scope="col" { "Attempts" } th scope="col" { "Next attempt" }
             } }
             tbody { @for open in &page.open { (open_day(frame, page, open)) } }
         }
     };
     panel(
         "not-loaded",
-        "Days that are not loaded",
+        "Days not loaded",
         &html! {
-            (scrolls("Days that are not loaded, a table", &table))
+            (scrolls("Days not loaded, a table", &table))
             @if more > 0 {
                 p.soft { "These are the newest " (number(length(page.open.len()))) "; "
                     (of(length(more), "older day")) " " (if more == 1 { "is" } else { "are" }) " in the calendar." }
@@ -186,7 +186,7 @@ fn not_loaded(frame: &Frame, page: &DatasetPage) -> Markup {
     )
 }
 
-fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDay) -> Markup {
+fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDayRow) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(frame.links.day(&page.name, open.day)) { (open.day) } }

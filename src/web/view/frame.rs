@@ -2,14 +2,14 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::web::escaped;
+use crate::web::escape;
 use crate::web::view::assets;
 use crate::web::view::model::Frame;
 use crate::web::view::times::minute;
 
 /// Where in the navigation a page stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NavItem {
     /// Among the datasets.
     Datasets,
     /// With the daemons.
@@ -26,7 +26,7 @@ pub(super) enum Place {
 
 /// What a page shows that changes by itself.
 #[derive(Clone, Copy)]
-pub(super) enum Live<'a> {
+pub(super) enum LiveScope<'a> {
     /// Nothing: it stays as it is.
     No,
     /// Something of all datasets.
@@ -36,11 +36,11 @@ pub(super) enum Live<'a> {
 }
 
 /// A whole page as HTML.
-pub(super) fn framed(frame: &Frame, title: &str, place: Place, live: Live<'_>, content: &Markup) -> String {
+pub(super) fn framed(frame: &Frame, title: &str, place: NavItem, live: LiveScope<'_>, content: &Markup) -> String {
     let (watches, dataset) = match live {
-        Live::No => (None, None),
-        Live::All => (Some(frame.links.events()), None),
-        Live::Dataset(name) => (Some(frame.links.events()), Some(name)),
+        LiveScope::No => (None, None),
+        LiveScope::All => (Some(frame.links.events()), None),
+        LiveScope::Dataset(name) => (Some(frame.links.events()), Some(name)),
     };
     let page = html! {
         (DOCTYPE)
@@ -60,7 +60,7 @@ pub(super) fn framed(frame: &Frame, title: &str, place: Place, live: Live<'_>, c
             }
         }
     };
-    escaped::html(page.into_string())
+    escape::html(page.into_string())
 }
 
 fn head(frame: &Frame, title: &str) -> Markup {
@@ -77,13 +77,13 @@ fn head(frame: &Frame, title: &str) -> Markup {
     }
 }
 
-fn header(frame: &Frame, place: Place) -> Markup {
+fn header(frame: &Frame, place: NavItem) -> Markup {
     let links = &frame.links;
     let places = [
-        (Place::Datasets, "Datasets", links.overview()),
-        (Place::Daemons, "Daemons", links.daemons()),
-        (Place::Configuration, "Configuration", links.configuration()),
-        (Place::ActivityLog, "Activity log", links.activity_log()),
+        (NavItem::Datasets, "Datasets", links.overview()),
+        (NavItem::Daemons, "Daemons", links.daemons()),
+        (NavItem::Configuration, "Configuration", links.configuration()),
+        (NavItem::ActivityLog, "Activity log", links.activity_log()),
     ];
     html! {
         header.top {
@@ -91,7 +91,7 @@ fn header(frame: &Frame, place: Place) -> Markup {
                 img src=(links.asset(assets::icon())) alt="" width="20" height="20";
                 "dayfill"
             }
-            @if place != Place::Outside {
+            @if place != NavItem::Outside {
                 nav aria-label="Main" {
                     @for (there, word, href) in &places {
                         a href=(href) aria-current=[(*there == place).then_some("page")] { (word) }
@@ -101,7 +101,6 @@ fn header(frame: &Frame, place: Place) -> Markup {
             }
             @if let Some(who) = &frame.who {
                 form.who method="post" action=(links.logout()) {
-                    input type="hidden" name="csrf" value=(frame.csrf);
                     span { (who.name) " " span.soft { "(" (who.role) ")" } }
                     button.quiet { "Log out" }
                 }
@@ -110,11 +109,11 @@ fn header(frame: &Frame, place: Place) -> Markup {
     }
 }
 
-fn footer(frame: &Frame, place: Place) -> Markup {
+fn footer(frame: &Frame, place: NavItem) -> Markup {
     html! {
         footer {
             span { "dayfill " (frame.version) }
-            @if place != Place::Outside {
+            @if place != NavItem::Outside {
                 a href=(frame.links.openapi()) { "API" }
                 a href=(frame.links.metrics()) { "Metrics" }
             }

@@ -81,7 +81,7 @@ impl Links {
         format!("{}/dry-run", self.dataset(dataset))
     }
 
-    /// Where actions are asked for: `POST` with `csrf`, `action`, `from`, `to`, `reason`.
+    /// Where actions are asked for: `POST` with `action`, `from`, `to`, `reason`.
     #[must_use]
     pub fn actions(&self, dataset: &str) -> String {
         format!("{}/actions", self.dataset(dataset))
@@ -117,13 +117,13 @@ impl Links {
         format!("{}?before={entry}", self.activity_log())
     }
 
-    /// The login: `GET` shows the form, `POST` takes `csrf`, `next`, `name`, `password`.
+    /// The login: `GET` shows the form, `POST` takes `next`, `name`, `password`.
     #[must_use]
     pub fn login(&self) -> String {
         self.at("/login")
     }
 
-    /// The end of a session: `POST` with `csrf`.
+    /// The end of a session: `POST`.
     #[must_use]
     pub fn logout(&self) -> String {
         self.at("/logout")

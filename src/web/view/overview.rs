@@ -2,56 +2,58 @@
 
 use maud::{Markup, html};
 
-use crate::web::view::frame::{Live, Place, framed};
+use crate::web::view::frame::{LiveScope, NavItem, framed};
 use crate::web::view::links::Links;
-use crate::web::view::model::{Attention, DatasetRow, Frame, Overview, Why};
+use crate::web::view::model::{AttentionItem, AttentionReason, DatasetRow, Frame, OverviewPage};
 use crate::web::view::parts::{badges, counts, loads, marked, pager, strip};
 use crate::web::view::times::scheduled;
 use crate::web::view::words::{length, number, of};
 
 /// The page of all datasets.
 #[must_use]
-pub fn overview(frame: &Frame, page: &Overview) -> String {
+pub fn overview(frame: &Frame, page: &OverviewPage) -> String {
     let title = match page.attention_total {
         0 => "Datasets".to_owned(),
-        1 => "1 needs a person".to_owned(),
-        more => format!("{} need a person", number(length(more))),
+        1 => "1 item needs attention".to_owned(),
+        more => format!("{} items need attention", number(length(more))),
     };
     let content = html! {
         h1.unseen { "Overview" }
         (attention(&frame.links, page))
         (datasets(&frame.links, page))
     };
-    framed(frame, &title, Place::Datasets, Live::All, &content)
+    framed(frame, &title, NavItem::Datasets, LiveScope::All, &content)
 }
 
-fn attention(links: &Links, page: &Overview) -> Markup {
+fn attention(links: &Links, page: &OverviewPage) -> Markup {
     let more = page.attention_total.saturating_sub(page.attention.len());
     let is_calm = page.attention_total == 0 && page.unread == 0;
     html! {
         section.panel.attention.calm[is_calm] aria-labelledby="attention" {
-            h2 #attention { "Needs a person" }
+            h2 #attention { "Needs attention" }
             @if is_calm {
-                p { i.m.loaded {} "Nothing does. What is not loaded yet is looked after." }
+                p { i.m.loaded {} "Nothing needs attention. Pending days load automatically." }
             } @else if page.attention_total > 0 {
                 ul.needs { @for item in &page.attention { li { (needs(links, item)) } } }
             }
             @if more > 0 { p.soft { "and " (number(length(more))) " more" } }
             @if page.unread > 0 {
-                p.soft { "The days of " (of(length(page.unread), "dataset")) " were not read yet." }
+                p.soft { "dayfill has not read the days of " (of(length(page.unread), "dataset")) " yet." }
             }
         }
     }
 }
 
-fn needs(links: &Links, item: &Attention) -> Markup {
+fn needs(links: &Links, item: &AttentionItem) -> Markup {
     let (word, class) = item.why.word();
     let (href, look) = match (item.why, &item.dataset, item.day) {
         (why, None, _) if why.slug().is_some() => (links.needing(why.slug().unwrap_or_default(), 1), "Show datasets"),
-        (_, Some(dataset), Some(day)) => (links.day(dataset, day), "Look at the day"),
-        (_, Some(dataset), None) => (links.dataset(dataset), "Look at the dataset"),
-        (Why::Configuration | Why::BrokenDataset, None, _) => (links.configuration(), "Look at the configuration"),
-        (_, None, _) => (links.daemons(), "Look at the daemons"),
+        (_, Some(dataset), Some(day)) => (links.day(dataset, day), "Open day"),
+        (_, Some(dataset), None) => (links.dataset(dataset), "Open dataset"),
+        (AttentionReason::Configuration | AttentionReason::BrokenDataset, None, _) => {
+            (links.configuration(), "Open configuration")
+        }
+        (_, None, _) => (links.daemons(), "Open daemons"),
     };
     let about =
         html! { @if let Some(dataset) = &item.dataset { (dataset) } @if let Some(day) = item.day { " " (day) } };
@@ -61,14 +63,14 @@ fn needs(links: &Links, item: &Attention) -> Markup {
             @if item.dataset.is_some() { b { (about) } " " }
             (item.text)
             @if let Some(since) = item.since {
-                (if item.day.is_some() { "; late since " } else { "; the first late since " }) (scheduled(since))
+                (if item.day.is_some() { "; late since " } else { "; the first is late since " }) (scheduled(since))
             }
         }
         a href=(href) { (look) @if item.dataset.is_some() { span.unseen { ": " (about) } } }
     }
 }
 
-fn datasets(links: &Links, page: &Overview) -> Markup {
+fn datasets(links: &Links, page: &OverviewPage) -> Markup {
     html! {
         section.panel aria-labelledby="datasets" {
             div.head {
@@ -77,23 +79,23 @@ fn datasets(links: &Links, page: &Overview) -> Markup {
             }
             @if let Some(why) = page.why {
                 p.soft {
-                    "Only datasets with “" (why.word().0) "” are shown. "
+                    "Showing only datasets with “" (why.word().0) "”. "
                     a href=(links.overview()) { "Show all datasets" }
                 }
             }
             @if page.total == 0 {
                 p.empty {
-                    b { "There are no datasets yet." }
-                    " Each is one file in the folder of datasets. When one is put there, its days appear here."
+                    b { "No datasets yet." }
+                    " Add a dataset's TOML file to the folder of datasets; its days then appear here."
                 }
             } @else if page.datasets.is_empty() && page.why.is_some() {
                 p.empty { "No dataset needs attention for this reason." }
             } @else if page.datasets.is_empty() {
-                p.empty { "No name has “" (page.query) "” in it. " a href=(links.overview()) { "Show all datasets" } }
+                p.empty { "No dataset's name contains “" (page.query) "”. " a href=(links.overview()) { "Show all datasets" } }
             } @else {
                 ul.rows { @for dataset in &page.datasets { (row(links, dataset)) } }
             }
-            (pager(page.page, page.pages, &|to| match page.why.and_then(Why::slug) {
+            (pager(page.page, page.pages, &|to| match page.why.and_then(AttentionReason::slug) {
                 Some(slug) => links.needing(slug, to),
                 None => links.overview_page(&page.query, to),
             }))
@@ -101,11 +103,11 @@ fn datasets(links: &Links, page: &Overview) -> Markup {
     }
 }
 
-fn filter(links: &Links, page: &Overview) -> Markup {
+fn filter(links: &Links, page: &OverviewPage) -> Markup {
     html! {
         form.filter role="search" method="get" action=(links.overview()) {
-            label.unseen for="q" { "Part of a dataset's name" }
-            input #q type="search" name="q" value=(page.query) placeholder="part of a name" autocomplete="off";
+            label.unseen for="q" { "Filter by name" }
+            input #q type="search" name="q" value=(page.query) placeholder="filter by name" autocomplete="off";
             button { "Filter" }
             @if !page.query.is_empty() { span.soft { (of(length(page.found), "dataset")) " found" } }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::web::view::links::Links;
-use crate::web::view::model::{Action, Cell, CellState, Frame, Loading, Pause, StateCount};
+use crate::web::view::model::{Action, Cell, CellState, Loading, Pause, StateCount};
 use crate::web::view::words::{bytes, cell, number, of, span, why_paused};
 
 /// A state's mark and its word. The style sheet draws the mark; it says nothing that the word does not.
@@ -38,7 +38,7 @@ pub(super) fn badges(late: u64, with_rejects: u64, pause: Option<&Pause>) -> Mar
     html! {
         @if late > 0 { span.badge.urgent { i.m.late {} (number(late)) " late" } }
         @if with_rejects > 0 {
-            span.badge title="Loaded days of which rows were rejected" { i.m.rejects {} (number(with_rejects)) " with rejects" }
+            span.badge title="Loaded days with rejected rows" { i.m.rejects {} (number(with_rejects)) " with rejects" }
         }
         @if let Some(pause) = pause { span.badge title=(why_paused(pause)) { i.m.paused {} "paused" } }
     }
@@ -136,9 +136,8 @@ pub(super) fn beside(before: Option<String>, behind: Option<String>, words: (&st
 }
 
 /// The fields of every form that asks for an action.
-pub(super) fn asks(frame: &Frame, action: Action) -> Markup {
+pub(super) fn asks(action: Action) -> Markup {
     html! {
-        input type="hidden" name="csrf" value=(frame.csrf);
         input type="hidden" name="action" value=(action.name());
     }
 }

@@ -4,7 +4,7 @@ use chrono::{Datelike, TimeDelta};
 
 use crate::day::{Day, DayRange};
 use crate::state::State;
-use crate::web::view::model::{Action, Cell, CellState, Pause, Why};
+use crate::web::view::model::{Action, AttentionReason, Cell, CellState, Pause};
 use crate::web::view::times::minute_text;
 use crate::wording::printable;
 
@@ -35,7 +35,7 @@ impl CellState {
             Self::WithRejects => "loaded with rejects",
             Self::Missing => "missing",
             Self::NotWanted => "not wanted",
-            Self::Future => "to come",
+            Self::Future => "upcoming",
         }
     }
 
@@ -53,18 +53,18 @@ impl CellState {
     pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::Stored(State::Loaded) => "The target holds its rows.",
-            Self::WithRejects => "The target holds its rows, but for those that were rejected.",
+            Self::WithRejects => "The target holds its rows, except the rejected ones.",
             Self::Stored(State::Running) => "A process is loading it.",
-            Self::Stored(State::Waiting) => "Its file is not there yet. It is looked for again.",
-            Self::Stored(State::Failed) => "An attempt went wrong. It is tried again while attempts are left.",
+            Self::Stored(State::Waiting) => "Its file is not there yet. dayfill looks for it again.",
+            Self::Stored(State::Failed) => "An attempt failed. dayfill retries it while attempts are left.",
             Self::Stored(State::Refused) => {
-                "Its file is not fit to be loaded. Mend the file or the dataset, then retry."
+                "Its file cannot be loaded as it is. Fix the file or the dataset, then retry."
             }
-            Self::Stored(State::Absent) => "Its file did not come in time.",
-            Self::Stored(State::Skipped) => "A person left it out.",
-            Self::Missing => "It is wanted and was never looked at. The next tick loads it.",
-            Self::NotWanted => "The schedule does not want it.",
-            Self::Future => "It is not wanted yet.",
+            Self::Stored(State::Absent) => "Its file did not arrive in time.",
+            Self::Stored(State::Skipped) => "An operator skipped it.",
+            Self::Missing => "Wanted and not tried yet. The next tick loads it.",
+            Self::NotWanted => "The schedule does not include it.",
+            Self::Future => "The schedule includes it later.",
         }
     }
 
@@ -107,21 +107,21 @@ impl Action {
     pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::CatchUp => "Loads every wanted day that is not done, oldest first.",
-            Self::Load => "Loads what is not loaded, whatever its state.",
-            Self::Reload => "Loads again, loaded days too. Their rows stay until new ones take their place.",
-            Self::Retry => "Begins a new series of attempts, and loads now.",
-            Self::Skip => "Leaves out what is not loaded, until somebody asks for it.",
-            Self::Forget => "Makes missing again: the next tick loads it. The target's rows stay until then.",
+            Self::Load => "Loads days that are not loaded, whatever their state.",
+            Self::Reload => "Loads days again, loaded ones too. Their rows stay until the new ones replace them.",
+            Self::Retry => "Starts a new series of attempts and loads now.",
+            Self::Skip => "Excludes days that are not loaded, until you load them by name.",
+            Self::Forget => "Sets days back to missing: the next tick loads them. The target's rows stay until then.",
             Self::Cancel => {
-                "Ends a load under way before it commits. The day keeps the state it had, no attempt counts."
+                "Cancels a running load before it commits. The day keeps its previous state; the attempt does not count."
             }
-            Self::Pause => "Ticks of the dataset load nothing until somebody resumes it.",
-            Self::Resume => "Ticks load again, and what was left behind is caught up with.",
+            Self::Pause => "Ticks load nothing until you resume the dataset.",
+            Self::Resume => "Ticks load again, and dayfill catches up on the days in between.",
         }
     }
 }
 
-impl Why {
+impl AttentionReason {
     /// The word and the class of its mark.
     pub(in crate::web) fn word(self) -> (&'static str, &'static str) {
         match self {
@@ -130,9 +130,9 @@ impl Why {
             Self::NewerFile => ("newer file", "late"),
             Self::NoFiles => ("no files", "late"),
             Self::Database => ("database", "trouble"),
-            Self::Target => ("held up", "trouble"),
+            Self::Target => ("blocked", "trouble"),
             Self::Source => ("source unavailable", "trouble"),
-            Self::Configuration => ("configuration refused", "trouble"),
+            Self::Configuration => ("configuration rejected", "trouble"),
             Self::BrokenDataset => ("broken dataset", "trouble"),
         }
     }

@@ -37,7 +37,7 @@ fn an_order_waits_for_the_load_that_a_tick_began_and_does_what_is_left_to_do(dat
     let api = Api::start(&project, database);
     server.wait_until_held(FIRST);
     let order = |action: &str, to: &str| json!({"action": action, "from": FIRST, "to": to});
-    let waits = format!("{FIRST}: running -> loaded, being loaded; waits until that has ended");
+    let waits = format!("{FIRST}: running -> loaded, running; waits until that load ends");
     let answer = api.done("orders", &order("load", SECOND));
     assert_eq!(effects(&answer), [waits.clone(), format!("{SECOND}: missing -> loaded, missing")]);
     for action in ["reload", "retry"] {

@@ -25,10 +25,15 @@ fn what_is_wrong_with_a_request_is_named(database: &dyn Database) {
     for (path, status, code, told) in [
         ("/api/v1/datasets/nothing", 404, "no-such-dataset", "there is no dataset \"nothing\""),
         ("/api/v1/datasets/a%2Fb", 404, "no-such-dataset", "there is no dataset \"a/b\""),
-        ("/api/v1/datasets/%ff", 404, "not-found", "there is nothing here"),
+        ("/api/v1/datasets/%ff", 404, "not-found", "nothing exists at this address"),
         ("/api/v1/datasets/nothing/days", 404, "no-such-dataset", "there is no dataset"),
         ("/api/v1/datasets/orders/days/2024-02-30", 404, "no-such-day", "\"2024-02-30\" is not a day (YYYY-MM-DD)"),
-        ("/api/v1/datasets/orders/days/2031-01-01", 404, "no-such-day", "2031-01-01 is neither wanted by orders nor"),
+        (
+            "/api/v1/datasets/orders/days/2031-01-01",
+            404,
+            "no-such-day",
+            "orders: 2031-01-01 is not wanted and has no attempts",
+        ),
         ("/api/v1/datasets/orders/days?from=yesterday", 400, "parameter", "from: \"yesterday\" is not a day"),
         ("/api/v1/datasets/orders/days?from=2024-03-02&to=2024-03-01", 400, "parameter", "to: 2024-03-01 is before"),
         ("/api/v1/datasets/orders/days?limit=0", 400, "parameter", "limit: 0 is not a number from 1 to 4000"),
@@ -50,7 +55,7 @@ fn what_is_wrong_with_a_request_is_named(database: &dyn Database) {
         ),
         ("/api/v1/activity-log?before=x", 400, "parameter", "before: \"x\" is not the number of an entry"),
         ("/api/v1/activity-log?limit=1001", 400, "parameter", "limit: 1001 is not"),
-        ("/api/v2", 404, "not-found", "there is nothing here"),
+        ("/api/v2", 404, "not-found", "nothing exists at this address"),
     ] {
         let answer = api.answer(path);
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}");

@@ -50,7 +50,7 @@ impl Page {
         let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", "127.0.0.1:0"));
         loop {
             let line = daemon.line().unwrap();
-            if let Some((_, address)) = line.split_once("the page is at http://") {
+            if let Some((_, address)) = line.split_once("web UI at http://") {
                 let address = address.trim_end_matches('/').to_owned();
                 return Self { daemon, address };
             }
@@ -77,20 +77,14 @@ impl Page {
         self.ask(&format!("GET {path} HTTP/1.1\r\nAccept: text/html"), "")
     }
 
-    /// Sends a form of that page, as a browser does.
-    fn send(&self, page: &str, fields: &str) -> Answer {
-        let shown = self.get(page);
-        let between =
-            |text: &str, from: &str, to: &str| text.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
-        let csrf = between(&shown.body, "name=\"csrf\" value=\"", "\"");
-        let cookie = between(&shown.head.to_lowercase().replace("set-cookie", "Set-Cookie"), "Set-Cookie: ", ";");
-        let cookie = &shown.head[shown.head.to_lowercase().find(&cookie.to_lowercase()).unwrap()..][..cookie.len()];
+    /// Sends a form to the actions of `orders`, as a browser does.
+    fn send(&self, fields: &str) -> Answer {
         let head = format!(
-            "POST /datasets/orders/actions HTTP/1.1\r\nAccept: text/html\r\nOrigin: http://{}\r\nCookie: {cookie}\r\n\
+            "POST /datasets/orders/actions HTTP/1.1\r\nAccept: text/html\r\nOrigin: http://{}\r\n\
              Content-Type: application/x-www-form-urlencoded",
             self.address
         );
-        self.ask(&head, &format!("csrf={csrf}&{fields}"))
+        self.ask(&head, fields)
     }
 
     /// Waits until a page says so.
@@ -130,11 +124,11 @@ fn each_limit_of_one_address_is_said_when_it_holds() {
          Content-Length: 10\r\n\r\n"
     );
     let _streams: Vec<_> = (0..65).map(|_| ask(&stream)).collect();
-    page.daemon.wait_for("127.0.0.1 has 64 streams of events, as many as one may");
+    page.daemon.wait_for("127.0.0.1 has 64 event streams, the limit");
     let _bodies: Vec<_> = (0..17).map(|_| ask(&unfinished)).collect();
-    page.daemon.wait_for("127.0.0.1 has 16 unfinished requests, as many as one may");
+    page.daemon.wait_for("127.0.0.1 has 16 unfinished requests, the limit per address");
     let _silent: Vec<_> = (0..129).map(|_| ask("")).collect();
-    page.daemon.wait_for("127.0.0.1 has 128 connections to the page, as many as one address may");
+    page.daemon.wait_for("127.0.0.1 has 128 connections, the limit per address");
     page.end();
 }
 
@@ -159,7 +153,7 @@ fn where_all_places_are_taken_that_is_said_and_health_and_metrics_are_told() {
     };
     let _streams: Vec<_> = [2, 3, 4, 5].repeat(64).into_iter().map(stream_of).collect();
     let _one_more = stream_of(6);
-    page.daemon.wait_for("the page has 256 connections, as many as it may: further ones are answered 503");
+    page.daemon.wait_for("the web UI has 256 connections, its limit; further ones get 503");
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert!(page.get(path).head.starts_with("HTTP/1.1 200"), "{path}: {}", page.get(path).head);
     }
@@ -221,7 +215,7 @@ fn the_login_says_that_the_users_file_cannot_be_read() {
     let project = project(&database, &still(FIRST), "[web]\nauth = \"users.toml\"\n");
     project.succeed(&["web", "add-token", "ci", "--scope", "read"]);
     let page = Page::start(&project, &["run"]);
-    let said = "the users file cannot be read";
+    let said = "dayfill cannot read the users file";
     let login = page.get("/login?next=/daemons");
     assert!(login.head.starts_with("HTTP/1.1 200") && !login.body.contains(said), "{}", login.head);
     let right = std::fs::read_to_string(project.path("users.toml")).unwrap();
@@ -231,13 +225,13 @@ fn the_login_says_that_the_users_file_cannot_be_read() {
         assert!(shown.head.starts_with("HTTP/1.1 503"), "{path}: {}", shown.head);
         assert!(shown.body.contains(said) && !shown.body.contains("s3cr3t"), "{path}: {}", shown.body);
         assert!(shown.body.contains("name=\"next\" value=\"/daemons\""), "{path}: {}", shown.body);
-        assert!(!shown.body.contains("do not go together"), "{path}: {}", shown.body);
+        assert!(!shown.body.contains("wrong name or password"), "{path}: {}", shown.body);
     }
     project.replace("users.toml", right);
     std::fs::set_permissions(project.path("users.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(page.get("/login").head.starts_with("HTTP/1.1 200"));
     let log = page.end();
-    assert!(log.contains("nobody can come in until it is right") && !log.contains("s3cr3t"), "{log}");
+    assert!(log.contains("nobody can log in until this is fixed") && !log.contains("s3cr3t"), "{log}");
 }
 
 fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database) {
@@ -245,14 +239,14 @@ fn a_refused_day_is_shown_and_loaded_again_from_its_page(database: &dyn Database
     project.day(FIRST, "a,no number,<img src=x>\n");
     let page = Page::start(&project, &["run"]);
     let day = format!("/datasets/orders/days/{FIRST}");
-    page.wait_for("/", "Needs a person");
+    page.wait_for("/", "Needs attention");
     page.wait_for(&day, "no number");
     project.replace(&format!("days/{FIRST}.csv"), "id,amount,note\na,1,<img src=x>\n");
     // Whoever cannot prove that the form was ours is turned away.
     let head = "POST /datasets/orders/actions HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
     let turned_away = page.ask(head, &format!("action=retry&from={FIRST}"));
     assert!(turned_away.head.starts_with("HTTP/1.1 403"), "{}", turned_away.head);
-    let sent = page.send(&day, &format!("action=retry&from={FIRST}"));
+    let sent = page.send(&format!("action=retry&from={FIRST}"));
     assert!(sent.head.starts_with("HTTP/1.1 303"), "{}", sent.head);
     page.wait_for(&day, "1 row");
     wait_until("the day is loaded", || database.line("select state from processed_days") == "loaded");
@@ -268,7 +262,7 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
     project.day(FIRST, "a,1,x\n");
     let page = Page::start(&project, &["run"]);
     wait_until("the first day is loaded", || page.get("/datasets/orders").body.contains("1 loaded"));
-    page.send("/datasets/orders", "action=pause&reason=the+<b>table</b>+moves");
+    page.send("action=pause&reason=the+<b>table</b>+moves");
     page.wait_for("/datasets/orders", "Resume");
     for place in ["/datasets/orders", "/"] {
         page.wait_for(place, "by local: the &lt;b&gt;table&lt;/b&gt; moves");
@@ -282,7 +276,7 @@ fn a_dataset_is_paused_and_goes_on(database: &dyn Database) {
         wait_until("a tick comes", || tick() != before);
     }
     assert!(!page.get("/datasets/orders").body.contains("2 loaded"));
-    page.send("/datasets/orders", "action=resume");
+    page.send("action=resume");
     page.wait_for("/datasets/orders", "2 loaded");
     page.end();
 }
@@ -299,14 +293,14 @@ fn not_begun_when_stopped_at(held: &str) -> Option<String> {
     server.hold_next(held);
     let mut page = Page::start(&project, &["run", "--no-catch-up"]);
     page.wait_for("/datasets/orders", "3 missing");
-    page.send("/datasets/orders", &format!("action=load&from={FIRST}&to={THIRD}"));
+    page.send(&format!("action=load&from={FIRST}&to={THIRD}"));
     server.wait_until_held(held);
     assert_eq!(database.line("select outcome from activity_log"), "accepted: 3 days");
     page.daemon.signal(Signal::TERM);
     page.daemon.wait_for("shutting down: running loads have ");
-    let refused = page.send("/datasets/orders", &format!("action=load&from={THIRD}"));
+    let refused = page.send(&format!("action=load&from={THIRD}"));
     assert!(
-        refused.head.starts_with("HTTP/1.1 503") && refused.body.contains("the daemon is ending"),
+        refused.head.starts_with("HTTP/1.1 503") && refused.body.contains("the daemon is shutting down"),
         "{}",
         refused.head
     );
@@ -338,7 +332,7 @@ fn an_order_that_waits_for_a_load_is_said_at_the_end() {
     server.hold_next(FIRST);
     let mut page = Page::start(&project(&database, &ticking(FIRST).from(&server), ""), &["run"]);
     server.wait_until_held(FIRST);
-    page.send("/datasets/orders", &format!("action=reload&from={FIRST}"));
+    page.send(&format!("action=reload&from={FIRST}"));
     page.daemon.wait_for("orders 2024-03-01: being loaded by this process already");
     page.daemon.signal(Signal::TERM);
     page.daemon.wait_for("shutting down: running loads have ");
@@ -357,7 +351,7 @@ fn a_catch_up_asked_for_looks_at_waiting_days_before_their_time(database: &dyn D
     page.wait_for("/datasets/orders", "1 waiting");
     project.day(FIRST, "a,1,x\n");
     assert!(page.get("/datasets/orders/dry-run?action=catch_up").body.contains("its file was not there; look again"));
-    page.send("/datasets/orders", "action=catch_up");
+    page.send("action=catch_up");
     page.wait_for("/datasets/orders", "1 loaded");
     page.end();
 }
@@ -373,8 +367,8 @@ fn addresses(daemon: &mut Process) -> (String, String) {
     let (mut page, mut health) = (None, None);
     while page.is_none() || health.is_none() {
         let line = daemon.line().unwrap();
-        page = page.or(address_in(&line, "the page is"));
-        health = health.or(address_in(&line, "health and metrics are"));
+        page = page.or(address_in(&line, "web UI"));
+        health = health.or(address_in(&line, "health and metrics"));
     }
     (page.unwrap(), health.unwrap())
 }
@@ -440,7 +434,7 @@ fn attempts_of_two_series_are_told_apart(database: &dyn Database) {
     for number in ["Attempt 1<", "Attempt 2<"] {
         assert_eq!(shown.matches(number).count(), 1, "{number}: {shown}");
     }
-    assert_eq!(shown.matches(", 1 in its series").count(), 1, "{shown}");
+    assert_eq!(shown.matches(", attempt 1 of its series").count(), 1, "{shown}");
 }
 
 fn a_late_day_is_in_the_metrics(database: &dyn Database) {
@@ -483,7 +477,7 @@ fn days_that_cannot_be_read_keep_no_others_from_being_read() {
     let metrics = page.get("/metrics").body;
     assert!(!metrics.contains("dayfill_day_states{dataset=\"orders\""), "{metrics}");
     let log = page.end();
-    assert_eq!(log.matches("orders: its days cannot be read: ").count(), 1, "{log}");
+    assert_eq!(log.matches("orders: cannot read its days: ").count(), 1, "{log}");
 }
 
 #[test]
@@ -494,7 +488,7 @@ fn the_overview_claims_nothing_of_days_that_were_not_read() {
     page.wait_for("/", "1 loaded");
     let shown = page.get("/").body;
     let (attention, rows) = shown.split_once("id=\"datasets\"").unwrap();
-    assert!(attention.contains("The days of 1 dataset were not read yet."), "{attention}");
+    assert!(attention.contains("dayfill has not read the days of 1 dataset yet."), "{attention}");
     assert!(!attention.contains("Nothing does"), "{attention}");
     let orders = rows.split("<li").find(|row| row.contains("data-dataset=\"orders\"")).unwrap();
     assert!(orders.contains("not read yet"), "{orders}");
@@ -590,7 +584,7 @@ fn a_page_whose_place_is_taken_keeps_nobody_from_loading() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = project.command(&["run"]);
     let mut daemon = Process::of(command.env("DAYFILL__WEB__LISTEN", taken.local_addr().unwrap().to_string()));
-    daemon.wait_for("cannot be listened on");
+    daemon.wait_for("cannot listen");
     wait_until("the day is loaded", || {
         database.line("select count(*) from sqlite_master where name = 'processed_days'") == "1"
             && database.lines("select state from processed_days") == ["loaded"]
@@ -614,7 +608,7 @@ fn part(page: &Page, path: &str) -> (String, Option<String>, Option<String>) {
 fn the_activity_log_comes_in_pages_that_stay_what_they_are(database: &dyn Database) {
     let project = project(database, &still(FIRST), "");
     let page = Page::start(&project, &["run", "--no-catch-up"]);
-    page.wait_for("/activity-log", "Nobody has done anything yet");
+    page.wait_for("/activity-log", "No activity yet");
     let act = |number: u32| {
         database.execute(&format!(
             "insert into activity_log (at, who, action, outcome) values ('2024-03-01 06:00:00', 'user-{number}', 'x', 'y')"
@@ -651,7 +645,7 @@ fn rejected_rows_come_in_pages(database: &dyn Database) {
     project.day(FIRST, &"a,no number,x\n".repeat(250));
     let page = Page::start(&project, &["run"]);
     let day = format!("/datasets/orders/days/{FIRST}");
-    page.wait_for(&day, "250 rows are kept");
+    page.wait_for(&day, "250 rows are stored");
     let lines = |body: &str| -> Vec<u32> {
         let numbers = body.split("<th class=\"n\" scope=\"row\">").skip(1);
         numbers.map(|rest| rest.split_once('<').unwrap().0.parse().unwrap()).collect()
@@ -690,11 +684,11 @@ fn signs_of_life_are_held_against_the_databases_clock() {
     );
     let project = project(&database, &still(FIRST), "");
     let page = Page::start(&project, &["run", "--no-catch-up"]);
-    page.wait_for("/daemons", "answers this page");
+    page.wait_for("/daemons", "serves this page");
     let behind = "select now() - max(heartbeat_at) > interval '30 minutes' from workers";
     assert_eq!(database.line(&behind.replace("now", "pg_catalog.now")), "true", "its clock is not the machine's");
     let shown = page.get("/daemons").body;
-    assert!(!shown.contains("no sign of life"), "{shown}");
+    assert!(!shown.contains("no heartbeat"), "{shown}");
     page.end();
 }
 
@@ -706,10 +700,10 @@ fn what_is_wrong_with_an_address_is_told_as_it_was_asked_for() {
     for (path, status, told) in [
         ("/?page=x", 400, "page"),
         ("/?page=-1", 400, "page"),
-        ("/datasets/%ff", 404, "there is nothing here"),
-        ("/datasets/%ff/days?day=2024-03-01", 404, "there is nothing here"),
-        ("/datasets/%ff/days/2024-03-01", 404, "there is nothing here"),
-        ("/datasets/%ff/dry-run?action=load", 404, "there is nothing here"),
+        ("/datasets/%ff", 404, "nothing exists at this address"),
+        ("/datasets/%ff/days?day=2024-03-01", 404, "nothing exists at this address"),
+        ("/datasets/%ff/days/2024-03-01", 404, "nothing exists at this address"),
+        ("/datasets/%ff/dry-run?action=load", 404, "nothing exists at this address"),
         ("/datasets/orders/days", 400, "day"),
         ("/datasets/orders/days/2024-03-01?after=x", 400, "after"),
         ("/datasets/orders/dry-run?action=load&action=skip", 400, "action"),
@@ -745,7 +739,7 @@ fn forty_days_with_a_header_of_a_megabyte_stay_small_in_memory_and_on_the_page()
     for day in FIRST.parse::<NaiveDate>().unwrap().iter_days().take(40) {
         std::fs::hard_link(project.path("header.csv"), project.path(&format!("days/{day}.csv"))).unwrap();
     }
-    page.send("/datasets/orders", "action=catch_up");
+    page.send("action=catch_up");
     wait_until("all days are refused", || page.get("/datasets/orders").body.contains("40 refused"));
     let grown = page.peak_memory() - before;
     assert!(grown <= 20 * 1024, "{grown} KiB");

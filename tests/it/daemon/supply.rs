@@ -85,7 +85,7 @@ fn a_file_that_grew_after_it_was_loaded_needs_attention_until_it_is_loaded_again
     wait_for_state(database, FIRST, "loaded");
     project.replace(&format!("days/{FIRST}.csv"), "id,amount,note\na,1,x\nb,1,y\nc,1,z\n");
     page.wait_for("/metrics", "dayfill_day_newer_file{dataset=\"orders\"} 1\n");
-    page.wait_for("/", "the source has a newer file than the one that was loaded");
+    page.wait_for("/", "the source has a newer file than the loaded one");
     assert_fires(
         &page.get("/metrics").body,
         &[

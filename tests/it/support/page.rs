@@ -12,10 +12,10 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Extension, Router};
 use dayfill::cron::Clocks;
-use dayfill::web::auth::{Auth, Role, Who, users_file};
-use dayfill::web::guard::{Csrf, Guard, Refused};
+use dayfill::web::auth::{Auth, Identity, Role, users_file};
+use dayfill::web::guard::{ErrorPage, Guard};
 use dayfill::web::serve::{Tls, serve};
-use dayfill::web::{Limits, Settings};
+use dayfill::web::{Limits, WebSettings};
 use tokio::sync::oneshot;
 
 /// The password of everybody here.
@@ -23,7 +23,7 @@ pub(crate) const PASSWORD: &str = "correct horse";
 
 /// How a page begins.
 pub(crate) struct Start {
-    pub(crate) settings: Settings,
+    pub(crate) settings: WebSettings,
     pub(crate) limits: Limits,
     /// What everybody may look at, beside [`open`].
     pub(crate) open: Router,
@@ -34,7 +34,7 @@ pub(crate) struct Start {
 impl Default for Start {
     fn default() -> Self {
         let limits = Limits { grace: Duration::from_secs(30), ..Limits::default() };
-        Self { settings: Settings::default(), limits, open: Router::new(), closed: Router::new() }
+        Self { settings: WebSettings::default(), limits, open: Router::new(), closed: Router::new() }
     }
 }
 
@@ -59,15 +59,14 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// What everybody may look at: a form's token, and whether it lives.
+/// What everybody may look at.
 fn open() -> Router {
-    let form = |Extension(csrf): Extension<Csrf>| async move { csrf.token().to_owned() };
-    Router::new().route("/form", get(form)).route("/health", get(|| async { "ok" }))
+    Router::new().route("/form", get(|| async { "a form" })).route("/health", get(|| async { "ok" }))
 }
 
 /// What is behind a login.
 fn closed() -> Router {
-    let who = |Extension(Who { name, role, .. }): Extension<Who>| async move { format!("{name} is {role}") };
+    let who = |Extension(Identity { name, role, .. }): Extension<Identity>| async move { format!("{name} is {role}") };
     let change = |body: String| async move { format!("changed by {} bytes", body.len()) };
     Router::new().route("/days", get(who).post(change).delete(|| async { "gone" }))
 }
@@ -99,7 +98,7 @@ impl Start {
         let (users, base) = (settings.auth.clone(), settings.base_path.clone());
         let auth = Auth::open_at(users.as_deref(), now).expect("the users file is right");
         let tls = settings.tls.clone().map(|files| Tls::open(files).expect("the certificate is right"));
-        let shown = |refused: &Refused| {
+        let shown = |refused: &ErrorPage| {
             let next = &refused.next;
             axum::response::Html(format!("<p>{} {next}</p>", refused.problem.code)).into_response()
         };
@@ -191,28 +190,16 @@ impl Page {
         self.ask("POST", path, &all, &body)
     }
 
-    /// The cookie of a new browser and the token that goes with it.
-    pub(crate) fn browser(&self, headers: &[(&str, &str)]) -> (String, String) {
-        let form = self.get("/form", headers);
-        assert_eq!(form.status, 200, "{form:?}");
-        (form.cookie("visit"), form.body)
-    }
-
     /// Logs in from a new browser.
     pub(crate) fn login(&self, headers: &[(&str, &str)], name: &str, password: &str) -> Answer {
-        let (cookie, token) = self.browser(headers);
-        let mut all = vec![("Cookie", cookie.as_str())];
-        all.extend(headers);
-        self.post("/login", &all, &[("csrf", &token), ("name", name), ("password", password)])
+        self.post("/login", headers, &[("name", name), ("password", password)])
     }
 
-    /// The cookie of a session of that user, and its token.
-    pub(crate) fn session(&self, name: &str) -> (String, String) {
+    /// The cookie of a session of that user.
+    pub(crate) fn session(&self, name: &str) -> String {
         let answer = self.login(&[], name, PASSWORD);
         assert_eq!(answer.status, 303, "{answer:?}");
-        let cookie = answer.cookie("session");
-        let token = self.get("/form", &[("Cookie", &cookie)]).body;
-        (cookie, token)
+        answer.cookie("session")
     }
 }
 
@@ -252,7 +239,7 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str());
         let value = values.next().unwrap_or_default();
-        assert_eq!(values.next(), None, "{name} stands twice");
+        assert_eq!(values.next(), None, "{name} is used twice");
         value
     }
 

@@ -14,54 +14,44 @@ fn refused(status: u16, code: &str) -> (u16, String) {
 }
 
 #[test]
-fn a_change_wants_a_page_of_ours_and_the_sessions_token() {
+fn a_change_wants_a_session_and_a_page_of_ours() {
     let page = Start::default().with_users();
-    let (cookie, token) = page.session("ada");
-    let (_, other) = page.session("ada");
-    let (visit, of_visit) = page.browser(&[]);
+    let cookie = page.session("ada");
     let session = ("Cookie", cookie.as_str());
-    assert_eq!(page.post("/days", &[session], &[("csrf", &token)]).status, 200);
-
-    for (what, form) in [
-        ("none", vec![]),
-        ("an empty one", vec![("csrf", "")]),
-        ("another session's", vec![("csrf", other.as_str())]),
-        ("a browser's", vec![("csrf", of_visit.as_str())]),
-        ("cut", vec![("csrf", &token[1..])]),
-    ] {
-        assert_eq!(told(&page.post("/days", &[session], &form)), refused(403, "csrf"), "{what}");
-    }
+    assert_eq!(page.post("/days", &[session], &[]).status, 200);
     for origin in ["http://evil.example", "null", "https://localhost", "http://127.0.0.1:1"] {
-        let answer = page.post("/days", &[session, ("Origin", origin)], &[("csrf", &token)]);
+        let answer = page.post("/days", &[session, ("Origin", origin)], &[]);
         assert_eq!(told(&answer), refused(403, "origin"), "{origin}");
     }
     // As it would be sent by a script of ours, and by one of another site.
     let ours = format!("http://{}", page.address());
-    let json = [session, ("Origin", &ours), ("Content-Type", "application/json"), ("X-CSRF-Token", &token)];
+    let json = [session, ("Origin", &ours), ("Content-Type", "application/json")];
     assert_eq!(page.ask("DELETE", "/days", &json, "{}").body, "gone");
-    assert_eq!(told(&page.ask("DELETE", "/days", &json[..3], "{}")), refused(403, "csrf"));
-    let no_origin = [session, ("X-CSRF-Token", &token)];
-    assert_eq!(told(&page.ask("DELETE", "/days", &no_origin, "")), refused(403, "origin"));
-    let referer = [session, ("X-CSRF-Token", &token), ("Referer", &format!("{ours}/days"))];
+    assert_eq!(told(&page.ask("DELETE", "/days", &[session], "")), refused(403, "origin"));
+    let fetched = |site: &str| page.ask("DELETE", "/days", &[session, ("Sec-Fetch-Site", site)], "");
+    assert_eq!(fetched("same-origin").status, 200);
+    for site in ["same-site", "cross-site", "none"] {
+        assert_eq!(told(&fetched(site)), refused(403, "origin"), "{site}");
+    }
+    let referer = [session, ("Referer", &*format!("{ours}/days"))];
     assert_eq!(page.ask("DELETE", "/days", &referer, "").status, 200);
-    // Whoever is logged in nowhere, with a token of their own.
-    let answer = page.post("/days", &[("Cookie", &visit)], &[("csrf", &of_visit)]);
-    assert_eq!(told(&answer), refused(401, "login"));
+    // A page of ours without a session changes nothing.
+    assert_eq!(told(&page.post("/days", &[], &[])), refused(401, "login"));
 }
 
 #[test]
 fn a_reader_may_look_and_not_change() {
     let page = Start::default().with_users();
-    let (cookie, token) = page.session("bob");
+    let cookie = page.session("bob");
     let session = ("Cookie", cookie.as_str());
     assert_eq!(page.get("/days", &[session]).body, "bob is reader");
-    assert_eq!(told(&page.post("/days", &[session], &[("csrf", &token)])), refused(403, "role"));
+    assert_eq!(told(&page.post("/days", &[session], &[])), refused(403, "role"));
     // What the file says now, holds now.
     users_file::put_user(page.users(), "cleo", Role::Operator, PASSWORD).unwrap();
     let text = std::fs::read_to_string(page.users()).unwrap();
     std::fs::write(page.users(), text.replacen("reader", "operator", 1)).unwrap();
     assert_eq!(page.get("/days", &[session]).body, "bob is operator");
-    assert_eq!(page.post("/days", &[session], &[("csrf", &token)]).status, 200);
+    assert_eq!(page.post("/days", &[session], &[]).status, 200);
 }
 
 #[test]
@@ -80,7 +70,7 @@ fn a_token_is_enough_for_a_program() {
         assert_eq!(told(&ask("GET", wrong)), refused(401, "token"), "{wrong}");
     }
     // A wrong token does not fall back to a session, whose browser another site may be using.
-    let (cookie, _) = page.session("ada");
+    let cookie = page.session("ada");
     let both = [("Cookie", cookie.as_str()), ("Authorization", "Bearer dayfill_x")];
     assert_eq!(told(&page.ask("POST", "/days", &both, "")), refused(401, "token"));
     // Another scheme is a proxy's own.
@@ -96,28 +86,18 @@ fn a_token_is_enough_for_a_program() {
 fn without_users_a_change_still_comes_from_a_page_of_ours() {
     let page = Start::default().without_users();
     assert_eq!(page.get("/days", &[]).body, "local is operator");
-    let (cookie, token) = page.browser(&[]);
-    let visit = ("Cookie", cookie.as_str());
-    assert_eq!(page.post("/days", &[visit], &[("csrf", &token)]).status, 200);
-    assert_eq!(told(&page.post("/days", &[visit], &[])), refused(403, "csrf"));
-    assert_eq!(told(&page.post("/days", &[], &[("csrf", &token)])), refused(403, "csrf"));
-    let foreign = page.post("/days", &[visit, ("Origin", "http://evil.example")], &[("csrf", &token)]);
+    assert_eq!(page.post("/days", &[], &[]).status, 200);
+    let foreign = page.post("/days", &[("Origin", "http://evil.example")], &[]);
     assert_eq!(told(&foreign), refused(403, "origin"));
-    // The token of one browser is not another's.
-    let (other, _) = page.browser(&[]);
-    assert_eq!(told(&page.post("/days", &[("Cookie", &other)], &[("csrf", &token)])), refused(403, "csrf"));
+    assert_eq!(told(&page.ask("POST", "/days", &[], "")), refused(403, "origin"), "no browser");
     // There is nothing to log in to, and no token is one.
-    assert_eq!(page.post("/login", &[visit], &[("csrf", &token)]).code(), "not-found");
+    assert_eq!(page.post("/login", &[], &[]).code(), "not-found");
     let bearer = [("Authorization", "Bearer dayfill_x")];
     assert_eq!(told(&page.ask("POST", "/days", &bearer, "")), refused(403, "origin"));
 }
 
 #[test]
-fn a_page_that_takes_no_token_sets_no_cookie() {
+fn a_page_without_a_session_sets_no_cookie() {
     let page: Page = Start::default().without_users();
     assert_eq!(page.get("/days", &[]).header("set-cookie"), "");
-    let form = page.get("/form", &[]);
-    assert!(form.header("set-cookie").ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{form:?}");
-    let again = page.get("/form", &[("Cookie", &form.cookie("visit"))]);
-    assert_eq!((again.header("set-cookie"), again.body.as_str()), ("", form.body.as_str()));
 }

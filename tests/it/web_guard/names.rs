@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 use axum::Router;
 use axum::routing::get;
 use dayfill::web::guard::{Peer, plain};
-use dayfill::web::{Limits, Settings};
+use dayfill::web::{Limits, WebSettings};
 
 use crate::support::page::{Answer, Start};
 
 #[test]
 fn a_request_for_another_host_is_refused() {
-    let settings = Settings { hosts: vec!["dayfill.example.com".to_owned()], ..Settings::default() };
+    let settings = WebSettings { hosts: vec!["dayfill.example.com".to_owned()], ..WebSettings::default() };
     let page = Start { settings, ..Start::default() }.without_users();
     for host in ["localhost", "127.0.0.1:1", "dayfill.example.com"] {
         assert_eq!(page.get("/health", &[("Host", host)]).status, 200, "{host}");
@@ -75,8 +75,7 @@ fn a_browser_is_shown_a_page_and_led_to_the_login() {
     let refused = page.ask("POST", "/days", &browser, "");
     assert_eq!((refused.status, refused.body.as_str()), (403, "<p>origin /</p>"));
     // What a form held is gone by then: the page says so, and where to log in.
-    let (cookie, token) = page.browser(&[]);
-    let late = page.post("/days", &[("Cookie", &cookie), browser[0]], &[("csrf", &token)]);
+    let late = page.post("/days", &browser[..1], &[]);
     assert_eq!((late.status, late.body.as_str()), (401, "<p>login /</p>"));
     assert_eq!(page.get("/days", &[("Accept", "application/json")]).code(), "login");
     assert!(page.get("/days", &[]).header("www-authenticate").starts_with("Bearer"));
@@ -84,7 +83,7 @@ fn a_browser_is_shown_a_page_and_led_to_the_login() {
 
 #[test]
 fn everything_is_below_the_base_path() {
-    let settings = Settings { base_path: "/tools/day-fill".to_owned(), ..Settings::default() };
+    let settings = WebSettings { base_path: "/tools/day-fill".to_owned(), ..WebSettings::default() };
     let page = Start { settings, ..Start::default() }.with_users();
     // `ask` puts the base path in front.
     assert_eq!(page.get("/health", &[]).body, "ok");
@@ -147,7 +146,7 @@ fn without_knowing_the_peer_nobody_is_let_in() {
     // A router that somebody serves in another way must fail rather than let everybody pass for local.
     use dayfill::web::auth::Auth;
     use dayfill::web::guard::Guard;
-    let guard = Guard::new(Settings::default(), Auth::open(None).unwrap());
+    let guard = Guard::new(WebSettings::default(), Auth::open(None).unwrap());
     let router = guard.mount(Router::new(), Router::new().route("/days", get(|| async { "days" })));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asked = |peer: Option<Peer>| {

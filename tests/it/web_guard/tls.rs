@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use dayfill::web::serve::{Tls, TlsError};
-use dayfill::web::{Settings, TlsFiles};
+use dayfill::web::{TlsFiles, WebSettings};
 
 use crate::postgres_tls::openssl;
 use crate::support::page::{Answer, Page, Start};
@@ -35,7 +35,7 @@ fn get(page: &Page, certificate: &[u8]) -> Result<reqwest::Response, reqwest::Er
 fn the_page_speaks_tls_and_takes_a_renewed_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let files = certificate(folder.path());
-    let settings = Settings { tls: Some(files.clone()), ..Settings::default() };
+    let settings = WebSettings { tls: Some(files.clone()), ..WebSettings::default() };
     let page = Start { settings, ..Start::default() }.without_users();
     let first = fs::read(&files.certificate).unwrap();
     let answer = get(&page, &first).unwrap();
@@ -61,7 +61,8 @@ fn the_page_speaks_tls_and_takes_a_renewed_certificate() {
 fn a_name_that_is_known_for_tls_is_kept_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let files = certificate(folder.path());
-    let settings = Settings { tls: Some(files.clone()), hosts: vec!["dayfill.test".to_owned()], ..Settings::default() };
+    let settings =
+        WebSettings { tls: Some(files.clone()), hosts: vec!["dayfill.test".to_owned()], ..WebSettings::default() };
     let page = Start { settings, ..Start::default() }.without_users();
     let mut roots = rustls::RootCertStore::empty();
     let pem = fs::read(&files.certificate).unwrap();

@@ -69,18 +69,18 @@ fn shown(datasets: &[(&str, Option<(i64, &str)>)]) -> DaemonStatus {
 fn summary(state: Option<State>, days: u64, error: Option<&str>) -> Summary {
     let (newest, oldest) = (day(9), day(10 - u32::try_from(days).unwrap()));
     let listed = DayRange { from: oldest, to: newest }.to_string();
-    let kind = Kind { state, days, newest, oldest, listed, error: error.map(str::to_owned) };
+    let kind = AttentionKind { state, days, newest, oldest, listed, error: error.map(str::to_owned) };
     Summary { kinds: vec![kind], ..Summary::default() }
 }
 
-fn kept(summaries: Vec<(&str, Summary)>) -> BTreeMap<DatasetName, Arc<Kept>> {
-    let of = |(called, summary)| (name(called), Arc::new(Kept { summary, read_at: now() }));
+fn kept(summaries: Vec<(&str, Summary)>) -> BTreeMap<DatasetName, Arc<CachedSummary>> {
+    let of = |(called, summary)| (name(called), Arc::new(CachedSummary { summary, read_at: now() }));
     summaries.into_iter().map(of).collect()
 }
 
 /// A line as its word, what it is about, and its text.
-fn said(all: &[Attention]) -> Vec<String> {
-    let about = |line: &Attention| {
+fn said(all: &[AttentionItem]) -> Vec<String> {
+    let about = |line: &AttentionItem| {
         let day = line.day.map(|day| format!(" {day}")).unwrap_or_default();
         format!("{}{day}", line.dataset.as_deref().unwrap_or("-"))
     };
@@ -104,14 +104,13 @@ fn days_of_a_kind_are_one_line_with_their_range_and_one_day_is_named() {
             Some(State::Loaded),
             1,
             None,
-            "newer file | orders 2024-03-09 | the source has a newer file than the one that was loaded",
+            "newer file | orders 2024-03-09 | the source has a newer file than the loaded one",
         ),
         (
             Some(State::Loaded),
             3,
             None,
-            "newer file | orders | 3 days, 2024-03-07..2024-03-09: the source has a newer file than the one that was \
-             loaded",
+            "newer file | orders | 3 days, 2024-03-07..2024-03-09: the source has a newer file than the loaded one",
         ),
         (Some(State::Refused), 1, Some("no rows"), "refused | orders 2024-03-09 | no rows"),
         (
@@ -140,10 +139,10 @@ fn a_dataset_whose_files_do_not_come_is_one_line_beside_what_else_is_wrong() {
         recent: vec![recent.clone()],
         ..summary(None, 5, Some("no such file"))
     };
-    assert_eq!(of_orders(with(NoFiles::Never)), ["no files | orders | no file was ever found: no such file"]);
+    assert_eq!(of_orders(with(NoFiles::Never)), ["no files | orders | no file found yet: no such file"]);
     let newest = "no files | orders | the newest 5 days have no file: no such file";
     assert_eq!(of_orders(with(NoFiles::Newest(5))), [newest]);
-    let refused = Kind {
+    let refused = AttentionKind {
         state: Some(State::Refused),
         days: 1,
         newest: day(2),
@@ -175,7 +174,7 @@ fn many_datasets_that_meet_the_same_are_one_line_with_their_number_and_names() {
     let datasets: Vec<_> = names.iter().map(|name| (name.as_str(), away)).collect();
     let all = lines(&shown(&datasets), &BTreeMap::new(), now());
     let [line] = &together(all.clone())[..] else { panic!("{:?}", said(&together(all))) };
-    assert_eq!((line.why, &line.dataset, line.day), (Why::Source, &None, None));
+    assert_eq!((line.why, &line.dataset, line.day), (AttentionReason::Source, &None, None));
     assert!(line.text.starts_with("12 datasets (export_00, export_01, "), "{}", line.text);
     assert!(
         line.text.contains("export_09 and 2 more); export_00: source unavailable: http://h/export_00/"),
@@ -183,9 +182,9 @@ fn many_datasets_that_meet_the_same_are_one_line_with_their_number_and_names() {
         line.text
     );
     // Each by itself, for who asks.
-    let (each, needing) = of_one_kind(all.clone(), Why::Source);
+    let (each, needing) = of_one_kind(all.clone(), AttentionReason::Source);
     assert_eq!((each.len(), needing.len()), (12, 12));
-    assert_eq!(of_one_kind(all, Why::Late).0.len(), 0);
+    assert_eq!(of_one_kind(all, AttentionReason::Late).0.len(), 0);
 }
 
 #[test]
@@ -217,9 +216,9 @@ fn what_is_not_the_same_or_not_of_many_keeps_its_lines() {
 
 #[test]
 fn every_kind_of_trouble_of_datasets_has_an_address_of_its_own() {
-    let slugs: BTreeSet<&str> = Why::of_datasets().filter_map(Why::slug).collect();
-    assert_eq!(slugs.len(), Why::of_datasets().count());
-    for why in [Why::Database, Why::Configuration, Why::BrokenDataset] {
+    let slugs: BTreeSet<&str> = AttentionReason::of_datasets().filter_map(AttentionReason::slug).collect();
+    assert_eq!(slugs.len(), AttentionReason::of_datasets().count());
+    for why in [AttentionReason::Database, AttentionReason::Configuration, AttentionReason::BrokenDataset] {
         assert_eq!(why.slug(), None);
     }
 }

@@ -214,7 +214,7 @@
   function lost() {
     const dateTime = new Date(broken).toISOString();
     const since = () => make("time", { dateTime }, dateTime.slice(11, 16) + " UTC");
-    say("off", ["daemon lost since ", since()], "Lost the daemon at ", since(), ", trying again.");
+    say("off", ["daemon lost since ", since()], "Connection to the daemon lost at ", since(), ", reconnecting.");
   }
 
   function hush() {

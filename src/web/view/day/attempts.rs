@@ -62,8 +62,8 @@ fn at(attempt: &Attempt, line: &LogLine) -> DateTime<Utc> {
 /// Which of its series it is, where that is another number, or where the series has an end.
 fn in_series(attempt: &Attempt, end: Option<u32>) -> Markup {
     html! {
-        @if let Some(end) = end { ", " (attempt.attempt) " of " (end) " in its series" }
-        @else if Ok(attempt.number) != u64::try_from(attempt.attempt) { ", " (attempt.attempt) " in its series" }
+        @if let Some(end) = end { ", attempt " (attempt.attempt) " of " (end) }
+        @else if Ok(attempt.number) != u64::try_from(attempt.attempt) { ", attempt " (attempt.attempt) " of its series" }
     }
 }
 

@@ -21,12 +21,12 @@ fn state_of(page: &DayPage) -> CellState {
 pub(super) fn head(frame: &Frame, page: &DayPage) -> Markup {
     let links = &frame.links;
     html! {
-        nav.crumbs aria-label="Where this is" {
+        nav.crumbs aria-label="Breadcrumb" {
             a href=(links.overview()) { "Datasets" } " / " a href=(links.dataset(&page.dataset)) { (page.dataset) }
         }
         div.head {
             h1 { (page.dataset) " " (page.day.day) " " span.is { (state(state_of(page))) } }
-            nav.days-beside aria-label="Days beside it" {
+            nav.days-beside aria-label="Adjacent days" {
                 @if let Some(day) = page.previous {
                     a href=(links.day(&page.dataset, day)) rel="prev" { "← " (day) }
                 }
@@ -45,25 +45,25 @@ fn said(frame: &Frame, page: &DayPage) -> Markup {
         section.panel.verdict.(is.class()) aria-label="State" {
             p.lead { (day.day.date().format("%A").to_string()) ". " (is.meaning()) }
             @if let Some(error) = &day.error { p.error { (error) } }
-            @if let Some(note) = &day.note { p { "A person said: " q { (note) } } }
+            @if let Some(note) = &day.note { p { "Note: " q { (note) } } }
             @match (day.late, page.deadline) {
                 (true, Some(at)) => p { span.badge.urgent { i.m.late {} "late" } " since " (in_zone(at)) "." },
-                (true, None) => p { span.badge.urgent { i.m.late {} "late" } " It is past its deadline." },
-                (false, Some(at)) => p { "It is late unless it is loaded by " (in_zone(at)) "." },
+                (true, None) => p { span.badge.urgent { i.m.late {} "late" } " Past its deadline." },
+                (false, Some(at)) => p { "Deadline: " (in_zone(at)) "." },
                 (false, None) => {}
             }
-            @if let Some(at) = day.next_attempt_at { p { "It is looked at again by itself at " (in_zone(at)) "." } }
+            @if let Some(at) = day.next_attempt_at { p { "dayfill tries again at " (in_zone(at)) "." } }
             @if let Some(at) = page.next_tick { p { "The next tick is at " (in_zone(at)) "." } }
             @if day.newer_file {
-                p { "Its source has a newer file than the one that was loaded. A reload takes that one." }
+                p { "The source has a newer file than the loaded one. Reload the day to load it." }
             }
             @if day.older_definition {
                 p {
-                    "It was loaded by another definition of the dataset than the one in force. "
-                    "A reload applies the new one."
+                    "It was loaded with an older definition of the dataset. "
+                    "Reload the day to apply the current one."
                 }
             }
-            @if !day.wanted { p { "The schedule does not want this day." } }
+            @if !day.wanted { p { "The schedule does not include this day." } }
             (loads(&frame.links, &page.dataset, page.loading.as_slice()))
             @if !page.actions.is_empty() { (buttons(frame, page)) }
         }
@@ -78,7 +78,7 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
         div.actions {
             @for (place, action) in OPEN.into_iter().filter(may).enumerate() {
                 form method="post" action=(frame.links.actions(&page.dataset)) {
-                    (on_day(frame, page, action))
+                    (on_day(page, action))
                     button.primary[wants && place == 0] title=(action.meaning()) { (action.label()) }
                 }
             }
@@ -86,10 +86,10 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
                 details.pop #(action.name()) {
                     summary.button { (action.label()) "…" }
                     form method="post" action=(frame.links.actions(&page.dataset)) {
-                        (on_day(frame, page, action))
+                        (on_day(page, action))
                         p { (action.meaning()) }
                         @if action == Action::Skip {
-                            label for="reason" { "Why (kept with the day)" }
+                            label for="reason" { "Reason (stored with the day)" }
                             input #reason name="reason" required maxlength=(LONGEST_REASON) autocomplete="off";
                         }
                         button { (action.label()) " " (page.day.day) }
@@ -100,9 +100,9 @@ fn buttons(frame: &Frame, page: &DayPage) -> Markup {
     }
 }
 
-fn on_day(frame: &Frame, page: &DayPage, action: Action) -> Markup {
+fn on_day(page: &DayPage, action: Action) -> Markup {
     html! {
-        (asks(frame, action))
+        (asks(action))
         input type="hidden" name="from" value=(page.day.day);
         input type="hidden" name="to" value=(page.day.day);
     }

@@ -7,17 +7,17 @@ mod steps;
 
 use maud::{Markup, html};
 
-use crate::web::view::frame::{Live, Place, framed};
+use crate::web::view::frame::{LiveScope, NavItem, framed};
 use crate::web::view::model::{DayPage, Frame};
 use crate::web::view::parts::{facts, panel};
 use crate::web::view::times::second;
 use crate::web::view::words::{bytes, number};
 
 /// A part of the page; `None` where there is nothing to tell.
-type Section = fn(&Frame, &DayPage) -> Option<Markup>;
+type DaySection = fn(&Frame, &DayPage) -> Option<Markup>;
 
 /// The parts below the head, in the order in which a person asks: what happened, why, what before, from what.
-const SECTIONS: [Section; 5] = [steps::happened, steps::counted, rejects::rejects, attempts::attempts, file];
+const SECTIONS: [DaySection; 5] = [steps::happened, steps::counted, rejects::rejects, attempts::attempts, file];
 
 /// The page of a dataset's day.
 #[must_use]
@@ -30,8 +30,8 @@ pub fn day(frame: &Frame, page: &DayPage) -> String {
     framed(
         frame,
         &title,
-        Place::Datasets,
-        Live::Dataset(&page.dataset),
+        NavItem::Datasets,
+        LiveScope::Dataset(&page.dataset),
         &html! {
             div.day data-page-day=(page.day.day) { (content) }
         },

@@ -12,7 +12,7 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
         table {
             thead { tr {
                 th.n scope="col" { "Line" } th scope="col" { "Column" } th scope="col" { "Value" }
-                th scope="col" { "Why it was rejected" }
+                th scope="col" { "Reason" }
             } }
             tbody { @for reject in &rejects.rows { tr {
                 th.n scope="row" { (number(reject.line.unsigned_abs())) }
@@ -35,7 +35,7 @@ pub(super) fn rejects(frame: &Frame, page: &DayPage) -> Option<Markup> {
                 @if let Some(lines) = rejects.lines {
                     p.soft { (of(rejects.total, "row")) ", " (of(lines, "line")) " of the file: a rejected row counts as the lines that it spans." }
                 }
-                @if before.is_some() || behind.is_some() { p.soft { (of(rejects.total, "row")) " are kept." } }
+                @if before.is_some() || behind.is_some() { p.soft { (of(rejects.total, "row")) " are stored." } }
                 (scrolls("Rejected rows, a table", &table))
                 (beside(before, behind, ("previous", "next")))
             },

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::web::view::model::{DayPage, Frame, RowCounts, StepDone, StepOutcome};
+use crate::web::view::model::{DayPage, Frame, RowCounts, StepOutcome, StepResult};
 use crate::web::view::parts::panel;
 use crate::web::view::times::time_of_day;
 use crate::web::view::words::{milliseconds, number, of};
@@ -10,14 +10,14 @@ use crate::web::view::words::{milliseconds, number, of};
 /// The steps of the last attempt.
 pub(super) fn happened(_: &Frame, page: &DayPage) -> Option<Markup> {
     (!page.steps.is_empty())
-        .then(|| panel("steps", "What happened", &html! { ol.steps { @for done in &page.steps { (step(done)) } } }))
+        .then(|| panel("steps", "Steps", &html! { ol.steps { @for done in &page.steps { (step(done)) } } }))
 }
 
-fn step(done: &StepDone) -> Markup {
+fn step(done: &StepResult) -> Markup {
     let (class, word) = match done.outcome {
         StepOutcome::Done => ("done", "done"),
-        StepOutcome::Now => ("now", "going on"),
-        StepOutcome::Stopped => ("stopped", "ended here"),
+        StepOutcome::Now => ("now", "running"),
+        StepOutcome::Stopped => ("stopped", "stopped here"),
         StepOutcome::NotReached => ("not-reached", "not reached"),
     };
     html! {

@@ -7,14 +7,14 @@ use crate::status::{ActivityEntry, RegisteredWorker};
 
 /// The processes at work.
 #[derive(Debug, Clone)]
-pub struct Daemons {
+pub struct DaemonsPage {
     /// One per process.
-    pub daemons: Vec<Daemon>,
+    pub daemons: Vec<DaemonRow>,
 }
 
 /// A process that works with the database.
 #[derive(Debug, Clone)]
-pub struct Daemon {
+pub struct DaemonRow {
     /// The process.
     pub worker: RegisteredWorker,
     /// How long ago its last sign of life was.
@@ -29,22 +29,22 @@ pub struct Daemon {
 
 /// The configuration in force.
 #[derive(Debug, Clone)]
-pub struct Configuration {
+pub struct ConfigurationPage {
     /// The main file.
     pub file: String,
     /// Since when it is in force.
     pub since: DateTime<Utc>,
     /// Every key, by name; secrets are masked.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ConfigurationKey>,
     /// The configuration that was refused last, if none was taken since.
-    pub refused: Option<Refused>,
+    pub refused: Option<RejectedConfiguration>,
     /// The datasets that cannot be used as their files have them.
     pub broken: Vec<BrokenDataset>,
 }
 
 /// A key of the configuration.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct ConfigurationKey {
     /// Its name: `claim.lease`.
     pub name: String,
     /// Its value, secrets masked.
@@ -55,7 +55,7 @@ pub struct Key {
 
 /// A configuration that was refused.
 #[derive(Debug, Clone)]
-pub struct Refused {
+pub struct RejectedConfiguration {
     /// When.
     pub at: DateTime<Utc>,
     /// What is wrong with it, one problem each.
@@ -64,7 +64,7 @@ pub struct Refused {
 
 /// Who did what, one page of it, newest first.
 #[derive(Debug, Clone)]
-pub struct ActivityLog {
+pub struct ActivityLogPage {
     /// The entries of this page.
     pub entries: Vec<ActivityEntry>,
     /// The first of them, where there are newer ones.
@@ -75,7 +75,7 @@ pub struct ActivityLog {
 
 /// The login.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct LoginPage {
     /// The name that was typed before.
     pub name: String,
     /// The path to go to afterwards.
@@ -86,7 +86,7 @@ pub struct Login {
 
 /// A request that could not be answered (problem details of HTTP).
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct ProblemPage {
     /// The HTTP status.
     pub status: u16,
     /// What is wrong, in a few words.
@@ -97,7 +97,7 @@ pub struct Problem {
 
 /// A request that this person may not make.
 #[derive(Debug, Clone)]
-pub struct MayNot {
+pub struct ForbiddenPage {
     /// What was asked for.
     pub what: String,
     /// The role that may.
@@ -106,7 +106,7 @@ pub struct MayNot {
 
 /// The database cannot be reached: no page with days can be shown.
 #[derive(Debug, Clone)]
-pub struct Unreachable {
+pub struct UnreachablePage {
     /// The database, secrets masked.
     pub database: String,
     /// Since when.

@@ -47,16 +47,16 @@ pub struct DatasetPage {
     /// Every day that is wanted or has a row, oldest first.
     pub cells: Vec<Cell>,
     /// The last 60 to 90 days for the charts, oldest first, without gaps.
-    pub history: Vec<Measure>,
+    pub history: Vec<DayMeasure>,
     /// The days that are not loaded, newest first; at most some hundreds.
-    pub open: Vec<OpenDay>,
+    pub open: Vec<OpenDayRow>,
     /// How many days are not loaded.
     pub open_total: usize,
 }
 
 /// A day as the charts show it.
 #[derive(Debug, Clone, Copy)]
-pub struct Measure {
+pub struct DayMeasure {
     /// The day.
     pub day: Day,
     /// What it is.
@@ -69,12 +69,12 @@ pub struct Measure {
 
 /// A day that is not loaded.
 #[derive(Debug, Clone)]
-pub struct OpenDay {
+pub struct OpenDayRow {
     /// The day.
     pub day: Day,
     /// What it is.
     pub state: CellState,
-    /// It is past its deadline.
+    /// Past its deadline.
     pub late: bool,
     /// When that was, or will be; `None` where it has none.
     pub deadline: Option<DateTime<Zone>>,

@@ -28,9 +28,9 @@ pub struct DayPage {
     /// The load in flight.
     pub loading: Option<Loading>,
     /// The steps of the last attempt; empty where there was none.
-    pub steps: Vec<StepDone>,
+    pub steps: Vec<StepResult>,
     /// The rows that could not be taken.
-    pub rejects: Rejects,
+    pub rejects: RejectsPage,
     /// The attempts, newest first.
     pub attempts: Vec<Attempt>,
     /// How many attempts the series of the newest one may have, where the day is tried again until then.
@@ -78,7 +78,7 @@ impl RowCounts {
 
 /// A step of the last attempt.
 #[derive(Debug, Clone)]
-pub struct StepDone {
+pub struct StepResult {
     /// Which.
     pub step: Step,
     /// What came of it.
@@ -106,7 +106,7 @@ pub enum StepOutcome {
 
 /// The rows that could not be taken, one page of them.
 #[derive(Debug, Clone)]
-pub struct Rejects {
+pub struct RejectsPage {
     /// The rows of this page, by line.
     pub rows: Vec<RejectedRow>,
     /// How many are kept.

@@ -7,16 +7,17 @@ mod day;
 mod overview;
 
 pub use administration::{
-    ActivityLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    ActivityLogPage, ConfigurationKey, ConfigurationPage, DaemonRow, DaemonsPage, ForbiddenPage, LoginPage,
+    ProblemPage, RejectedConfiguration, UnreachablePage,
 };
-pub use dataset::{DatasetPage, DryRun, Measure, OpenDay};
-pub use day::{DayPage, Rejects, RowCounts, StepDone, StepOutcome};
-pub use overview::{Attention, DatasetRow, DaysInShort, Overview, Why};
+pub use dataset::{DatasetPage, DayMeasure, DryRun, OpenDayRow};
+pub use day::{DayPage, RejectsPage, RowCounts, StepOutcome, StepResult};
+pub use overview::{AttentionItem, AttentionReason, DatasetRow, DaysSummary, OverviewPage};
 
 pub use crate::load_day::Step;
 pub use crate::status::Pause;
 pub use crate::web::action::{Action, LONGEST_REASON};
-pub use crate::web::actions::{Becomes, Effect};
+pub use crate::web::actions::{Effect, PlannedState};
 
 use chrono::{DateTime, Utc};
 
@@ -37,16 +38,14 @@ pub struct Frame {
     /// something.
     pub told: u64,
     /// Who is logged in; `None` where nobody is, or where nobody has to be.
-    pub who: Option<Who>,
-    /// The token that every form carries which changes something.
-    pub csrf: String,
+    pub who: Option<CurrentUser>,
     /// What came of what was just asked for.
     pub notice: Option<Notice>,
 }
 
 /// Who is logged in.
 #[derive(Debug, Clone)]
-pub struct Who {
+pub struct CurrentUser {
     /// The name.
     pub name: String,
     /// The role, as the configuration names it.
@@ -71,9 +70,9 @@ pub enum CellState {
     WithRejects,
     /// It is wanted and has none.
     Missing,
-    /// The schedule does not want it.
+    /// The schedule does not include it.
     NotWanted,
-    /// It is not wanted yet.
+    /// The schedule includes it later.
     Future,
 }
 
@@ -104,7 +103,7 @@ pub struct Cell {
     pub rejected: Option<u64>,
     /// What is said of it: an error, a note.
     pub detail: Option<String>,
-    /// It is past its deadline.
+    /// Past its deadline.
     pub late: bool,
 }
 

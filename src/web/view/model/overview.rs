@@ -9,9 +9,9 @@ use crate::zone::Zone;
 
 /// The overview of all datasets, one page of it.
 #[derive(Debug, Clone)]
-pub struct Overview {
+pub struct OverviewPage {
     /// What needs a person, the most urgent first. At most some dozens; the rest is counted in `attention_total`.
-    pub attention: Vec<Attention>,
+    pub attention: Vec<AttentionItem>,
     /// How much needs a person in all.
     pub attention_total: usize,
     /// How many datasets there are whose days were not read yet, so that it is not known who needs a person there.
@@ -19,7 +19,7 @@ pub struct Overview {
     /// The text that datasets are filtered by; empty shows all.
     pub query: String,
     /// Only those that need a person for this reason are shown, a line for each.
-    pub why: Option<Why>,
+    pub why: Option<AttentionReason>,
     /// Which page this is, from 1.
     pub page: usize,
     /// How many pages there are, at least 1.
@@ -34,9 +34,9 @@ pub struct Overview {
 
 /// Something that needs a person.
 #[derive(Debug, Clone)]
-pub struct Attention {
+pub struct AttentionItem {
     /// Why.
-    pub why: Why,
+    pub why: AttentionReason,
     /// The dataset it is about, unless it is about many.
     pub dataset: Option<String>,
     /// The day it is about.
@@ -49,7 +49,7 @@ pub struct Attention {
 
 /// Why something needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum AttentionReason {
     /// A day is in a state that a person should know of: refused, absent, or failed with no attempts left.
     Day(State),
     /// A day is past its deadline.
@@ -78,7 +78,7 @@ pub struct DatasetRow {
     /// The template of its files.
     pub source: String,
     /// Its days; `None` while they were not read yet.
-    pub days: Option<DaysInShort>,
+    pub days: Option<DaysSummary>,
     /// When its schedule ticks next.
     pub next_tick: Option<DateTime<Zone>>,
     /// Set while its ticks load nothing.
@@ -89,7 +89,7 @@ pub struct DatasetRow {
 
 /// The days of a dataset, as a row of the overview has them.
 #[derive(Debug, Clone)]
-pub struct DaysInShort {
+pub struct DaysSummary {
     /// The last ones, oldest first; about 30.
     pub cells: Vec<Cell>,
     /// How many there are by state.

@@ -92,13 +92,16 @@ fn a_page_offers_what_a_person_may_ask_for_and_nothing_else() {
 #[test]
 fn an_attempt_tells_its_place_in_its_series_where_that_says_more_than_its_number() {
     for (page, told) in [
-        (samples::refused(&Texts::plain()), &["Attempt 7", ", 1 in its series", "Attempt 6", ", 2 in its series"][..]),
-        (samples::running(&Texts::plain()), &["Attempt 3", ", 3 of 5 in its series"]),
+        (
+            samples::refused(&Texts::plain()),
+            &["Attempt 7", ", attempt 1 of its series", "Attempt 6", ", attempt 2 of its series"][..],
+        ),
+        (samples::running(&Texts::plain()), &["Attempt 3", ", attempt 3 of 5"]),
         (samples::loaded(&Texts::plain()), &["Attempt 1"]),
     ] {
         let html = view::day(&frame(), &page);
         let found: Vec<&str> = html.match_indices("Attempt ").map(|(at, _)| &html[at..at + 9]).collect();
-        assert_eq!(found.len() + html.matches("in its series").count(), told.len(), "{told:?}");
+        assert_eq!(found.len() + html.matches(", attempt ").count(), told.len(), "{told:?}");
         for text in told {
             assert!(html.contains(text), "{text}");
         }

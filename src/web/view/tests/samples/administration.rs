@@ -6,11 +6,12 @@ use super::{Texts, at, day, range};
 use crate::daemon::BrokenDataset;
 use crate::status::{ActivityEntry, RegisteredWorker};
 use crate::web::view::model::{
-    ActivityLog, Configuration, Daemon, Daemons, Key, Login, MayNot, Problem, Refused, Unreachable,
+    ActivityLogPage, ConfigurationKey, ConfigurationPage, DaemonRow, DaemonsPage, ForbiddenPage, LoginPage,
+    ProblemPage, RejectedConfiguration, UnreachablePage,
 };
 
-pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
-    let one = |host: &str, this_one, stalled, loads: &[&str], refused: Option<&str>| Daemon {
+pub(in crate::web::view::tests) fn daemons(t: &Texts) -> DaemonsPage {
+    let one = |host: &str, this_one, stalled, loads: &[&str], refused: Option<&str>| DaemonRow {
         worker: RegisteredWorker {
             id: "5b6c".to_owned(),
             host: t.text(host),
@@ -25,7 +26,7 @@ pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
         loads: loads.iter().map(|name| (t.text(name), day("2026-11-20"))).collect(),
         this_one,
     };
-    Daemons {
+    DaemonsPage {
         daemons: vec![
             one("etl-1.example.com", true, false, &["orders", "payments"], None),
             one(
@@ -40,7 +41,7 @@ pub(in crate::web::view::tests) fn daemons(t: &Texts) -> Daemons {
     }
 }
 
-pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
+pub(in crate::web::view::tests) fn configuration(t: &Texts) -> ConfigurationPage {
     let keys = [
         ("catch_up.concurrency", "4", "DAYFILL__CATCH_UP__CONCURRENCY"),
         ("claim.lease", "\"60s\"", "default"),
@@ -57,13 +58,17 @@ pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
         "datasets/orders.toml: rows.where: column \"amuont\" does not exist",
         "retry.max_attempts = 0: has to be from 1 to 1000",
     ];
-    Configuration {
+    ConfigurationPage {
         file: t.text("/etc/dayfill/dayfill.toml"),
         since: at("2026-11-02T08:14:00Z"),
         keys: keys
-            .map(|(name, value, origin)| Key { name: t.text(name), value: t.text(value), origin: t.text(origin) })
+            .map(|(name, value, origin)| ConfigurationKey {
+                name: t.text(name),
+                value: t.text(value),
+                origin: t.text(origin),
+            })
             .into(),
-        refused: Some(Refused {
+        refused: Some(RejectedConfiguration {
             at: at("2026-11-20T06:58:21Z"),
             problems: problems.map(|problem| t.text(problem)).into(),
         }),
@@ -75,7 +80,7 @@ pub(in crate::web::view::tests) fn configuration(t: &Texts) -> Configuration {
     }
 }
 
-pub(in crate::web::view::tests) fn activity_log(t: &Texts) -> ActivityLog {
+pub(in crate::web::view::tests) fn activity_log(t: &Texts) -> ActivityLogPage {
     let entry = |second: &str, what: &str, days: Option<&str>, reason: Option<&str>, outcome: &str| ActivityEntry {
         id: 1,
         at: at(&format!("2026-11-20T07:{second}Z")),
@@ -87,7 +92,7 @@ pub(in crate::web::view::tests) fn activity_log(t: &Texts) -> ActivityLog {
         reason: reason.map(|reason| t.text(reason)),
         outcome: t.text(outcome),
     };
-    ActivityLog {
+    ActivityLogPage {
         entries: vec![
             entry(
                 "30:11",
@@ -104,24 +109,28 @@ pub(in crate::web::view::tests) fn activity_log(t: &Texts) -> ActivityLog {
     }
 }
 
-pub(in crate::web::view::tests) fn login(t: &Texts) -> Login {
-    Login { name: t.text("marta"), next: t.text("/datasets/orders"), error: Some(t.text("Name or password is wrong.")) }
+pub(in crate::web::view::tests) fn login(t: &Texts) -> LoginPage {
+    LoginPage {
+        name: t.text("marta"),
+        next: t.text("/datasets/orders"),
+        error: Some(t.text("Name or password is wrong.")),
+    }
 }
 
-pub(in crate::web::view::tests) fn problem(t: &Texts) -> Problem {
-    Problem {
+pub(in crate::web::view::tests) fn problem(t: &Texts) -> ProblemPage {
+    ProblemPage {
         status: 404,
         title: t.text("There is no such dataset"),
         detail: Some(t.text("No file in the folder of datasets is called ordres.toml.")),
     }
 }
 
-pub(in crate::web::view::tests) fn may_not(t: &Texts) -> MayNot {
-    MayNot { what: t.text("To reload days"), needs: t.text("operator") }
+pub(in crate::web::view::tests) fn may_not(t: &Texts) -> ForbiddenPage {
+    ForbiddenPage { what: t.text("To reload days"), needs: t.text("operator") }
 }
 
-pub(in crate::web::view::tests) fn unreachable(t: &Texts) -> Unreachable {
-    Unreachable {
+pub(in crate::web::view::tests) fn unreachable(t: &Texts) -> UnreachablePage {
+    UnreachablePage {
         database: t.text("postgres://etl:***@db.example.com/shop"),
         since: at("2026-11-20T07:12:00Z"),
         error: t.text("connection to server at \"db.example.com\" (10.1.2.3), port 5432 failed: Connection refused"),

@@ -6,17 +6,17 @@ use super::{Texts, at, cells, counts, day, in_paris, length, loading, noise, ran
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
-    Action, Becomes, Cell, CellState, DatasetPage, DryRun, Effect, Measure, OpenDay, Pause, RowCounts,
+    Action, Cell, CellState, DatasetPage, DayMeasure, DryRun, Effect, OpenDayRow, Pause, PlannedState, RowCounts,
 };
 
 pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage {
     let cells = cells(t, from, "2026-11-20", 0);
-    let open: Vec<OpenDay> = cells
+    let open: Vec<OpenDayRow> = cells
         .iter()
         .rev()
         .filter(|cell| !matches!(cell.state, CellState::Stored(State::Loaded) | CellState::WithRejects))
         .take(12)
-        .map(|cell| OpenDay {
+        .map(|cell| OpenDayRow {
             day: cell.day,
             state: cell.state,
             late: cell.late,
@@ -52,7 +52,7 @@ pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage
     }
 }
 
-fn measure(day: Day, state: CellState) -> Measure {
+fn measure(day: Day, state: CellState) -> DayMeasure {
     let number = u64::from(day.date().num_days_from_ce().unsigned_abs());
     let loaded = matches!(state, CellState::Stored(State::Loaded) | CellState::WithRejects);
     let rejected = if state == CellState::WithRejects { 1 + noise(number + 1) % 9 } else { 0 };
@@ -66,7 +66,7 @@ fn measure(day: Day, state: CellState) -> Measure {
         }
         _ => None,
     };
-    Measure { day, state, rows, duration_ms: loaded.then(|| 38 + noise(number + 4) % 40) }
+    DayMeasure { day, state, rows, duration_ms: loaded.then(|| 38 + noise(number + 4) % 40) }
 }
 
 pub(super) fn pause(t: &Texts) -> Pause {
@@ -117,9 +117,9 @@ pub(in crate::web::view::tests) fn dry_run(t: &Texts, action: Action, days: &str
         let (becomes, because) = match (action, loaded, cell.state) {
             (_, _, CellState::Stored(State::Running)) => (None, "being loaded by another process"),
             (Action::Skip | Action::CatchUp | Action::Load, true, _) => (None, "already loaded"),
-            (Action::Skip, false, _) => (Some(Becomes::Stored(State::Skipped)), "asked for"),
-            (_, true, _) => (Some(Becomes::Tried), "loaded, asked for"),
-            (_, false, _) => (Some(Becomes::Tried), "its file was not there; look again"),
+            (Action::Skip, false, _) => (Some(PlannedState::Stored(State::Skipped)), "asked for"),
+            (_, true, _) => (Some(PlannedState::Tried), "loaded, asked for"),
+            (_, false, _) => (Some(PlannedState::Tried), "its file was not there; look again"),
         };
         let state = if let CellState::Stored(state) = cell.state { Some(state) } else { None };
         Effect {

@@ -7,9 +7,9 @@ use crate::db::attempts::AttemptOutcome;
 use crate::db::rejects::RejectedRow;
 use crate::state::State;
 use crate::status::{Attempt, DayStatus, LogLine};
-use crate::web::view::model::{Action, DayPage, Rejects, Step, StepDone, StepOutcome};
+use crate::web::view::model::{Action, DayPage, RejectsPage, Step, StepOutcome, StepResult};
 
-fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
+fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepResult> {
     let mut over = false;
     let mut began = at("2026-11-14T01:00:00.104Z");
     let mut done = Vec::new();
@@ -21,7 +21,7 @@ fn steps(t: &Texts, stopped: Option<Step>, words: [&str; 4]) -> Vec<StepDone> {
         };
         over |= stopped == Some(step);
         let came = outcome != StepOutcome::NotReached;
-        done.push(StepDone {
+        done.push(StepResult {
             step,
             outcome,
             began_at: came.then_some(began),
@@ -98,7 +98,7 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
         actions: vec![Action::Retry, Action::Load, Action::Skip, Action::Forget],
         loading: None,
         steps: steps(t, Some(Step::Audit), ["245,913 bytes", "1,208 rows", "too many rejected rows", ""]),
-        rejects: Rejects {
+        rejects: RejectsPage {
             rows: vec![
                 reject(318, Some("nbr_metafields"), Some("abc"), "is not a bigint"),
                 reject(702, Some("export_date"), Some("2026-02-30"), "is not a date"),
@@ -107,7 +107,7 @@ pub(in crate::web::view::tests) fn refused(t: &Texts) -> DayPage {
                     1_101,
                     Some("id, shop"),
                     Some("a very long value that goes on and on: 0123456789012345678901234567890123456789"),
-                    "stands twice: the key of line 17",
+                    "is used twice: the key of line 17",
                 ),
             ],
             total: 190,
@@ -172,7 +172,7 @@ pub(in crate::web::view::tests) fn running(t: &Texts) -> DayPage {
         actions: Vec::new(),
         loading: Some(loading(true)),
         steps,
-        rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
+        rejects: RejectsPage { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: vec![attempt(t, 3, 3, None, None)],
         series_end: Some(5),
         next: None,
@@ -188,7 +188,7 @@ pub(in crate::web::view::tests) fn missing(t: &Texts) -> DayPage {
         next_tick: Some(at("2026-11-21T01:00:00Z")),
         actions: vec![Action::Load, Action::Skip],
         steps: Vec::new(),
-        rejects: Rejects { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
+        rejects: RejectsPage { rows: Vec::new(), total: 0, lines: None, before: None, behind: None },
         attempts: Vec::new(),
         ..refused(&Texts::plain())
     }

@@ -18,7 +18,7 @@ use chrono::{DateTime, Datelike, Utc};
 use crate::day::{Day, DayRange};
 use crate::state::State;
 use crate::web::view::links::Links;
-use crate::web::view::model::{Cell, CellState, Frame, Loading, StateCount, Step, Who};
+use crate::web::view::model::{Cell, CellState, CurrentUser, Frame, Loading, StateCount, Step};
 use crate::zone::Zone;
 
 /// Makes the texts of a model, and remembers them.
@@ -84,7 +84,7 @@ fn noise(seed: u64) -> u64 {
 
 /// Around a page that somebody sees who is logged in.
 pub(super) fn frame(t: &Texts, base: &str) -> Frame {
-    Frame { who: Some(Who { name: t.text("marta"), role: t.text("operator") }), ..nobody(t, base) }
+    Frame { who: Some(CurrentUser { name: t.text("marta"), role: t.text("operator") }), ..nobody(t, base) }
 }
 
 /// Around a page that anybody sees.
@@ -95,7 +95,6 @@ pub(super) fn nobody(t: &Texts, base: &str) -> Frame {
         now: at("2026-11-20T07:31:12Z"),
         told: 7,
         who: None,
-        csrf: t.text("5b1f0c"),
         notice: None,
     }
 }

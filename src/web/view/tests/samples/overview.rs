@@ -3,7 +3,7 @@
 use super::dataset::pause;
 use super::{PROBLEM, Texts, cells, counts, day, in_paris, length, loading};
 use crate::state::State;
-use crate::web::view::model::{Attention, Cell, CellState, DatasetRow, DaysInShort, Overview, Why};
+use crate::web::view::model::{AttentionItem, AttentionReason, Cell, CellState, DatasetRow, DaysSummary, OverviewPage};
 
 fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
     let mut cells = cells(&Texts::plain(), "2026-10-22", "2026-11-20", seed);
@@ -27,7 +27,7 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
     DatasetRow {
         name: t.text(name),
         source: t.text(&format!("s3://shop-exports/{name}/{{day}}.csv.gz")),
-        days: Some(DaysInShort {
+        days: Some(DaysSummary {
             counts: counts(&cells),
             with_rejects: length(&cells, CellState::WithRejects),
             cells,
@@ -40,27 +40,37 @@ fn row(t: &Texts, name: &str, seed: u64) -> DatasetRow {
     }
 }
 
-fn attention(t: &Texts) -> Vec<Attention> {
-    let of = |why, dataset: Option<&str>, on: Option<&str>, text: &str| Attention {
+fn attention(t: &Texts) -> Vec<AttentionItem> {
+    let of = |why, dataset: Option<&str>, on: Option<&str>, text: &str| AttentionItem {
         why,
         dataset: dataset.map(|name| t.text(name)),
         day: on.map(day),
         text: t.text(text),
-        since: (why == Why::Late).then(|| in_paris("2026-11-20T06:30:00Z")),
+        since: (why == AttentionReason::Late).then(|| in_paris("2026-11-20T06:30:00Z")),
     };
     vec![
-        of(Why::Configuration, None, None, "datasets/orders.toml: rows.where: column \"amuont\" does not exist"),
-        of(Why::Day(State::Refused), Some("shopify_config"), Some("2026-11-13"), PROBLEM),
         of(
-            Why::Day(State::Failed),
+            AttentionReason::Configuration,
+            None,
+            None,
+            "datasets/orders.toml: rows.where: column \"amuont\" does not exist",
+        ),
+        of(AttentionReason::Day(State::Refused), Some("shopify_config"), Some("2026-11-13"), PROBLEM),
+        of(
+            AttentionReason::Day(State::Failed),
             Some("payments"),
             Some("2026-11-17"),
             "5 attempts: connection reset by peer after 12.4 MB",
         ),
-        of(Why::Late, Some("orders"), Some("2026-11-19"), "no such file"),
-        of(Why::Target, Some("refunds"), None, "table refunds: column amount is text, the dataset says numeric"),
+        of(AttentionReason::Late, Some("orders"), Some("2026-11-19"), "no such file"),
         of(
-            Why::Database,
+            AttentionReason::Target,
+            Some("refunds"),
+            None,
+            "table refunds: column amount is text, the dataset says numeric",
+        ),
+        of(
+            AttentionReason::Database,
             None,
             None,
             "could not write: no space left on device; trying again until it passes, no attempt is counted",
@@ -68,12 +78,12 @@ fn attention(t: &Texts) -> Vec<Attention> {
     ]
 }
 
-pub(in crate::web::view::tests) fn overview(t: &Texts, datasets: usize) -> Overview {
+pub(in crate::web::view::tests) fn overview(t: &Texts, datasets: usize) -> OverviewPage {
     let names =
         ["shopify_config", "orders", "payments", "refunds", "a-dataset-with-a-name-that-is-rather-long-for-its-row"];
     let name = |place: usize| names.get(place).map_or_else(|| format!("export_{place:04}"), ToString::to_string);
     let attention = attention(t);
-    Overview {
+    OverviewPage {
         attention_total: attention.len() + 2,
         attention,
         unread: 0,
@@ -87,21 +97,21 @@ pub(in crate::web::view::tests) fn overview(t: &Texts, datasets: usize) -> Overv
     }
 }
 
-pub(in crate::web::view::tests) fn calm(t: &Texts) -> Overview {
-    let mut overview = Overview { attention: Vec::new(), attention_total: 0, ..overview(&Texts::plain(), 3) };
+pub(in crate::web::view::tests) fn calm(t: &Texts) -> OverviewPage {
+    let mut overview = OverviewPage { attention: Vec::new(), attention_total: 0, ..overview(&Texts::plain(), 3) };
     overview.datasets = (1..3).map(|seed| row(t, ["", "orders", "payments"][seed], seed as u64)).collect();
     overview
 }
 
 /// Just after the start: nothing was read yet.
-pub(in crate::web::view::tests) fn unread(t: &Texts) -> Overview {
+pub(in crate::web::view::tests) fn unread(t: &Texts) -> OverviewPage {
     let calm = calm(t);
     let datasets = calm.datasets.into_iter().map(|row| DatasetRow { days: None, ..row }).collect();
-    Overview { unread: 3, datasets, ..calm }
+    OverviewPage { unread: 3, datasets, ..calm }
 }
 
-pub(in crate::web::view::tests) fn empty() -> Overview {
-    Overview {
+pub(in crate::web::view::tests) fn empty() -> OverviewPage {
+    OverviewPage {
         attention: Vec::new(),
         attention_total: 0,
         unread: 0,
@@ -115,6 +125,6 @@ pub(in crate::web::view::tests) fn empty() -> Overview {
     }
 }
 
-pub(in crate::web::view::tests) fn nothing_found(t: &Texts) -> Overview {
-    Overview { query: t.text("ordres"), total: 12, ..empty() }
+pub(in crate::web::view::tests) fn nothing_found(t: &Texts) -> OverviewPage {
+    OverviewPage { query: t.text("ordres"), total: 12, ..empty() }
 }

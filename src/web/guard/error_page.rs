@@ -1,39 +1,36 @@
 //! Refusals, as a browser shows them.
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::pass::Visit;
-use super::{Csrf, Guard, only_looks};
-use crate::web::auth::{Next, Who, next_or_home};
+use super::redirect::{ReturnPath, login_page, safe_return_path, see_other};
+use super::{Guard, is_read_only};
+use crate::web::auth::Identity;
 use crate::web::problem::Problem;
 
 /// A refusal that a browser is to be shown.
-pub struct Refused {
+pub struct ErrorPage {
     /// What is wrong.
     pub problem: Problem,
     /// Where a login leads from here: a path of ours.
     pub next: String,
     /// Who asks, if that is known.
-    pub who: Option<Who>,
-    /// Their CSRF token; none where the request was not worth one.
-    pub csrf: Option<Csrf>,
+    pub who: Option<Identity>,
 }
 
 /// What of a request decides how a refusal is told.
-pub(super) struct Asked {
+pub(super) struct RequestInfo {
     target: String,
     by_browser: bool,
-    only_looks: bool,
+    is_read_only: bool,
 }
 
-impl Asked {
+impl RequestInfo {
     pub(super) fn of(request: &Request) -> Self {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        Self { target, by_browser: wants_page(request.headers()), only_looks: only_looks(request.method()) }
+        Self { target, by_browser: wants_page(request.headers()), is_read_only: is_read_only(request.method()) }
     }
 }
 
@@ -44,36 +41,25 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 impl Guard {
     /// An answer as it is to be shown. A browser that has to log in first is led there.
-    pub(super) fn shown(&self, mut answer: Response, asked: Asked, visit: Option<&Visit>) -> Response {
-        let problem = answer.extensions_mut().remove::<Problem>().filter(|_| asked.by_browser);
+    pub(super) fn render_error(&self, mut answer: Response, info: RequestInfo, who: Option<Identity>) -> Response {
+        let problem = answer.extensions_mut().remove::<Problem>().filter(|_| info.by_browser);
         let Some(problem) = problem else { return answer };
-        let asked_for = if asked.only_looks { asked.target } else { String::new() };
+        let asked_for = if info.is_read_only { info.target } else { String::new() };
         let next = answer
             .extensions_mut()
             .remove()
-            .map_or_else(|| next_or_home(&asked_for, self.base_path()), |Next(next)| next);
-        if asked.only_looks && problem.code == "login" {
+            .map_or_else(|| safe_return_path(&asked_for, self.base_path()), |ReturnPath(next)| next);
+        if info.is_read_only && problem.code == "login" {
             return see_other(&login_page(self.base_path(), &next));
         }
-        let (who, csrf) = (visit.and_then(|visit| visit.who.clone()), visit.map(|visit| visit.csrf.clone()));
-        let refused = Refused { problem, next, who, csrf };
+        let refused = ErrorPage { problem, next, who };
         let page = (self.page)(&refused);
         refused.problem.respond(page)
     }
 }
 
-fn login_page(base: &str, next: &str) -> String {
-    format!("{base}/login?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC))
-}
-
-/// 303: look there, with a GET.
-pub(in crate::web) fn see_other(place: &str) -> Response {
-    let place = HeaderValue::try_from(place).unwrap_or(HeaderValue::from_static("/"));
-    (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response()
-}
-
 /// The least that can be shown.
-pub(super) fn plain_page(refused: &Refused) -> Response {
+pub(super) fn plain_page(refused: &ErrorPage) -> Response {
     let (title, detail) = (refused.problem.title(), escaped(&refused.problem.detail));
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<h1>{title}</h1>\n\
@@ -94,11 +80,5 @@ mod tests {
     #[test]
     fn a_page_holds_no_markup_of_the_clients() {
         assert_eq!(escaped("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
-    }
-
-    #[test]
-    fn the_way_to_the_login_knows_the_way_back() {
-        assert_eq!(login_page("/d", "/d/days?a=1&b=2"), "/d/login?next=%2Fd%2Fdays%3Fa%3D1%26b%3D2");
-        assert_eq!(see_other("/x\ny").headers()[LOCATION], "/");
     }
 }

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from conftest import accessible, fits, session_of
 from daemon import ROOT
-from town import PASSWORD, Town
+from fixtures import PASSWORD, SampleShop
 
 RANGE = "from=2024-06-10&to=2024-06-20"
 PAGES = {
@@ -36,7 +36,7 @@ BY_OTHER_WAYS = ".days a, .chart a"
 
 
 class Shown:
-    """The daemon of a town, and somebody who is logged in to it."""
+    """The daemon of a shop, and somebody who is logged in to it."""
 
     def __init__(self, daemon, session: dict):
         self.daemon, self.session = daemon, session
@@ -51,7 +51,7 @@ def shown(browser):
     # Its path is in the pictures.
     with (
         tempfile.TemporaryDirectory(prefix="shop-") as folder,
-        Town(Path(folder) / "srv").project.start("--no-catch-up") as daemon,
+        SampleShop(Path(folder) / "srv").project.start("--no-catch-up") as daemon,
     ):
         session = session_of(browser, daemon.url, "ada", PASSWORD)
         ask_for_things(browser, daemon, session)
@@ -63,14 +63,13 @@ def ask_for_things(browser, daemon, session: dict) -> None:
     with browser.new_context(storage_state=session) as context:
         page = context.new_page()
         page.goto(daemon.url)
-        csrf = page.locator("input[name=csrf]").first.get_attribute("value")
         for dataset, action, first, last, reason in [
             ("orders", "reload", "2024-06-03", "2024-06-07", "the export was repaired"),
             ("web_sessions", "skip", "2024-06-29", "2024-06-29", "the tracker was off"),
             ("orders", "retry", "2024-06-18", "2024-06-18", ""),
             ("newsletter_clicks", "pause", "", "", "the provider moves to another format"),
         ]:
-            asked = {"csrf": csrf, "action": action, "from": first, "to": last, "reason": reason}
+            asked = {"action": action, "from": first, "to": last, "reason": reason}
             answer = page.request.post(
                 f"{daemon.url}/datasets/{dataset}/actions", form=asked, headers={"Origin": daemon.url}
             )
@@ -169,7 +168,7 @@ def test_a_page_says_the_same_without_scripts(name, shown, watched):
 def test_what_is_read_without_scripts_leads_on(shown, watched):
     page = shown.open(watched, "overview", scripts=False)
     page.get_by_role("link", name="orders", exact=True).click()
-    page.get_by_label("A day").fill("2024-06-18")
+    page.get_by_label("Day", exact=True).fill("2024-06-18")
     page.get_by_role("button", name="Open").click()
     expect(page.locator("h1")).to_contain_text("orders 2024-06-18")
     expect(page.get_by_role("region", name="Rejected rows", exact=True)).to_contain_text("1.234,50")
@@ -195,7 +194,7 @@ def test_a_broken_dataset_is_shown_and_its_fix_too(sample, run, watched):
     accessible(page)
     sample.write("datasets/shopify_config.toml", good.replace('"1%"', '"2%"'))
     daemon.wait_for("limits.max_rejected")
-    expect(page.locator(".attention")).to_contain_text("Nothing does.")
+    expect(page.locator(".attention")).to_contain_text("Nothing needs attention.")
     page.goto(f"{daemon.url}/configuration")
     expect(broken).to_have_count(0)
 

@@ -130,7 +130,7 @@ give_up_after = "3650d"
 """
 
 
-class Town:
+class SampleShop:
     """The shop's project. The same files each time."""
 
     def __init__(self, folder: Path):

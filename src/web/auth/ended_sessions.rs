@@ -18,7 +18,7 @@ type Until = HashMap<String, DateTime<Utc>>;
 
 /// The sessions that were ended.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct EndedSessions {
     /// The file; without one they are forgotten with the process, as the key is.
     path: Option<PathBuf>,
     until: Mutex<Until>,
@@ -26,7 +26,7 @@ pub(super) struct Ended {
     writing: Mutex<()>,
 }
 
-impl Ended {
+impl EndedSessions {
     /// Those in the file beside a users file; none where there is no file yet.
     pub(super) fn beside(users: &Path) -> Result<Self, AuthError> {
         let path = super::key::beside(users, "ended");
@@ -50,7 +50,7 @@ impl Ended {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &all)
         {
-            log::warn!("{} cannot be written ({error}): a restart forgets that a session was ended", path.display());
+            log::warn!("{} cannot be written ({error}): a restart makes ended sessions valid again", path.display());
         }
     }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn ended_sessions_are_remembered_until_their_time_is_over_however_many_there_are() {
-        let ended = Ended::default();
+        let ended = EndedSessions::default();
         ended.add("first", noon());
         let until = noon() + TimeDelta::hours(HOURS);
         ended.until().extend((0..20_000).map(|number| (number.to_string(), until)));
@@ -121,22 +121,22 @@ mod tests {
     fn they_are_kept_in_a_file_that_processes_share() {
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users.toml");
-        let (one, other) = (Ended::beside(&users).unwrap(), Ended::beside(&users).unwrap());
+        let (one, other) = (EndedSessions::beside(&users).unwrap(), EndedSessions::beside(&users).unwrap());
         one.add("a", noon());
         other.add("b", noon());
         assert!(other.has("a"), "it is read before it is written");
-        let again = Ended::beside(&users).unwrap();
+        let again = EndedSessions::beside(&users).unwrap();
         assert!(again.has("a") && again.has("b") && !again.has("c"));
         again.add("c", noon() + TimeDelta::hours(13));
         let path = folder.path().join("users.toml.ended");
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1, "those whose time is over leave it");
         fs::write(&path, "something else\n").unwrap();
-        assert!(matches!(Ended::beside(&users), Err(AuthError::NotEnded { .. })));
+        assert!(matches!(EndedSessions::beside(&users), Err(AuthError::NotEnded { .. })));
     }
 
     #[test]
     fn where_no_file_can_be_made_they_are_remembered_all_the_same() {
-        let ended = Ended::beside(Path::new("/proc/none/users.toml")).unwrap();
+        let ended = EndedSessions::beside(Path::new("/proc/none/users.toml")).unwrap();
         ended.add("a", noon());
         assert!(ended.has("a"));
     }

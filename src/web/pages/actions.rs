@@ -8,14 +8,14 @@ use axum::extract::rejection::FormRejection;
 use axum::response::{Html, Response};
 use serde::Deserialize;
 
-use super::{Asking, PagesState, frame};
+use super::{PageRequest, PagesState, frame};
 use crate::day::DayRange;
 use crate::db::error::DbError;
 use crate::db::target;
 use crate::state;
-use crate::web::actions::{self, Action, Order, Wrong};
+use crate::web::actions::{self, Action, ActionOrder, InvalidOrder};
 use crate::web::guard::see_other;
-use crate::web::parameters::{InPath, Parameters};
+use crate::web::parameters::{Parameters, PathParameter};
 use crate::web::problem::Problem;
 use crate::web::view;
 use crate::web::view::model::DryRun;
@@ -23,7 +23,7 @@ use crate::web::view::model::DryRun;
 /// The fields of the forms. Empty ones are as good as none.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Fields {
+pub(super) struct ActionForm {
     action: String,
     from: String,
     to: String,
@@ -32,23 +32,23 @@ pub(super) struct Fields {
     allow_outside: String,
 }
 
-impl Fields {
-    fn order(&self) -> Result<Order, Problem> {
+impl ActionForm {
+    fn order(&self) -> Result<ActionOrder, Problem> {
         let some = |text: &'_ str| if text.trim().is_empty() { None } else { Some(text.trim().to_owned()) };
         let (from, to) = (some(&self.from), some(&self.to));
         let takes_days = Action::by_name(&self.action).is_none_or(Action::takes_days);
         let (from, to) = if takes_days { (from.as_deref().or(to.as_deref()), to.as_deref()) } else { (None, None) };
-        let order = Order::new(&self.action, from, to, some(&self.reason).as_deref())
-            .map_err(|wrong: Wrong| Problem::bad_request(wrong.to_string()))?;
-        Ok(Order { allow_outside: some(&self.allow_outside).is_some(), ..order })
+        let order = ActionOrder::new(&self.action, from, to, some(&self.reason).as_deref())
+            .map_err(|wrong: InvalidOrder| Problem::bad_request(wrong.to_string()))?;
+        Ok(ActionOrder { allow_outside: some(&self.allow_outside).is_some(), ..order })
     }
 }
 
 pub(super) async fn dry_run(
     State(pages): PagesState,
-    asking: Asking,
-    InPath(name): InPath<String>,
-    Parameters(fields): Parameters<Fields>,
+    asking: PageRequest,
+    PathParameter(name): PathParameter<String>,
+    Parameters(fields): Parameters<ActionForm>,
 ) -> Result<Html<String>, Problem> {
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
@@ -76,16 +76,16 @@ pub(super) async fn dry_run(
 
 pub(super) async fn act(
     State(pages): PagesState,
-    asking: Asking,
-    InPath(name): InPath<String>,
-    form: Result<Form<Fields>, FormRejection>,
+    asking: PageRequest,
+    PathParameter(name): PathParameter<String>,
+    form: Result<Form<ActionForm>, FormRejection>,
 ) -> Result<Response, Problem> {
     let Form(fields) = form.map_err(|error| Problem::bad_request(error.to_string()))?;
     let shown = pages.site.dataset(&name)?;
     let order = fields.order()?;
     let who = asking.who.map(|who| who.name).unwrap_or_default();
     let job = Arc::clone(&shown.job);
-    let actions::CarriedOut { entry, effects } = actions::give(&pages.site, job, who, order.clone()).await?;
+    let actions::ActionResult { entry, effects } = actions::submit(&pages.site, job, who, order.clone()).await?;
     let done = effects.iter().filter(|effect| effect.is_done()).count();
     let place = match order.days {
         Some(DayRange { from, to }) if from == to => pages.links.day(&name, from),

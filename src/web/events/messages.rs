@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use axum::response::sse::Event;
 use serde::Serialize;
 
 use crate::day::Day;
-use crate::web::escaped;
+use crate::web::escape;
 
 /// Told first of all, and to each who comes back: what was told before may have been missed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -77,38 +77,8 @@ pub struct DatasetEvent<'a> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct DaemonEvent {}
 
-/// An event as it goes over the wire.
-pub(super) fn frame(kind: &str, data: &impl Serialize) -> Bytes {
+/// An event of that kind. Its data is JSON on one line.
+pub(super) fn event(kind: &str, data: &impl Serialize) -> Event {
     // These are plain values under plain names, which JSON has no trouble with.
-    let data = escaped::json(serde_json::to_string(data).unwrap_or_default());
-    Bytes::from(format!("event: {kind}\ndata: {data}\n\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_stays_on_its_lines() {
-        let event = DayEvent {
-            dataset: "orders",
-            day: "2024-03-01".parse().unwrap(),
-            state: "failed",
-            rows_loaded: None,
-            rows_rejected: None,
-            error: Some("two\nlines\r\nand \"quotes\""),
-        };
-        let frame = frame("day", &event);
-        let text = std::str::from_utf8(&frame).unwrap();
-        assert_eq!(
-            text,
-            "event: day\ndata: {\"dataset\":\"orders\",\"day\":\"2024-03-01\",\"state\":\"failed\",\
-             \"rows_loaded\":null,\"rows_rejected\":null,\"error\":\"two\\nlines\\r\\nand \\\"quotes\\\"\"}\n\n"
-        );
-        assert_eq!(frame_of_daemon(), "event: daemon\ndata: {}\n\n");
-    }
-
-    fn frame_of_daemon() -> Bytes {
-        frame("daemon", &DaemonEvent {})
-    }
+    Event::default().event(kind).data(escape::json(serde_json::to_string(data).unwrap_or_default()))
 }

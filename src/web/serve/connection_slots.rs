@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::web::limits::{Limits, OnceAMinute, Share, Shares, network};
+use crate::web::limits::{Limits, LogThrottle, Share, Shares, network};
 
 /// A connection's place, until it is dropped.
 pub(super) struct Admission {
@@ -18,17 +18,17 @@ pub(super) struct Admission {
 }
 
 /// The room for connections.
-pub(super) struct Room {
+pub(super) struct ConnectionSlots {
     usual: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     addresses: Shares<IpAddr>,
     limits: Limits,
     proxies: Vec<IpNet>,
-    full: OnceAMinute,
-    one_has_much: OnceAMinute,
+    full: LogThrottle,
+    one_has_much: LogThrottle,
 }
 
-impl Room {
+impl ConnectionSlots {
     pub(super) fn new(limits: Limits, proxies: Vec<IpNet>) -> Self {
         Self {
             usual: Arc::new(Semaphore::new(limits.connections)),
@@ -36,8 +36,8 @@ impl Room {
             addresses: Shares::new(limits.connections_per_address),
             limits,
             proxies,
-            full: OnceAMinute::default(),
-            one_has_much: OnceAMinute::default(),
+            full: LogThrottle::default(),
+            one_has_much: LogThrottle::default(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Room {
             if self.full.is_due() {
                 let connections = self.limits.connections;
                 log::warn!(
-                    "the page has {connections} connections, as many as it may: further ones are answered 503, but for health and metrics"
+                    "the web UI has {connections} connections, its limit; further ones get 503, except for health and metrics"
                 );
             }
             return Some(place);
@@ -72,7 +72,7 @@ impl Room {
             if self.one_has_much.is_due() {
                 let most = self.limits.connections_per_address;
                 log::warn!(
-                    "{remote} has {most} connections to the page, as many as one address may: further ones are answered 503, but for health and metrics"
+                    "{remote} has {most} connections, the limit per address; further ones get 503, except for health and metrics"
                 );
             }
             place.permit = Some(Arc::clone(&self.spare).try_acquire_owned().ok()?);
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_its_share_and_then_spare_places() {
         let limits = Limits { connections: 8, connections_per_address: 1, spare_connections: 1, ..Limits::default() };
-        let room = Room::new(limits, vec!["10.0.0.1/32".parse().unwrap()]);
+        let room = ConnectionSlots::new(limits, vec!["10.0.0.1/32".parse().unwrap()]);
         let mut kept = Vec::new();
         for (remote, expected) in [
             ("2001:db8:1:2::1", Some(false)),

@@ -48,7 +48,7 @@ impl fmt::Display for Role {
 
 /// How it is known who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum How {
+pub enum AuthMethod {
     /// By the cookie of a session, whose random id this is.
     Session(String),
     /// By a token in the header `Authorization`.
@@ -59,19 +59,19 @@ pub enum How {
 
 /// Who asks; among the extensions of every request that came from somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who {
+pub struct Identity {
     /// The name of the user or token; `local` where there are none.
     pub name: String,
     /// What they may do.
     pub role: Role,
     /// How it is known.
-    pub how: How,
+    pub how: AuthMethod,
 }
 
-impl Who {
+impl Identity {
     /// Whoever is on this machine, where there are no users.
     pub(in crate::web) fn local() -> Self {
-        Self { name: "local".to_owned(), role: Role::Operator, how: How::Local }
+        Self { name: "local".to_owned(), role: Role::Operator, how: AuthMethod::Local }
     }
 }
 
