@@ -4,7 +4,7 @@
 //! - `listen`: keeps the page where its settings say, and moves it when they change;
 //! - [`serve`]: speaks HTTP on a listener, with TLS or without;
 //! - [`guard`]: lets requests through or not, and is the only way in ([`Guard::mount`](guard::Guard::mount));
-//! - [`auth`]: knows who asks; `file_version` tells it, and `serve`, that a file changed;
+//! - [`auth`]: knows who asks; `file_state` tells it, and `serve`, that a file changed;
 //! - [`api`]: answers with JSON, `metrics` with what is counted, [`pages`] with the HTML that [`view`] makes;
 //! - `site`: what all of these are given; `action` and [`actions`]: what can be asked for, and doing it;
 //! - [`summaries`]: each dataset in short, in memory; [`events`]: what happens, for those who listen;
@@ -16,7 +16,7 @@ pub mod api;
 pub mod auth;
 mod escape;
 pub mod events;
-mod file_version;
+mod file_state;
 pub mod guard;
 mod limits;
 mod listen;

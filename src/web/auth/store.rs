@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::error::AuthError;
 use super::users::Users;
 use super::users_file;
-use crate::web::file_version::FileVersion;
+use crate::web::file_state::FileState;
 
 /// The users file, and what was read of it last.
 pub(super) struct Store {
     path: PathBuf,
-    read: Mutex<(Option<FileVersion>, Option<Arc<Users>>)>,
+    read: Mutex<(Option<FileState>, Option<Arc<Users>>)>,
 }
 
 impl Store {
     /// Reads the file, which must be right at first.
     pub(super) fn open(path: &Path) -> Result<Self, AuthError> {
-        let stamp = FileVersion::of(path);
+        let stamp = FileState::of(path);
         let users = users_file::read(path)?;
         Ok(Self { path: path.to_owned(), read: Mutex::new((stamp, Some(Arc::new(users)))) })
     }
@@ -27,7 +27,7 @@ impl Store {
     pub(super) fn users(&self) -> Option<Arc<Users>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at before it is read: a change in between shows the next time.
-        let stamp = FileVersion::of(&self.path);
+        let stamp = FileState::of(&self.path);
         if read.0 != stamp {
             let users = users_file::read(&self.path);
             match &users {

@@ -23,7 +23,7 @@ use crate::status::{self, DayStatus, Selection, Summary, WantedDays};
 use crate::web::parameters::PathParameter;
 use crate::web::problem::Problem;
 use crate::web::view;
-use crate::web::view::model::{Action, Cell, CellState, DatasetPage, DayMeasure, OpenDayRow, RowCounts};
+use crate::web::view::model::{Action, Cell, CellState, DatasetPage, DayMeasure, RowCounts, UnloadedDay};
 
 /// How many days the charts show.
 const HISTORY: usize = 90;
@@ -154,12 +154,12 @@ fn measure(day: &DayStatus) -> DayMeasure {
     }
 }
 
-fn open_day(dataset: &Dataset, day: &DayStatus) -> OpenDayRow {
+fn open_day(dataset: &Dataset, day: &DayStatus) -> UnloadedDay {
     let zone = &dataset.schedule.timezone;
     let held = day.held_back_by.map(|by| SkipReason::HeldBack(by).to_string());
     // What a person said is why the day is as it is, and stays where the text is cut.
     let said = [day.note.clone(), day.error.clone(), held];
-    OpenDayRow {
+    UnloadedDay {
         day: day.day,
         state: day.state.into(),
         late: day.late,

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::web::file_version::FileVersion;
+use crate::web::file_state::FileState;
 use crate::web::settings::TlsFiles;
 
 /// TLS cannot be spoken with these files.
@@ -36,12 +36,12 @@ pub enum TlsError {
     },
 }
 
-type FileVersions = [Option<FileVersion>; 2];
+type FileStates = [Option<FileState>; 2];
 
 /// A certificate and its key.
 pub struct Tls {
     files: TlsFiles,
-    read: Mutex<(FileVersions, Arc<ServerConfig>)>,
+    read: Mutex<(FileStates, Arc<ServerConfig>)>,
 }
 
 impl Tls {
@@ -74,8 +74,8 @@ impl Tls {
     }
 }
 
-fn stamps(files: &TlsFiles) -> FileVersions {
-    [FileVersion::of(&files.certificate), FileVersion::of(&files.key)]
+fn stamps(files: &TlsFiles) -> FileStates {
+    [FileState::of(&files.certificate), FileState::of(&files.key)]
 }
 
 fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {

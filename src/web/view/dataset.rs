@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::web::view::calendar::{calendar, legend};
 use crate::web::view::chart::charts;
 use crate::web::view::frame::{LiveScope, NavItem, framed};
-use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, OpenDayRow};
+use crate::web::view::model::{Action, DatasetPage, Frame, LONGEST_REASON, UnloadedDay};
 use crate::web::view::parts::{asks, badges, counts, facts, loads, marked, panel, scrolls, state};
 use crate::web::view::times::{minute, scheduled};
 use crate::web::view::words::{length, number, of};
@@ -186,7 +186,7 @@ fn not_loaded(frame: &Frame, page: &DatasetPage) -> Markup {
     )
 }
 
-fn open_day(frame: &Frame, page: &DatasetPage, open: &OpenDayRow) -> Markup {
+fn open_day(frame: &Frame, page: &DatasetPage, open: &UnloadedDay) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(frame.links.day(&page.name, open.day)) { (open.day) } }

@@ -49,7 +49,7 @@ pub struct DatasetPage {
     /// The last 60 to 90 days for the charts, oldest first, without gaps.
     pub history: Vec<DayMeasure>,
     /// The days that are not loaded, newest first; at most some hundreds.
-    pub open: Vec<OpenDayRow>,
+    pub open: Vec<UnloadedDay>,
     /// How many days are not loaded.
     pub open_total: usize,
 }
@@ -69,7 +69,7 @@ pub struct DayMeasure {
 
 /// A day that is not loaded.
 #[derive(Debug, Clone)]
-pub struct OpenDayRow {
+pub struct UnloadedDay {
     /// The day.
     pub day: Day,
     /// What it is.

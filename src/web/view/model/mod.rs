@@ -10,7 +10,7 @@ pub use administration::{
     ActivityLogPage, ConfigurationKey, ConfigurationPage, DaemonRow, DaemonsPage, ForbiddenPage, LoginPage,
     ProblemPage, RejectedConfiguration, UnreachablePage,
 };
-pub use dataset::{DatasetPage, DayMeasure, DryRun, OpenDayRow};
+pub use dataset::{DatasetPage, DayMeasure, DryRun, UnloadedDay};
 pub use day::{DayPage, RejectsPage, RowCounts, StepOutcome, StepResult};
 pub use overview::{AttentionItem, AttentionReason, DatasetRow, DaysSummary, OverviewPage};
 

@@ -6,17 +6,17 @@ use super::{Texts, at, cells, counts, day, in_paris, length, loading, noise, ran
 use crate::day::Day;
 use crate::state::State;
 use crate::web::view::model::{
-    Action, Cell, CellState, DatasetPage, DayMeasure, DryRun, Effect, OpenDayRow, Pause, PlannedState, RowCounts,
+    Action, Cell, CellState, DatasetPage, DayMeasure, DryRun, Effect, Pause, PlannedState, RowCounts, UnloadedDay,
 };
 
 pub(in crate::web::view::tests) fn dataset(t: &Texts, from: &str) -> DatasetPage {
     let cells = cells(t, from, "2026-11-20", 0);
-    let open: Vec<OpenDayRow> = cells
+    let open: Vec<UnloadedDay> = cells
         .iter()
         .rev()
         .filter(|cell| !matches!(cell.state, CellState::Stored(State::Loaded) | CellState::WithRejects))
         .take(12)
-        .map(|cell| OpenDayRow {
+        .map(|cell| UnloadedDay {
             day: cell.day,
             state: cell.state,
             late: cell.late,

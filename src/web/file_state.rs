@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// What tells a file from what it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileVersion {
+pub(super) struct FileState {
     place: (u64, u64),
     length: u64,
     /// Beside the time of change, which is no finer than the kernel's tick.
@@ -14,7 +14,7 @@ pub(super) struct FileVersion {
     changed: (i64, i64),
 }
 
-impl FileVersion {
+impl FileState {
     /// The file's stamp now; none when it cannot be looked at.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
