@@ -145,7 +145,7 @@ fn without_a_file_for_them_there_are_no_users() {
     let ran = Ran::of(project.command(&["run"]).env_remove("DAYFILL__WEB__LISTEN"));
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(
-        ran.stderr.contains("web.listen = \"0.0.0.0:8080\": is not a loopback address, which wants web.auth"),
+        ran.stderr.contains("web.listen = \"0.0.0.0:8080\": is not a loopback address, which needs web.auth"),
         "{ran:?}"
     );
 }
