@@ -5,10 +5,10 @@
 //! | layer | modules |
 //! | --- | --- |
 //! | interface | [`cli`], [`config`], [`logging`], [`exit_code`] |
-//! | service | [`daemon`], [`metrics`], [`cron`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
-//! | engine | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`status`] |
+//! | service | [`daemon`], [`event_log`], [`metrics`], [`cron`], [`service_manager`], [`shutdown`], `traces`, [`web`] |
+//! | engine | [`ready`], [`reconcile`], [`recheck`], [`future_days`], [`load_day`], [`events`], [`status`] |
 //! | adapters | [`source`], [`db`] |
-//! | core | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`] |
+//! | core | [`parse`], [`validate`], [`read_rows`], [`audit`], [`plan`], [`load_outcome`] |
 //! | domain | [`day`], [`mod@column`], [`dataset`], [`policy`], [`url_template`], [`state`], [`wording`], [`zone`], [`definition`], [`json`] |
 
 pub mod audit;
@@ -21,10 +21,13 @@ pub mod dataset;
 pub mod day;
 pub mod db;
 pub mod definition;
+pub mod event_log;
+pub mod events;
 pub mod exit_code;
 pub mod future_days;
 pub mod json;
 pub mod load_day;
+pub mod load_outcome;
 pub mod logging;
 pub mod metrics;
 pub mod parse;

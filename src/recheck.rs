@@ -9,10 +9,12 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::error::DbError;
 use crate::db::loaded_files::{self, FileVersion, KnownFile};
-use crate::load_day::{Begun, Context, Job, Report, Stop, Unavailable};
+use crate::events::Subscriber;
+use crate::load_day::{Context, Job, Stop};
+use crate::load_outcome::Unavailable;
 use crate::plan::LoadMode;
 use crate::policy::OnChange;
-use crate::reconcile::{Task, reconcile};
+use crate::reconcile::{StartedDays, Task, reconcile};
 use crate::source::{FileInfo, FileStatus, OpenedFile, SourceError, tag_without_etag};
 use crate::state::State;
 use crate::wording::load_again;
@@ -30,7 +32,7 @@ pub enum Rechecked {
 }
 
 /// Looks at the files of days in that state, loaded or refused, of the dataset's last `recheck_days` up to `newest`, and
-/// does about changed ones what the dataset says, until it is to stop. Days that are tried again are reported.
+/// does about changed ones what the dataset says, until it is to stop. The caller receives the events of days that are tried again.
 ///
 /// # Errors
 /// A [`DbError`] when the database does not answer.
@@ -40,7 +42,7 @@ pub fn recheck(
     state: State,
     newest: Day,
     until: &Stop,
-    report: &mut dyn FnMut(Report),
+    caller: &dyn Subscriber,
 ) -> Result<Rechecked, DbError> {
     let spec = &job.dataset.source;
     let mut rechecked = Rechecked::NotAsked;
@@ -57,7 +59,7 @@ pub fn recheck(
         match job.source.stat_until(context.stop.wait(), day, &context.runtime) {
             Ok(FileStatus::File(info)) if differs(&file, &info) => {
                 if state == State::Refused || spec.on_change == OnChange::Reload {
-                    load(context, job, day, until, report)?;
+                    load(context, job, day, until, caller)?;
                 } else {
                     changed(context, job, &file, &info)?;
                 }
@@ -86,7 +88,7 @@ fn differs(file: &KnownFile, info: &FileInfo) -> bool {
 }
 
 /// Tries the day once more, with its file as it is now. The load itself finds out whether the content is another.
-fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn FnMut(Report)) -> Result<(), DbError> {
+fn load(context: &Context, job: &Job, day: Day, until: &Stop, caller: &dyn Subscriber) -> Result<(), DbError> {
     let task = Task {
         days: vec![day],
         ask: LoadMode::Changed,
@@ -94,9 +96,9 @@ fn load(context: &Context, job: &Job, day: Day, until: &Stop, report: &mut dyn F
         concurrency: 1,
         backlog: None,
         until: until.clone(),
-        begun: Begun::default(),
+        started: StartedDays::default(),
     };
-    reconcile(context, job, &task, report).map(drop)
+    reconcile(context, job, &task, caller).map(drop)
 }
 
 /// Says that a loaded day's file is another, if its content is.

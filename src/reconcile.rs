@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::Level;
 
 use crate::dataset::Dataset;
-use crate::day::{Day, DayRange, listed, runs};
+use crate::day::{Day, DayRange, runs};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
-use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop, load_day};
+use crate::events::{DayEvent, PublishedEvent, Subscriber};
+use crate::load_day::{Context, Job, Stop, load_day};
+use crate::load_outcome::{FailureScope, LoadOutcome};
 use crate::plan::{Decision, LoadMode, Reason, SkipReason, plan};
-use crate::state::State;
-use crate::wording::{DIED, RELOAD_DIED, counted, load_again, loaded_rows};
+use crate::wording::counted;
 
 /// So many days in a row to which the source gives no answer, and no further one of the dataset is begun: each takes as
 /// long as requests are repeated. Fewer may be the trouble of those days' files, and keep no other day.
@@ -26,21 +27,40 @@ const MOST_UNANSWERED: usize = 3;
 /// dataset is begun: each would be read in vain.
 const MOST_BLOCKED: usize = 3;
 
-/// How many days in a row were blocked for the reason that the last one was.
+/// What the days of a run had in common so far, which may be reason enough to begin no further one.
 #[derive(Default)]
-struct Blocked(Mutex<(String, usize)>);
+struct Streaks(Mutex<Streak>);
 
-impl Blocked {
-    /// Takes what came of a day; true when it is one too many.
-    fn is_enough(&self, outcome: &Outcome) -> bool {
-        let mut alike = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+#[derive(Default)]
+struct Streak {
+    /// Days in a row to which the source gave no answer.
+    unanswered: usize,
+    /// Days in a row that the database blocked, all for this reason.
+    blocked: usize,
+    reason: String,
+}
+
+impl Streaks {
+    /// Counts a day; true when it is one too many.
+    fn is_enough(&self, outcome: &LoadOutcome) -> bool {
+        let mut streak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if outcome.source_answered() {
+            streak.unanswered = 0;
+        }
         match outcome {
-            Outcome::Failed { error, blocked: true, .. } if alike.0 == *error => alike.1 += 1,
-            Outcome::Failed { error, blocked: true, .. } => *alike = (error.clone(), 1),
-            Outcome::Loaded => *alike = (String::new(), 0),
+            LoadOutcome::Unavailable(_) => {
+                streak.unanswered += 1;
+                return streak.unanswered >= MOST_UNANSWERED;
+            }
+            LoadOutcome::Blocked { error, .. } if streak.reason == error.message => streak.blocked += 1,
+            LoadOutcome::Blocked { error, .. } => {
+                streak.reason.clone_from(&error.message);
+                streak.blocked = 1;
+            }
+            LoadOutcome::Loaded => streak.blocked = 0,
             _ => return false,
         }
-        alike.1 >= MOST_BLOCKED
+        streak.blocked >= MOST_BLOCKED
     }
 }
 
@@ -60,8 +80,50 @@ pub struct Task {
     /// Says when no further day of them is to begin.
     pub until: Stop,
     /// Which of them began.
-    pub begun: Begun,
+    pub started: StartedDays,
 }
+
+/// The days of a task that began; whoever gave the task can ask for them.
+#[derive(Debug, Clone, Default)]
+pub struct StartedDays(Arc<Mutex<BTreeSet<Day>>>);
+
+impl StartedDays {
+    /// Notes that a day begins; false, and it must not begin, when no further one may.
+    pub(crate) fn begin(&self, day: Day, stop: &Stop) -> bool {
+        let mut days = self.days();
+        // Looked at with the list in hand: who stops first and then asks which days began is told of all that do.
+        let may_begin = !stop.is_halted();
+        if may_begin {
+            days.insert(day);
+        }
+        may_begin
+    }
+
+    /// Takes a day back of which nothing came, because the database failed or another load has it: it is still to begin.
+    pub(crate) fn take_back(&self, day: Day) {
+        self.days().remove(&day);
+    }
+
+    /// Those of the days that did not begin.
+    #[must_use]
+    pub fn left_of(&self, days: &[Day]) -> Vec<Day> {
+        let started = self.days();
+        days.iter().copied().filter(|day| !started.contains(day)).collect()
+    }
+
+    fn days(&self) -> MutexGuard<'_, BTreeSet<Day>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for StartedDays {
+    fn eq(&self, other: &Self) -> bool {
+        let days = self.days().clone();
+        days == *other.days()
+    }
+}
+
+impl Eq for StartedDays {}
 
 /// What to do with each of `days` of a dataset, in their order, by what the state table says now. `backlog` is how many
 /// of them are taken besides the newest; `None` is all.
@@ -80,86 +142,86 @@ pub fn decide(
     Ok(plan(days, &known, ask, *now, &dataset.policy, backlog))
 }
 
-/// Loads those of the task's days that are not left alone, in their order. Each day is reported as it ends; of those
-/// left alone, the ones that were named or that another process is loading. A day that fails does not stop the others,
-/// unless its dataset stops on failure; a database that fails does, a source that answers none of several days, and the
-/// stop. What is returned are the days that did not begin because of that.
+/// Loads those of the task's days that are not left alone, in their order. Each day is published as it ends, to the
+/// subscribers of the context and to the caller; of those left alone, the ones that were named or that another process is
+/// loading. A day that fails does not stop the others, unless its dataset stops on failure; a database that fails does, a
+/// source that answers none of several days, and the stop. What is returned are the days that did not begin because of
+/// that.
 ///
 /// # Errors
 /// A [`DbError`] when the state table cannot be read.
-pub fn reconcile(
-    context: &Context,
-    job: &Job,
-    task: &Task,
-    report: &mut dyn FnMut(Report),
-) -> Result<Vec<Day>, DbError> {
+pub fn reconcile(context: &Context, job: &Job, task: &Task, caller: &dyn Subscriber) -> Result<Vec<Day>, DbError> {
     let mut conn = context.database.conn()?;
-    let begun = Instant::now();
+    let began = Instant::now();
     let decided = decide(&mut conn, &job.dataset, &task.days, task.ask, task.backlog)?;
     drop(conn);
     let in_order = job.dataset.policy.catch_up.stop_on_failure && task.ask.keeps_order();
     let todo = still_to_begin(to_do(job, task.ask, decided), task, in_order);
-    log_plan(job, task, &todo, begun.elapsed());
+    log_plan(job, task, &todo, began.elapsed());
     context.progress.days.fetch_add(todo.len() as u64, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
     let enough = Stop::default();
-    let (runs, mut tried) = (Runs::new(todo.len()), BTreeSet::new());
-    let (unanswered, blocked) = (AtomicUsize::new(0), Blocked::default());
+    let (alike, streaks, tried) = (DaysAlike::new(todo.len()), Streaks::default(), Mutex::new(BTreeSet::new()));
+    let publish = |event: &PublishedEvent| {
+        context.subscribers.receive(event);
+        caller.receive(event);
+    };
     let take = || {
         let day = *todo.get(next.fetch_add(1, Ordering::Relaxed))?;
         let slot = context.slot().filter(|_| !enough.is_halted() && !task.until.is_halted())?;
-        task.begun.begin(day, &context.stop).then_some((slot, day))
+        task.started.begin(day, &context.stop).then_some((slot, day))
     };
-    let (send, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..todo.len().min(task.concurrency as usize) {
-            let send = send.clone();
             scope.spawn(|| {
-                let send = send;
                 while let Some((slot, day)) = take() {
-                    let loaded = load_day(context, job, day, task.ask, task.trigger);
-                    // Said while the load is still in flight: who stops the process waits for those.
-                    log_report(job, task.ask, &loaded, &runs);
-                    drop(slot);
-                    let unavailable = matches!(loaded.outcome, Outcome::Unavailable(_));
-                    if unavailable || matches!(loaded.outcome, Outcome::Database(_) | Outcome::Left(SkipReason::Here)) {
-                        task.begun.take_back(day);
+                    let mut event = load_day(context, job, day, task.ask, task.trigger);
+                    if gives_day_back(&event.outcome) {
+                        task.started.take_back(day);
                     }
-                    if loaded.source_answered() {
-                        unanswered.store(0, Ordering::Relaxed);
-                    }
-                    let away = unavailable && unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_UNANSWERED;
-                    // Days in conflict with others are another matter than a database that is gone.
-                    let broken = matches!(&loaded.outcome, Outcome::Database(error) if error.is_unreachable());
-                    let failed = matches!(
-                        loaded.outcome,
-                        Outcome::Failed { .. }
-                            | Outcome::Refused { .. }
-                            | Outcome::Unavailable(_)
-                            | Outcome::Database(_)
-                    );
-                    if broken || away || blocked.is_enough(&loaded.outcome) || (in_order && failed) {
+                    if streaks.is_enough(&event.outcome) || ends_the_run(&event.outcome, in_order) {
                         enough.halt();
                     }
-                    // The receiver outlives every loader.
-                    drop(send.send(loaded));
+                    tried.lock().unwrap_or_else(PoisonError::into_inner).insert(day);
+                    event.is_summarized = alike.add(&event);
+                    // While the load is still in flight: who stops the process waits for those.
+                    publish(&PublishedEvent::Day(event));
+                    drop(slot);
                 }
             });
         }
-        drop(send);
-        for loaded in reports {
-            tried.insert(loaded.day);
-            report(loaded);
-        }
     });
-    runs.log(job);
+    alike.into_events().iter().for_each(publish);
+    let tried = tried.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(todo.into_iter().filter(|day| !tried.contains(day)).collect())
+}
+
+/// True when the day is still to begin, since the database failed or another load of this process has it.
+fn gives_day_back(outcome: &LoadOutcome) -> bool {
+    matches!(
+        outcome,
+        LoadOutcome::Unavailable(_) | LoadOutcome::DatabaseFailed { .. } | LoadOutcome::Left(SkipReason::Here)
+    )
+}
+
+/// True when no further day of the run is to begin. Days in conflict with others are another matter than a database that
+/// is gone.
+fn ends_the_run(outcome: &LoadOutcome, in_order: bool) -> bool {
+    match outcome {
+        LoadOutcome::DatabaseFailed { scope: FailureScope::Unreachable, .. } => true,
+        LoadOutcome::Failed { .. }
+        | LoadOutcome::Blocked { .. }
+        | LoadOutcome::Refused { .. }
+        | LoadOutcome::Unavailable(_)
+        | LoadOutcome::DatabaseFailed { .. } => in_order,
+        _ => false,
+    }
 }
 
 /// Those of the days that did not begin in a part of the task before: what came of the others stays so, and holds back
 /// newer days where order counts.
 fn still_to_begin(days: Vec<Day>, task: &Task, in_order: bool) -> Vec<Day> {
-    let left = task.begun.left_of(&days);
+    let left = task.started.left_of(&days);
     if in_order && left.len() < days.len() {
         days.into_iter().take_while(|day| left.contains(day)).collect()
     } else {
@@ -221,121 +283,50 @@ fn backlog(decided: &[(Day, Decision)]) -> Option<String> {
     })
 }
 
-/// How many days may have a line each that says that there is no file.
+/// How many days without a file have a line each in the log.
 const MOST_LINES: usize = 20;
 
-/// Days of which the same is to be said, which get one line in the end: those that the source gave no answer to, and,
-/// where there are so many days that a line each would bury all other lines, those without a file.
-struct Runs {
+/// Days of a run that ended alike, which get one line in the end: those that the source gave no answer to, and, where
+/// there are so many days that a line each would bury all other lines, those without a file.
+struct DaysAlike {
     no_file: bool,
-    days: Mutex<BTreeMap<(Level, String), DaysSaid>>,
+    days: Mutex<BTreeMap<String, BTreeMap<Day, DayEvent>>>,
 }
 
-/// Days, and what is said of each. It is the same but for the place of its file.
-type DaysSaid = BTreeMap<Day, String>;
-
-impl Runs {
-    /// Of a task with that many days.
+impl DaysAlike {
+    /// Those of a run of that many days.
     fn new(days: usize) -> Self {
         Self { no_file: days > MOST_LINES, days: Mutex::default() }
     }
 
-    /// Takes a day's line, if it is one of these: true when it is to be said in the end.
-    fn takes(&self, report: &Report, level: Level) -> bool {
-        let (same, said) = match &report.outcome {
-            Outcome::Unavailable(error) => {
-                let said = |error: &str| format!("unavailable, no attempt is counted: {error}");
-                (said(without_place(&error.why)), said(&error.why))
-            }
-            Outcome::Waiting { why, .. } if self.no_file => of_state(State::Waiting, why),
-            Outcome::Absent { why, .. } if self.no_file => of_state(State::Absent, why),
+    /// Adds a day, if it is one of these.
+    fn add(&self, event: &DayEvent) -> bool {
+        let same = match &event.outcome {
+            LoadOutcome::Unavailable(unavailable) => format!("unavailable: {}", without_place(&unavailable.why)),
+            LoadOutcome::Waiting { why, again, .. } if self.no_file => format!("waiting {again}: {why}"),
+            LoadOutcome::Absent { why, again } if self.no_file => format!("absent {again}: {why}"),
             _ => return false,
         };
         let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
-        days.entry((level, same)).or_default().insert(report.day, said);
+        days.entry(same).or_default().insert(event.day, event.clone());
         true
     }
 
-    fn log(self, job: &Job) {
-        let dataset = job.dataset.name.as_str();
-        for ((level, _), said) in self.days.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let days: Vec<Day> = said.keys().copied().collect();
-            let number = days.len();
-            if let Some(line) = line_of(&days, said.into_values().next()) {
-                log::log!(level, dataset, days = number; "{dataset}{line}");
-            }
-        }
+    fn into_events(self) -> Vec<PublishedEvent> {
+        let alike = self.days.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let event = |events: BTreeMap<Day, DayEvent>| {
+            let days = events.keys().copied().collect();
+            let DayEvent { dataset, mode, outcome, .. } = events.into_values().next()?;
+            Some(PublishedEvent::DaysAlike { dataset, days, mode, outcome })
+        };
+        alike.into_values().filter_map(event).collect()
     }
-}
-
-/// What is said of a day whose file was not there.
-fn of_state(state: State, why: &str) -> (String, String) {
-    let said = format!("{state}: {why}");
-    (said.clone(), said)
-}
-
-/// The line of days of which that is said, behind the dataset's name.
-fn line_of(days: &[Day], said: Option<String>) -> Option<String> {
-    let said = said?;
-    Some(match days {
-        [day] => format!(" {day}: {said}"),
-        days => format!(": {} {said} ({})", counted(days.len(), "day"), listed(days)),
-    })
 }
 
 /// An error of a source without the place of the file, which is another for each day.
 fn without_place(error: &str) -> &str {
     let is_place = |text: &str| text.contains("://") || text.starts_with('/');
     error.split_once(": ").filter(|(place, _)| is_place(place)).map_or(error, |(_, why)| why)
-}
-
-fn log_report(job: &Job, ask: LoadMode, report: &Report, runs: &Runs) {
-    let (dataset, day, outcome) = (job.dataset.name.as_str(), report.day.to_string(), &report.outcome);
-    let (attempt, elapsed_ms) = (report.counted_attempt(), report.elapsed.as_millis());
-    // Rows of a publish that failed were counted too.
-    let of_loaded = |rows: Option<i64>| rows.filter(|_| matches!(outcome, Outcome::Loaded));
-    let rows = of_loaded(report.measured.rows_loaded);
-    let rejected = of_loaded(report.measured.rows_rejected);
-    // What was known before is no news, unless a person asks for it.
-    let known = if ask.is_named() { Level::Info } else { Level::Debug };
-    let (level, message) = match outcome {
-        Outcome::Loaded => {
-            let loaded = loaded_rows(rows.unwrap_or_default(), rejected.unwrap_or_default());
-            (Level::Info, format!("loaded {loaded} in {elapsed_ms} ms"))
-        }
-        Outcome::Waiting { why, still: false } => (Level::Info, format!("waiting: {why}")),
-        Outcome::Waiting { why, still: true } => (known, format!("still waiting: {why}")),
-        Outcome::Absent { why, still: false } => (Level::Warn, format!("waited long enough, now absent: {why}")),
-        Outcome::Absent { why, still: true } => (known, format!("still absent: {why}")),
-        Outcome::Failed { error, .. } if report.stays_loaded => {
-            (Level::Error, format!("failed: {}", report.with_what_stays(error)))
-        }
-        Outcome::Failed { error, left, .. } => {
-            (Level::Error, format!("failed, {} left: {error}", counted(*left, "attempt")))
-        }
-        Outcome::Refused { error, .. } => (Level::Error, format!("refused: {}", report.with_what_stays(error))),
-        Outcome::Unchanged => (Level::Info, "the file is another, its content is the same".to_owned()),
-        Outcome::Left(leave) => (known, leave.to_string()),
-        Outcome::Settled(State::Loaded) => {
-            let again = load_again(report.day, dataset);
-            (Level::Warn, format!("{RELOAD_DIED}; `{again}` tries it again"))
-        }
-        Outcome::Settled(state) => (Level::Warn, format!("{DIED}; now {state}")),
-        Outcome::Lost => (Level::Warn, "another process took the day over; nothing was published here".to_owned()),
-        Outcome::Interrupted => (Level::Info, "interrupted before publishing; the attempt does not count".to_owned()),
-        Outcome::Cancelled { by } => {
-            (Level::Info, format!("cancelled by {by}; nothing was published, the attempt does not count"))
-        }
-        // The daemon says these once, however many days meet them.
-        Outcome::Unavailable(error) => {
-            let level = if ask.is_a_persons() { Level::Error } else { Level::Debug };
-            (level, format!("unavailable, no attempt is counted: {error}"))
-        }
-        Outcome::Database(error) if ask.is_a_persons() => (Level::Error, error.to_string()),
-        Outcome::Database(error) => (Level::Debug, error.to_string()),
-    };
-    let level = if runs.takes(report, level) { Level::Debug } else { level };
-    log::log!(level, dataset, day = day.as_str(), attempt, rows, rejected, elapsed_ms; "{dataset} {day}: {message}");
 }
 
 /// How many days are held back, and by which.
@@ -352,6 +343,7 @@ fn held_back(decided: &[(Day, Decision)]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
 
     /// The plan for days of March 2024.
     fn plan_of(days: &[(u32, Decision)]) -> Vec<(Day, Decision)> {
@@ -372,14 +364,6 @@ mod tests {
         ] {
             assert_eq!(without_place(error), why);
         }
-    }
-
-    #[test]
-    fn days_of_which_the_same_is_said_are_one_line() {
-        let day = |number: u32| format!("2024-03-{number:02}").parse::<Day>().unwrap();
-        let said = |days: &[Day]| line_of(days, Some("unavailable: gone".to_owned())).unwrap();
-        assert_eq!(said(&[day(1)]), " 2024-03-01: unavailable: gone");
-        assert_eq!(said(&[day(1), day(2), day(4)]), ": 3 days unavailable: gone (2024-03-01..2024-03-02, 2024-03-04)");
     }
 
     #[test]

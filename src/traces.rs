@@ -11,8 +11,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData, SpanExporter};
 
-use crate::dataset::DatasetName;
-use crate::load_day::{Outcome, Report, Step};
+use crate::events::{DayEvent, PublishedEvent, Subscriber};
+use crate::load_day::Step;
 use crate::source;
 
 /// Tells a collector of attempts, from a thread of its own. What it was not told yet is told when this is dropped,
@@ -47,22 +47,21 @@ impl Traces {
         Self { tracer: provider.tracer("dayfill"), provider }
     }
 
-    /// Tells of an attempt that ended now. A day at which none began is passed over.
-    pub fn heard(&self, dataset: &DatasetName, report: &Report) {
-        let (Some(outcome), Some(attempt)) = (report.ended(), report.attempt) else { return };
+    /// Sends the span of an attempt that ended now. A day without an attempt has none.
+    fn send(&self, event: &DayEvent) {
+        let (Some(outcome), Some(attempt)) = (event.attempt_outcome(), event.attempt) else { return };
         let ended = SystemTime::now();
         let mut attributes = vec![
-            KeyValue::new("dataset", dataset.to_string()),
-            KeyValue::new("day", report.day.to_string()),
+            KeyValue::new("dataset", event.dataset.to_string()),
+            KeyValue::new("day", event.day.to_string()),
             KeyValue::new("attempt", i64::from(attempt)),
             KeyValue::new("outcome", outcome),
         ];
-        let rows = report.measured.rows_loaded.filter(|_| matches!(report.outcome, Outcome::Loaded));
-        attributes.extend(rows.map(|rows| KeyValue::new("rows", rows)));
+        attributes.extend(event.rows_loaded().map(|rows| KeyValue::new("rows", rows)));
         let span = self.tracer.span_builder("attempt").with_attributes(attributes);
-        let mut span = span.with_start_time(ended - report.elapsed).start_with_context(&self.tracer, &Context::new());
-        self.steps(span.span_context(), report, ended);
-        if matches!(report.outcome, Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Database(_)) {
+        let mut span = span.with_start_time(ended - event.elapsed).start_with_context(&self.tracer, &Context::new());
+        self.steps(span.span_context(), event, ended);
+        if event.outcome.error().is_some() {
             // The error itself may hold a value of the file.
             span.set_status(Status::error(outcome));
         }
@@ -71,8 +70,8 @@ impl Traces {
 
     /// The steps, end to end, the last one up to the attempt's end: before them is the claim, between them next to
     /// nothing.
-    fn steps(&self, attempt: &SpanContext, report: &Report, ended: SystemTime) {
-        let measured = &report.measured;
+    fn steps(&self, attempt: &SpanContext, event: &DayEvent, ended: SystemTime) {
+        let measured = &event.measured;
         let parent = Context::new().with_remote_span_context(attempt.clone());
         let mut end = ended;
         for (step, milliseconds) in [
@@ -87,6 +86,14 @@ impl Traces {
             let span = self.tracer.span_builder(step.name()).with_start_time(end - took);
             span.start_with_context(&self.tracer, &parent).end_with_timestamp(end);
             end -= took;
+        }
+    }
+}
+
+impl Subscriber for Traces {
+    fn receive(&self, event: &PublishedEvent) {
+        if let PublishedEvent::Day(event) = event {
+            self.send(event);
         }
     }
 }
@@ -136,8 +143,9 @@ mod tests {
 
     use super::*;
     use crate::db::attempts::Measured;
+    use crate::load_outcome::{LoadError, LoadOutcome};
 
-    fn report(outcome: Outcome) -> Report {
+    fn event(outcome: LoadOutcome) -> DayEvent {
         let measured = Measured {
             source_ms: Some(100),
             stage_ms: Some(2000),
@@ -146,21 +154,8 @@ mod tests {
             rows_loaded: Some(42),
             ..Measured::default()
         };
-        Report {
-            day: "2019-04-01".parse().unwrap(),
-            attempt: Some(2),
-            taken_over: false,
-            stays_loaded: false,
-            outcome,
-            source_failed: false,
-            bytes: 0,
-            measured,
-            elapsed: Duration::from_secs(3),
-        }
-    }
-
-    fn orders() -> DatasetName {
-        "orders".parse().unwrap()
+        let (attempt, elapsed) = (Some(2), Duration::from_secs(3));
+        DayEvent { attempt, measured, elapsed, ..DayEvent::sample("2019-04-01", outcome) }
     }
 
     /// Keeps what it is told.
@@ -174,11 +169,11 @@ mod tests {
         }
     }
 
-    /// The spans of a report, the attempt's last, and what is said of it.
-    fn spans(report: &Report) -> Vec<SpanData> {
+    /// The spans of an event, the attempt's last, and what is said of it.
+    fn spans(event: &DayEvent) -> Vec<SpanData> {
         let kept = Kept::default();
         let traces = Traces::by(kept.clone(), "dayfill");
-        traces.heard(&orders(), report);
+        traces.send(event);
         drop(traces);
         kept.0.lock().unwrap().clone()
     }
@@ -190,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_a_span_with_its_steps_below_it() {
-        let spans = spans(&report(Outcome::Loaded));
+        let spans = spans(&event(LoadOutcome::Loaded));
         let attempt = spans.last().unwrap();
         assert_eq!(attributes(attempt), "dataset=orders day=2019-04-01 attempt=2 outcome=loaded rows=42");
         assert_eq!(
@@ -208,12 +203,12 @@ mod tests {
 
     #[test]
     fn an_error_is_told_of_by_its_kind_and_no_attempt_by_nothing() {
-        let refused = report(Outcome::Refused { error: "secret".to_owned(), first: Some("secret".to_owned()) });
+        let refused = event(LoadOutcome::Refused { error: LoadError::new("secret"), file: None });
         let spans_of_it = spans(&refused);
         assert_eq!(spans_of_it.last().unwrap().status, Status::error("refused"));
         assert!(!format!("{spans_of_it:?}").contains("secret"));
         assert!(!attributes(spans_of_it.last().unwrap()).contains("rows"), "they were not loaded");
-        assert!(spans(&Report { attempt: None, ..refused }).is_empty());
+        assert!(spans(&DayEvent { attempt: None, ..refused }).is_empty());
     }
 
     #[test]
@@ -238,7 +233,7 @@ mod tests {
             (head.join("\n"), String::from_utf8_lossy(&body).into_owned())
         });
         let traces = Traces::to(&url, "the-service").unwrap();
-        traces.heard(&orders(), &report(Outcome::Loaded));
+        traces.receive(&PublishedEvent::Day(event(LoadOutcome::Loaded)));
         drop(traces);
         let (head, body) = collector.join().unwrap();
         assert!(head.starts_with("post /v1/traces "), "{head}");

@@ -1,6 +1,9 @@
 //! What every command starts from: configuration read, logging on.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -9,7 +12,6 @@ use log::LevelFilter;
 
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
-use crate::cli::warnings;
 use crate::column::TableName;
 use crate::config::{self, Config, Environment};
 use crate::cron;
@@ -20,9 +22,16 @@ use crate::db::migrate;
 use crate::db::pool::{Conn, Database};
 use crate::db::setup;
 use crate::db::url::DatabaseUrl;
+use crate::event_log::EventLog;
+use crate::events::Subscribers;
 use crate::exit_code::ExitCode;
 use crate::logging;
 use crate::plan;
+#[cfg(feature = "otel")]
+use crate::traces::Traces;
+
+/// What the names of variables that say where the database is begin with; files have paths.
+const VARIABLES: [&str; 2] = ["DAYFILL__", "ALGOLIA_DB_URI"];
 
 /// The configuration in force, and where progress bars go.
 pub(super) struct App {
@@ -40,7 +49,7 @@ impl App {
         let reader = logging::Reader::of_stderr(environment.get("JOURNAL_STREAM"));
         let level = level(log.level, (global.verbose, global.quiet));
         logging::start(level, global.log_format.unwrap_or(log.format), reader, &bars);
-        if let Some((old, path)) = warnings::left_behind(&config) {
+        if let Some((old, path)) = left_behind(&config) {
             let (old, path) = (old.display(), path.display());
             log::warn!(
                 "{old} in the working folder is not used: the database is {path}, beside the configuration, and is not there \
@@ -149,6 +158,18 @@ impl App {
         Arc::new(database.reading_url(read_url(&self.config, &self.environment)))
     }
 
+    /// Who hears of events, in commands as in the daemon: the log, and a collector of traces where the environment names
+    /// one. A subscriber of every process is added here.
+    pub(super) fn subscribers(&self) -> Result<Subscribers, Failure> {
+        let subscribers = Subscribers::default().with(Arc::new(EventLog));
+        #[cfg(feature = "otel")]
+        let subscribers = match traces(&self.environment)? {
+            Some(traces) => subscribers.with(Arc::new(traces)),
+            None => subscribers,
+        };
+        Ok(subscribers)
+    }
+
     /// A connection for looking only; `None` when there is nothing to look at yet: no SQLite file, no state tables.
     pub(super) fn look(&self) -> Result<Option<Conn>, Failure> {
         if let DatabaseUrl::Sqlite(path) = &self.config.settings.database.url
@@ -169,6 +190,42 @@ impl App {
         }
         Ok(Some(conn))
     }
+}
+
+/// Tells of a SQLite file in the working folder that is not used, where the configuration's own is not there yet: older
+/// versions looked for it there. It may be that of another configuration as well, so that it is never taken.
+/// The two files, that one first.
+pub(super) fn left_behind(config: &Config) -> Option<(&Path, &Path)> {
+    let DatabaseUrl::Sqlite(path) = &config.settings.database.url else { return None };
+    // What a variable says lies in the working folder.
+    let in_a_file = config
+        .keys
+        .get("database.url")
+        .is_some_and(|given| !VARIABLES.iter().any(|name| given.origin.starts_with(name)));
+    let folder = config.file.parent()?;
+    let old = path.strip_prefix(folder).ok().filter(|old| in_a_file && old.is_relative())?;
+    (!path.exists() && is_sqlite(old)).then_some((old, path.as_path()))
+}
+
+/// True of a file that SQLite made.
+fn is_sqlite(file: &Path) -> bool {
+    let mut head = [0; 16];
+    // Only of a file: opening a pipe could wait for ever.
+    let is_read = file.is_file() && File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    is_read && head == *b"SQLite format 3\0"
+}
+
+/// To the collector that OpenTelemetry's variables name, where they name one.
+#[cfg(feature = "otel")]
+fn traces(environment: &Environment) -> Result<Option<Traces>, Failure> {
+    let whole = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
+    let base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let Some(url) = whole.or(base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/')))) else {
+        return Ok(None);
+    };
+    let traces = Traces::to(&url, environment.get("OTEL_SERVICE_NAME").unwrap_or("dayfill"));
+    let failed = |error| Failure::new(ExitCode::Configuration, format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
+    traces.map(Some).map_err(failed)
 }
 
 /// What reads the database's URL anew, for when a login fails.

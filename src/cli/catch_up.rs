@@ -39,7 +39,7 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
         .collect();
     let how =
         How { ask: LoadMode::NotDone, trigger: Trigger::CatchUp, concurrency: concurrency(app, args.concurrency) };
-    let loads = loads::run(app, all, how, &mut |_, _| {})?;
+    let loads = loads::run(app, all, how, None)?;
     if loads.is_empty() && !loads.was_interrupted() {
         super::print(&nothing_to_do(app, args)?)?;
         return Ok(loads.exit_code(args.strict));
@@ -63,7 +63,7 @@ pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
             begun.extend(activity::begin(&mut conn, &what)?);
         }
     }
-    conclude(&loads::recorded(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?, args.strict)
+    conclude(&loads::recorded(app, &begun, || loads::run(app, all, how, None))?, args.strict)
 }
 
 pub(super) fn concurrency(app: &App, asked: Option<u32>) -> u32 {

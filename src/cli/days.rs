@@ -54,7 +54,7 @@ pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
     }
     let how =
         How { ask: LoadMode::Retry(to_retry(args)), trigger: Trigger::Retry, concurrency: concurrency(app, None) };
-    let loads = loads::recorded(app, &begun, || loads::run(app, all, how, &mut |_, _| {}))?;
+    let loads = loads::recorded(app, &begun, || loads::run(app, all, how, None))?;
     let loaded = conclude(&loads, false)?;
     Ok(if loaded == ExitCode::Success { code } else { loaded })
 }

@@ -1,8 +1,8 @@
 //! Loading from the command line: what every command that loads has in common.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -18,16 +18,18 @@ use crate::day::{self, Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::Worker;
+use crate::events::{DayEvent, PublishedEvent, Subscriber, Subscribers};
 use crate::exit_code::ExitCode;
 use crate::future_days;
-use crate::load_day::{Begun, Context, Job, Outcome, Report, Stop};
+use crate::load_day::{Context, Job, Stop};
+use crate::load_outcome::LoadOutcome;
 use crate::plan::{LoadMode, SkipReason};
 use crate::ready;
-use crate::reconcile::{Task, reconcile};
+use crate::reconcile::{StartedDays, Task, reconcile};
 use crate::shutdown;
 use crate::source::Source;
 use crate::state::State;
-use crate::wording::{DIED, RELOAD_DIED, counted, ended, load_again, with_first};
+use crate::wording::{DIED, RELOAD_DIED, counted, ended, load_again};
 
 /// Days of one dataset to load.
 pub(super) struct DatasetDays {
@@ -35,9 +37,24 @@ pub(super) struct DatasetDays {
     pub(super) days: Vec<Day>,
 }
 
-/// What came of all days.
+/// Collects the events of a command's days.
+struct Collector {
+    events: Mutex<Vec<DayEvent>>,
+    bar: Option<Bar>,
+}
+
+impl Subscriber for Collector {
+    fn receive(&self, event: &PublishedEvent) {
+        if let PublishedEvent::Day(event) = event {
+            self.bar.iter().for_each(Bar::day_ended);
+            self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
+    }
+}
+
+/// How the loads of a command ended.
 pub(super) struct Loads {
-    reports: Vec<(DatasetName, Report)>,
+    events: Vec<DayEvent>,
     /// A person named the days.
     named: bool,
     interrupted: bool,
@@ -99,12 +116,12 @@ fn loadable(app: &App, conn: &mut Conn, all: Vec<DatasetDays>) -> Result<(Vec<Lo
     Ok((loadable, !wrong.is_empty()))
 }
 
-/// Loads the days, dataset by dataset. `each` sees every report as it comes.
+/// Loads the days, dataset by dataset. `printer` receives events beside the subscribers of every command.
 pub(super) fn run(
     app: &App,
     all: Vec<DatasetDays>,
     how: How,
-    each: &mut dyn FnMut(&Dataset, &Report),
+    printer: Option<Arc<dyn Subscriber>>,
 ) -> Result<Loads, Failure> {
     let runtime = Runtime::new()?;
     let (stop, begun) = (Stop::default(), Arc::new(AtomicBool::new(false)));
@@ -121,8 +138,10 @@ pub(super) fn run(
     stop.cancels(database.waits());
     let worker = Worker::start(&database, conn)?;
     let context = Context::new(database, worker, runtime.handle().clone(), stop.clone(), how.concurrency);
+    let context = context.with_subscribers(printer.into_iter().fold(app.subscribers()?, Subscribers::with));
     let bar = Bar::start(&app.bars, Arc::clone(&context.progress));
-    let (mut reports, mut not_tried) = (Vec::new(), Vec::new());
+    let collector = Collector { events: Mutex::default(), bar };
+    let mut not_tried = Vec::new();
     for Loadable { job, days } in all {
         let task = Task {
             days,
@@ -131,25 +150,23 @@ pub(super) fn run(
             concurrency: how.concurrency,
             backlog: None,
             until: Stop::default(),
-            begun: Begun::default(),
+            started: StartedDays::default(),
         };
-        let left = reconcile(&context, &job, &task, &mut |report| {
-            each(&job.dataset, &report);
-            bar.iter().for_each(Bar::day_ended);
-            reports.push((job.dataset.name.clone(), report));
-        })?;
+        let left = reconcile(&context, &job, &task, &collector)?;
         not_tried.extend(left.into_iter().map(|day| (job.dataset.name.clone(), day)));
     }
+    let Collector { events, bar } = collector;
     drop(bar);
     // Of a load that was stopped while another program held the SQLite file.
-    if context.has_untold()
+    if context.has_pending()
         && let Ok(mut conn) = context.database.conn_at_once()
-        && let Some(error) = context.tell(&mut conn, None).error
+        && let Some(error) = context.flush_pending(&mut conn, None).error
     {
         log::warn!("the database was not told how loads ended, the next look finds out: {error}");
     }
-    reports.sort_by(|(left, a), (right, b)| (left, a.day).cmp(&(right, b.day)));
-    Ok(Loads { reports, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out, not_tried })
+    let mut events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
+    events.sort_by(|left, right| (&left.dataset, left.day).cmp(&(&right.dataset, right.day)));
+    Ok(Loads { events, named: how.ask.is_named(), interrupted: stop.is_abandoned(), left_out, not_tried })
 }
 
 /// Loads days as the entries of the activity log say, and writes into these what came of it.
@@ -175,11 +192,10 @@ impl Loads {
     /// How the load of a dataset's days within a range ended.
     fn outcome(&self, dataset: &DatasetName, range: Option<DayRange>) -> String {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        let is_its = |(name, report): &&(DatasetName, Report)| {
-            name == dataset && range.is_none_or(|range| range.contains(report.day))
-        };
-        for (dataset, report) in self.reports.iter().filter(is_its) {
-            let word = if is_left(report) { "left alone" } else { told(dataset, report).0 };
+        let is_its =
+            |event: &&DayEvent| event.dataset == *dataset && range.is_none_or(|range| range.contains(event.day));
+        for event in self.events.iter().filter(is_its) {
+            let word = if is_left(event) { "left alone" } else { described(event).0 };
             *counts.entry(word).or_default() += 1;
         }
         let is_its =
@@ -201,37 +217,39 @@ impl Loads {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.reports.is_empty()
+        self.events.is_empty()
     }
 
-    /// The exit code that the worst report asks for.
+    /// The exit code that the worst outcome asks for.
     pub(super) fn exit_code(&self, strict: bool) -> ExitCode {
-        let any = |wanted: fn(&Outcome) -> bool| self.reports.iter().any(|(_, report)| wanted(&report.outcome));
+        let any = |wanted: fn(&LoadOutcome) -> bool| self.events.iter().any(|event| wanted(&event.outcome));
         // Whoever names a day asks for its load, not for that of a process which may have begun with another file. A
         // catch-up asks that the day be loaded, by whomever.
-        let elsewhere = |outcome: &Outcome| matches!(outcome, Outcome::Left(SkipReason::Busy) | Outcome::Lost);
+        let elsewhere =
+            |outcome: &LoadOutcome| matches!(outcome, LoadOutcome::Left(SkipReason::Busy) | LoadOutcome::Lost);
         if self.interrupted {
             ExitCode::Interrupted
-        } else if any(|outcome| matches!(outcome, Outcome::Database(_))) {
+        } else if any(|outcome| matches!(outcome, LoadOutcome::DatabaseFailed { .. })) {
             ExitCode::Database
         } else if any(|outcome| {
             matches!(
                 outcome,
-                Outcome::Failed { .. }
-                    | Outcome::Cancelled { .. }
-                    | Outcome::Unavailable(_)
-                    | Outcome::Settled(State::Failed)
+                LoadOutcome::Failed { .. }
+                    | LoadOutcome::Blocked { .. }
+                    | LoadOutcome::Cancelled { .. }
+                    | LoadOutcome::Unavailable(_)
+                    | LoadOutcome::Settled(State::Failed)
             )
         }) || (self.named && any(elsewhere))
         {
             ExitCode::Failed
-        } else if any(|outcome| matches!(outcome, Outcome::Refused { .. })) {
+        } else if any(|outcome| matches!(outcome, LoadOutcome::Refused { .. })) {
             ExitCode::Refused
         } else if !self.not_tried.is_empty() {
             ExitCode::Failed
         } else if self.left_out {
             ExitCode::Configuration
-        } else if strict && any(|outcome| matches!(outcome, Outcome::Waiting { .. })) {
+        } else if strict && any(|outcome| matches!(outcome, LoadOutcome::Waiting { .. })) {
             ExitCode::Waiting
         } else {
             ExitCode::Success
@@ -242,28 +260,28 @@ impl Loads {
     pub(super) fn table(&self) -> String {
         let headings = ["DATASET", "DAY", "STATE", "ROWS>", "FILTERED>", "REJECTED>", "ATTEMPT>", "TIME>", "DETAIL"];
         let mut table = Table::new(&headings);
-        let same = |one: &(DatasetName, Report), next: &(DatasetName, Report)| {
-            let is_idle = |report: &Report| report.counted_attempt().is_none() && report.measured.rows_read.is_none();
-            one.0 == next.0
-                && one.1.day.next() == next.1.day
-                && is_idle(&one.1)
-                && is_idle(&next.1)
-                && told(&one.0, &one.1) == told(&next.0, &next.1)
+        let same = |one: &DayEvent, next: &DayEvent| {
+            let is_idle = |event: &DayEvent| event.counted_attempt().is_none() && event.measured.rows_read.is_none();
+            one.dataset == next.dataset
+                && one.day.next() == next.day
+                && is_idle(one)
+                && is_idle(next)
+                && described(one) == described(next)
         };
         // Years of days without a file are a line, not a thousand.
-        for run in self.reports.chunk_by(same) {
-            let ([(dataset, report), ..], [.., (_, last)]) = (run, run) else { continue };
-            let (state, detail) = told(dataset, report);
-            let measured = &report.measured;
-            let elapsed: Duration = run.iter().map(|(_, report)| report.elapsed).sum();
+        for run in self.events.chunk_by(same) {
+            let ([event, ..], [.., last]) = (run, run) else { continue };
+            let (state, detail) = described(event);
+            let measured = &event.measured;
+            let elapsed: Duration = run.iter().map(|event| event.elapsed).sum();
             table.row(&[
-                dataset.to_string(),
-                DayRange { from: report.day, to: last.day }.to_string(),
+                event.dataset.to_string(),
+                DayRange { from: event.day, to: last.day }.to_string(),
                 state.to_owned(),
                 count(measured.rows_loaded),
                 count(measured.rows_filtered),
                 count(measured.rows_rejected),
-                count(report.counted_attempt().map(i64::from)),
+                count(event.counted_attempt().map(i64::from)),
                 milliseconds(elapsed.as_millis()),
                 of_run(run.len(), detail),
             ]);
@@ -273,10 +291,8 @@ impl Loads {
 
     /// How many of the loaded days have rejected rows, as it stands behind their number; nothing where none has.
     fn with_rejects(&self) -> String {
-        let has_rejects = |report: &Report| {
-            matches!(report.outcome, Outcome::Loaded) && report.measured.rows_rejected.is_some_and(|rows| rows > 0)
-        };
-        match self.reports.iter().filter(|(_, report)| has_rejects(report)).count() {
+        let has_rejects = |event: &&DayEvent| event.rows_rejected().is_some_and(|rows| rows > 0);
+        match self.events.iter().filter(has_rejects).count() {
             0 => String::new(),
             days => format!(" ({days} with rejected rows)"),
         }
@@ -288,9 +304,8 @@ impl Loads {
         for state in
             ["loaded", "failed", "refused", "interrupted", "running", "skipped", "absent", "unavailable", "database"]
         {
-            let in_state =
-                |(dataset, report): &&(DatasetName, Report)| told(dataset, report).0 == state && !is_left(report);
-            let number = self.reports.iter().filter(in_state).count();
+            let in_state = |event: &&DayEvent| described(event).0 == state && !is_left(event);
+            let number = self.events.iter().filter(in_state).count();
             let with_rejects = if state == "loaded" { self.with_rejects() } else { String::new() };
             if number > 0 {
                 parts.push(format!("{number} {state}{with_rejects}"));
@@ -299,14 +314,14 @@ impl Loads {
         if !self.not_tried.is_empty() {
             parts.push(format!("{} not tried", self.not_tried.len()));
         }
-        let left = self.reports.iter().filter(|(_, report)| is_left(report)).count();
+        let left = self.events.iter().filter(|event| is_left(event)).count();
         if left > 0 {
             parts.push(format!("{left} left alone"));
         }
         let mut waiting: BTreeMap<&DatasetName, Vec<Day>> = BTreeMap::new();
-        for (dataset, report) in &self.reports {
-            if matches!(report.outcome, Outcome::Waiting { .. }) {
-                waiting.entry(dataset).or_default().push(report.day);
+        for event in &self.events {
+            if matches!(event.outcome, LoadOutcome::Waiting { .. }) {
+                waiting.entry(&event.dataset).or_default().push(event.day);
             }
         }
         if !waiting.is_empty() {
@@ -328,37 +343,41 @@ pub(super) fn of_run(days: usize, detail: String) -> String {
     }
 }
 
-fn is_left(report: &Report) -> bool {
-    matches!(report.outcome, Outcome::Left(_))
+fn is_left(event: &DayEvent) -> bool {
+    matches!(event.outcome, LoadOutcome::Left(_))
 }
 
-/// What came of a day, as the state that it leads to, and what there is to say beside. A day that stays loaded is told
-/// by what kept it from being loaded again.
-fn told(dataset: &DatasetName, report: &Report) -> (&'static str, String) {
-    match &report.outcome {
-        Outcome::Loaded => ("loaded", String::new()),
-        Outcome::Waiting { why, .. } => ("waiting", why.clone()),
-        Outcome::Absent { why, .. } => ("absent", why.clone()),
-        Outcome::Unchanged => ("loaded", "its file is the one that was loaded".to_owned()),
-        Outcome::Failed { error, .. } if report.stays_loaded => ("failed", report.with_what_stays(error)),
-        Outcome::Failed { error, left, .. } => ("failed", format!("{error} ({} left)", counted(*left, "attempt"))),
-        Outcome::Refused { error, first } => ("refused", report.with_what_stays(with_first(error, first.as_deref()))),
-        Outcome::Left(SkipReason::Done(State::Loaded)) => {
-            ("loaded", format!("already loaded; `{}` loads it again", load_again(report.day, dataset)))
+/// How a day's load ended, as the state that it leads to, and the details. A day that stays loaded is described by what
+/// kept it from being loaded again.
+fn described(event: &DayEvent) -> (&'static str, String) {
+    let outcome = &event.outcome;
+    match outcome {
+        LoadOutcome::Loaded => ("loaded", String::new()),
+        LoadOutcome::Waiting { why, .. } | LoadOutcome::Absent { why, .. } => (outcome.name(), why.clone()),
+        LoadOutcome::Unchanged { .. } => ("loaded", "its file is the one that was loaded".to_owned()),
+        LoadOutcome::Failed { error, .. } | LoadOutcome::Blocked { error, .. } if event.stays_loaded() => {
+            ("failed", event.with_what_stays(&error.message))
         }
-        Outcome::Left(SkipReason::Done(state)) => (state.name(), format!("already {state}")),
-        Outcome::Left(leave @ SkipReason::NotToRetry(state)) => (State::name_or_missing(*state), leave.to_string()),
-        Outcome::Left(leave @ SkipReason::Busy) => ("running", leave.to_string()),
-        Outcome::Left(leave) => ("failed", leave.to_string()),
-        Outcome::Settled(State::Loaded) => {
-            ("interrupted", format!("{RELOAD_DIED}; `{}` tries it again", load_again(report.day, dataset)))
+        LoadOutcome::Failed { error, attempts_left, .. } | LoadOutcome::Blocked { error, attempts_left, .. } => {
+            ("failed", format!("{error} ({} left)", counted(*attempts_left, "attempt")))
         }
-        Outcome::Settled(state) => (state.name(), DIED.to_owned()),
-        Outcome::Lost => ("running", "another process took it over".to_owned()),
-        Outcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
-        Outcome::Cancelled { by } => ("interrupted", format!("cancelled by {by}; the attempt does not count")),
-        Outcome::Unavailable(error) => ("unavailable", format!("{error}; no attempt is counted")),
-        Outcome::Database(error) => ("database", error.to_string()),
+        LoadOutcome::Refused { error, .. } => ("refused", event.with_what_stays(&error.in_full)),
+        LoadOutcome::Left(SkipReason::Done(State::Loaded)) => {
+            ("loaded", format!("already loaded; `{}` loads it again", load_again(event.day, &event.dataset)))
+        }
+        LoadOutcome::Left(SkipReason::Done(state)) => (state.name(), format!("already {state}")),
+        LoadOutcome::Left(leave @ SkipReason::NotToRetry(state)) => (State::name_or_missing(*state), leave.to_string()),
+        LoadOutcome::Left(leave @ SkipReason::Busy) => ("running", leave.to_string()),
+        LoadOutcome::Left(leave) => ("failed", leave.to_string()),
+        LoadOutcome::Settled(State::Loaded) => {
+            ("interrupted", format!("{RELOAD_DIED}; `{}` tries it again", load_again(event.day, &event.dataset)))
+        }
+        LoadOutcome::Settled(state) => (state.name(), DIED.to_owned()),
+        LoadOutcome::Lost => ("running", "another process took it over".to_owned()),
+        LoadOutcome::Interrupted => ("interrupted", "nothing was published; the attempt does not count".to_owned()),
+        LoadOutcome::Cancelled { by, .. } => ("interrupted", format!("cancelled by {by}; the attempt does not count")),
+        LoadOutcome::Unavailable(unavailable) => ("unavailable", format!("{unavailable}; no attempt is counted")),
+        LoadOutcome::DatabaseFailed { error, .. } => ("database", error.to_string()),
     }
 }
 

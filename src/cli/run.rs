@@ -13,8 +13,6 @@ use crate::load_day::Job;
 use crate::logging::{self, LogFormat};
 use crate::service_manager::ServiceManager;
 use crate::source::Source;
-#[cfg(feature = "otel")]
-use crate::traces::Traces;
 use crate::web;
 use tokio::sync::{oneshot, watch};
 
@@ -34,16 +32,8 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     // The loop and requests to sources; loads have threads of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let read = Arc::new(move || files.read());
-    #[cfg(feature = "otel")]
-    let traces = traces(&app.environment)?;
-    let start = Start {
-        configuration,
-        read,
-        catch_up,
-        manager,
-        #[cfg(feature = "otel")]
-        traces: traces.clone(),
-    };
+    let subscribers = app.subscribers()?;
+    let start = Start { configuration, read, catch_up, manager, subscribers: subscribers.clone() };
     let started = runtime.block_on(async {
         let ready = daemon::start(start).await?;
         let (end, ended) = oneshot::channel::<()>();
@@ -58,19 +48,6 @@ pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Fa
     runtime.shutdown_background();
     started.map_err(|error| Failure::new(ExitCode::Failed, error.to_string()))?;
     Ok(ExitCode::Success)
-}
-
-/// To the collector that OpenTelemetry's variables name, where they name one.
-#[cfg(feature = "otel")]
-fn traces(environment: &Environment) -> Result<Option<Arc<Traces>>, Failure> {
-    let whole = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
-    let base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let Some(url) = whole.or(base.map(|base| format!("{}/v1/traces", base.trim_end_matches('/')))) else {
-        return Ok(None);
-    };
-    let traces = Traces::to(&url, environment.get("OTEL_SERVICE_NAME").unwrap_or("dayfill"));
-    let failed = |error| Failure::new(ExitCode::Configuration, format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
-    traces.map(|traces| Some(Arc::new(traces))).map_err(failed)
 }
 
 /// Where the configuration comes from, each time it is read.

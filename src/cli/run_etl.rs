@@ -1,5 +1,7 @@
 //! `run-etl`: the original's command, with the original's progress lines.
 
+use std::sync::Arc;
+
 use crate::cli::app::{App, days_of};
 use crate::cli::args::RunEtl;
 use crate::cli::catch_up::concurrency;
@@ -10,10 +12,11 @@ use crate::column::TableName;
 use crate::dataset::Dataset;
 use crate::day::{DayRange, listed};
 use crate::db::attempts::Trigger;
+use crate::events::{DayEvent, PublishedEvent, Subscriber};
 use crate::exit_code::ExitCode;
-use crate::load_day::{Outcome, Report};
+use crate::load_outcome::LoadOutcome;
 use crate::plan::LoadMode;
-use crate::wording::{printable, with_first};
+use crate::wording::printable;
 
 /// The dataset that stands for the original's one task.
 const ORIGINAL: &str = "shopify_config";
@@ -30,10 +33,8 @@ pub(super) fn run_etl(app: &App, args: &RunEtl) -> Result<ExitCode, Failure> {
         outside::tell(&mut conn, &dataset, &days)?;
     }
     let how = How { ask: LoadMode::Forced, trigger: Trigger::RunEtl, concurrency: concurrency(app, Some(1)) };
-    let loads = loads::run(app, vec![DatasetDays { dataset, days }], how, &mut |dataset, report| {
-        // A reader that went away does not stop the load.
-        let _ = super::print(&lines(dataset, report));
-    })?;
+    let printer = Arc::new(ProgressLines { table: dataset.target.table.clone() });
+    let loads = loads::run(app, vec![DatasetDays { dataset, days }], how, Some(printer))?;
     let (code, not_tried) = (loads.exit_code(false), loads.not_tried());
     if !not_tried.is_empty() {
         super::print(&format!("Not tried: {}\n", listed(&not_tried)))?;
@@ -54,31 +55,43 @@ fn into_table(app: &App, args: &RunEtl) -> Result<Dataset, Failure> {
     app.copy(dataset, table)
 }
 
-fn lines(dataset: &Dataset, report: &Report) -> String {
-    let day = report.day;
-    let measured = &report.measured;
-    let said = match &report.outcome {
-        Outcome::Loaded => {
+/// Prints the original's lines of each day.
+struct ProgressLines {
+    table: TableName,
+}
+
+impl Subscriber for ProgressLines {
+    fn receive(&self, event: &PublishedEvent) {
+        if let PublishedEvent::Day(event) = event {
+            // A reader that went away does not stop the load.
+            let _ = super::print(&lines(&self.table, event));
+        }
+    }
+}
+
+fn lines(table: &TableName, event: &DayEvent) -> String {
+    let (day, measured) = (event.day, &event.measured);
+    let said = match &event.outcome {
+        LoadOutcome::Loaded => {
             let (read, loaded) = (measured.rows_read.unwrap_or_default(), measured.rows_loaded.unwrap_or_default());
-            let table = &dataset.target.table;
             // The original's words, which say "rows" of a single one too.
             return format!(
                 "Processing data for {day}\nExtracted {read} rows\nTransformed data: {loaded} rows\nLoaded {loaded} rows to \
                  {table}\n"
             );
         }
-        Outcome::Waiting { why, .. } | Outcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
-        Outcome::Refused { error, first } => {
-            format!("Refused {day}: {}", report.with_what_stays(with_first(error, first.as_deref())))
+        LoadOutcome::Waiting { why, .. } | LoadOutcome::Absent { why, .. } => format!("No file for {day} yet: {why}"),
+        LoadOutcome::Refused { error, .. } => format!("Refused {day}: {}", event.with_what_stays(&error.in_full)),
+        LoadOutcome::Failed { error, .. } | LoadOutcome::Blocked { error, .. } => {
+            format!("Failed {day}: {}", event.with_what_stays(&error.message))
         }
-        Outcome::Failed { error, .. } => format!("Failed {day}: {}", report.with_what_stays(error)),
-        Outcome::Unavailable(error) => format!("Failed {day}: {error}"),
-        Outcome::Database(error) => format!("Failed {day}: {error}"),
-        Outcome::Left(leave) => format!("Left {day}: {leave}"),
-        Outcome::Unchanged => format!("Left {day}: its file is the one that was loaded"),
-        Outcome::Settled(_) | Outcome::Lost => format!("Left {day}: another process took it over"),
-        Outcome::Cancelled { by } => format!("Cancelled {day}: by {by}"),
-        Outcome::Interrupted => format!("Interrupted before {day} was loaded"),
+        LoadOutcome::Unavailable(unavailable) => format!("Failed {day}: {unavailable}"),
+        LoadOutcome::DatabaseFailed { error, .. } => format!("Failed {day}: {error}"),
+        LoadOutcome::Left(leave) => format!("Left {day}: {leave}"),
+        LoadOutcome::Unchanged { .. } => format!("Left {day}: its file is the one that was loaded"),
+        LoadOutcome::Settled(_) | LoadOutcome::Lost => format!("Left {day}: another process took it over"),
+        LoadOutcome::Cancelled { by, .. } => format!("Cancelled {day}: by {by}"),
+        LoadOutcome::Interrupted => format!("Interrupted before {day} was loaded"),
     };
     format!("Processing data for {day}\n{}\n", printable(&said, usize::MAX))
 }

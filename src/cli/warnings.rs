@@ -1,17 +1,10 @@
 //! What `check` warns of: nothing that keeps a day from being loaded, but what may be regretted.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::cli::app::App;
-use crate::config::Config;
-use crate::db::url::DatabaseUrl;
 use crate::source;
-
-/// What the names of variables that say where the database is begin with; files have paths.
-const VARIABLES: [&str; 2] = ["DAYFILL__", "ALGOLIA_DB_URI"];
 
 /// The rights of those who are neither owner nor in the group, to read.
 const OTHERS_READ: u32 = 0o004;
@@ -45,29 +38,6 @@ pub(super) fn of(app: &App) -> Vec<String> {
         format!("{}: is no file (a pipe, a device or a socket) and is never opened; remove it", path.display())
     }));
     warnings
-}
-
-/// Tells of a SQLite file in the working folder that is not used, where the configuration's own is not there yet: older
-/// versions looked for it there. It may be that of another configuration as well, so that it is never taken.
-/// The two files, that one first.
-pub(super) fn left_behind(config: &Config) -> Option<(&Path, &Path)> {
-    let DatabaseUrl::Sqlite(path) = &config.settings.database.url else { return None };
-    // What a variable says lies in the working folder.
-    let in_a_file = config
-        .keys
-        .get("database.url")
-        .is_some_and(|given| !VARIABLES.iter().any(|name| given.origin.starts_with(name)));
-    let folder = config.file.parent()?;
-    let old = path.strip_prefix(folder).ok().filter(|old| in_a_file && old.is_relative())?;
-    (!path.exists() && is_sqlite(old)).then_some((old, path.as_path()))
-}
-
-/// True of a file that SQLite made.
-fn is_sqlite(file: &Path) -> bool {
-    let mut head = [0; 16];
-    // Only of a file: opening a pipe could wait for ever.
-    let is_read = file.is_file() && File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok();
-    is_read && head == *b"SQLite format 3\0"
 }
 
 /// Tells of a file that every user of the machine may read, where it holds a secret.

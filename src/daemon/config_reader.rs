@@ -7,7 +7,8 @@ use super::configuration::{ConfigValue, DaemonConfig, DatabaseSettings, Read};
 use super::database_session::{ConnectJob, OpenedDatabase};
 use crate::db::error::DbError;
 use crate::db::paused::Pause;
-use crate::load_day::{Context, Flights, Job, Stop};
+use crate::events::Subscribers;
+use crate::load_day::{ActiveLoads, Context, Job, Stop};
 use crate::ready;
 
 /// A configuration that was read and can be obeyed.
@@ -27,7 +28,8 @@ pub(super) struct ReadJob {
     pub(super) context: Option<Arc<Context>>,
     pub(super) connection: DatabaseSettings,
     pub(super) stop: Stop,
-    pub(super) flights: Arc<Flights>,
+    pub(super) flights: Arc<ActiveLoads>,
+    pub(super) subscribers: Subscribers,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
@@ -39,7 +41,7 @@ impl ReadJob {
         let connected = if configuration.connection == self.connection || self.context.is_none() {
             None
         } else {
-            let connect = ConnectJob::new(&configuration, &self.stop, &self.flights);
+            let connect = ConnectJob::new(&configuration, &self.stop, &self.flights, &self.subscribers);
             Some(connect.connect().map_err(|error| vec![error])?)
         };
         let (context, paused) = connected.map(|OpenedDatabase { context, paused }| (context, paused)).unzip();

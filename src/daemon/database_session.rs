@@ -13,7 +13,8 @@ use super::trouble::{DELAYS, Trouble};
 use crate::db::paused::{self, Pause};
 use crate::db::pool::Database;
 use crate::db::worker::Worker;
-use crate::load_day::{Context, Flights, Stop};
+use crate::events::Subscribers;
+use crate::load_day::{ActiveLoads, Context, Stop};
 use crate::ready;
 
 /// Connections beyond those that load: for looking.
@@ -27,7 +28,7 @@ pub(super) struct DatabaseSession {
     /// What loads that began before a reload still work with.
     older: Vec<Arc<Context>>,
     /// The loads in flight, whichever of these they work with.
-    flights: Arc<Flights>,
+    flights: Arc<ActiveLoads>,
     /// Counts the settings it was made by, to tell what is heard of earlier ones.
     generation: u32,
     /// A connection is being made.
@@ -120,7 +121,7 @@ impl DatabaseSession {
     }
 
     /// The loads in flight.
-    pub(super) fn flights(&self) -> &Arc<Flights> {
+    pub(super) fn flights(&self) -> &Arc<ActiveLoads> {
         &self.flights
     }
 
@@ -132,7 +133,7 @@ impl DatabaseSession {
 
     /// Lets go of what loads that are over by now worked with.
     pub(super) fn let_go_of_older(&mut self) {
-        let over = |context: &mut Arc<Context>| Arc::strong_count(context) == 1 && !context.has_untold();
+        let over = |context: &mut Arc<Context>| Arc::strong_count(context) == 1 && !context.has_pending();
         self.older.extract_if(.., over).for_each(set_aside);
     }
 
@@ -147,19 +148,25 @@ pub(super) struct ConnectJob {
     database: Arc<Database>,
     runtime: Handle,
     stop: Stop,
-    flights: Arc<Flights>,
+    flights: Arc<ActiveLoads>,
+    subscribers: Subscribers,
     loads: u32,
 }
 
 impl ConnectJob {
     /// To the database that is told. Must be called inside the runtime.
-    pub(super) fn new(configuration: &DaemonConfig, stop: &Stop, flights: &Arc<Flights>) -> Self {
+    pub(super) fn new(
+        configuration: &DaemonConfig,
+        stop: &Stop,
+        flights: &Arc<ActiveLoads>,
+        subscribers: &Subscribers,
+    ) -> Self {
         let DatabaseSettings { database, lease, max_parallel_loads: loads } = configuration.connection.clone();
         let database = Database::new(database, lease, loads + LOOKING);
         let database = database.reading_url(Arc::clone(&configuration.read_url));
         stop.cancels(database.waits());
-        let (stop, flights) = (stop.clone(), Arc::clone(flights));
-        Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, loads }
+        let (stop, flights, subscribers) = (stop.clone(), Arc::clone(flights), subscribers.clone());
+        Self { database: Arc::new(database), runtime: Handle::current(), stop, flights, subscribers, loads }
     }
 
     /// Connects, brings the state tables up to date and registers this process.
@@ -170,7 +177,10 @@ impl ConnectJob {
         });
         let (worker, paused) = connected.map_err(|error| error.to_string())?;
         let context = Context::new(self.database, worker, self.runtime, self.stop, self.loads);
-        Ok(OpenedDatabase { context: Arc::new(context.with_flights(&self.flights)), paused })
+        Ok(OpenedDatabase {
+            context: Arc::new(context.with_active_loads(&self.flights).with_subscribers(self.subscribers)),
+            paused,
+        })
     }
 }
 

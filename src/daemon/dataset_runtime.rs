@@ -13,8 +13,9 @@ use crate::dataset::{Dataset, DatasetName};
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Pause;
-use crate::load_day::{Begun, Job, Stop};
+use crate::load_day::{Job, Stop};
 use crate::policy::Policy;
+use crate::reconcile::StartedDays;
 
 /// A task that waits for its turn.
 pub(super) struct Waiting {
@@ -32,7 +33,7 @@ pub(super) struct RunningTask {
     pub(super) most_threads: usize,
     pub(super) until: Stop,
     /// The days of it that began.
-    pub(super) days: Begun,
+    pub(super) days: StartedDays,
     /// The dataset became another meanwhile, or was taken off.
     pub(super) superseded: bool,
 }
@@ -97,11 +98,10 @@ pub(super) struct DatasetRuntime {
 
 impl DatasetRuntime {
     pub(super) fn new(job: &Arc<Job>) -> Self {
-        let name = job.dataset.name.as_str();
         Self {
             definition: Arc::new(ActiveDataset::new(job)),
-            trouble: TrackedTrouble::of(name),
-            source_trouble: TrackedTrouble::of(name),
+            trouble: TrackedTrouble::default(),
+            source_trouble: TrackedTrouble::default(),
             late: BTreeSet::new(),
             not_begun_logged: BTreeSet::new(),
             next_tick: None,
@@ -195,7 +195,7 @@ impl DatasetRuntime {
         let task = lane.left.take().or_else(|| lane.next.take())?;
         let days = match &task {
             DatasetTask::Resume(_, days) | DatasetTask::Requested(_, _, days) => days.clone(),
-            _ => Begun::default(),
+            _ => StartedDays::default(),
         };
         let (most_threads, until) = (task.most_threads(&definition.job.dataset.policy), Stop::default());
         let threads = threads.min(most_threads);

@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
-use crate::load_day::{Begun, Stop};
+use crate::load_day::Stop;
 use crate::plan::LoadMode;
 use crate::policy::Policy;
+use crate::reconcile::StartedDays;
 
 /// Work on one dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +16,13 @@ pub(super) enum DatasetTask {
     /// See that the target fits, load what the schedule wants where a trigger is named, and see which days are late.
     CatchUp(Option<Trigger>),
     /// Go on with what the schedule wants, where the task before left off. The days that began are noted there.
-    Resume(Trigger, Begun),
+    Resume(Trigger, StartedDays),
     /// Try these days, whose own clock says so.
     Due(Vec<Day>),
     /// See which days are late.
     FindLate,
     /// Load these days, which a person asked for on the page. Which of them began is noted there.
-    Requested(Vec<Day>, LoadMode, Begun),
+    Requested(Vec<Day>, LoadMode, StartedDays),
 }
 
 /// How work ended.
@@ -72,5 +73,5 @@ pub(super) struct StartedTask {
     /// Says when no further day of it is to begin.
     pub(super) until: Stop,
     /// Notes which of its days began.
-    pub(super) days: Begun,
+    pub(super) days: StartedDays,
 }

@@ -16,11 +16,10 @@ use crate::day::Day;
 use crate::db::activity_log;
 use crate::db::paused::Pause;
 use crate::db::pool::Conn;
-use crate::load_day::{Context, Job, Outcome, Report};
+use crate::events::{PublishedEvent, Subscriber, Subscribers};
+use crate::load_day::{Context, Job};
 use crate::metrics::Metrics;
 use crate::plan::LoadMode;
-use crate::state::State;
-use crate::wording::with_first;
 
 /// How much news a listener may be behind before it misses some.
 const BEHIND: usize = 256;
@@ -30,11 +29,10 @@ pub struct DaemonHandle {
     status: RwLock<Arc<DaemonStatus>>,
     turned: RwLock<Instant>,
     metrics: Arc<Metrics>,
-    #[cfg(feature = "otel")]
-    traces: Option<Arc<crate::traces::Traces>>,
-    news: broadcast::Sender<News>,
+    subscribers: Subscribers,
+    live: broadcast::Sender<PublishedEvent>,
     commands: UnboundedSender<DaemonCommand>,
-    manual_loads: ManualLoads,
+    manual_loads: Arc<ManualLoads>,
 }
 
 /// The daemon as it was at its loop's last turn.
@@ -102,28 +100,16 @@ impl PartialEq for DatasetSnapshot {
     }
 }
 
-/// Something that happened, for those who watch.
-#[derive(Debug, Clone)]
-pub enum News {
-    /// A day is in another state.
-    Day {
-        /// The dataset.
-        dataset: DatasetName,
-        /// The day.
-        day: Day,
-        /// Its state by now.
-        state: State,
-        /// The rows that were loaded, where they were.
-        rows_loaded: Option<i64>,
-        /// The rows of its file that could not be taken, where it was loaded.
-        rows_rejected: Option<i64>,
-        /// What went wrong, for a person; it may hold a value of the file.
-        error: Option<String>,
-    },
-    /// Something else about a dataset: paused, resumed, days skipped or forgotten.
-    Dataset(DatasetName),
-    /// The database or the configuration is another, or came or went.
-    Daemon,
+/// Hands events on to those who watch, as the web UI does.
+struct LiveEvents(broadcast::Sender<PublishedEvent>);
+
+impl Subscriber for LiveEvents {
+    fn receive(&self, event: &PublishedEvent) {
+        if self.0.receiver_count() > 0 {
+            // The last of them may be gone.
+            drop(self.0.send(event.clone()));
+        }
+    }
 }
 
 /// What the loop can be asked for.
@@ -145,31 +131,21 @@ pub enum DaemonCommand {
 }
 
 impl DaemonHandle {
-    pub(super) fn new(ask: UnboundedSender<DaemonCommand>) -> Self {
-        let (news, _) = broadcast::channel(BEHIND);
+    /// One whose events go to these subscribers, the metrics, the manual loads and those who watch. A subscriber of the
+    /// daemon alone is added here.
+    pub(super) fn new(ask: UnboundedSender<DaemonCommand>, subscribers: Subscribers) -> Self {
+        let (live, _) = broadcast::channel(BEHIND);
         let (status, turned) = (RwLock::default(), RwLock::new(Instant::now()));
-        Self {
-            status,
-            turned,
-            metrics: Arc::default(),
-            #[cfg(feature = "otel")]
-            traces: None,
-            news,
-            commands: ask,
-            manual_loads: ManualLoads::default(),
-        }
+        let (metrics, manual_loads) = (Arc::<Metrics>::default(), Arc::<ManualLoads>::default());
+        let subscribers =
+            subscribers.with(metrics.clone()).with(manual_loads.clone()).with(Arc::new(LiveEvents(live.clone())));
+        Self { status, turned, metrics, subscribers, live, commands: ask, manual_loads }
     }
 
     /// That of a daemon whose loop is over.
     #[cfg(test)]
     pub(crate) fn disconnected() -> Self {
-        Self::new(tokio::sync::mpsc::unbounded_channel().0)
-    }
-
-    /// One that also tells of attempts.
-    #[cfg(feature = "otel")]
-    pub(super) fn with_traces(self, traces: Option<Arc<crate::traces::Traces>>) -> Self {
-        Self { traces, ..self }
+        Self::new(tokio::sync::mpsc::unbounded_channel().0, Subscribers::default())
     }
 
     /// The daemon as it was at its loop's last turn.
@@ -192,8 +168,8 @@ impl DaemonHandle {
 
     /// What happens from here on.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    pub fn subscribe(&self) -> broadcast::Receiver<PublishedEvent> {
+        self.live.subscribe()
     }
 
     /// Asks for something; false when the loop is over, so that nobody hears it.
@@ -204,7 +180,7 @@ impl DaemonHandle {
     /// The days of a dataset that this process is loading now.
     #[must_use]
     pub fn loading(&self, dataset: &DatasetName) -> BTreeSet<Day> {
-        let flights = self.status().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+        let flights = self.status().context.as_ref().map(|context| context.active_loads.now()).unwrap_or_default();
         flights.iter().filter(|flight| flight.dataset == *dataset).map(|flight| flight.day).collect()
     }
 
@@ -221,13 +197,18 @@ impl DaemonHandle {
             if let Err(error) = activity_log::end(conn, entry, &outcome) {
                 log::warn!("the activity log does not tell what came of this: {error}");
             }
-            self.publish(News::Dataset(dataset));
+            self.publish(&PublishedEvent::DatasetChanged { dataset });
         }
     }
 
-    /// Tells those who watch; nobody may.
-    pub fn publish(&self, news: News) {
-        drop(self.news.send(news));
+    /// Publishes an event that is true by now.
+    pub fn publish(&self, event: &PublishedEvent) {
+        self.subscribers.receive(event);
+    }
+
+    /// Who hears of events.
+    pub(super) fn subscribers(&self) -> &Subscribers {
+        &self.subscribers
     }
 
     pub(super) fn show(&self, shown: DaemonStatus) {
@@ -240,45 +221,19 @@ impl DaemonHandle {
     pub(super) fn turned(&self) {
         *self.turned.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
-
-    /// Hears what became of a day, and how it was asked for where a person named it.
-    pub(super) fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<LoadMode>) {
-        self.metrics.heard(dataset, report);
-        self.manual_loads.heard(dataset, report, asked);
-        #[cfg(feature = "otel")]
-        self.traces.iter().for_each(|traces| traces.heard(dataset, report));
-        let (state, error) = match &report.outcome {
-            Outcome::Loaded => (State::Loaded, None),
-            Outcome::Waiting { why, .. } => (State::Waiting, Some(why.clone())),
-            Outcome::Absent { why, .. } => (State::Absent, Some(why.clone())),
-            Outcome::Failed { error, .. } => (State::Failed, Some(report.with_what_stays(error))),
-            Outcome::Refused { error, first } => {
-                (State::Refused, Some(report.with_what_stays(with_first(error, first.as_deref()))))
-            }
-            Outcome::Settled(state) => (*state, None),
-            // The day is as it was, whatever that is.
-            Outcome::Cancelled { .. } | Outcome::Unchanged | Outcome::Unavailable(_) => {
-                return self.publish(News::Dataset(dataset.clone()));
-            }
-            Outcome::Left(_) | Outcome::Lost | Outcome::Interrupted | Outcome::Database(_) => return,
-        };
-        let state = if report.stays_loaded { State::Loaded } else { state };
-        let rows_loaded = report.measured.rows_loaded.filter(|_| !report.stays_loaded);
-        let rows_rejected = report.measured.rows_rejected.filter(|_| matches!(report.outcome, Outcome::Loaded));
-        self.publish(News::Day { dataset: dataset.clone(), day: report.day, state, rows_loaded, rows_rejected, error });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::attempts::Measured;
+    use crate::events::DayEvent;
+    use crate::load_outcome::LoadOutcome;
     use crate::metrics::{Process, Seen};
 
     #[test]
     fn whoever_asks_is_told_whether_it_is_heard() {
         let (send, events) = tokio::sync::mpsc::unbounded_channel();
-        let handle = DaemonHandle::new(send);
+        let handle = DaemonHandle::new(send, Subscribers::default());
         let look = || DaemonCommand::Changed("orders".parse().unwrap());
         assert!(handle.send(look()));
         drop(events);
@@ -287,8 +242,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_and_heard_is_in_the_metrics() {
-        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
-        let orders: DatasetName = "orders".parse().unwrap();
+        let handle = DaemonHandle::disconnected();
         let (process, now) = (Process::default(), Utc::now());
         let seen = Seen {
             datasets: &[],
@@ -302,18 +256,8 @@ mod tests {
         let text = handle.metrics().expose(&seen);
         assert!(!text.contains("\ndayfill_loop_turned_timestamp_seconds "), "{text}");
         handle.show(DaemonStatus::default());
-        let report = Report {
-            day: Day::MIN,
-            attempt: Some(1),
-            taken_over: false,
-            stays_loaded: false,
-            outcome: Outcome::Lost,
-            source_failed: false,
-            bytes: 7,
-            measured: Measured::default(),
-            elapsed: Duration::ZERO,
-        };
-        handle.heard(&orders, &report, None);
+        handle
+            .publish(&PublishedEvent::Day(DayEvent { bytes: 7, ..DayEvent::sample("2024-03-01", LoadOutcome::Lost) }));
         let text = handle.metrics().expose(&seen);
         for line in ["dayfill_claims_lost_total{dataset=\"orders\"} 1", "dayfill_database_up 0"] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");

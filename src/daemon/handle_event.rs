@@ -10,20 +10,21 @@ use super::database_session::{OpenedDatabase, set_aside};
 use super::dataset_runtime::DatasetRuntime;
 use super::dataset_task::{DatasetTask, TaskEnd};
 use super::events::{Event, Signal};
-use super::handle::{DaemonCommand, News};
+use super::handle::DaemonCommand;
 use super::shutdown::say_not_begun;
 use super::sweep::SweepResult;
 use super::task::{TaskError, TaskResult};
-use super::trouble::{DELAYS, PERSISTENT_DELAYS, RetryDelays, source_delays};
+use super::trouble::{DELAYS, PERSISTENT_DELAYS, RecordedTrouble, RetryDelays, TrackedTrouble, source_delays};
 use crate::dataset::DatasetName;
-use crate::day::{self, Day};
+use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Pause;
-use crate::load_day::Told;
+use crate::events::PublishedEvent;
+use crate::load_day::FlushedOutcomes;
 
 /// What trouble may be with, beside datasets.
-pub(super) const LOOKING: &str = "looking at the open days";
-pub(super) const TELLING: &str = "noting how attempts ended";
+const LOOKING: &str = "looking at the open days";
+const TELLING: &str = "noting how attempts ended";
 
 /// How long due days are left of which nothing came: what holds them back takes its time.
 const FRUITLESS: TimeDelta = TimeDelta::seconds(30);
@@ -86,9 +87,10 @@ impl Daemon {
         match open {
             Ok(open) => {
                 self.reached();
-                self.sweep_trouble.end();
+                self.events.extend(database_recovered(LOOKING, &mut self.sweep_trouble));
                 self.paused(open.paused.clone());
-                open.forgot.iter().for_each(|name| self.news.push(News::Dataset(name.clone())));
+                let changed = |dataset: &DatasetName| PublishedEvent::DatasetChanged { dataset: dataset.clone() };
+                self.events.extend(open.forgot.iter().map(changed));
                 let mut due = open.due(&self.queue.definitions());
                 for (name, dataset) in self.queue.iter_mut() {
                     dataset.due(due.days.remove(name).unwrap_or_default());
@@ -100,8 +102,7 @@ impl Daemon {
                 self.sweeper.ended(now, lease, None);
             }
             Err(TaskError::Persistent(error) | TaskError::Other(error)) => {
-                self.handle.metrics().database_failed();
-                self.sweep_trouble.record(&error, DELAYS);
+                self.events.push(database_failed(LOOKING, &error, &mut self.sweep_trouble).1);
                 self.sweeper.ended(now, lease, None);
             }
         }
@@ -116,13 +117,12 @@ impl Daemon {
         }
         for (name, dataset) in self.queue.iter() {
             match (&dataset.paused, now.get(name)) {
-                (None, Some(_)) => log::info!("{name}: paused; no day begins by itself"),
-                (Some(_), None) => log::info!("{name}: goes on after a pause"),
+                (None, Some(_)) => self.events.push(PublishedEvent::DatasetPaused { dataset: name.clone() }),
+                (Some(_), None) => self.events.push(PublishedEvent::DatasetResumed { dataset: name.clone() }),
                 _ => {}
             }
         }
         self.queue.pause(now);
-        self.news.push(News::Daemon);
     }
 
     pub(super) fn handle_command(&mut self, command: DaemonCommand) {
@@ -133,24 +133,23 @@ impl Daemon {
             DaemonCommand::Load { dataset, days, ask } => self.queue.ask(&dataset, days, ask),
             DaemonCommand::Changed(dataset) => {
                 self.sweeper.soon(Utc::now());
-                self.news.push(News::Dataset(dataset));
+                self.events.push(PublishedEvent::DatasetChanged { dataset });
             }
         }
     }
 
     /// Days whose attempts the database was told the end of only now are as before them, and wanted again.
-    fn told_ends(&mut self, told: Told) {
+    fn told_ends(&mut self, told: FlushedOutcomes) {
         for name in &told.datasets {
             self.queue.look(name, Some(Trigger::Due));
         }
-        told.all.into_iter().for_each(|name| self.news.push(News::Dataset(name)));
+        told.all.into_iter().for_each(|name| self.events.push(PublishedEvent::DatasetChanged { dataset: name }));
         match told.error {
-            None => self.flush_trouble.end(),
+            None => self.events.extend(database_recovered(TELLING, &mut self.flush_trouble)),
             // That is said of the database, once.
             Some(error) if error.is_unreachable() => log::debug!("{TELLING}: {error}"),
             Some(error) => {
-                self.handle.metrics().database_failed();
-                self.flush_trouble.record(&error.to_string(), DELAYS);
+                self.events.push(database_failed(TELLING, &error.to_string(), &mut self.flush_trouble).1);
             }
         }
     }
@@ -190,8 +189,10 @@ impl Daemon {
             log::debug!("{name}: {error}");
             return TaskEnd::Stopped;
         };
-        self.handle.metrics().troubled(name);
-        TaskEnd::Blocked(dataset.trouble.record(error, delays))
+        let RecordedTrouble { until, again } = dataset.trouble.record(error, delays);
+        let (dataset, error) = (name.clone(), error.to_owned());
+        self.events.push(PublishedEvent::DatasetBlocked { dataset, error, again });
+        TaskEnd::Blocked(until)
     }
 
     fn done(&mut self, name: &DatasetName, work: &DatasetTask, began: Instant, result: &TaskResult) -> TaskEnd {
@@ -199,20 +200,21 @@ impl Daemon {
         // Seeing which days are late asks nothing of the target.
         let mut away = None;
         if let Some(dataset) = self.queue.dataset_mut(name) {
-            if *work != DatasetTask::FindLate && dataset.trouble.end_by_task_of(began) {
+            if *work != DatasetTask::FindLate
+                && let Some(after) = dataset.trouble.end_by_task_of(began)
+            {
                 dataset.not_before = None;
+                self.events.push(PublishedEvent::DatasetUnblocked { dataset: name.clone(), after });
             }
             if let Some(late) = &result.late {
-                log_late(name, dataset, late);
+                self.events.extend(newly_late(name, dataset, late));
             }
             if result.told {
                 dataset.look(Some(Trigger::Due));
             }
-            if result.unavailable.is_some() {
-                self.handle.metrics().troubled(name);
-                self.news.push(News::Dataset(name.clone()));
-            }
-            away = check_source(dataset, result);
+            let (next, event) = check_source(name, dataset, result);
+            away = next;
+            self.events.extend(event);
         }
         if let Some(last) = &result.last {
             self.last = Some((name.clone(), last.clone()));
@@ -227,17 +229,10 @@ impl Daemon {
         }
     }
 
-    /// The database cannot be reached: said once.
+    /// The database cannot be reached.
     fn lost(&mut self, error: &str) {
-        let now = Utc::now();
-        self.handle.metrics().database_failed();
-        if self.database.lost(error, now) {
-            self.news.push(News::Daemon);
-            let error = error.trim_end_matches(';');
-            log::error!("{error}; trying again until it is back, no attempt is counted");
-        } else {
-            log::debug!("{error}");
-        }
+        let again = !self.database.lost(error, Utc::now());
+        self.events.push(PublishedEvent::DatabaseLost { error: error.to_owned(), again });
         self.manager.status(&self.status_text());
     }
 
@@ -245,8 +240,7 @@ impl Daemon {
     fn reached(&mut self) {
         let now = Utc::now();
         if let Some(lasted) = self.database.reached(now) {
-            log::info!("the database is back after {} s", lasted.num_seconds());
-            self.news.push(News::Daemon);
+            self.events.push(PublishedEvent::DatabaseBack { after: lasted.to_std().unwrap_or_default() });
             self.manager.status(&self.status_text());
             self.sweeper.soon(now);
         }
@@ -257,27 +251,47 @@ impl Daemon {
     }
 }
 
-/// Notes whether the dataset's source can be asked; where it cannot, when to try again.
-fn check_source(dataset: &mut DatasetRuntime, result: &TaskResult) -> Option<DateTime<Utc>> {
+/// Records whether the dataset's source can be asked: where it cannot, when to try again; and what is to be published.
+fn check_source(
+    name: &DatasetName,
+    dataset: &mut DatasetRuntime,
+    result: &TaskResult,
+) -> (Option<DateTime<Utc>>, Option<PublishedEvent>) {
     let Some(unavailable) = &result.unavailable else {
-        if result.answered {
-            dataset.source_trouble.end();
-            dataset.away_until = None;
+        if !result.answered {
+            return (None, None);
         }
-        return None;
+        dataset.away_until = None;
+        let unblocked = |after| PublishedEvent::DatasetUnblocked { dataset: name.clone(), after };
+        return (None, dataset.source_trouble.end().map(unblocked));
     };
     let delays = source_delays(dataset.policy(), result.answered);
-    let next = dataset.source_trouble.record(&format!("source unavailable: {unavailable}"), delays);
+    let error = format!("source unavailable: {unavailable}");
+    let RecordedTrouble { until, again } = dataset.source_trouble.record(&error, delays);
     // Before, no request would be sent.
-    Some(unavailable.until.map_or(next, |until| next.max(until)))
+    let until = unavailable.until.map_or(until, |asked| until.max(asked));
+    (Some(until), Some(PublishedEvent::DatasetBlocked { dataset: name.clone(), error, again }))
 }
 
-/// Logs which days are late, each once.
-fn log_late(name: &DatasetName, dataset: &mut DatasetRuntime, late: &[Day]) {
+/// The days that became late, each published once.
+fn newly_late(name: &DatasetName, dataset: &mut DatasetRuntime, late: &[Day]) -> Option<PublishedEvent> {
     dataset.late.retain(|day| late.contains(day));
-    let news: Vec<Day> = late.iter().copied().filter(|day| dataset.late.insert(*day)).collect();
-    let deadline = dataset.policy().waiting.deadline;
-    if let (false, Some(deadline)) = (news.is_empty(), deadline) {
-        log::warn!("{name}: late, not loaded by {}: {}", deadline.format("%H:%M"), day::listed(&news));
-    }
+    let days: Vec<Day> = late.iter().copied().filter(|day| dataset.late.insert(*day)).collect();
+    let deadline = dataset.policy().waiting.deadline.filter(|_| !days.is_empty())?;
+    Some(PublishedEvent::DaysLate { dataset: name.clone(), days, deadline })
+}
+
+/// Records that the database failed the daemon's own work: when to try again, and what is to be published.
+pub(super) fn database_failed(
+    doing: &'static str,
+    error: &str,
+    trouble: &mut TrackedTrouble,
+) -> (DateTime<Utc>, PublishedEvent) {
+    let RecordedTrouble { until, again } = trouble.record(error, DELAYS);
+    (until, PublishedEvent::DatabaseFailed { doing, error: error.to_owned(), again })
+}
+
+/// Records that the daemon's own work succeeds: what is to be published, if the database failed it before.
+pub(super) fn database_recovered(doing: &'static str, trouble: &mut TrackedTrouble) -> Option<PublishedEvent> {
+    trouble.end().map(|after| PublishedEvent::DatabaseRecovered { doing, after })
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Daemon;
 use super::events::Event;
-use super::trouble::DELAYS;
+use super::handle_event::{database_failed, database_recovered};
 use crate::db::error::DbError;
 use crate::db::old_attempts::OldAttempts;
 use crate::db::pool::Database;
@@ -24,7 +24,7 @@ const RESTS: u32 = 4;
 /// ... and the longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// What trouble may be with.
-pub(super) const CLEARING: &str = "clearing old attempts";
+const CLEARING: &str = "clearing old attempts";
 
 /// When it is done next.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Daemon {
         self.housekeeping.out = false;
         match cleared {
             Ok(number) => {
-                self.clearing_trouble.end();
+                self.events.extend(database_recovered(CLEARING, &mut self.clearing_trouble));
                 let level = if number > 0 { log::Level::Info } else { log::Level::Debug };
                 log::log!(level, "cleared {} older than retention.attempts", counted(number, "attempt"));
             }
@@ -80,9 +80,9 @@ impl Daemon {
                 self.housekeeping.soon(Utc::now() + AGAIN);
             }
             Err(error) => {
-                self.handle.metrics().database_failed();
-                let again = self.clearing_trouble.record(&error.to_string(), DELAYS);
-                self.housekeeping.soon(again);
+                let (until, event) = database_failed(CLEARING, &error.to_string(), &mut self.clearing_trouble);
+                self.events.push(event);
+                self.housekeeping.soon(until);
             }
         }
     }

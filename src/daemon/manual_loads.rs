@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::dataset::DatasetName;
 use crate::day::Day;
-use crate::load_day::{Outcome, Report};
+use crate::events::{DayEvent, PublishedEvent, Subscriber};
+use crate::load_outcome::LoadOutcome;
 use crate::plan::{LoadMode, SkipReason};
 use crate::state::State;
 use crate::wording::ended;
@@ -73,29 +74,33 @@ impl ManualLoads {
         self.all().retain(|order| order.entry != entry);
     }
 
-    /// Hears what came of a day, and how it was asked for where a person named it. One that was interrupted, that the
-    /// source or the database failed, or that another load of this process has, is tried again.
-    pub fn heard(&self, dataset: &DatasetName, report: &Report, asked: Option<LoadMode>) {
-        let word = match &report.outcome {
-            Outcome::Loaded | Outcome::Unchanged => State::Loaded.name(),
-            Outcome::Waiting { .. } => State::Waiting.name(),
-            Outcome::Absent { .. } => State::Absent.name(),
-            Outcome::Failed { .. } => State::Failed.name(),
-            Outcome::Refused { .. } => State::Refused.name(),
-            Outcome::Settled(state) => state.name(),
-            Outcome::Cancelled { .. } => "cancelled",
-            Outcome::Lost | Outcome::Left(SkipReason::Busy) => "left to another process",
-            Outcome::Left(SkipReason::Done(State::Loaded)) => "already loaded",
-            Outcome::Interrupted | Outcome::Unavailable(_) | Outcome::Database(_) | Outcome::Left(SkipReason::Here) => {
-                return;
-            }
-            Outcome::Left(_) => "left alone",
+    /// Records how a day ended. One that was interrupted, that the source or the database failed, or that another load of
+    /// this process has, is tried again.
+    fn record(&self, event: &DayEvent) {
+        let word = match &event.outcome {
+            LoadOutcome::Loaded | LoadOutcome::Unchanged { .. } => State::Loaded.name(),
+            LoadOutcome::Waiting { .. }
+            | LoadOutcome::Absent { .. }
+            | LoadOutcome::Failed { .. }
+            | LoadOutcome::Blocked { .. }
+            | LoadOutcome::Refused { .. }
+            | LoadOutcome::Settled(_) => event.outcome.name(),
+            LoadOutcome::Cancelled { .. } => "cancelled",
+            LoadOutcome::Lost | LoadOutcome::Left(SkipReason::Busy) => "left to another process",
+            LoadOutcome::Left(SkipReason::Done(State::Loaded)) => "already loaded",
+            LoadOutcome::Interrupted
+            | LoadOutcome::Unavailable(_)
+            | LoadOutcome::DatabaseFailed { .. }
+            | LoadOutcome::Left(SkipReason::Here) => return,
+            LoadOutcome::Left(_) => "left alone",
         };
-        let began = Instant::now().checked_sub(report.elapsed);
-        let is_of = |order: &ManualLoad| order.ask == asked && began.is_some_and(|began| began >= order.since);
-        let is_meant = |order: &&mut ManualLoad| order.dataset == *dataset && (order.ask.is_none() || is_of(order));
+        let began = Instant::now().checked_sub(event.elapsed);
+        let is_of =
+            |order: &ManualLoad| order.ask == Some(event.mode) && began.is_some_and(|began| began >= order.since);
+        let is_meant =
+            |order: &&mut ManualLoad| order.dataset == event.dataset && (order.ask.is_none() || is_of(order));
         for order in self.all().iter_mut().filter(is_meant) {
-            order.days.entry(report.day).and_modify(|result| *result = Some(word));
+            order.days.entry(event.day).and_modify(|ended| *ended = Some(word));
         }
     }
 
@@ -107,6 +112,14 @@ impl ManualLoads {
     /// Takes the orders of which every day came to something.
     pub fn take_ended(&self) -> Vec<EndedLoad> {
         self.all().extract_if(.., |order| order.is_over()).map(EndedLoad::of).collect()
+    }
+}
+
+impl Subscriber for ManualLoads {
+    fn receive(&self, event: &PublishedEvent) {
+        if let PublishedEvent::Day(event) = event {
+            self.record(event);
+        }
     }
 }
 
@@ -131,20 +144,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::db::attempts::Measured;
+    use crate::load_outcome::LoadError;
 
-    fn report(day: &str, outcome: Outcome) -> Report {
-        Report {
-            day: day.parse().unwrap(),
-            attempt: None,
-            taken_over: false,
-            outcome,
-            stays_loaded: false,
-            source_failed: false,
-            bytes: 0,
-            measured: Measured::default(),
-            elapsed: Duration::ZERO,
-        }
+    fn event(day: &str, outcome: LoadOutcome, mode: LoadMode) -> DayEvent {
+        DayEvent { mode, ..DayEvent::sample(day, outcome) }
     }
 
     #[test]
@@ -154,20 +157,22 @@ mod tests {
         let days = ["2024-03-01", "2024-03-02", "2024-03-03"];
         let named = Some(LoadMode::Named);
         orders.begin(7, &name, days.map(|day| day.parse().unwrap()), named);
-        let waiting = || Outcome::Waiting { why: String::new(), still: false };
-        orders.heard(&other, &report(days[0], Outcome::Loaded), named);
-        orders.heard(&name, &report(days[0], Outcome::Loaded), named);
-        orders.heard(&name, &report(days[1], Outcome::Refused { error: String::new(), first: None }), named);
-        orders.heard(&name, &report(days[2], Outcome::Interrupted), named);
+        let retry_in = Duration::ZERO;
+        let waiting = LoadOutcome::Waiting { url: String::new(), why: String::new(), again: false, retry_in };
+        let refused = LoadOutcome::Refused { error: LoadError::new("too many"), file: None };
+        orders.record(&DayEvent { dataset: other, ..event(days[0], LoadOutcome::Loaded, LoadMode::Named) });
+        orders.record(&event(days[0], LoadOutcome::Loaded, LoadMode::Named));
+        orders.record(&event(days[1], refused, LoadMode::Named));
+        orders.record(&event(days[2], LoadOutcome::Interrupted, LoadMode::Named));
         orders.written(7);
         assert_eq!(orders.take_ended(), []);
-        orders.heard(&name, &report(days[2], waiting()), named);
+        orders.record(&event(days[2], waiting, LoadMode::Named));
         let outcome = "done: 3 days: 1 loaded, 1 refused, 1 waiting".to_owned();
         assert_eq!(orders.take_ended(), [EndedLoad { entry: 7, dataset: name.clone(), outcome }]);
         assert_eq!(orders.take_ended(), []);
         // What ended before the activity log has it waits for that.
         orders.begin(8, &name, [days[0].parse().unwrap()], None);
-        orders.heard(&name, &report(days[0], Outcome::Loaded), None);
+        orders.record(&event(days[0], LoadOutcome::Loaded, LoadMode::Tick));
         assert_eq!(orders.take_ended(), []);
         orders.written(8);
         assert_eq!(orders.take_ended().len(), 1);
@@ -185,19 +190,19 @@ mod tests {
             orders.begin(entry, &name, [day.parse().unwrap()], ask);
             orders.written(entry);
         }
-        let ended = |outcome, asked| {
-            orders.heard(&name, &report(day, outcome), asked);
+        let ended = |outcome, mode| {
+            orders.record(&event(day, outcome, mode));
             orders.take_ended().into_iter().map(|order| (order.entry, order.outcome)).collect::<Vec<_>>()
         };
-        for asked in [named, forced, None] {
-            assert_eq!(ended(Outcome::Left(SkipReason::Here), asked), [], "it waits");
+        for mode in [LoadMode::Named, LoadMode::Forced, LoadMode::Due] {
+            assert_eq!(ended(LoadOutcome::Left(SkipReason::Here), mode), [], "it waits");
         }
-        assert_eq!(ended(Outcome::Loaded, None), [(3, "done: 1 day: 1 loaded".to_owned())]);
-        let loaded = Outcome::Left(SkipReason::Done(State::Loaded));
-        assert_eq!(ended(loaded, named), [(1, "done: 1 day: 1 already loaded".to_owned())]);
-        let before = Report { elapsed: Duration::from_mins(1), ..report(day, Outcome::Loaded) };
-        orders.heard(&name, &before, forced);
+        assert_eq!(ended(LoadOutcome::Loaded, LoadMode::Due), [(3, "done: 1 day: 1 loaded".to_owned())]);
+        let loaded = LoadOutcome::Left(SkipReason::Done(State::Loaded));
+        assert_eq!(ended(loaded, LoadMode::Named), [(1, "done: 1 day: 1 already loaded".to_owned())]);
+        let elapsed = Duration::from_mins(1);
+        orders.record(&DayEvent { elapsed, ..event(day, LoadOutcome::Loaded, LoadMode::Forced) });
         assert_eq!(orders.take_ended(), [], "it began before that was asked for");
-        assert_eq!(ended(Outcome::Loaded, forced), [(2, "done: 1 day: 1 loaded".to_owned())]);
+        assert_eq!(ended(LoadOutcome::Loaded, LoadMode::Forced), [(2, "done: 1 day: 1 loaded".to_owned())]);
     }
 }

@@ -42,7 +42,7 @@ use self::dataset_runtime::DatasetRuntime;
 use self::dataset_task::StartedTask;
 use self::events::Event;
 use self::file_watch::FileWatch;
-pub use self::handle::{DaemonCommand, DaemonHandle, DaemonStatus, DatasetSnapshot, News};
+pub use self::handle::{DaemonCommand, DaemonHandle, DaemonStatus, DatasetSnapshot};
 use self::housekeeping::Housekeeping;
 use self::reload::Reloader;
 use self::run_queue::RunQueue;
@@ -52,6 +52,7 @@ use self::trouble::{TrackedTrouble, Trouble};
 use crate::cron::{ClockWatch, Clocks, Timer, TimerError};
 use crate::dataset::DatasetName;
 use crate::db::attempts::Trigger;
+use crate::events::{PublishedEvent, Subscribers};
 use crate::load_day::{Context, Stop};
 use crate::service_manager::ServiceManager;
 use crate::wording::fault;
@@ -86,9 +87,8 @@ pub struct Start {
     pub catch_up: Option<bool>,
     /// The service manager.
     pub manager: ServiceManager,
-    /// Who is told of attempts.
-    #[cfg(feature = "otel")]
-    pub traces: Option<Arc<crate::traces::Traces>>,
+    /// Who hears of events, beside the metrics, the manual loads and the web UI.
+    pub subscribers: Subscribers,
 }
 
 /// A daemon that is ready to run.
@@ -157,8 +157,8 @@ struct Daemon {
     abandoned: Option<Instant>,
     /// What it shows of itself.
     handle: Arc<DaemonHandle>,
-    /// What those who watch hear once the board shows it: who looks then sees what they were told of.
-    news: Vec<News>,
+    /// Events that are published once the daemon shows what they say: who looks then sees it.
+    events: Vec<PublishedEvent>,
     /// The service manager was told that it is up.
     ready: bool,
     /// The dataset that came to something last, and what to say of it.
@@ -179,17 +179,15 @@ impl Daemon {
     fn new(start: Start, timer: Timer) -> (Self, Inbox) {
         let (send, events) = unbounded_channel();
         let (send_command, commands) = unbounded_channel();
-        let handle = DaemonHandle::new(send_command);
-        #[cfg(feature = "otel")]
-        let handle = handle.with_traces(start.traces);
-        let Start { configuration, read, catch_up, manager, .. } = start;
+        let Start { configuration, read, catch_up, manager, subscribers } = start;
+        let handle = DaemonHandle::new(send_command, subscribers);
         let now = Utc::now();
         let mut daemon = Self {
             queue: RunQueue::default(),
             database: DatabaseSession::default(),
-            sweep_trouble: TrackedTrouble::of(handle_event::LOOKING),
-            flush_trouble: TrackedTrouble::of(handle_event::TELLING),
-            clearing_trouble: TrackedTrouble::of(housekeeping::CLEARING),
+            sweep_trouble: TrackedTrouble::default(),
+            flush_trouble: TrackedTrouble::default(),
+            clearing_trouble: TrackedTrouble::default(),
             sweeper: Sweeper::new(now),
             housekeeping: Housekeeping::new(now),
             reloader: Reloader::new(read),
@@ -197,7 +195,7 @@ impl Daemon {
             stopping: None,
             abandoned: None,
             handle: Arc::new(handle),
-            news: Vec::new(),
+            events: Vec::new(),
             ready: false,
             last: None,
             watch: watch(&configuration, &send),
@@ -247,6 +245,7 @@ impl Daemon {
                 self.handle_command(command);
             }
         }
+        self.publish_pending();
         self.say_unanswered();
         // Days that were about to begin, and did not.
         self.say_not_begun();
@@ -305,7 +304,7 @@ impl Daemon {
 
     fn start_tasks(&mut self, context: &Arc<Context>, now: DateTime<Utc>) {
         if self.queue.holds_some() {
-            let loads = context.flights.now();
+            let loads = context.active_loads.now();
             self.queue.free(|name, day| loads.iter().any(|load| load.dataset == *name && load.day == day));
         }
         let threads = self.configuration.connection.max_parallel_loads as usize + SPARE_LOAD_THREADS;
@@ -367,7 +366,8 @@ impl Daemon {
         if !self.database.begin_connecting() {
             return;
         }
-        let connect = ConnectJob::new(&self.configuration, &self.stop, self.database.flights());
+        let connect =
+            ConnectJob::new(&self.configuration, &self.stop, self.database.flights(), self.handle.subscribers());
         let generation = self.database.generation();
         self.thread("connect", move || Event::Connected { generation, connected: connect.connect() });
     }
@@ -389,7 +389,12 @@ impl Daemon {
             refused: self.reloader.refused(),
             broken: self.configuration.broken.clone(),
         });
-        self.news.drain(..).for_each(|news| self.handle.publish(news));
+        self.publish_pending();
+    }
+
+    /// Publishes what happened since the last time.
+    fn publish_pending(&mut self) {
+        self.events.drain(..).for_each(|event| self.handle.publish(&event));
     }
 
     /// The datasets, in the map that is shown already if nothing of them changed: the loop turns often.

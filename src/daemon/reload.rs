@@ -11,13 +11,12 @@ use super::configuration::{BrokenDataset, DaemonConfig, Read};
 use super::database_session::set_aside;
 use super::dataset_runtime::DatasetRuntime;
 use super::events::Event;
-use super::handle::News;
 use super::{Daemon, watch};
 use crate::dataset::DatasetName;
 use crate::day;
 use crate::db::attempts::Trigger;
+use crate::events::PublishedEvent;
 use crate::load_day::Job;
-use crate::wording::counted;
 
 /// How long files must have rested before they are read: who writes one often writes several.
 const REST: Duration = Duration::from_millis(500);
@@ -91,6 +90,7 @@ impl Daemon {
             connection: self.configuration.connection.clone(),
             stop: self.stop.clone(),
             flights: Arc::clone(self.database.flights()),
+            subscribers: self.handle.subscribers().clone(),
             runtime: tokio::runtime::Handle::current(),
         };
         self.thread("reload", move || Event::ConfigurationRead(Box::new(reading.read())));
@@ -106,19 +106,16 @@ impl Daemon {
         let refused = match read {
             Ok(new) => {
                 self.obey(new, asked);
+                self.events.push(PublishedEvent::ConfigurationApplied);
                 None
             }
             Err(problems) => {
-                for problem in &problems {
-                    log::error!("configuration refused: {problem}");
-                }
-                let counted = counted(problems.len(), "problem");
-                log::warn!("the configuration was refused, {counted}; the one before goes on");
                 self.reloader.refused_at = Some(Utc::now());
-                Some(problems.join("\n"))
+                let refused = problems.join("\n");
+                self.events.push(PublishedEvent::ConfigurationRejected { problems });
+                Some(refused)
             }
         };
-        self.news.push(News::Daemon);
         self.reloader.refused.clone_from(&refused);
         let problems = self.problems();
         if problems != known

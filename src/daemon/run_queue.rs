@@ -13,8 +13,9 @@ use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempts::Trigger;
 use crate::db::paused::Pause;
-use crate::load_day::{Begun, Job};
+use crate::load_day::Job;
 use crate::plan::LoadMode;
+use crate::reconcile::StartedDays;
 
 /// Threads for tasks that load nothing, beside those that load: no deadline waits for the end of a load.
 const CHECK_THREADS: usize = 4;
@@ -110,7 +111,7 @@ impl RunQueue {
         let waiting: BTreeSet<Day> = dataset.asked_for().flat_map(left).collect();
         days.retain(|day| !waiting.contains(day));
         if !days.is_empty() {
-            dataset.asked_next.push_back(DatasetTask::Requested(days, ask, Begun::default()));
+            dataset.asked_next.push_back(DatasetTask::Requested(days, ask, StartedDays::default()));
         }
         dataset.try_now();
     }
@@ -244,7 +245,7 @@ impl RunQueue {
             (DatasetTask::Resume(trigger, _), _) if again => dataset.look(Some(*trigger)),
             (DatasetTask::Requested(days, ask, _), _) => {
                 let left = run.days.left_of(days);
-                let left = (!left.is_empty()).then(|| DatasetTask::Requested(left, *ask, Begun::default()));
+                let left = (!left.is_empty()).then(|| DatasetTask::Requested(left, *ask, StartedDays::default()));
                 // What is left of work that is done are days that another load of this process has.
                 match left {
                     Some(left) if again => dataset.asked_next.push_front(left),
@@ -272,8 +273,9 @@ impl RunQueue {
             for work in std::mem::take(&mut dataset.held) {
                 let DatasetTask::Requested(days, ask, _) = work else { continue };
                 let (held, free): (Vec<Day>, Vec<Day>) = days.into_iter().partition(|day| is_loading(name, *day));
-                let work =
-                    |days: Vec<Day>| (!days.is_empty()).then(|| DatasetTask::Requested(days, ask, Begun::default()));
+                let work = |days: Vec<Day>| {
+                    (!days.is_empty()).then(|| DatasetTask::Requested(days, ask, StartedDays::default()))
+                };
                 dataset.held.extend(work(held));
                 dataset.asked_next.extend(work(free));
             }

@@ -87,10 +87,10 @@ impl Daemon {
         let (send, done) = tokio::sync::oneshot::channel();
         let say = move || {
             for context in contexts {
-                if context.has_untold()
+                if context.has_pending()
                     && let Ok(mut conn) = context.database.conn_at_once()
                 {
-                    drop(context.tell(&mut conn, None));
+                    drop(context.flush_pending(&mut conn, None));
                 }
                 context.worker.sign_off();
                 context.database.fold_log();

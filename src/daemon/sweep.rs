@@ -15,7 +15,7 @@ use crate::db::days::{self, OpenDayRow};
 use crate::db::error::DbError;
 use crate::db::paused::{self, Pause};
 use crate::future_days;
-use crate::load_day::{Context, Told};
+use crate::load_day::{Context, FlushedOutcomes};
 use crate::plan::{self, Decision, LoadMode};
 use crate::state::State;
 
@@ -91,7 +91,7 @@ pub(super) struct SweepResult {
     /// The open days.
     pub(super) open: Result<Open, TaskError>,
     /// How attempts ended that the database was not there to be told of.
-    pub(super) told: Told,
+    pub(super) told: FlushedOutcomes,
 }
 
 /// Tells the database what it was not there to be told, and reads the open days, whatever came of the telling. It is
@@ -103,11 +103,11 @@ pub(super) fn sweep(
     members: &ActiveDatasets,
     now: DateTime<Utc>,
 ) -> SweepResult {
-    let mut told = Told::default();
-    for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_untold()) {
+    let mut told = FlushedOutcomes::default();
+    for context in older.iter().map(Arc::as_ref).chain([context]).filter(|context| context.has_pending()) {
         match context.database.conn_at_once() {
             Ok(mut conn) => {
-                let Told { datasets, all, error } = context.tell(&mut conn, None);
+                let FlushedOutcomes { datasets, all, error } = context.flush_pending(&mut conn, None);
                 told.datasets.extend(datasets);
                 told.all.extend(all);
                 told.error = told.error.or(error);

@@ -1,5 +1,7 @@
 //! A lane's work: what a thread does for a dataset, start to end. It blocks, and touches nothing of the daemon's.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use chrono::{DateTime, Utc};
 
 use super::active_dataset::ActiveDataset;
@@ -11,7 +13,9 @@ use crate::day::{Day, DayRange};
 use crate::db::attempts::Trigger;
 use crate::db::days;
 use crate::db::error::DbError;
-use crate::load_day::{Context, Outcome, Report, Unavailable};
+use crate::events::{DayEvent, PublishedEvent, Subscriber};
+use crate::load_day::Context;
+use crate::load_outcome::{FailureScope, LoadOutcome, Unavailable};
 use crate::plan::LoadMode;
 use crate::ready;
 use crate::recheck::{Rechecked, recheck};
@@ -99,20 +103,7 @@ pub(super) fn run(
     check_target(context, member)?;
     let wanted = cron::wanted(&job.dataset, now()).days;
     let newest = wanted.last().copied();
-    let mut run = Run {
-        context,
-        member,
-        handle,
-        started,
-        asked: if let DatasetTask::Requested(_, ask, _) = task { Some(*ask) } else { None },
-        newest,
-        last: None,
-        loaded: false,
-        taken: 0,
-        answered: false,
-        unavailable: None,
-        broke: None,
-    };
+    let run = Run { context, member, started, newest, observed: Mutex::default() };
     match task {
         DatasetTask::CatchUp(Some(trigger)) | DatasetTask::Resume(trigger, _) => run.catch_up(&wanted, *trigger)?,
         DatasetTask::CatchUp(None) | DatasetTask::FindLate => {}
@@ -126,10 +117,10 @@ pub(super) fn run(
     if handle.manual_loads().may_have_ended() {
         handle.record_ended_loads(&mut context.database.conn()?);
     }
-    if let Some(hindrance) = run.broke {
+    let Observed { last, loaded, answered, unavailable, broke, .. } = run.into_observed();
+    if let Some(hindrance) = broke {
         return Err(hindrance);
     }
-    let Run { last, loaded, answered, unavailable, .. } = run;
     let stopped = started.until.is_halted();
     let late = match task {
         // By the time it is by now: a deadline may have passed meanwhile.
@@ -141,10 +132,10 @@ pub(super) fn run(
 
 /// Tells the database how the dataset's attempts ended that it was not there to be told of; true when there were any.
 fn tell(context: &Context, name: &DatasetName) -> Result<bool, TaskError> {
-    if !context.has_untold() {
+    if !context.has_pending() {
         return Ok(false);
     }
-    let told = context.tell(&mut context.database.conn()?, Some(name));
+    let told = context.flush_pending(&mut context.database.conn()?, Some(name));
     told.error.map_or(Ok(!told.datasets.is_empty()), |error| Err(error.into()))
 }
 
@@ -159,14 +150,17 @@ fn check_target(context: &Context, member: &ActiveDataset) -> Result<(), TaskErr
     Ok(())
 }
 
+/// The work on days of a dataset, and what was observed of them.
 struct Run<'a> {
     context: &'a Context,
     member: &'a ActiveDataset,
-    handle: &'a DaemonHandle,
     started: &'a StartedTask,
-    /// How a person asked for its days by name, where one did.
-    asked: Option<LoadMode>,
     newest: Option<Day>,
+    observed: Mutex<Observed>,
+}
+
+#[derive(Default)]
+struct Observed {
     last: Option<String>,
     loaded: bool,
     /// How many days of the backlog came to something.
@@ -176,8 +170,16 @@ struct Run<'a> {
     broke: Option<TaskError>,
 }
 
+impl Subscriber for Run<'_> {
+    fn receive(&self, event: &PublishedEvent) {
+        if let PublishedEvent::Day(event) = event {
+            self.observe(event);
+        }
+    }
+}
+
 impl Run<'_> {
-    fn catch_up(&mut self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
+    fn catch_up(&self, wanted: &[Day], trigger: Trigger) -> Result<(), DbError> {
         let Some(newest) = self.newest else { return Ok(()) };
         // Whoever asks wants what waits for its time as well, as by the command.
         let ask = match trigger {
@@ -190,7 +192,7 @@ impl Run<'_> {
             self.recheck(State::Refused, newest)?;
         }
         self.load(wanted.to_vec(), ask, trigger)?;
-        self.member.took(self.taken);
+        self.member.took(self.observed().taken);
         self.recheck(State::Loaded, newest)
     }
 
@@ -199,20 +201,21 @@ impl Run<'_> {
     }
 
     /// Looks at the files of the newest days in that state, unless the source cannot be asked.
-    fn recheck(&mut self, state: State, newest: Day) -> Result<(), DbError> {
-        if self.unavailable.is_some() {
+    fn recheck(&self, state: State, newest: Day) -> Result<(), DbError> {
+        if self.observed().unavailable.is_some() {
             return Ok(());
         }
-        let Self { context, member, started, .. } = *self;
-        match recheck(context, &member.job, state, newest, &started.until, &mut |report| self.note(&report))? {
+        let rechecked = recheck(self.context, &self.member.job, state, newest, &self.started.until, self)?;
+        let mut observed = self.observed();
+        match rechecked {
             Rechecked::NotAsked => {}
-            Rechecked::Answered => self.answered = true,
-            Rechecked::Unavailable(error) => self.unavailable = Some(error),
+            Rechecked::Answered => observed.answered = true,
+            Rechecked::Unavailable(error) => observed.unavailable = Some(error),
         }
         Ok(())
     }
 
-    fn load(&mut self, days: Vec<Day>, ask: LoadMode, trigger: Trigger) -> Result<(), DbError> {
+    fn load(&self, days: Vec<Day>, ask: LoadMode, trigger: Trigger) -> Result<(), DbError> {
         let Self { context, member, started, .. } = *self;
         let backlog = if self.resumes() { member.backlog_left() } else { member.backlog(trigger) };
         let task = Task {
@@ -222,48 +225,60 @@ impl Run<'_> {
             concurrency: u32::try_from(started.threads).unwrap_or(u32::MAX),
             backlog: backlog.filter(|_| ask.is_the_schedules()),
             until: started.until.clone(),
-            begun: started.days.clone(),
+            started: started.days.clone(),
         };
         // What did not begin is asked for again by whoever wanted it.
-        reconcile(context, &member.job, &task, &mut |report| self.note(&report)).map(drop)
+        reconcile(context, &member.job, &task, self).map(drop)
     }
 
-    fn note(&mut self, report: &Report) {
-        self.handle.heard(&self.member.job.dataset.name, report, self.asked);
-        self.loaded |= matches!(report.outcome, Outcome::Loaded);
-        self.answered |= report.source_answered();
-        if matches!(report.outcome, Outcome::Failed { .. } | Outcome::Database(_)) {
-            self.member.may_not_fit();
-        }
-        let said = match &report.outcome {
-            Outcome::Loaded => "loaded",
-            Outcome::Waiting { .. } => "waiting for",
-            Outcome::Absent { .. } => "given up",
-            Outcome::Failed { .. } => "failed",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Database(error) => {
-                let mut hindrance = TaskError::of(error);
-                // That one day may be the only one that it keeps from being loaded.
-                if let TaskError::Persistent(text) = &mut hindrance {
-                    *text = format!("{}: {text}", report.day);
-                }
-                self.broke = Some(hindrance);
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_observed(self) -> Observed {
+        self.observed.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observe(&self, event: &DayEvent) {
+        let mut observed = self.observed();
+        observed.loaded |= event.outcome == LoadOutcome::Loaded;
+        observed.answered |= event.outcome.source_answered();
+        let said = match &event.outcome {
+            LoadOutcome::Loaded => "loaded",
+            LoadOutcome::Waiting { .. } => "waiting for",
+            LoadOutcome::Absent { .. } => "given up",
+            LoadOutcome::Failed { .. } | LoadOutcome::Blocked { .. } => {
+                self.member.may_not_fit();
+                "failed"
+            }
+            LoadOutcome::Refused { .. } => "refused",
+            LoadOutcome::Cancelled { .. } => "cancelled",
+            LoadOutcome::DatabaseFailed { error, scope } => {
+                self.member.may_not_fit();
+                let text = error.to_string();
+                observed.broke = Some(match scope {
+                    FailureScope::Unreachable => TaskError::Unreachable(text),
+                    // That one day may be the only one that it keeps from being loaded.
+                    FailureScope::UntilChanged => TaskError::Persistent(format!("{}: {text}", event.day)),
+                    FailureScope::Passing => TaskError::Other(text),
+                });
                 return;
             }
-            Outcome::Cancelled { .. } => "cancelled",
-            Outcome::Unavailable(error) => {
-                let first = self.unavailable.get_or_insert_with(|| error.clone());
+            LoadOutcome::Unavailable(error) => {
+                let first = observed.unavailable.get_or_insert_with(|| error.clone());
                 first.until = first.until.max(error.until);
                 return;
             }
-            Outcome::Unchanged | Outcome::Left(_) | Outcome::Settled(_) | Outcome::Lost | Outcome::Interrupted => {
-                return;
-            }
+            LoadOutcome::Unchanged { .. }
+            | LoadOutcome::Left(_)
+            | LoadOutcome::Settled(_)
+            | LoadOutcome::Lost
+            | LoadOutcome::Interrupted => return,
         };
         // Looking for a file that never came is no work worth counting.
-        let absent = matches!(report.outcome, Outcome::Absent { .. });
-        self.taken += u32::from(!absent && Some(report.day) != self.newest);
-        self.last = Some(format!("{}: {said} {}", self.member.job.dataset.name, report.day));
+        let absent = matches!(event.outcome, LoadOutcome::Absent { .. });
+        observed.taken += u32::from(!absent && Some(event.day) != self.newest);
+        observed.last = Some(format!("{}: {said} {}", event.dataset, event.day));
     }
 }
 
@@ -295,7 +310,8 @@ mod tests {
     use crate::config::{self, Environment};
     use crate::db::pool::Database;
     use crate::db::worker::Worker;
-    use crate::load_day::{Begun, Job, Stop};
+    use crate::load_day::{Job, Stop};
+    use crate::reconcile::StartedDays;
     use crate::source::Source;
 
     const ORDERS: &str = r#"
@@ -342,7 +358,7 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
-        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::disconnected();
         // The clock moves on when the first day has come to something.
         let news = handle.subscribe();
         let now = || if news.is_empty() { "2024-03-02T07:00:00Z" } else { "2024-03-02T08:00:00Z" }.parse().unwrap();
@@ -359,7 +375,7 @@ columns = [{ name = "id", type = "text" }]
         let right = Utc::now();
         let day = |days: i64| Day::new((right + chrono::TimeDelta::days(days)).date_naive());
         let (context, member) = ready_from(&day(-1).to_string(), "orders", folder.path(), &runtime);
-        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::disconnected();
         let ahead = || right + chrono::TimeDelta::days(30);
         run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &ahead).unwrap();
         let before = noted_days(&context);
@@ -374,7 +390,7 @@ columns = [{ name = "id", type = "text" }]
 
     /// That task, as it is started when nothing else is to do.
     fn started(task: DatasetTask) -> StartedTask {
-        let (until, days) = (Stop::default(), Begun::default());
+        let (until, days) = (Stop::default(), StartedDays::default());
         StartedTask { name: "orders".parse().unwrap(), task, threads: 1, until, days }
     }
 
@@ -420,29 +436,17 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "other\na\n").unwrap();
-        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::disconnected();
         let now = || "2024-03-01T07:00:00Z".parse().unwrap();
         let result =
             run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &now).unwrap();
         assert_eq!(result.last.as_deref(), Some("orders: refused 2024-03-01"));
         let started = started(DatasetTask::CatchUp(Some(Trigger::Start)));
         for (unavailable, answered) in [(None, true), (Some(away()), false)] {
-            let mut run = Run {
-                started: &started,
-                context: &context,
-                member: &member,
-                handle: &handle,
-                asked: None,
-                newest: None,
-                last: None,
-                loaded: false,
-                taken: 0,
-                answered: false,
-                unavailable,
-                broke: None,
-            };
+            let observed = Mutex::new(Observed { unavailable, ..Observed::default() });
+            let run = Run { context: &context, member: &member, started: &started, newest: None, observed };
             run.recheck(State::Refused, "2024-03-01".parse().unwrap()).unwrap();
-            assert_eq!(run.answered, answered);
+            assert_eq!(run.observed().answered, answered);
         }
     }
 
@@ -472,7 +476,7 @@ columns = [{ name = "id", type = "text" }]
         let runtime = Runtime::new().unwrap();
         let (context, member) = ready("faulty", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
-        let handle = DaemonHandle::new(tokio::sync::mpsc::unbounded_channel().0);
+        let handle = DaemonHandle::disconnected();
         let now = || "2024-03-02T07:00:00Z".parse().unwrap();
         let result =
             run(&context, &member, &started(DatasetTask::CatchUp(Some(Trigger::Start))), &handle, &now).unwrap();

@@ -25,8 +25,7 @@ pub(super) async fn idle() -> (Daemon, Inbox) {
         read: Arc::new(|| Err(Vec::new())),
         catch_up: None,
         manager: ServiceManager::new(|_| None),
-        #[cfg(feature = "otel")]
-        traces: None,
+        subscribers: Subscribers::default(),
     };
     Daemon::new(start, Timer::start().await.unwrap())
 }
@@ -62,6 +61,6 @@ async fn what_watchers_are_told_of_can_be_seen_already() {
     daemon.read(Err(vec!["unknown key".to_owned()]));
     assert!(news.try_recv().is_err(), "the board does not show it yet");
     daemon.show();
-    assert!(matches!(news.try_recv(), Ok(News::Daemon)));
+    assert!(matches!(news.try_recv(), Ok(PublishedEvent::ConfigurationRejected { .. })));
     assert_eq!(daemon.handle.status().refused.as_deref(), Some("unknown key"));
 }

@@ -1,4 +1,4 @@
-//! Trouble that passes by itself: said once, tried again later each time, and said once more when it is over.
+//! Trouble that passes by itself: tried again later each time.
 
 use std::time::{Duration, Instant};
 
@@ -82,66 +82,56 @@ impl Trouble {
     }
 }
 
-/// Trouble with one subject, logged once while it lasts and once more when it is over. A subject is a dataset's name, or
-/// what is being done.
-#[derive(Debug)]
-pub(super) struct TrackedTrouble {
-    subject: String,
-    current: Option<Trouble>,
+/// Trouble with one subject, from its first error until a task goes well.
+#[derive(Debug, Default)]
+pub(super) struct TrackedTrouble(Option<Trouble>);
+
+/// Trouble that was recorded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordedTrouble {
+    /// When to try again.
+    pub(super) until: DateTime<Utc>,
+    /// There was trouble before.
+    pub(super) again: bool,
 }
 
 impl TrackedTrouble {
-    /// None so far.
-    pub(super) fn of(subject: &str) -> Self {
-        Self { subject: subject.to_owned(), current: None }
-    }
-
-    /// Notes trouble, once more or for the first time; when to try again. While the pause after it lasts, it is the same
-    /// trouble, which another task met.
-    pub(super) fn record(&mut self, error: &str, delays: RetryDelays) -> DateTime<Utc> {
-        let (now, subject) = (Utc::now(), &self.subject);
-        if self.current.is_some() {
-            log::debug!("{subject}: {error}");
-        }
-        if let Some(before) = self.current.as_mut().filter(|before| now < before.until()) {
+    /// Records trouble, once more or for the first time. While the pause after it lasts, it is the same trouble, which
+    /// another task met.
+    pub(super) fn record(&mut self, error: &str, delays: RetryDelays) -> RecordedTrouble {
+        let now = Utc::now();
+        if let Some(before) = self.0.as_mut().filter(|before| now < before.until()) {
             before.met = Instant::now();
-            return before.until();
+            return RecordedTrouble { until: before.until(), again: true };
         }
+        let again = self.0.is_some();
         // SQL that fixes it may stand at its end.
-        let error = error.trim_end_matches(';');
-        if self.current.is_none() {
-            log::error!("{subject}: {error}; trying again until it passes, no attempt is counted");
-        }
-        let trouble = Trouble::again(self.current.as_ref(), error, delays, now, fastrand::f64());
+        let trouble = Trouble::again(self.0.as_ref(), error.trim_end_matches(';'), delays, now, fastrand::f64());
         let until = trouble.until();
-        self.current = Some(trouble);
-        until
+        self.0 = Some(trouble);
+        RecordedTrouble { until, again }
     }
 
-    /// Notes that a task went well that began then: the trouble is over, unless it was met after that. True when it was.
-    pub(super) fn end_by_task_of(&mut self, began: Instant) -> bool {
-        let is_over = self.current.as_ref().is_some_and(|trouble| trouble.met <= began);
-        if is_over {
-            self.end();
-        }
-        is_over
+    /// Ends the trouble after a task went well that began then, unless the trouble was met after that: how long it
+    /// lasted, where there was any.
+    pub(super) fn end_by_task_of(&mut self, began: Instant) -> Option<Duration> {
+        let is_over = self.0.as_ref().is_some_and(|trouble| trouble.met <= began);
+        if is_over { self.end() } else { None }
     }
 
-    /// Notes that the trouble is over, if there was any.
-    pub(super) fn end(&mut self) {
-        if let Some(trouble) = self.current.take() {
-            log::info!("{}: goes on after {} s", self.subject, trouble.lasted(Utc::now()).num_seconds());
-        }
+    /// Ends the trouble: how long it lasted, where there was any.
+    pub(super) fn end(&mut self) -> Option<Duration> {
+        self.0.take().map(|trouble| trouble.lasted(Utc::now()).to_std().unwrap_or_default())
     }
 
     /// The trouble, while it lasts.
     pub(super) fn current(&self) -> Option<&Trouble> {
-        self.current.as_ref()
+        self.0.as_ref()
     }
 
     /// Ends the pause, after the clock was set.
     pub(super) fn try_now(&mut self, now: DateTime<Utc>) {
-        self.current.iter_mut().for_each(|trouble| trouble.try_now(now));
+        self.0.iter_mut().for_each(|trouble| trouble.try_now(now));
     }
 }
 
@@ -180,15 +170,15 @@ mod tests {
 
     #[test]
     fn trouble_passes_by_work_that_began_after_it_was_met() {
-        let (mut trouble, before) = (TrackedTrouble::of("orders"), Instant::now());
+        let (mut trouble, before) = (TrackedTrouble::default(), Instant::now());
         trouble.record("table orders cannot take the rows", DELAYS);
-        assert!(!trouble.end_by_task_of(before) && trouble.current().is_some());
+        assert!(trouble.end_by_task_of(before).is_none() && trouble.current().is_some());
         let after = Instant::now();
         // Another lane meets it while the pause lasts.
         trouble.record("the same", DELAYS);
-        assert!(!trouble.end_by_task_of(after) && trouble.current().is_some());
-        assert!(trouble.end_by_task_of(Instant::now()) && trouble.current().is_none());
-        assert!(!trouble.end_by_task_of(Instant::now()), "there is none");
+        assert!(trouble.end_by_task_of(after).is_none() && trouble.current().is_some());
+        assert!(trouble.end_by_task_of(Instant::now()).is_some() && trouble.current().is_none());
+        assert!(trouble.end_by_task_of(Instant::now()).is_none(), "there is none");
     }
 
     #[test]

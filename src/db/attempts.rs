@@ -20,6 +20,7 @@ use crate::db::schema::{load_attempts, processed_days};
 use crate::db::worker_lock;
 use crate::db::workers;
 use crate::json;
+use crate::load_outcome::LoadOutcome;
 
 /// What a day left by its process is told.
 pub(super) const LOST: &str = "the process that was loading it died or stalled";
@@ -224,27 +225,17 @@ pub(super) fn save_log(conn: &mut Conn, token: &str, log: Option<&str>) -> Resul
         .map(drop)
 }
 
-/// What became of a claim that was to end without publishing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimEnd {
-    /// It ended so.
-    AsAsked,
-    /// It had published: only the answer to the commit was lost, not the commit.
-    Published,
-    /// Another process took the day over.
-    Lost,
-}
-
-/// How an attempt has ended whose claim is gone from the day. What is neither lost nor published was ended by its own
-/// process, to which only the answer got lost; looking for a file that is not there leaves no attempt.
-pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<ClaimEnd, DbError> {
+/// How an attempt has ended whose claim is gone from the day: it published, or another process took the day over. What
+/// is neither (`None`) was ended by its own process, to which only the answer got lost; looking for a file that is not
+/// there leaves no attempt.
+pub(super) fn ended(conn: &mut Conn, token: &str) -> Result<Option<LoadOutcome>, DbError> {
     let attempt = load_attempts::table.find(token).select(load_attempts::outcome);
     let found: Option<Option<AttemptOutcome>> =
         on!(conn, c => attempt.first(c).optional()).doing("reading how the attempt ended")?;
     Ok(match found {
-        Some(Some(AttemptOutcome::Loaded)) => ClaimEnd::Published,
-        Some(None | Some(AttemptOutcome::Lost)) => ClaimEnd::Lost,
-        Some(Some(_)) | None => ClaimEnd::AsAsked,
+        Some(Some(AttemptOutcome::Loaded)) => Some(LoadOutcome::Loaded),
+        Some(None | Some(AttemptOutcome::Lost)) => Some(LoadOutcome::Lost),
+        Some(Some(_)) | None => None,
     })
 }
 

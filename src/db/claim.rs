@@ -8,19 +8,19 @@ use std::time::Duration;
 use crate::dataset::DatasetName;
 use crate::day::Day;
 use crate::db::attempt_log::AttemptLog;
-pub use crate::db::attempts::ClaimEnd;
 use crate::db::attempts::{self, AttemptOutcome, Measured, Trigger};
 use crate::db::columns::Timestamp;
 use crate::db::day_action;
 use crate::db::days::{self, ProcessedDay};
 use crate::db::error::DbError;
-use crate::db::missing_files::next_look;
+use crate::db::missing_files::{next_look, storable};
 use crate::db::pool::Conn;
 use crate::db::rejects::{self, RejectSpool};
 use crate::db::worker::Worker;
+use crate::load_outcome::LoadOutcome;
 use crate::plan::{self, Decision, Known, LoadMode, Owner, Reason, SkipReason};
 use crate::policy::Policy;
-use crate::state::{Move, State, after};
+use crate::state::State;
 
 /// What is wanted of a day.
 #[derive(Clone, Copy)]
@@ -50,8 +50,13 @@ pub enum ClaimResult {
     Claimed(Box<Claim>),
     /// The day waits for its file, or was given up: look whether it is there before asking again.
     LookFirst,
-    /// It is left alone, and why.
-    Left(SkipReason),
+    /// It is left alone.
+    Left {
+        /// Why.
+        leave: SkipReason,
+        /// Its state; `None` is missing.
+        state: Option<State>,
+    },
     /// Its process was gone with nothing more to try; it moved to that state.
     Settled(State),
 }
@@ -83,6 +88,18 @@ impl Claim {
     pub fn is_reload(&self) -> bool {
         self.row.in_target()
     }
+
+    /// The day's state before it was claimed; `None` is missing.
+    #[must_use]
+    pub fn state_before(&self) -> Option<State> {
+        self.prior.as_ref().map(|prior| prior.state)
+    }
+
+    /// The day's state after an attempt that ended so; `None` is missing.
+    #[must_use]
+    pub fn state_after(&self, outcome: &LoadOutcome) -> Option<State> {
+        outcome.state_after(self.state_before(), self.is_reload())
+    }
 }
 
 /// How often the row of a day that nobody has claimed is asked for while another transaction holds it, and the pause
@@ -101,11 +118,11 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<ClaimResult, DbErr
         let now = conn.now()?;
         let row = match lock(conn, request)? {
             Ok(row) => row,
-            Err(leave) => return Ok(ClaimResult::Left(leave)),
+            Err(leave) => return Ok(ClaimResult::Left { leave, state: Some(State::Running) }),
         };
         let Some(row) = row else {
             if let Decision::Skip(leave) = plan::decide(None, ask, *now, policy) {
-                return Ok(ClaimResult::Left(leave));
+                return Ok(ClaimResult::Left { leave, state: None });
             }
             return claim_missing(conn, request, now);
         };
@@ -117,7 +134,7 @@ pub fn claim(conn: &mut Conn, request: Request<'_>) -> Result<ClaimResult, DbErr
         let known = Known { owner: if ours { Owner::Here } else { known.owner }, ..known };
         match plan::decide(Some(&known), ask, *now, policy) {
             Decision::Load(Reason::Waiting | Reason::Absent) if !request.file_seen => Ok(ClaimResult::LookFirst),
-            Decision::Skip(leave) => Ok(ClaimResult::Left(leave)),
+            Decision::Skip(leave) => Ok(ClaimResult::Left { leave, state: Some(row.state) }),
             Decision::Settle(state) => {
                 attempts::lost(conn, &row, now)?;
                 days::save(conn, &ProcessedDay { finished_at: Some(now), ..day_action::abandoned(row) })?;
@@ -157,7 +174,8 @@ fn claim_missing(conn: &mut Conn, request: Request<'_>, now: Timestamp) -> Resul
     let claim = Claim::new(request, empty, None, now);
     // Somebody else may have claimed the day since the look above; then that row is there and stays.
     if !days::insert(conn, &claim.row)? {
-        return Ok(ClaimResult::Left(at_work(conn, request)?.unwrap_or(SkipReason::Busy)));
+        let leave = at_work(conn, request)?.unwrap_or(SkipReason::Busy);
+        return Ok(ClaimResult::Left { leave, state: Some(State::Running) });
     }
     attempts::begin(conn, &claim.row, request.trigger, now)?;
     Ok(ClaimResult::Claimed(Box::new(claim)))
@@ -208,96 +226,20 @@ impl Claim {
     }
 }
 
-/// A file that was refused, as far as it tells whether the source's file is still that one.
-#[derive(Debug, Clone)]
-pub struct RefusedFile {
-    /// Its size, bytes as stored, where the server says it.
-    pub bytes: Option<i64>,
-    /// When it was last changed.
-    pub modified: Timestamp,
-    /// SHA-256 of its stored bytes; `None` where it was not read to its end.
-    pub hash: Option<String>,
-    /// What tells this version of it from others.
-    pub tag: String,
-}
-
-/// How a claim ends when nothing is published.
-#[derive(Debug)]
-pub enum Ending {
-    /// The file of a day that is not loaded is not there. Costs no attempt.
-    Waiting {
-        /// Where it was looked for.
-        url: String,
-        /// What was found instead.
-        why: String,
-        /// When to look again.
-        look_again: Duration,
-    },
-    /// The attempt went wrong.
-    Failed {
-        /// What went wrong.
-        error: String,
-        /// When to try again; `None` when attempts are used up.
-        try_again: Option<Duration>,
-    },
-    /// Something that only a person can change in the database keeps the day from being loaded. Costs no attempt.
-    Blocked {
-        /// What it is.
-        error: String,
-        /// When to try again.
-        try_again: Duration,
-    },
-    /// A check said no.
-    Refused {
-        /// Which, and why.
-        error: String,
-        /// The file that was refused.
-        file: Option<RefusedFile>,
-    },
-    /// The file is the one that was loaded or refused, under this tag by now. Costs no attempt.
-    Unchanged {
-        /// Its tag.
-        tag: Option<String>,
-    },
-    /// The source cannot be asked now. Costs no attempt.
-    Unavailable,
-    /// It was stopped. Costs no attempt.
-    Interrupted,
-    /// Somebody cancelled it. Costs no attempt.
-    Cancelled {
-        /// Who, with the reason that was given.
-        by: String,
-        /// How long a day that was due by its own clock is left alone.
-        again: Duration,
-    },
-    /// The database failed. Costs no attempt.
-    Database {
-        /// What it said.
-        error: String,
-    },
-}
-
-impl Ending {
-    /// True when the attempt is given back.
-    #[must_use]
-    pub fn costs_no_attempt(&self) -> bool {
-        !matches!(self, Self::Failed { .. } | Self::Refused { .. })
-    }
-}
-
 /// Ends a claim without publishing, with what was told of the attempt, and its rejects where there are any. Nothing is
-/// written when the claim has ended by now; the attempt then tells how.
+/// written when the claim has ended before; what is returned then is how: [`LoadOutcome::Loaded`] where only the answer
+/// to the commit was lost, [`LoadOutcome::Lost`] where another process has the day.
 ///
 /// # Errors
 /// A [`DbError`]; the claim then ends with its lease, or with this process.
 pub fn end(
     conn: &mut Conn,
     claim: &Claim,
-    ending: &Ending,
+    outcome: &LoadOutcome,
     measured: &Measured,
     log: &AttemptLog,
     rejects: Option<&mut RejectSpool>,
-) -> Result<ClaimEnd, DbError> {
+) -> Result<Option<LoadOutcome>, DbError> {
     conn.transaction(|conn| {
         conn.commit_on_this_server()?;
         let now = conn.now()?;
@@ -305,26 +247,34 @@ pub fn end(
         if row.is_none_or(|row| row.claim.as_deref() != Some(&claim.token)) {
             return attempts::ended(conn, &claim.token);
         }
-        match after_ending(claim, ending, measured, now) {
+        match row_after(claim, outcome, measured, now) {
             Some(row) => days::save(conn, &row)?,
             None => days::remove(conn, &claim.row.dataset, claim.row.day)?,
         }
-        let end = |conn: &mut Conn, outcome, error: Option<&str>| {
-            attempts::end(conn, &claim.token, outcome, measured, log.stored().as_deref(), error, now)
+        let token = &claim.token;
+        let end = |conn: &mut Conn, how, error: Option<&str>| {
+            attempts::end(conn, token, how, measured, log.stored().as_deref(), error, now)
         };
-        match ending {
-            Ending::Waiting { .. } | Ending::Unchanged { .. } | Ending::Unavailable => {
-                attempts::take_back(conn, &claim.token)?;
+        let error = outcome.error().map(|error| storable(&error.in_full));
+        match outcome {
+            LoadOutcome::Failed { .. } => end(conn, AttemptOutcome::Failed, error.as_deref())?,
+            LoadOutcome::Refused { .. } => end(conn, AttemptOutcome::Refused, error.as_deref())?,
+            LoadOutcome::Blocked { .. } | LoadOutcome::DatabaseFailed { .. } => {
+                end(conn, AttemptOutcome::Database, error.as_deref())?;
             }
-            Ending::Failed { error, .. } => end(conn, AttemptOutcome::Failed, Some(error.as_str()))?,
-            Ending::Blocked { error, .. } | Ending::Database { error } => {
-                end(conn, AttemptOutcome::Database, Some(error.as_str()))?;
+            LoadOutcome::Interrupted => end(conn, AttemptOutcome::Interrupted, None)?,
+            LoadOutcome::Cancelled { by, .. } => {
+                let error = format!("{}{}", attempts::CANCELLED, storable(by));
+                end(conn, AttemptOutcome::Interrupted, Some(&error))?;
             }
-            Ending::Refused { error, .. } => end(conn, AttemptOutcome::Refused, Some(error.as_str()))?,
-            Ending::Interrupted => end(conn, AttemptOutcome::Interrupted, None)?,
-            Ending::Cancelled { by, .. } => {
-                end(conn, AttemptOutcome::Interrupted, Some(&format!("{}{by}", attempts::CANCELLED)))?;
-            }
+            LoadOutcome::Waiting { .. }
+            | LoadOutcome::Unchanged { .. }
+            | LoadOutcome::Unavailable(_)
+            | LoadOutcome::Loaded
+            | LoadOutcome::Absent { .. }
+            | LoadOutcome::Left(_)
+            | LoadOutcome::Settled(_)
+            | LoadOutcome::Lost => attempts::take_back(conn, token)?,
         }
         // Those of a loaded day belong to the file that is loaded.
         if let Some(rejects) = rejects
@@ -332,77 +282,61 @@ pub fn end(
         {
             rejects::replace(conn, &claim.row.dataset, claim.row.day, rejects)?;
         }
-        Ok(ClaimEnd::AsAsked)
+        Ok(None)
     })
 }
 
 /// The day's row after a claim that published nothing; `None`: the day is missing again. A day that is in the target
 /// stays loaded as it was, whatever happened to its reload.
-fn after_ending(claim: &Claim, ending: &Ending, measured: &Measured, now: Timestamp) -> Option<ProcessedDay> {
-    let moved = match ending {
-        Ending::Unavailable | Ending::Interrupted | Ending::Database { .. } => return claim.prior.clone(),
-        // It would be due at once, and whoever cancelled it would see it begin anew.
-        Ending::Cancelled { again, .. } => {
-            return claim.prior.clone().map(|prior| ProcessedDay {
-                next_attempt_at: prior.next_attempt_at.map(|at| at.max(now + *again)),
-                ..prior
-            });
-        }
-        Ending::Unchanged { tag } => {
-            return claim.prior.clone().map(|prior| ProcessedDay {
-                source_etag: tag.clone(),
-                newer_etag: None,
-                ..prior
-            });
-        }
-        Ending::Waiting { .. } => Move::FileMissing,
-        Ending::Failed { .. } | Ending::Blocked { .. } => Move::Failed,
-        Ending::Refused { .. } => Move::Refused,
-    };
-    let state = after(Some(State::Running), moved, claim.is_reload()).ok().flatten()?;
-    if state == State::Loaded {
-        return claim.prior.clone().map(|prior| match ending {
-            // So that the same file is not tried again by itself.
-            Ending::Refused { file: Some(file), .. } => ProcessedDay { newer_etag: Some(file.tag.clone()), ..prior },
+fn row_after(claim: &Claim, outcome: &LoadOutcome, measured: &Measured, now: Timestamp) -> Option<ProcessedDay> {
+    if outcome.day_move().is_none() {
+        return claim.prior.clone().map(|prior| match outcome {
+            // It would be due at once, and whoever cancelled it would see it begin anew.
+            LoadOutcome::Cancelled { retry_in, .. } => {
+                ProcessedDay { next_attempt_at: prior.next_attempt_at.map(|at| at.max(now + *retry_in)), ..prior }
+            }
+            LoadOutcome::Unchanged { tag } => ProcessedDay { source_etag: tag.clone(), newer_etag: None, ..prior },
             _ => prior,
         });
     }
-    let row = ProcessedDay { finished_at: Some(now), ..claim.row.clone().unclaimed(state) };
-    Some(match ending {
-        Ending::Waiting { url, why, look_again } => {
+    let state = claim.state_after(outcome)?;
+    if state == State::Loaded {
+        return claim.prior.clone().map(|prior| match outcome {
+            // So that the same file is not tried again by itself.
+            LoadOutcome::Refused { file: Some(file), .. } => {
+                ProcessedDay { newer_etag: Some(file.tag.clone()), ..prior }
+            }
+            _ => prior,
+        });
+    }
+    let error = outcome.error().map(|error| storable(&error.in_full));
+    let row = ProcessedDay { finished_at: Some(now), error, ..claim.row.clone().unclaimed(state) };
+    let attempts = if outcome.counts() { row.attempts } else { claim.prior.as_ref().map_or(0, |prior| prior.attempts) };
+    let row = ProcessedDay { attempts, ..row };
+    Some(match outcome {
+        LoadOutcome::Waiting { url, why, retry_in, .. } => {
             let waited = claim.prior.as_ref().filter(|prior| prior.state == State::Waiting);
             ProcessedDay {
-                attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
-                next_attempt_at: Some(next_look(now, *look_again)),
+                next_attempt_at: Some(next_look(now, *retry_in)),
                 source_url: Some(url.clone()),
-                error: Some(why.clone()),
+                error: Some(storable(why)),
                 waiting_since: waited.and_then(|prior| prior.waiting_since).or(Some(now)),
                 ..row
             }
         }
-        Ending::Failed { error, try_again } => {
-            ProcessedDay { next_attempt_at: try_again.map(|delay| now + delay), error: Some(error.clone()), ..row }
+        LoadOutcome::Failed { retry_in, .. } => {
+            ProcessedDay { next_attempt_at: retry_in.map(|delay| now + delay), ..row }
         }
-        Ending::Blocked { error, try_again } => ProcessedDay {
-            attempts: claim.prior.as_ref().map_or(0, |prior| prior.attempts),
-            next_attempt_at: Some(now + *try_again),
-            error: Some(error.clone()),
-            ..row
-        },
-        Ending::Refused { error, file } => ProcessedDay {
+        LoadOutcome::Blocked { retry_in, .. } => ProcessedDay { next_attempt_at: Some(now + *retry_in), ..row },
+        LoadOutcome::Refused { file, .. } => ProcessedDay {
             rows_read: measured.rows_read,
             rows_rejected: measured.rows_rejected,
-            error: Some(error.clone()),
             source_etag: file.as_ref().map(|file| file.tag.clone()),
             source_bytes: file.as_ref().and_then(|file| file.bytes),
-            source_modified: file.as_ref().map(|file| file.modified),
+            source_modified: file.as_ref().map(|file| file.modified.into()),
             source_hash: file.as_ref().and_then(|file| file.hash.clone()),
             ..row
         },
-        Ending::Unavailable
-        | Ending::Interrupted
-        | Ending::Cancelled { .. }
-        | Ending::Database { .. }
-        | Ending::Unchanged { .. } => row,
+        _ => row,
     })
 }

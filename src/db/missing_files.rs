@@ -11,7 +11,9 @@ use crate::db::days;
 use crate::db::days::ProcessedDay;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
+use crate::load_outcome::StateChange;
 use crate::state::{Move, State, after};
+use crate::wording::{MOST_BYTES, printable};
 
 /// A look at a waiting or absent day's file that found none.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +36,8 @@ pub(super) fn next_look(now: Timestamp, pause: Duration) -> Timestamp {
     next - TimeDelta::microseconds(next.timestamp_micros().rem_euclid(step))
 }
 
-/// Notes that the file of a waiting or absent day is still not there; the states it was in before and is in then: a day
-/// that waited too long is absent. `None` when it neither waits nor is absent any more: another process was faster.
+/// Notes that the file of a waiting or absent day is still not there; its states before and after: a day that waited too
+/// long is absent. Nothing is noted of a day that neither waits nor is absent any more: another process was faster.
 ///
 /// # Errors
 /// A [`DbError`]; nothing is noted then.
@@ -44,12 +46,14 @@ pub fn note_none(
     dataset: &DatasetName,
     day: Day,
     found: FoundNone<'_>,
-) -> Result<Option<(State, State)>, DbError> {
+) -> Result<StateChange, DbError> {
     conn.transaction(|conn| {
         // Another look notes the same.
         conn.commit_in_background()?;
         let now = conn.now()?;
-        let Some(row) = days::lock(conn, dataset.as_str(), day, true)? else { return Ok(None) };
+        let Some(row) = days::lock(conn, dataset.as_str(), day, true)? else {
+            return Ok(StateChange { from: None, to: None });
+        };
         // A clock that was ahead then does not make the day wait for longer.
         let since = row.waiting_since.map_or(now, |since| since.min(now));
         let moved = if now >= since + found.give_up_after { Move::GaveUp } else { Move::FileMissing };
@@ -59,17 +63,23 @@ pub fn note_none(
             State::Waiting | State::Absent => after(Some(before), moved, false).ok().flatten(),
             _ => None,
         };
-        let Some(state) = state else { return Ok(None) };
+        let Some(state) = state else { return Ok(StateChange { from: Some(before), to: Some(before) }) };
         let waits = state == State::Waiting;
         let row = ProcessedDay {
             state,
             next_attempt_at: waits.then(|| next_look(now, found.look_again)),
             waiting_since: waits.then_some(since),
             source_url: Some(found.url.to_owned()),
-            error: Some(found.why.to_owned()),
+            error: Some(storable(found.why)),
             ..row
         };
         days::save(conn, &row)?;
-        Ok(Some((before, state)))
+        Ok(StateChange { from: Some(before), to: Some(state) })
     })
+}
+
+/// The text as it is stored and shown: a file, a server or a database may have said anything, in several lines.
+pub(super) fn storable(text: &str) -> String {
+    let lines = text.replace('\0', "\\x00");
+    printable(&lines.lines().collect::<Vec<_>>().join("; "), MOST_BYTES)
 }

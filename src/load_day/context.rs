@@ -1,4 +1,4 @@
-//! What loading needs: the database and this process in it.
+//! What loading needs: the database, this process in it, and a dataset with its source.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::flights::Flights;
+use super::active_loads::ActiveLoads;
 use super::stop::Stop;
-use crate::dataset::DatasetName;
+use crate::dataset::{Dataset, DatasetName};
 use crate::db::attempt_log::AttemptLog;
 use crate::db::attempts::Measured;
-use crate::db::claim::{self, Claim, Ending};
+use crate::db::claim::{self, Claim};
 use crate::db::error::DbError;
 use crate::db::pool::{Conn, Database};
 use crate::db::worker::{HeldClaim, Worker};
+use crate::definition;
+use crate::events::Subscribers;
+use crate::load_outcome::LoadOutcome;
+use crate::source::Source;
 
 /// What loading needs, whichever dataset and day.
 pub struct Context {
@@ -30,12 +34,14 @@ pub struct Context {
     slots: Arc<Semaphore>,
     /// How many days are being loaded or looked at now.
     pub in_flight: AtomicUsize,
-    /// The loads in flight; one list for all contexts of a process, so that those of an older one are among them.
-    pub flights: Arc<Flights>,
+    /// The active loads; one list for all contexts of a process, so that those of an older one are among them.
+    pub active_loads: Arc<ActiveLoads>,
     /// How far loads have come.
     pub progress: Arc<Progress>,
-    /// Ends of attempts that the database was not there to be told of.
-    untold: Mutex<Vec<Untold>>,
+    /// Who hears of events.
+    pub subscribers: Subscribers,
+    /// How attempts ended that could not be written.
+    pending: Mutex<Vec<PendingOutcome>>,
 }
 
 impl Context {
@@ -55,16 +61,23 @@ impl Context {
             stop,
             slots: Arc::new(Semaphore::new(loads as usize)),
             in_flight: AtomicUsize::new(0),
-            flights: Arc::default(),
+            active_loads: Arc::default(),
             progress: Arc::new(Progress::default()),
-            untold: Mutex::default(),
+            subscribers: Subscribers::default(),
+            pending: Mutex::default(),
         }
     }
 
     /// The same, with its loads in that list.
     #[must_use]
-    pub fn with_flights(self, flights: &Arc<Flights>) -> Self {
-        Self { flights: Arc::clone(flights), ..self }
+    pub fn with_active_loads(self, active_loads: &Arc<ActiveLoads>) -> Self {
+        Self { active_loads: Arc::clone(active_loads), ..self }
+    }
+
+    /// The same, with those who hear of events.
+    #[must_use]
+    pub fn with_subscribers(self, subscribers: Subscribers) -> Self {
+        Self { subscribers, ..self }
     }
 
     /// Waits for a slot to load a day in; `None` when no further day may begin.
@@ -79,46 +92,45 @@ impl Context {
         (!self.stop.is_halted()).then_some(slot)
     }
 
-    /// Tells the database how attempts ended that it was not there to be told of, so that they cost none: those of one
-    /// dataset, or all.
-    pub fn tell(&self, conn: &mut Conn, dataset: Option<&DatasetName>) -> Told {
-        let of_it = |untold: &mut Untold| dataset.is_none_or(|dataset| *dataset == untold.dataset);
-        let mut told = Told::default();
-        let all: Vec<Untold> = self.untold().extract_if(.., of_it).collect();
-        for untold in all {
+    /// Writes how attempts ended that could not be written before, so that they cost none: those of one dataset, or all.
+    pub fn flush_pending(&self, conn: &mut Conn, dataset: Option<&DatasetName>) -> FlushedOutcomes {
+        let of_it = |pending: &mut PendingOutcome| dataset.is_none_or(|dataset| *dataset == pending.dataset);
+        let mut flushed = FlushedOutcomes::default();
+        let all: Vec<PendingOutcome> = self.pending().extract_if(.., of_it).collect();
+        for pending in all {
             let in_vain = |error: &DbError| error.is_unreachable() || error.is_of_a_held_file();
-            let gone = told.error.as_ref().is_some_and(in_vain);
-            let Untold { claim, ending, measured, log, .. } = &untold;
-            let ended = (!gone).then(|| claim::end(conn, claim, ending, measured, log, None));
+            let gone = flushed.error.as_ref().is_some_and(in_vain);
+            let PendingOutcome { claim, outcome, measured, log, .. } = &pending;
+            let ended = (!gone).then(|| claim::end(conn, claim, outcome, measured, log, None));
             match ended {
                 Some(Ok(_)) => {
                     // Who cancelled a load does not want it begun anew.
-                    if !matches!(untold.ending, Ending::Cancelled { .. }) {
-                        told.datasets.insert(untold.dataset.clone());
+                    if !matches!(pending.outcome, LoadOutcome::Cancelled { .. }) {
+                        flushed.datasets.insert(pending.dataset.clone());
                     }
-                    told.all.insert(untold.dataset);
+                    flushed.all.insert(pending.dataset);
                 }
                 Some(Err(error)) => {
-                    told.error = Some(error);
-                    self.untold().push(untold);
+                    flushed.error = Some(error);
+                    self.pending().push(pending);
                 }
-                None => self.untold().push(untold),
+                None => self.pending().push(pending),
             }
         }
-        told
+        flushed
     }
 
-    /// True when there are ends of attempts that the database was not told of.
-    pub fn has_untold(&self) -> bool {
-        !self.untold().is_empty()
+    /// True when attempts ended and that could not be written.
+    pub fn has_pending(&self) -> bool {
+        !self.pending().is_empty()
     }
 
-    pub(super) fn untold(&self) -> MutexGuard<'_, Vec<Untold>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn pending(&self) -> MutexGuard<'_, Vec<PendingOutcome>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Leave to load a day.
+/// SkipReason to load a day.
 pub(crate) struct Slot<'a> {
     context: &'a Context,
     _permit: OwnedSemaphorePermit,
@@ -130,24 +142,24 @@ impl Drop for Slot<'_> {
     }
 }
 
-/// The end of an attempt that the database was not there to be told of. The claim is held until it is.
-pub struct Untold {
+/// How an attempt ended, which could not be written. The claim is held until it is.
+pub struct PendingOutcome {
     pub(super) dataset: DatasetName,
     pub(super) claim: Claim,
-    pub(super) ending: Ending,
+    pub(super) outcome: LoadOutcome,
     pub(super) measured: Measured,
     pub(super) log: AttemptLog,
     pub(super) _held: HeldClaim,
 }
 
-/// What came of telling the database how attempts ended.
+/// What came of writing pending outcomes.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct FlushedOutcomes {
     /// The datasets of which days are wanted again: they are as before the attempt, which was not cancelled.
     pub datasets: BTreeSet<DatasetName>,
-    /// The datasets of which it was told something.
+    /// The datasets of which some were written.
     pub all: BTreeSet<DatasetName>,
-    /// Why it could not be told of all; what is left is told next time.
+    /// Why not all could be written; the next flush tries again.
     pub error: Option<DbError>,
 }
 
@@ -162,4 +174,22 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Bytes of the files opened so far, as stored.
     pub bytes_known: AtomicU64,
+}
+
+/// A dataset, ready to be loaded.
+pub struct Job {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Its source.
+    pub source: Source,
+    /// The hash of its definition.
+    pub definition_hash: String,
+}
+
+impl Job {
+    /// A dataset with its source.
+    #[must_use]
+    pub fn new(dataset: Dataset, source: Source) -> Self {
+        Self { definition_hash: definition::hash(&dataset), dataset, source }
+    }
 }

@@ -1,39 +1,29 @@
 //! Loading one day: claim, source, parse, validate, stage, audit, publish. Every way to load a day ends here.
 //!
-//! - `attempt`: one try, from its claim to its end; `not_published`: why it may end without rows in the target;
-//! - `context`: the database, and this process in it; `job`: a dataset made ready;
-//! - `stop`: when loads are to stop; `begun`: which days of a task began; `flights`: the loads in flight;
-//! - `report`: what came of it.
+//! - `attempt`: one attempt, from its claim to its end; `pipeline`: the steps of a claimed day;
+//! - `context`: the database, this process in it, a dataset with its source;
+//! - `stop`: when loads are to stop; `active_loads`: the loads that are under way.
 
+mod active_loads;
 mod attempt;
-mod begun;
 mod context;
-mod flights;
-mod job;
-mod not_published;
-mod report;
+mod pipeline;
 mod stop;
-
-use std::time::Instant;
 
 use crate::day::Day;
 use crate::db::attempts::Trigger;
+use crate::events::DayEvent;
 use crate::plan::LoadMode;
 
-pub use begun::Begun;
-pub use context::{Context, Progress, Told, Untold};
-pub use flights::{Flight, Flights, Step};
-pub use job::Job;
-pub use report::{Outcome, Report, Unavailable};
+pub use active_loads::{ActiveLoad, ActiveLoads, Step};
+pub use context::{Context, FlushedOutcomes, Job, PendingOutcome, Progress};
 pub use stop::Stop;
 
 use attempt::Load;
 
-/// Loads a day, if it may be. Whatever comes of it is in the state table when this returns, and in the report.
+/// Loads one day, if it may be, and returns how that ended. The state table has it by then, unless the event says that
+/// the database failed.
 #[must_use]
-pub fn load_day(context: &Context, job: &Job, day: Day, ask: LoadMode, trigger: Trigger) -> Report {
-    let began = Instant::now();
-    let mut load = Load::new(context, job, day, ask);
-    let outcome = load.run(trigger).unwrap_or_else(Outcome::Database);
-    load.report(outcome, began.elapsed())
+pub fn load_day(context: &Context, job: &Job, day: Day, mode: LoadMode, trigger: Trigger) -> DayEvent {
+    Load::new(context, job, day, mode, trigger).run()
 }

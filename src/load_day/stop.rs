@@ -19,7 +19,7 @@ struct Stopping {
     halted: AtomicBool,
     abandoned: AtomicBool,
     /// Why one load is to stop and the others are not.
-    why: OnceLock<Why>,
+    reason: OnceLock<StopReason>,
     /// Wakes those who wait for `abandoned`.
     told: Notify,
     /// Downloads that a reader may be waiting for.
@@ -32,7 +32,7 @@ struct Stopping {
 
 /// Why one load is to stop and the others are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum StopReason {
     /// Somebody asked for it: who, and the reason that was given.
     Cancelled(String),
     /// It takes longer than it may.
@@ -41,9 +41,9 @@ pub(super) enum Why {
 
 impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stopping { halted, abandoned, why, .. } = self.0.as_ref();
+        let Stopping { halted, abandoned, reason, .. } = self.0.as_ref();
         let mut shown = f.debug_struct("Stop");
-        shown.field("halted", halted).field("abandoned", abandoned).field("why", why).finish_non_exhaustive()
+        shown.field("halted", halted).field("abandoned", abandoned).field("reason", reason).finish_non_exhaustive()
     }
 }
 
@@ -77,15 +77,15 @@ impl Stop {
     }
 
     /// Stops one load, whose stop this is.
-    pub(super) fn abandon_one(&self, why: Why) {
+    pub(super) fn abandon_one(&self, reason: StopReason) {
         // The first reason is the one that is told.
-        drop(self.0.why.set(why));
+        drop(self.0.reason.set(reason));
         self.abandon();
     }
 
     /// Why this one load is to stop; `None` when all are, or none.
-    pub(super) fn why(&self) -> Option<&Why> {
-        self.0.why.get()
+    pub(super) fn reason(&self) -> Option<&StopReason> {
+        self.0.reason.get()
     }
 
     /// The stop of one load, which stops with all.
@@ -145,12 +145,12 @@ mod tests {
     fn one_load_stops_with_all_and_alone() {
         let all = Stop::default();
         let (one, other) = (all.of_one(), all.of_one());
-        one.abandon_one(Why::Cancelled("anna".to_owned()));
-        one.abandon_one(Why::TookTooLong(Duration::ZERO));
-        assert_eq!(one.why(), Some(&Why::Cancelled("anna".to_owned())), "the first reason stays");
+        one.abandon_one(StopReason::Cancelled("anna".to_owned()));
+        one.abandon_one(StopReason::TookTooLong(Duration::ZERO));
+        assert_eq!(one.reason(), Some(&StopReason::Cancelled("anna".to_owned())), "the first reason stays");
         assert!(one.is_abandoned() && !other.is_abandoned() && !all.is_halted());
         all.abandon();
-        assert!(other.is_abandoned() && other.why().is_none());
+        assert!(other.is_abandoned() && other.reason().is_none());
         assert!(all.of_one().is_abandoned(), "one that begins too late");
     }
 }

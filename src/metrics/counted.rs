@@ -1,6 +1,8 @@
 //! What is counted of one dataset since the process started.
 
-use crate::load_day::{Outcome, Report, Step};
+use crate::events::DayEvent;
+use crate::load_day::Step;
+use crate::load_outcome::LoadOutcome;
 
 /// The outcomes of attempts, as the label names them.
 pub(super) const OUTCOMES: [&str; 9] =
@@ -86,10 +88,10 @@ impl Counted {
         OUTCOMES.iter().zip(self.attempts).filter(|(name, _)| **name == outcome).map(|(_, count)| count).sum()
     }
 
-    pub(super) fn heard(&mut self, report: &Report) {
+    pub(super) fn count(&mut self, event: &DayEvent) {
         let number = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
-        let measured = &report.measured;
-        let ended = report.ended();
+        let measured = &event.measured;
+        let ended = event.attempt_outcome();
         if let Some(count) = OUTCOMES.iter().position(|name| Some(*name) == ended) {
             self.attempts[count] += 1;
         }
@@ -102,13 +104,13 @@ impl Counted {
         self.rows_read += number(measured.rows_read);
         self.rows_rejected += number(measured.rows_rejected);
         // Those of a publish that failed are rolled back.
-        if matches!(report.outcome, Outcome::Loaded) {
+        if event.outcome == LoadOutcome::Loaded {
             self.rows_filtered += number(measured.rows_filtered);
             self.rows_loaded += number(measured.rows_loaded);
         }
-        self.bytes += report.bytes;
-        self.source_errors += u64::from(report.source_failed);
-        self.takeovers += u64::from(report.taken_over);
+        self.bytes += event.bytes;
+        self.source_errors += u64::from(event.source_failed);
+        self.takeovers += u64::from(event.taken_over);
     }
 }
 

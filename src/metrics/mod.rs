@@ -22,8 +22,8 @@ pub use self::text::CONTENT_TYPE;
 
 use self::counted::Counted;
 use crate::dataset::DatasetName;
-use crate::db::error::DbError;
-use crate::load_day::{Outcome, Report};
+use crate::events::{PublishedEvent, Subscriber};
+use crate::load_outcome::{FailureScope, LoadOutcome};
 
 /// What the daemon counts since it started.
 #[derive(Debug, Default)]
@@ -58,27 +58,6 @@ impl Metrics {
         }
     }
 
-    /// Counts what became of a day.
-    pub fn heard(&self, dataset: &DatasetName, report: &Report) {
-        let mut inner = self.inner();
-        // A database that is gone is met and counted by the loop, once for all days that find it gone.
-        let failed = |error: &DbError| !error.is_unreachable();
-        if matches!(&report.outcome, Outcome::Database(error) if failed(error)) {
-            inner.database_errors += 1;
-        }
-        inner.datasets.entry(dataset.clone()).or_default().heard(report);
-    }
-
-    /// Counts an error of the database that no day's report tells of.
-    pub fn database_failed(&self) {
-        self.inner().database_errors += 1;
-    }
-
-    /// Counts that something else than its days held a dataset up.
-    pub fn troubled(&self, dataset: &DatasetName) {
-        self.inner().datasets.entry(dataset.clone()).or_default().troubles += 1;
-    }
-
     /// Everything, as text.
     #[must_use]
     pub fn expose(&self, seen: &Seen<'_>) -> String {
@@ -89,5 +68,26 @@ impl Metrics {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber for Metrics {
+    fn receive(&self, event: &PublishedEvent) {
+        let mut inner = self.inner();
+        match event {
+            PublishedEvent::Day(event) => {
+                // A database that is gone is met and counted by the loop, once for all days that find it gone.
+                let is_gone = |scope: &FailureScope| *scope == FailureScope::Unreachable;
+                if matches!(&event.outcome, LoadOutcome::DatabaseFailed { scope, .. } if !is_gone(scope)) {
+                    inner.database_errors += 1;
+                }
+                inner.datasets.entry(event.dataset.clone()).or_default().count(event);
+            }
+            PublishedEvent::DatasetBlocked { dataset, .. } => {
+                inner.datasets.entry(dataset.clone()).or_default().troubles += 1;
+            }
+            PublishedEvent::DatabaseLost { .. } | PublishedEvent::DatabaseFailed { .. } => inner.database_errors += 1,
+            _ => {}
+        }
     }
 }

@@ -12,10 +12,10 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "domain",
         &["day", "column", "dataset", "policy", "url_template", "state", "wording", "zone", "json", "definition"],
     ),
-    ("core", &["parse", "validate", "read_rows", "audit", "plan"]),
+    ("core", &["parse", "validate", "read_rows", "audit", "plan", "load_outcome"]),
     ("adapters", &["source", "db"]),
-    ("engine", &["ready", "reconcile", "recheck", "future_days", "load_day", "status"]),
-    ("service", &["daemon", "metrics", "cron", "service_manager", "shutdown", "traces", "web"]),
+    ("engine", &["ready", "reconcile", "recheck", "future_days", "load_day", "events", "status"]),
+    ("service", &["daemon", "event_log", "metrics", "cron", "service_manager", "shutdown", "traces", "web"]),
     ("interface", &["cli", "config", "logging", "exit_code", "main", "bin", "lib"]),
 ];
 

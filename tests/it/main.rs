@@ -16,6 +16,7 @@ mod definition;
 mod deletes;
 mod documentation;
 mod encodings;
+mod events;
 mod exit_codes;
 mod found;
 mod goldens;

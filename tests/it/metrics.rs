@@ -15,14 +15,15 @@ use dayfill::config::{self, Environment};
 use dayfill::dataset::DatasetName;
 use dayfill::day::Day;
 use dayfill::db::attempts::{Measured, Trigger};
-use dayfill::db::error::DbError;
 use dayfill::db::pool::Database as Pool;
 use dayfill::db::worker::Worker;
-use dayfill::load_day::{Begun, Context, Job, Outcome, Report, Stop};
+use dayfill::events::{DayEvent, PublishedEvent, Subscriber, Subscribers};
+use dayfill::load_day::{Context, Job, Stop};
+use dayfill::load_outcome::{FailureScope, LoadError, LoadOutcome};
 use dayfill::metrics::{Days, Metrics, Process, Seen, Standing};
 use dayfill::plan::LoadMode;
 use dayfill::ready;
-use dayfill::reconcile::{Task, reconcile};
+use dayfill::reconcile::{StartedDays, Task, reconcile};
 use dayfill::source::Source;
 use dayfill::state::State;
 
@@ -42,23 +43,28 @@ fn now() -> DateTime<Utc> {
     "2019-04-02T01:00:00Z".parse().unwrap()
 }
 
-/// A report of an attempt that measured nothing.
-fn report(outcome: Outcome) -> Report {
-    Report {
+/// An event of an attempt that measured nothing.
+fn event(outcome: LoadOutcome) -> DayEvent {
+    DayEvent {
+        dataset: name("orders"),
         day: "2019-04-01".parse().unwrap(),
+        mode: LoadMode::Tick,
+        trigger: Trigger::Tick,
         attempt: Some(1),
         taken_over: false,
-        stays_loaded: false,
+        is_reload: false,
+        change: None,
         outcome,
         source_failed: false,
         bytes: 0,
         measured: Measured::default(),
         elapsed: Duration::ZERO,
+        is_summarized: false,
     }
 }
 
-/// A report of an attempt that came to its end, one way or the other.
-fn whole(outcome: Outcome) -> Report {
+/// An event of an attempt that came to its end, one way or the other.
+fn whole(outcome: LoadOutcome) -> DayEvent {
     let measured = Measured {
         source_ms: Some(7),
         stage_ms: Some(1250),
@@ -69,7 +75,7 @@ fn whole(outcome: Outcome) -> Report {
         rows_rejected: Some(10),
         rows_loaded: Some(900),
     };
-    Report { bytes: 65_536, measured, ..report(outcome) }
+    DayEvent { bytes: 65_536, measured, ..event(outcome) }
 }
 
 /// Metrics that counted one of everything: `orders` has come to something, `visits` has not.
@@ -77,30 +83,34 @@ fn counted() -> Metrics {
     let (orders, visits) = (name("orders"), name("visits"));
     let metrics = Metrics::default();
     metrics.turned(now() - TimeDelta::milliseconds(2500), true, [&orders, &visits].into_iter());
-    let failed = |left| Outcome::Failed { error: "no".to_owned(), left, blocked: false };
-    for report in [
-        whole(Outcome::Loaded),
-        Report { taken_over: true, ..whole(Outcome::Loaded) },
+    let error = || LoadError::new("no");
+    let failed = |attempts_left| LoadOutcome::Failed { error: error(), attempts_left, retry_in: None };
+    let database_failed = |scope| LoadOutcome::DatabaseFailed { error: error(), scope };
+    let (url, why) = (String::new, || "no".to_owned());
+    let waiting = |again| LoadOutcome::Waiting { url: url(), why: why(), again, retry_in: Duration::ZERO };
+    for event in [
+        whole(LoadOutcome::Loaded),
+        DayEvent { taken_over: true, ..whole(LoadOutcome::Loaded) },
         // Published, and rolled back.
-        whole(Outcome::Database(DbError::Migration("no".to_owned()))),
-        Report { source_failed: true, bytes: 10, ..report(failed(1)) },
-        report(failed(0)),
-        report(Outcome::Refused { error: "no".to_owned(), first: None }),
-        report(Outcome::Waiting { why: "no".to_owned(), still: false }),
-        report(Outcome::Unchanged),
-        report(Outcome::Interrupted),
-        report(Outcome::Lost),
+        whole(database_failed(FailureScope::Passing)),
+        DayEvent { source_failed: true, bytes: 10, ..event(failed(1)) },
+        event(failed(0)),
+        event(LoadOutcome::Refused { error: error(), file: None }),
+        event(waiting(false)),
+        event(LoadOutcome::Unchanged { tag: None }),
+        event(LoadOutcome::Interrupted),
+        event(LoadOutcome::Lost),
         // No attempts: the day was looked at and no more.
-        Report { attempt: None, ..report(Outcome::Waiting { why: "no".to_owned(), still: true }) },
-        Report { attempt: None, ..report(Outcome::Absent { why: "no".to_owned(), still: true }) },
-        Report { attempt: None, ..report(Outcome::Settled(State::Failed)) },
+        DayEvent { attempt: None, ..event(waiting(true)) },
+        DayEvent { attempt: None, ..event(LoadOutcome::Absent { why: why(), again: true }) },
+        DayEvent { attempt: None, ..event(LoadOutcome::Settled(State::Failed)) },
         // The loop counts it, once for all days that find it gone.
-        Report { attempt: None, ..report(Outcome::Database(DbError::Unreachable("no".to_owned()))) },
+        DayEvent { attempt: None, ..event(database_failed(FailureScope::Unreachable)) },
     ] {
-        metrics.heard(&orders, &report);
+        metrics.receive(&PublishedEvent::Day(event));
     }
-    metrics.database_failed();
-    metrics.troubled(&orders);
+    metrics.receive(&PublishedEvent::DatabaseLost { error: why(), again: false });
+    metrics.receive(&PublishedEvent::DatasetBlocked { dataset: orders, error: why(), again: false });
     metrics
 }
 
@@ -202,7 +212,7 @@ fn what_is_not_known_is_not_said() {
 fn a_dataset_that_is_gone_is_forgotten_and_the_others_go_on() {
     let metrics = counted();
     let orders = name("orders");
-    metrics.heard(&name("visits"), &whole(Outcome::Loaded));
+    metrics.receive(&PublishedEvent::Day(DayEvent { dataset: name("visits"), ..whole(LoadOutcome::Loaded) }));
     metrics.turned(now(), true, [&orders].into_iter());
     let seen = Seen {
         datasets: &[],
@@ -218,8 +228,15 @@ fn a_dataset_that_is_gone_is_forgotten_and_the_others_go_on() {
     assert!(text.contains("dayfill_rows_loaded_total{dataset=\"orders\"} 1800\n"), "{text}");
 }
 
-/// Loads days of a dataset like the daemon does, and gives the metrics of it.
-fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
+/// Loads days of a dataset, and gives the metrics of it.
+fn load(url: &str, project: &Project, days: &[&str]) -> Arc<Metrics> {
+    let metrics = Arc::new(Metrics::default());
+    load_days(url, project, days, Subscribers::default().with(metrics.clone()));
+    metrics
+}
+
+/// Loads days of a dataset as `catch-up` does; the subscribers hear of it.
+pub(crate) fn load_days(url: &str, project: &Project, days: &[&str], subscribers: Subscribers) {
     let environment = Environment::from_pairs([("DAYFILL__DATABASE__URL", url)]);
     let config =
         config::load(Some(&project.path("dayfill.toml")), &environment).map_err(|problems| problems.to_string());
@@ -232,6 +249,7 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
     assert_eq!(ready::target(&mut conn, &dataset).unwrap(), None);
     let worker = Worker::start(&database, conn).unwrap();
     let context = Context::new(database, worker, runtime.handle().clone(), Stop::default(), 1);
+    let context = context.with_subscribers(subscribers);
     let source = Source::new(&dataset.source, &environment.pairs()).unwrap();
     let job = Job::new(dataset, source);
     let task = Task {
@@ -241,11 +259,9 @@ fn load(url: &str, project: &Project, days: &[&str]) -> Metrics {
         concurrency: 1,
         backlog: None,
         until: Stop::default(),
-        begun: Begun::default(),
+        started: StartedDays::default(),
     };
-    let metrics = Metrics::default();
-    reconcile(&context, &job, &task, &mut |report| metrics.heard(&job.dataset.name, &report)).unwrap();
-    metrics
+    assert_eq!(reconcile(&context, &job, &task, &Subscribers::default()).unwrap(), []);
 }
 
 #[test]

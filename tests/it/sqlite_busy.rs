@@ -205,7 +205,7 @@ fn a_load_that_waits_for_the_write_lock_is_cancelled_through_the_api_while_the_f
     let mut holder = database.connect();
     holder.batch_execute("begin immediate").unwrap();
     server.release(FIRST);
-    let flights = || api.daemon().status().context.as_ref().unwrap().flights.now();
+    let flights = || api.daemon().status().context.as_ref().unwrap().active_loads.now();
     wait_until("it publishes", || flights().iter().any(|flight| flight.step() == Step::Publish));
     let done = api.done("orders", &json!({"action": "cancel", "from": FIRST, "reason": "not yet"}));
     assert_eq!((&done["days"][0]["state"], &done["days"][0]["becomes"]), (&json!("running"), &json!("missing")));

@@ -4,7 +4,7 @@ use super::Action;
 use crate::day::Day;
 use crate::db::cancellation::CancelRequest;
 use crate::db::day_action::DayActionError;
-use crate::load_day::Flight;
+use crate::load_day::ActiveLoad;
 use crate::plan::{Decision, Known, Owner, SkipReason};
 use crate::state::{MISSING, Move, State, after, settled};
 use crate::wording::{DIED, RELOAD_DIED};
@@ -126,8 +126,8 @@ impl Effect {
     }
 
     /// Of a day whose load in this process was cancelled.
-    pub(super) fn of_own_cancelled(flight: &Flight) -> Self {
-        let Flight { day, attempt: attempts, is_reload: in_target, .. } = *flight;
+    pub(super) fn of_own_cancelled(flight: &ActiveLoad) -> Self {
+        let ActiveLoad { day, attempt: attempts, is_reload: in_target, .. } = *flight;
         let known = Known { state: State::Running, attempts, in_target, next_look: None, owner: Owner::Alive };
         Self::of_cancel(day, Some(&known))
     }

@@ -20,7 +20,7 @@ use super::Site;
 pub use super::action::Action;
 use super::problem::Problem;
 use crate::cron;
-use crate::daemon::{DaemonCommand, DaemonHandle, News};
+use crate::daemon::{DaemonCommand, DaemonHandle};
 use crate::dataset::{Dataset, DatasetName};
 use crate::day::{Day, DayRange};
 use crate::db::activity_log::{self, Deed};
@@ -30,12 +30,13 @@ use crate::db::days;
 use crate::db::error::DbError;
 use crate::db::paused;
 use crate::db::pool::Conn;
+use crate::events::PublishedEvent;
 use crate::load_day::Job;
 use crate::plan::{LoadMode, Outside, ToRetry};
 use crate::reconcile;
 use crate::state::State;
 
-/// How many days that move are each told as news. Of more, the dataset as a whole is.
+/// How many days that move are each published. Of more, the dataset as a whole is.
 const MOST_NEWS: usize = 100;
 
 /// What was asked for was not done.
@@ -178,7 +179,7 @@ fn cancel_own(daemon: &DaemonHandle, name: &DatasetName, who: &str, order: &Acti
     let (Action::Cancel, Some(days), Some(context)) = (order.action, order.days, &daemon.status().context) else {
         return Vec::new();
     };
-    let reached = context.flights.cancel(name, days, &cancellation::by(who, order.reason.as_deref()));
+    let reached = context.active_loads.cancel(name, days, &cancellation::by(who, order.reason.as_deref()));
     reached.iter().map(|flight| Effect::of_own_cancelled(flight)).collect()
 }
 
@@ -416,8 +417,8 @@ fn publish_moved(daemon: &DaemonHandle, dataset: &Dataset, action: Action, effec
     // A day that was forgotten has no state to tell of.
     if action == Action::Skip && moved().count() <= MOST_NEWS {
         for effect in moved() {
-            let (dataset, day, state) = (dataset.name.clone(), effect.day, State::Skipped);
-            daemon.publish(News::Day { dataset, day, state, rows_loaded: None, rows_rejected: None, error: None });
+            let (dataset, day) = (dataset.name.clone(), effect.day);
+            daemon.publish(&PublishedEvent::DaySkipped { dataset, day });
         }
     }
     if moved().next().is_some() {

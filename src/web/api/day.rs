@@ -89,7 +89,7 @@ pub(super) async fn one(
     let name = shown.job.dataset.name.clone();
     let context = site.daemon().status().context.clone();
     let flight = context.and_then(|context| {
-        context.flights.now().into_iter().find(|flight| flight.dataset == name && flight.day == day)
+        context.active_loads.now().into_iter().find(|flight| flight.dataset == name && flight.day == day)
     });
     let progress = flight.map(|flight| LoadProgress {
         attempt: flight.attempt,

@@ -58,7 +58,7 @@ const DOCUMENT: &str = "/api/openapi.json";
     ),
     components(schemas(
         crate::web::events::HelloEvent,
-        crate::web::events::DayEvent<'static>,
+        crate::web::events::DayMessage<'static>,
         crate::web::events::ProgressEvent,
         crate::web::events::DatasetEvent<'static>,
         crate::web::events::DaemonEvent,

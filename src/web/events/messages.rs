@@ -6,6 +6,7 @@ use axum::response::sse::Event;
 use serde::Serialize;
 
 use crate::day::Day;
+use crate::state::State;
 use crate::web::escape;
 
 /// Told first of all, and to each who comes back: what was told before may have been missed.
@@ -20,7 +21,8 @@ pub struct HelloEvent {
 
 /// A day is in another state.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct DayEvent<'a> {
+#[schema(as = DayEvent)]
+pub struct DayMessage<'a> {
     /// The dataset.
     pub dataset: &'a str,
     /// The day.
@@ -34,6 +36,13 @@ pub struct DayEvent<'a> {
     pub rows_rejected: Option<i64>,
     /// What went wrong.
     pub error: Option<&'a str>,
+}
+
+impl<'a> DayMessage<'a> {
+    /// One that says the state alone.
+    pub(super) fn of_state(dataset: &'a str, day: Day, state: State) -> Self {
+        Self { dataset, day, state: state.name(), rows_loaded: None, rows_rejected: None, error: None }
+    }
 }
 
 /// How far a load is.

@@ -18,10 +18,13 @@ use tokio::sync::broadcast::{self, Receiver};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use self::messages::event;
-pub use self::messages::{DaemonEvent, DatasetEvent, DayEvent, HelloEvent, ProgressEvent};
+pub use self::messages::{DaemonEvent, DatasetEvent, DayMessage, HelloEvent, ProgressEvent};
 use self::progress::ProgressTracker;
-use crate::daemon::{DaemonHandle, DatasetSnapshot, News};
+use crate::daemon::{DaemonHandle, DatasetSnapshot};
 use crate::dataset::DatasetName;
+use crate::events::{DayEvent, PublishedEvent};
+use crate::load_outcome::LoadOutcome;
+use crate::state::State;
 use crate::status::instant;
 use crate::web::summaries::Summaries;
 
@@ -108,7 +111,7 @@ impl Events {
 
     /// Makes the events, for as long as the runtime lives.
     pub(super) async fn run(self: Arc<Self>, daemon: Arc<DaemonHandle>, summaries: Arc<Summaries>) {
-        let (mut news, mut changes) = (daemon.subscribe(), summaries.changes());
+        let (mut events, mut changes) = (daemon.subscribe(), summaries.changes());
         let mut progress = interval(PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut seen, mut gathered) = (ProgressTracker::default(), PendingEvents::default());
@@ -116,8 +119,8 @@ impl Events {
             let listened_to = self.listeners() > 0;
             let gathered_by = gathered.at.unwrap_or_else(tokio::time::Instant::now);
             tokio::select! {
-                received = news.recv() => match received {
-                    Ok(news) => self.handle_news(&news, &mut gathered),
+                received = events.recv() => match received {
+                    Ok(event) => self.handle_event(&event, &mut gathered),
                     Err(RecvError::Lagged(_)) => gathered.daemon(),
                     Err(RecvError::Closed) => return,
                 },
@@ -130,8 +133,8 @@ impl Events {
                     self.flush(&mut gathered, &daemon, &summaries);
                 }
                 _ = progress.tick(), if listened_to => {
-                    let flights = daemon.status().context.as_ref().map(|context| context.flights.now());
-                    seen.observe(&flights.unwrap_or_default()).into_iter().for_each(|event| self.send(event));
+                    let loads = daemon.status().context.as_ref().map(|context| context.active_loads.now());
+                    seen.observe(&loads.unwrap_or_default()).into_iter().for_each(|event| self.send(event));
                 }
                 () = self.listening.notified() => {}
             }
@@ -141,19 +144,59 @@ impl Events {
         }
     }
 
-    fn handle_news(&self, news: &News, gathered: &mut PendingEvents) {
-        if let News::Day { .. } = news {
-            self.told.fetch_add(1, Ordering::SeqCst);
-        }
-        match news {
-            News::Day { dataset, day, state, rows_loaded, rows_rejected, error } if self.listeners() > 0 => {
-                let (dataset, state, error) = (dataset.as_str(), state.name(), error.as_deref());
-                let (day, rows_loaded, rows_rejected) = (*day, *rows_loaded, *rows_rejected);
-                self.send(event("day", &DayEvent { dataset, day, state, rows_loaded, rows_rejected, error }));
+    fn handle_event(&self, event: &PublishedEvent, gathered: &mut PendingEvents) {
+        match event {
+            PublishedEvent::Day(event) => self.handle_day(event, gathered),
+            PublishedEvent::DaySkipped { dataset, day } => {
+                self.send_day(&DayMessage::of_state(dataset.as_str(), *day, State::Skipped));
             }
-            News::Day { .. } => {}
-            News::Dataset(name) => gathered.dataset(name.clone()),
-            News::Daemon => gathered.daemon(),
+            PublishedEvent::DatasetChanged { dataset }
+            | PublishedEvent::DatasetBlocked { dataset, .. }
+            | PublishedEvent::DatasetUnblocked { dataset, .. } => gathered.dataset(dataset.clone()),
+            PublishedEvent::DatasetPaused { .. }
+            | PublishedEvent::DatasetResumed { .. }
+            | PublishedEvent::DatabaseLost { again: false, .. }
+            | PublishedEvent::DatabaseBack { .. }
+            | PublishedEvent::ConfigurationApplied
+            | PublishedEvent::ConfigurationRejected { .. } => gathered.daemon(),
+            PublishedEvent::DaysAlike { .. }
+            | PublishedEvent::DaysLate { .. }
+            | PublishedEvent::DatabaseLost { again: true, .. }
+            | PublishedEvent::DatabaseFailed { .. }
+            | PublishedEvent::DatabaseRecovered { .. } => {}
+        }
+    }
+
+    fn handle_day(&self, event: &DayEvent, gathered: &mut PendingEvents) {
+        let error = match &event.outcome {
+            LoadOutcome::Loaded | LoadOutcome::Settled(_) => None,
+            LoadOutcome::Waiting { why, .. } | LoadOutcome::Absent { why, .. } => Some(why.clone()),
+            LoadOutcome::Failed { error, .. } | LoadOutcome::Blocked { error, .. } => {
+                Some(event.with_what_stays(&error.message))
+            }
+            LoadOutcome::Refused { error, .. } => Some(event.with_what_stays(&error.in_full)),
+            // The day is as it was, whatever that is.
+            LoadOutcome::Cancelled { .. } | LoadOutcome::Unchanged { .. } | LoadOutcome::Unavailable(_) => {
+                return gathered.dataset(event.dataset.clone());
+            }
+            LoadOutcome::Left(_)
+            | LoadOutcome::Lost
+            | LoadOutcome::Interrupted
+            | LoadOutcome::DatabaseFailed { .. } => return,
+        };
+        let Some(state) = event.state() else { return };
+        self.send_day(&DayMessage {
+            rows_loaded: event.rows_loaded(),
+            rows_rejected: event.rows_rejected(),
+            error: error.as_deref(),
+            ..DayMessage::of_state(event.dataset.as_str(), event.day, state)
+        });
+    }
+
+    fn send_day(&self, message: &DayMessage<'_>) {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        if self.listeners() > 0 {
+            self.send(event("day", message));
         }
     }
 

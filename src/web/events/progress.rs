@@ -1,35 +1,33 @@
-//! What is new about the loads in flight since they were looked at last.
+//! What is new about the loads in load since they were looked at last.
 
 use std::sync::Arc;
 
 use axum::response::sse::Event;
 
-use super::messages::{DayEvent, ProgressEvent, event};
-use crate::load_day::Flight;
+use super::messages::{DayMessage, ProgressEvent, event};
+use crate::load_day::ActiveLoad;
 use crate::state::State;
 
-/// The loads that were in flight, and how far they were.
+/// The loads that were in load, and how far they were.
 #[derive(Default)]
-pub(super) struct ProgressTracker(Vec<(Arc<Flight>, ProgressEvent)>);
+pub(super) struct ProgressTracker(Vec<(Arc<ActiveLoad>, ProgressEvent)>);
 
 impl ProgressTracker {
-    /// Looks at the loads that are in flight now: a day that was not among them is running, and what moved on is told.
-    pub(super) fn observe(&mut self, flights: &[Arc<Flight>]) -> Vec<Event> {
+    /// Looks at the loads that are in load now: a day that was not among them is running, and what moved on is told.
+    pub(super) fn observe(&mut self, loads: &[Arc<ActiveLoad>]) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut now = Vec::with_capacity(flights.len());
-        for flight in flights {
-            let progress = progress(flight);
-            let before = self.0.iter().find(|(seen, _)| Arc::ptr_eq(seen, flight)).map(|(_, before)| before);
+        let mut now = Vec::with_capacity(loads.len());
+        for load in loads {
+            let progress = progress(load);
+            let before = self.0.iter().find(|(seen, _)| Arc::ptr_eq(seen, load)).map(|(_, before)| before);
             if before.is_none() {
-                let (dataset, state) = (flight.dataset.as_str(), State::Running.name());
-                let started =
-                    DayEvent { dataset, day: flight.day, state, rows_loaded: None, rows_rejected: None, error: None };
-                events.push(event("day", &started));
+                let message = DayMessage::of_state(load.dataset.as_str(), load.day, State::Running);
+                events.push(event("day", &message));
             }
             if before != Some(&progress) {
                 events.push(event("progress", &progress));
             }
-            now.push((Arc::clone(flight), progress));
+            now.push((Arc::clone(load), progress));
         }
         self.0 = now;
         events
@@ -37,14 +35,14 @@ impl ProgressTracker {
 }
 
 /// How far a load is.
-fn progress(flight: &Flight) -> ProgressEvent {
+fn progress(load: &ActiveLoad) -> ProgressEvent {
     ProgressEvent {
-        dataset: flight.dataset.to_string(),
-        day: flight.day,
-        step: flight.step().name(),
-        rows: flight.rows(),
-        bytes: flight.bytes(),
-        bytes_total: flight.bytes_total(),
-        waiting_for: flight.waits(),
+        dataset: load.dataset.to_string(),
+        day: load.day,
+        step: load.step().name(),
+        rows: load.rows(),
+        bytes: load.bytes(),
+        bytes_total: load.bytes_total(),
+        waiting_for: load.waits(),
     }
 }

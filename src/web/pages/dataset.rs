@@ -111,7 +111,7 @@ fn cell(day: Day, state: Option<DayState>, told: Option<&DayStatus>, wanted: &Wa
 fn filled(pages: &Pages, shown: &DatasetSnapshot, read: DatasetData, may_change: bool) -> DatasetPage {
     let DatasetData { wanted, summary, paused, cells, history, mut open, open_total } = read;
     let dataset = &shown.job.dataset;
-    let flights = pages.site.daemon().status().context.as_ref().map(|context| context.flights.now());
+    let flights = pages.site.daemon().status().context.as_ref().map(|context| context.active_loads.now());
     open.reverse();
     DatasetPage {
         name: dataset.name.to_string(),

@@ -114,7 +114,7 @@ fn filled(pages: &Pages, shown: &DatasetSnapshot, read: DayData, may_change: boo
     let dataset = &shown.job.dataset;
     let is_awaited = day.wanted && plan::is_awaited(day.state, day.loaded_at.is_some());
     let flights =
-        pages.site.daemon().status().context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+        pages.site.daemon().status().context.as_ref().map(|context| context.active_loads.now()).unwrap_or_default();
     let flight = flights.iter().find(|flight| flight.dataset == dataset.name && flight.day == day.day);
     let newest = attempts.first();
     DayPage {

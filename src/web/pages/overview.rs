@@ -13,7 +13,7 @@ use super::parts::{counts, loading};
 use super::{PageRequest, PagesState};
 use crate::daemon::{DaemonStatus, DatasetSnapshot};
 use crate::dataset::DatasetName;
-use crate::load_day::Flight;
+use crate::load_day::ActiveLoad;
 use crate::source;
 use crate::status::{RecentDay, Summary};
 use crate::web::parameters::Parameters;
@@ -80,7 +80,7 @@ fn overview_of(
     let found: Vec<(&DatasetName, &DatasetSnapshot)> = shown.datasets.iter().filter(|(name, _)| fits(name)).collect();
     let pages = found.len().div_ceil(AT_ONCE).max(1);
     let page = page.clamp(1, pages);
-    let flights = shown.context.as_ref().map(|context| context.flights.now()).unwrap_or_default();
+    let flights = shown.context.as_ref().map(|context| context.active_loads.now()).unwrap_or_default();
     let rows = found.iter().skip((page - 1) * AT_ONCE).take(AT_ONCE);
     let datasets = rows.map(|(name, dataset)| {
         let summary = summaries.get(*name).map(|kept| &kept.summary);
@@ -101,7 +101,12 @@ fn overview_of(
     }
 }
 
-fn row(name: &DatasetName, shown: &DatasetSnapshot, summary: Option<&Summary>, flights: &[Arc<Flight>]) -> DatasetRow {
+fn row(
+    name: &DatasetName,
+    shown: &DatasetSnapshot,
+    summary: Option<&Summary>,
+    flights: &[Arc<ActiveLoad>],
+) -> DatasetRow {
     let dataset = &shown.job.dataset;
     DatasetRow {
         name: name.to_string(),

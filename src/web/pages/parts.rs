@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use crate::dataset::DatasetName;
-use crate::load_day::Flight;
+use crate::load_day::ActiveLoad;
 use crate::state::{MISSING, State as DayState};
 use crate::status::Summary;
 use crate::web::view::model::{CellState, Loading, StateCount};
@@ -18,13 +18,13 @@ pub(super) fn counts(summary: &Summary) -> Vec<StateCount> {
 }
 
 /// The loads of a dataset that are in flight.
-pub(super) fn loading(flights: &[Arc<Flight>], name: &DatasetName) -> Vec<Loading> {
+pub(super) fn loading(flights: &[Arc<ActiveLoad>], name: &DatasetName) -> Vec<Loading> {
     let of_it = flights.iter().filter(|flight| flight.dataset == *name);
     of_it.map(|flight| one_loading(flight)).collect()
 }
 
 /// A load in flight.
-pub(super) fn one_loading(flight: &Flight) -> Loading {
+pub(super) fn one_loading(flight: &ActiveLoad) -> Loading {
     let seconds = (Utc::now() - flight.began).num_seconds().unsigned_abs();
     Loading {
         day: flight.day,

@@ -15,11 +15,13 @@ use tokio::sync::broadcast::{self, Receiver};
 
 use self::refresh_queue::{NextRead, ReadTiming, RefreshQueue};
 use crate::cron;
-use crate::daemon::{DaemonHandle, DaemonStatus, News};
+use crate::daemon::{DaemonHandle, DaemonStatus};
 use crate::dataset::DatasetName;
 use crate::db::error::DbError;
 use crate::db::pool::Conn;
+use crate::events::PublishedEvent;
 use crate::load_day::{Context, Job};
+use crate::load_outcome::LoadOutcome;
 use crate::status::{self, Summary};
 
 /// The longest rest: after it the daemon is looked at, since not all that changes there is news.
@@ -74,7 +76,7 @@ impl Summaries {
 
     /// Keeps them, for as long as the runtime lives.
     pub(super) async fn run(self: Arc<Self>, daemon: Arc<DaemonHandle>) {
-        let mut news = daemon.subscribe();
+        let mut events = daemon.subscribe();
         let (mut due, mut reader) = (RefreshQueue::default(), SummaryReader::default());
         let mut known = Arc::default();
         loop {
@@ -88,18 +90,18 @@ impl Summaries {
             drop(shown);
             if let Some(rest) = rest {
                 tokio::select! {
-                    heard = news.recv() => match heard {
+                    received = events.recv() => match received {
                         Err(RecvError::Closed) => return,
-                        heard => hear(heard.map_err(drop), &mut due),
+                        heard => handle_event(heard.map_err(drop), &mut due),
                     },
                     () = tokio::time::sleep(rest) => {}
                 }
             }
             // Many days of one dataset are one reason to read it.
             loop {
-                match news.try_recv() {
+                match events.try_recv() {
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                    heard => hear(heard.map_err(drop), &mut due),
+                    heard => handle_event(heard.map_err(drop), &mut due),
                 }
             }
         }
@@ -167,12 +169,21 @@ impl Summaries {
     }
 }
 
-/// News that were missed may have been of any dataset.
-fn hear(heard: Result<News, ()>, due: &mut RefreshQueue<Job>) {
-    match heard {
-        Ok(News::Day { dataset, .. } | News::Dataset(dataset)) => due.request(&dataset),
-        // The daemon shows it.
-        Ok(News::Daemon) => {}
+/// Events that were missed may have been of any dataset.
+fn handle_event(event: Result<PublishedEvent, ()>, due: &mut RefreshQueue<Job>) {
+    match event {
+        Ok(PublishedEvent::Day(event)) => match event.outcome {
+            LoadOutcome::Left(_)
+            | LoadOutcome::Lost
+            | LoadOutcome::Interrupted
+            | LoadOutcome::DatabaseFailed { .. } => {}
+            _ => due.request(&event.dataset),
+        },
+        Ok(PublishedEvent::DaySkipped { dataset, .. } | PublishedEvent::DatasetChanged { dataset }) => {
+            due.request(&dataset);
+        }
+        // The state tables have nothing of the others.
+        Ok(_) => {}
         Err(()) => due.request_all(),
     }
 }

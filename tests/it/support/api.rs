@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use dayfill::config::{self, Environment};
 use dayfill::daemon::{self, DaemonConfig, DaemonHandle, DatabaseSettings, Start};
+use dayfill::events::Subscribers;
 use dayfill::load_day::Job;
 use dayfill::service_manager::ServiceManager;
 use dayfill::source::Source;
@@ -33,6 +34,11 @@ pub(crate) struct Api {
 impl Api {
     /// The daemon on that project and its database, with nothing to catch up with at the start.
     pub(crate) fn start(project: &Project, database: &dyn Database) -> Self {
+        Self::start_with(project, database, Subscribers::default())
+    }
+
+    /// The same, with those who hear of events.
+    pub(crate) fn start_with(project: &Project, database: &dyn Database, subscribers: Subscribers) -> Self {
         let (file, url) = (project.path("dayfill.toml"), database.url().to_owned());
         let read = move || told(&file, &url);
         let (send_site, site) = std::sync::mpsc::channel();
@@ -44,14 +50,7 @@ impl Api {
             runtime.block_on(async {
                 let configuration = read().expect("the configuration is right");
                 let manager = ServiceManager::new(|_| None);
-                let start = Start {
-                    configuration,
-                    read: Arc::new(read),
-                    catch_up: Some(false),
-                    manager,
-                    #[cfg(feature = "otel")]
-                    traces: None,
-                };
+                let start = Start { configuration, read: Arc::new(read), catch_up: Some(false), manager, subscribers };
                 let ready = daemon::start(start).await.expect("it starts");
                 drop(send_site.send(Site::start(ready.handle())));
                 tokio::select! {

@@ -2,9 +2,14 @@
 
 use super::*;
 use crate::day::listed;
+use crate::reconcile::StartedDays;
 
 fn asked(days: &[&str]) -> DatasetTask {
-    DatasetTask::Requested(days.iter().map(|day| day.parse().unwrap()).collect(), LoadMode::Forced, Begun::default())
+    DatasetTask::Requested(
+        days.iter().map(|day| day.parse().unwrap()).collect(),
+        LoadMode::Forced,
+        StartedDays::default(),
+    )
 }
 
 /// The dataset is paused.
@@ -72,7 +77,7 @@ fn days_that_wait_to_be_loaded_are_not_asked_for_twice_unless_in_another_way() {
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
     assert_eq!(begun(&mut queue, "00:30:01"), [asked(&["2019-04-01"])], "it had begun, and is asked for anew");
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
-    let named = DatasetTask::Requested(vec![day("2019-04-02")], LoadMode::Named, Begun::default());
+    let named = DatasetTask::Requested(vec![day("2019-04-02")], LoadMode::Named, StartedDays::default());
     assert_eq!(begun(&mut queue, "00:30:02"), [named]);
     queue.end(&orders(), &asked(&[]), TaskEnd::Done);
     assert!(begun(&mut queue, "00:30:03").is_empty());

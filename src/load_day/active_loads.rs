@@ -1,11 +1,11 @@
-//! The loads in flight: what a page shows of a day while it is loaded.
+//! The active loads: what the web UI shows of a day while it is loaded.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::stop::{Stop, Why};
+use super::stop::{Stop, StopReason};
 use crate::dataset::DatasetName;
 use crate::day::{Day, DayRange};
 
@@ -38,9 +38,9 @@ impl Step {
     }
 }
 
-/// A load in flight.
+/// A load that is under way.
 #[derive(Debug)]
-pub struct Flight {
+pub struct ActiveLoad {
     /// The dataset.
     pub dataset: DatasetName,
     /// The day.
@@ -64,12 +64,12 @@ pub struct Flight {
 pub(super) struct Waits(Mutex<Option<String>>);
 
 impl Waits {
-    pub(super) fn tell(&self, waits: Option<String>) {
+    pub(super) fn set(&self, waits: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waits;
     }
 }
 
-impl Flight {
+impl ActiveLoad {
     /// The step it is at.
     #[must_use]
     pub fn step(&self) -> Step {
@@ -115,31 +115,31 @@ impl Flight {
     }
 }
 
-/// The loads in flight.
+/// The loads that are under way.
 #[derive(Debug, Default)]
-pub struct Flights(Mutex<Vec<Arc<Flight>>>);
+pub struct ActiveLoads(Mutex<Vec<Arc<ActiveLoad>>>);
 
-impl Flights {
+impl ActiveLoads {
     /// Those of now, in the order they began.
     #[must_use]
-    pub fn now(&self) -> Vec<Arc<Flight>> {
+    pub fn now(&self) -> Vec<Arc<ActiveLoad>> {
         self.list().clone()
     }
 
     /// Cancels the loads of a dataset's days, on behalf of whom: those that have not sent their commit publish nothing any
     /// more. It waits for nothing, and so reaches loads for which the database is not to be asked. Those that it reached.
-    pub fn cancel(&self, dataset: &DatasetName, days: DayRange, by: &str) -> Vec<Arc<Flight>> {
-        let is_meant = |flight: &Arc<Flight>| flight.dataset == *dataset && days.contains(flight.day);
+    pub fn cancel(&self, dataset: &DatasetName, days: DayRange, by: &str) -> Vec<Arc<ActiveLoad>> {
+        let is_meant = |load: &Arc<ActiveLoad>| load.dataset == *dataset && days.contains(load.day);
         let meant: Vec<_> = self.now().into_iter().filter(is_meant).collect();
-        for flight in &meant {
-            flight.stop.abandon_one(Why::Cancelled(by.to_owned()));
+        for load in &meant {
+            load.stop.abandon_one(StopReason::Cancelled(by.to_owned()));
         }
         meant
     }
 
-    pub(super) fn begin(&self, begun: &Begin<'_>) -> Airborne<'_> {
-        let Begin { dataset, day, attempt, is_reload, waits, stop } = *begun;
-        let flight = Arc::new(Flight {
+    pub(super) fn begin(&self, begun: &NewLoad<'_>) -> ListedLoad<'_> {
+        let NewLoad { dataset, day, attempt, is_reload, waits, stop } = *begun;
+        let load = Arc::new(ActiveLoad {
             dataset: dataset.clone(),
             day,
             attempt,
@@ -152,17 +152,17 @@ impl Flights {
             is_reload,
             stop: stop.clone(),
         });
-        self.list().push(Arc::clone(&flight));
-        Airborne { flights: self, flight }
+        self.list().push(Arc::clone(&load));
+        ListedLoad { loads: self, load }
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Arc<Flight>>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<ActiveLoad>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A load that begins.
-pub(super) struct Begin<'a> {
+pub(super) struct NewLoad<'a> {
     pub(super) dataset: &'a DatasetName,
     pub(super) day: Day,
     pub(super) attempt: u32,
@@ -171,22 +171,22 @@ pub(super) struct Begin<'a> {
     pub(super) stop: &'a Stop,
 }
 
-/// A flight that is listed until this is dropped.
-pub(super) struct Airborne<'a> {
-    flights: &'a Flights,
-    flight: Arc<Flight>,
+/// A load that is listed as active until this is dropped.
+pub(super) struct ListedLoad<'a> {
+    loads: &'a ActiveLoads,
+    load: Arc<ActiveLoad>,
 }
 
-impl std::ops::Deref for Airborne<'_> {
-    type Target = Flight;
+impl std::ops::Deref for ListedLoad<'_> {
+    type Target = ActiveLoad;
 
-    fn deref(&self) -> &Flight {
-        &self.flight
+    fn deref(&self) -> &ActiveLoad {
+        &self.load
     }
 }
 
-impl Drop for Airborne<'_> {
+impl Drop for ListedLoad<'_> {
     fn drop(&mut self) {
-        self.flights.list().retain(|flight| !Arc::ptr_eq(flight, &self.flight));
+        self.loads.list().retain(|load| !Arc::ptr_eq(load, &self.load));
     }
 }
