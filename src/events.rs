@@ -1,6 +1,6 @@
 //! What happens in dayfill, told once to whoever subscribes: the log, the metrics, traces, the live web UI, the
 //! activity log. An event is published after the commit that made it true, so that a subscriber that reads the state
-//! tables finds what the event says. docs/architecture.md lists the events and their fields.
+//! tables finds what the event says. docs/architecture-events.md lists the events and their fields.
 //!
 //! A new subscriber implements [`Subscriber`] and is added in `App::subscribers` of `cli` (commands and daemon), or in
 //! `DaemonHandle::new` (the daemon alone).

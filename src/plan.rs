@@ -134,7 +134,7 @@ pub enum Decision {
     Load(Reason),
     /// Its process is gone and there is nothing more to try: the day moves to that state.
     Settle(State),
-    /// SkipReason it.
+    /// Skip it.
     Skip(SkipReason),
 }
 

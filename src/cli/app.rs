@@ -160,6 +160,14 @@ impl App {
 
     /// Who hears of events, in commands as in the daemon: the log, and a collector of traces where the environment names
     /// one. A subscriber of every process is added here.
+    #[cfg_attr(
+        not(feature = "otel"),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "traces read the environment, which may be wrong"
+        )
+    )]
     pub(super) fn subscribers(&self) -> Result<Subscribers, Failure> {
         let subscribers = Subscribers::default().with(Arc::new(EventLog));
         #[cfg(feature = "otel")]

@@ -123,7 +123,7 @@ impl Daemon {
         {
             context.worker.note_refused_config(problems);
         }
-        let said = refused.map(|_| "the configuration was refused, see the log; the one before goes on".to_owned());
+        let said = refused.map(|_| "configuration rejected, see the log; the previous one stays in force".to_owned());
         self.manager.ready(&said.unwrap_or_else(|| self.status_text()));
     }
 

@@ -359,6 +359,7 @@ columns = [{ name = "id", type = "text" }]
         let (context, member) = ready("orders", folder.path(), &runtime);
         std::fs::write(folder.path().join("2024-03-01.csv"), "id\na\n").unwrap();
         let handle = DaemonHandle::disconnected();
+        let context = context.with_subscribers(handle.subscribers().clone());
         // The clock moves on when the first day has come to something.
         let news = handle.subscribe();
         let now = || if news.is_empty() { "2024-03-02T07:00:00Z" } else { "2024-03-02T08:00:00Z" }.parse().unwrap();

@@ -341,7 +341,7 @@ mod tests {
         }
 
         fn hint(&self) -> Option<&str> {
-            Some("LoadMode ops.")
+            Some("Ask ops.")
         }
 
         fn table_name(&self) -> Option<&str> {
@@ -365,7 +365,7 @@ mod tests {
     fn all_that_the_database_tells_is_kept_and_what_names_no_value_is_logged() {
         let source = Diesel::DatabaseError(DatabaseErrorKind::Unknown, Box::new(Told));
         let error = DbError::Statement { doing: WRITING, source };
-        let kept = "no; detail: because of; Ann; hint: LoadMode ops.; constraint rule_7; column note";
+        let kept = "no; detail: because of; Ann; hint: Ask ops.; constraint rule_7; column note";
         assert_eq!(error.in_full(), format!("{WRITING}: {kept}"));
         let logged = error.to_string();
         assert!(logged.contains("rejected the rows, constraint rule_7, column note (SQLSTATE P0001)"), "{logged}");

@@ -130,7 +130,7 @@ impl Context {
     }
 }
 
-/// SkipReason to load a day.
+/// Permission to load a day.
 pub(crate) struct Slot<'a> {
     context: &'a Context,
     _permit: OwnedSemaphorePermit,

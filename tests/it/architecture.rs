@@ -23,8 +23,6 @@ const LAYERS: [(&str, &[&str]); 6] = [
 /// circle is gone has to be deleted.
 #[rustfmt::skip]
 const CIRCLES: &[&[&str]] = &[
-    // cli
-    &["cli/app.rs", "cli/warnings.rs"],
 ];
 
 /// Names of types that are still defined more than once.

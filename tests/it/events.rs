@@ -107,3 +107,41 @@ fn a_subscriber_that_reads_the_state_table_finds_what_the_event_says() {
         DAYS.iter().zip(expected).map(|(day, state)| (day.parse().unwrap(), Some(state), Some(state))).collect();
     assert_eq!(states, expected);
 }
+
+/// The names that a pattern of indentation and ending finds in an item of `src/events.rs`.
+fn names(item: &str, is_name: impl Fn(&str) -> Option<&str>) -> Vec<String> {
+    let code = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/events.rs")).unwrap();
+    let (_, body) = code.split_once(&format!("pub {item} {{\n")).unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    body.lines().filter(|line| !line.trim_start().starts_with("//")).filter_map(is_name).map(str::to_owned).collect()
+}
+
+/// The first cells of a table, without their backticks, and the last ones.
+fn cells(table: &str) -> (Vec<String>, Vec<String>) {
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        (cells[0].trim_matches('`').to_owned(), cells.last().unwrap().replace('`', ""))
+    })
+    .unzip()
+}
+
+#[test]
+fn the_documentation_lists_all_events_with_their_fields() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture-events.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (events, of_day) = page.split_once("## The fields of `Day`").unwrap();
+    let variant = |line: &str| if line.starts_with("     ") { None } else { line.trim().split(['(', ' ', ',']).next() };
+    let documented = cells(events);
+    let variants: Vec<String> =
+        names("enum PublishedEvent", |line| variant(line).filter(|name| name.starts_with(char::is_uppercase)));
+    assert_eq!(documented.0, variants);
+    let fields =
+        names("enum PublishedEvent", |line| line.strip_prefix("        ")?.split_once(':').map(|(name, _)| name));
+    let told: Vec<&str> = documented.1.iter().flat_map(|cell| cell.split(", ")).collect();
+    let told: Vec<&str> = told.into_iter().filter(|cell| !cell.is_empty() && *cell != "see below").collect();
+    assert_eq!(told, fields);
+    let fields =
+        names("struct DayEvent", |line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name));
+    assert_eq!(cells(of_day).0, fields);
+}

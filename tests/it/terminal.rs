@@ -121,7 +121,7 @@ fn nothing_that_is_shown_steers_a_terminal_or_forges_a_line(database: &dyn Datab
     daemon.wait_for(" starts: ");
     project.write("dayfill.toml", format!("\"{TOML}\" = \"{TOML}\"\n"));
     daemon.signal(Signal::HUP);
-    daemon.wait_for("the configuration was refused");
+    daemon.wait_for("configuration rejected");
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert!(ran.stderr.contains("\\u{1b}"), "{ran:#?}");

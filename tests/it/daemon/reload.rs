@@ -140,7 +140,7 @@ fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Da
     project.orders(&Orders { schedule: scheduled("at night", FIRST, SECOND), ..orders.clone() });
     project.dataset("returns", &returns("url = \"days/{day}.csv\""));
     daemon.signal(Signal::HUP);
-    daemon.wait_for("the configuration was refused, 2 problems; the one before goes on");
+    daemon.wait_for("configuration rejected, 2 problems; the previous one stays in force");
     wait_until("everybody can see it", || refused_config(database) != "none");
     let refused = refused_config(database);
     assert!(refused.contains("catch_up.concurrency") && refused.contains("schedule.cron"), "{refused}");
@@ -156,7 +156,7 @@ fn a_bad_configuration_is_refused_whole_until_a_good_one_comes(database: &dyn Da
     daemon.wait_for("returns 2024-03-01: loaded 1 row in");
     wait_until_taken(database);
     let log = log_of(daemon);
-    let problems: Vec<_> = log.lines().filter(|line| line.contains("configuration refused: ")).collect();
+    let problems: Vec<_> = log.lines().filter(|line| line.contains("invalid configuration: ")).collect();
     assert_eq!(problems.len(), 2, "{log}");
     assert!(problems.iter().any(|line| line.contains("catch_up.concurrency")), "{log}");
     assert!(problems.iter().any(|line| line.contains("schedule.cron")), "{log}");
@@ -390,7 +390,7 @@ fn a_database_that_cannot_be_reached_is_not_moved_to() {
     let nowhere = "postgres://dayfill:SESAME@127.0.0.1:1/nowhere".to_owned();
     Settings { url: nowhere, ..Settings::default() }.write(&project);
     daemon.signal(Signal::HUP);
-    daemon.wait_for("the configuration was refused");
+    daemon.wait_for("configuration rejected");
     wait_until("everybody can see it", || refused_config(&database).contains("cannot be reached"));
     assert!(!log_of(daemon).contains("SESAME"));
 }

@@ -120,7 +120,7 @@ fn a_refused_reload_is_ready_again_and_says_so() {
     project.write("dayfill.toml", "nonsense = 1\n");
     daemon.signal(Signal::HUP);
     assert!(manager.message().starts_with("RELOADING=1\n"));
-    let refused = "READY=1\nSTATUS=the configuration was refused, see the log; the one before goes on\n";
+    let refused = "READY=1\nSTATUS=configuration rejected, see the log; the previous one stays in force\n";
     assert_eq!(manager.message(), refused);
 }
 

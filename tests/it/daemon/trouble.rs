@@ -189,7 +189,7 @@ fn a_file_that_another_program_holds_stops_neither_the_loop_nor_the_end() {
     for bad in ["nothing = 1\n", "nothing = 2\n"] {
         project.write("dayfill.toml", bad);
         daemon.signal(Signal::HUP);
-        daemon.wait_for("the configuration was refused");
+        daemon.wait_for("configuration rejected");
     }
     assert_eq!(beats(), last, "the file is held");
     daemon.signal(Signal::TERM);
