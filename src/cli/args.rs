@@ -66,17 +66,17 @@ pub enum Command {
     /// Wakes at the ticks of each dataset's schedule and loads every wanted day that is not done, oldest first, today
     /// last; tries failed days again and looks for late files on their own clocks. SIGHUP reads the configuration
     /// again, SIGTERM and Ctrl-C end it once loads in flight are done.
-    Run(Run),
+    Run(RunArgs),
     /// Load every wanted day that is not done, oldest first, today last
     ///
     /// Wanted are the days from the dataset's start to its last tick before now, minus its lag. Done are days that are
     /// loaded, skipped or refused, days given up long ago, and failed days whose attempts are used up. A day that fails
     /// does not stop the others, unless `catch_up.stop_on_failure` is set.
-    CatchUp(CatchUp),
+    CatchUp(CatchUpArgs),
     /// Load the days named, now, whatever their state
     ///
     /// A loaded day is loaded again only with --force; if that does not succeed, it stays as it was.
-    Load(Load),
+    Load(LoadArgs),
     /// Load a range of days with the original's options and output
     ///
     /// Days already loaded are loaded again, as the original would. Days loaded into another table than the dataset's
@@ -91,13 +91,13 @@ pub enum Command {
     ///
     /// Other days of a range are left alone: loaded and skipped ones, those that wait for their file, and those that the
     /// schedule does not want. `load` takes any day.
-    Retry(Retry),
+    Retry(RetryArgs),
     /// Leave days out: they are not loaded until they are named
     Skip(Skip),
     /// Make days missing again, so that the next catch-up loads them
     ///
     /// The target's rows stay until the day is loaded again.
-    Forget(Days),
+    Forget(DaysArgs),
     /// Cancel loads under way, in whichever process they run
     ///
     /// Nothing is published, no attempt is counted, and the days keep the states they had. A load whose commit was sent is
@@ -106,7 +106,7 @@ pub enum Command {
     /// Have daemons begin no day of a dataset by themselves, until it is resumed
     ///
     /// What is being loaded goes on. Commands and the page load days that are named all the same.
-    Pause(Pause),
+    Pause(PauseArgs),
     /// End the pause of a dataset: daemons catch up with what was left
     Resume(Resume),
     /// Check configuration, database, SQL and sources; with a file, what would become of its rows
@@ -137,7 +137,7 @@ pub enum AlgoliaCommand {
 
 /// `run`
 #[derive(Debug, Args)]
-pub struct Run {
+pub struct RunArgs {
     /// Catch up at the start, whatever `catch_up.on_start` says
     #[arg(long, conflicts_with = "no_catch_up")]
     pub catch_up: bool,
@@ -148,7 +148,7 @@ pub struct Run {
 
 /// `catch-up`
 #[derive(Debug, Args)]
-pub struct CatchUp {
+pub struct CatchUpArgs {
     /// Only this dataset; may be given several times
     #[arg(long, value_name = "NAME")]
     pub dataset: Vec<String>,
@@ -171,7 +171,7 @@ pub struct CatchUp {
 
 /// `load`
 #[derive(Debug, Args)]
-pub struct Load {
+pub struct LoadArgs {
     /// A day (2019-04-01) or a range of days (2019-04-01..2019-04-07)
     #[arg(required = true, value_name = "DAY|FROM..TO")]
     pub days: Vec<DayRange>,
@@ -229,7 +229,7 @@ pub struct Status {
 /// `retry`
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each of its own")]
-pub struct Retry {
+pub struct RetryArgs {
     /// Days or ranges of days [default: all, where --failed, --refused or --absent says which]
     #[arg(required_unless_present_any = ["failed", "refused", "absent"], value_name = "DAY|FROM..TO")]
     pub days: Vec<DayRange>,
@@ -255,7 +255,7 @@ pub struct Retry {
 
 /// `pause`
 #[derive(Debug, Args)]
-pub struct Pause {
+pub struct PauseArgs {
     /// The dataset; needed when there are several
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
@@ -274,7 +274,7 @@ pub struct Resume {
 
 /// `skip` and `forget`
 #[derive(Debug, Args)]
-pub struct Days {
+pub struct DaysArgs {
     /// Days or ranges of days
     #[arg(required = true, value_name = "DAY|FROM..TO")]
     pub days: Vec<DayRange>,
@@ -288,7 +288,7 @@ pub struct Days {
 pub struct Skip {
     /// Which days.
     #[command(flatten)]
-    pub days: Days,
+    pub days: DaysArgs,
     /// Why, for those who look later
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: Option<String>,

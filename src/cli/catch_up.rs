@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use crate::cli::activity::{self, Entries};
 use crate::cli::app::{App, days_of, wanted};
-use crate::cli::args::{CatchUp, Load};
+use crate::cli::args::{CatchUpArgs, LoadArgs};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, Loads, of_run};
 use crate::cli::outside;
@@ -23,7 +23,7 @@ use crate::state::State;
 use crate::status;
 use crate::wording::{DIED, RELOAD_DIED, counted};
 
-pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
+pub(super) fn catch_up(app: &App, args: &CatchUpArgs) -> Result<ExitCode, Failure> {
     let datasets = app.datasets(&args.dataset)?;
     if let (Some(from), Some(to)) = (args.from, args.to)
         && to < from
@@ -47,7 +47,7 @@ pub(super) fn catch_up(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
     conclude(&loads, args.strict)
 }
 
-pub(super) fn load(app: &App, args: &Load) -> Result<ExitCode, Failure> {
+pub(super) fn load(app: &App, args: &LoadArgs) -> Result<ExitCode, Failure> {
     let days = days_of(&args.days)?;
     let datasets = app.datasets_or_copies(&args.dataset)?;
     let all: Vec<_> = datasets.into_iter().map(|dataset| DatasetDays { dataset, days: days.clone() }).collect();
@@ -77,7 +77,7 @@ pub(super) fn conclude(loads: &Loads, strict: bool) -> Result<ExitCode, Failure>
 }
 
 /// Why there is nothing to do: what became of the wanted days.
-fn nothing_to_do(app: &App, args: &CatchUp) -> Result<String, Failure> {
+fn nothing_to_do(app: &App, args: &CatchUpArgs) -> Result<String, Failure> {
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     for (_, _, decision) in decided(app, args)? {
         if let Decision::Skip(leave) = decision {
@@ -119,7 +119,7 @@ fn none_wanted(dataset: &Dataset, all: &[Day]) -> String {
 }
 
 /// What a catch-up would do with each wanted day, by the state table as it is.
-fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)>, Failure> {
+fn decided(app: &App, args: &CatchUpArgs) -> Result<Vec<(DatasetName, Day, Decision)>, Failure> {
     let mut conn = app.look()?;
     let mut all = Vec::new();
     for dataset in app.datasets(&args.dataset)? {
@@ -133,7 +133,7 @@ fn decided(app: &App, args: &CatchUp) -> Result<Vec<(DatasetName, Day, Decision)
     Ok(all)
 }
 
-fn dry_run(app: &App, args: &CatchUp) -> Result<ExitCode, Failure> {
+fn dry_run(app: &App, args: &CatchUpArgs) -> Result<ExitCode, Failure> {
     let mut rows = Vec::new();
     for (dataset, day, decision) in decided(app, args)? {
         let (would, because) = match decision {

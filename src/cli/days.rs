@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::activity::{self, Entries};
 use crate::cli::app::{App, days_of, wanted};
-use crate::cli::args::{Days, Pause, Resume, Retry, Skip};
+use crate::cli::args::{DaysArgs, PauseArgs, Resume, RetryArgs, Skip};
 use crate::cli::catch_up::{conclude, concurrency};
 use crate::cli::failure::Failure;
 use crate::cli::loads::{self, DatasetDays, How, of_run};
@@ -22,7 +22,7 @@ use crate::plan::{LoadMode, ToRetry};
 use crate::state::State;
 use crate::wording::{ended, load_again};
 
-pub(super) fn retry(app: &App, args: &Retry) -> Result<ExitCode, Failure> {
+pub(super) fn retry(app: &App, args: &RetryArgs) -> Result<ExitCode, Failure> {
     let datasets =
         if args.all_datasets { app.datasets_or_copies(&[])? } else { vec![app.one_dataset(args.dataset.as_deref())?] };
     if args.dry_run {
@@ -67,13 +67,13 @@ struct Chosen {
 }
 
 /// Which states a retry takes: those that were named, else all.
-fn to_retry(args: &Retry) -> ToRetry {
-    let Retry { failed, refused, absent, .. } = *args;
+fn to_retry(args: &RetryArgs) -> ToRetry {
+    let RetryArgs { failed, refused, absent, .. } = *args;
     if failed || refused || absent { ToRetry { failed, refused, absent } } else { ToRetry::ALL }
 }
 
 /// Chooses among the days that were named, or all that have a row. Without a connection there are no rows yet.
-fn choose(conn: Option<&mut Conn>, dataset: Dataset, args: &Retry) -> Result<Chosen, Failure> {
+fn choose(conn: Option<&mut Conn>, dataset: Dataset, args: &RetryArgs) -> Result<Chosen, Failure> {
     let all = DayRange { from: Day::MIN, to: Day::MAX };
     let known = conn.map(|conn| days::known(conn, &dataset.name, all)).transpose()?.map(|(known, _)| known);
     let known = known.unwrap_or_default();
@@ -125,12 +125,12 @@ pub(super) fn skip(app: &App, args: &Skip) -> Result<ExitCode, Failure> {
     act(app, &args.days, ("skip", DayAction::Skip(reason)), reason)
 }
 
-pub(super) fn forget(app: &App, args: &Days) -> Result<ExitCode, Failure> {
+pub(super) fn forget(app: &App, args: &DaysArgs) -> Result<ExitCode, Failure> {
     act(app, args, ("forget", DayAction::Forget), None)
 }
 
 /// Carries out an action on each day, and says so.
-fn act(app: &App, args: &Days, action: (&str, DayAction<'_>), reason: Option<&str>) -> Result<ExitCode, Failure> {
+fn act(app: &App, args: &DaysArgs, action: (&str, DayAction<'_>), reason: Option<&str>) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
     let days = days_of(&args.days)?;
     let (_, mut conn) = loads::ready(app, 1)?;
@@ -190,7 +190,7 @@ fn each(conn: &mut Conn, name: &DatasetName, days: &[Day], action: DayAction<'_>
     Ok(all)
 }
 
-pub(super) fn pause(app: &App, args: &Pause) -> Result<ExitCode, Failure> {
+pub(super) fn pause(app: &App, args: &PauseArgs) -> Result<ExitCode, Failure> {
     let dataset = app.one_dataset(args.dataset.as_deref())?;
     change(app, &dataset.name, "pause", args.reason.as_deref(), &|conn| {
         let paused = paused::pause(conn, &dataset.name, &activity::who(), args.reason.as_deref())?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::app::{App, level, read_url};
-use crate::cli::args::{Global, Run};
+use crate::cli::args::{Global, RunArgs};
 use crate::cli::failure::Failure;
 use crate::config::{self, Config, Environment};
 use crate::daemon::{self, BrokenDataset, DaemonConfig, DatabaseSettings, Start, StartError};
@@ -16,7 +16,7 @@ use crate::source::Source;
 use crate::web;
 use tokio::sync::{oneshot, watch};
 
-pub(super) fn run(app: &App, global: &Global, args: &Run) -> Result<ExitCode, Failure> {
+pub(super) fn run(app: &App, global: &Global, args: &RunArgs) -> Result<ExitCode, Failure> {
     let (page, page_settings) = watch::channel(app.config.settings.web.clone());
     let files = Files {
         page: Arc::new(page),

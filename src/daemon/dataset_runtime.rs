@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::reconcile::StartedDays;
 
 /// A task that waits for its turn.
-pub(super) struct Waiting {
+pub(super) struct WaitingTask {
     pub(super) lane: usize,
     pub(super) loads: bool,
 }
@@ -165,7 +165,7 @@ impl DatasetRuntime {
     }
 
     /// What waits for nothing but threads.
-    pub(super) fn waiting(&self, now: DateTime<Utc>) -> Vec<Waiting> {
+    pub(super) fn waiting(&self, now: DateTime<Utc>) -> Vec<WaitingTask> {
         if self.not_before.is_some_and(|until| now < until) {
             return Vec::new();
         }
@@ -177,7 +177,7 @@ impl DatasetRuntime {
         };
         let of_lane = |(lane, tasks): (usize, &TaskLane)| {
             let task = tasks.waiting().filter(|task| tasks.running.is_none() && !is_held(task))?;
-            Some(Waiting { lane, loads: task.loads() })
+            Some(WaitingTask { lane, loads: task.loads() })
         };
         self.lanes().into_iter().enumerate().filter_map(of_lane).collect()
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::active_dataset::ActiveDataset;
-use super::dataset_runtime::{DatasetRuntime, RunningTask, Waiting};
+use super::dataset_runtime::{DatasetRuntime, RunningTask, WaitingTask};
 use super::dataset_task::{DatasetTask, StartedTask, TaskEnd};
 use crate::dataset::DatasetName;
 use crate::day::Day;
@@ -175,7 +175,7 @@ impl RunQueue {
         waiting.rotate_left(turn);
         let mut loads_waiting = waiting.iter().filter(|(_, kind)| kind.loads).count();
         let mut begun = Vec::new();
-        for (name, Waiting { lane, loads }) in waiting {
+        for (name, WaitingTask { lane, loads }) in waiting {
             let free = if loads { &mut free_loads } else { &mut free_checks };
             let Some(dataset) = self.datasets.get_mut(&name).filter(|_| *free > 0) else { continue };
             // Who waits behind it gets a share.
@@ -215,7 +215,7 @@ impl RunQueue {
     }
 
     /// What waits for nothing but threads, by dataset.
-    fn waiting(&self, now: DateTime<Utc>) -> Vec<(DatasetName, Waiting)> {
+    fn waiting(&self, now: DateTime<Utc>) -> Vec<(DatasetName, WaitingTask)> {
         let of_dataset = |(name, dataset): (&DatasetName, &DatasetRuntime)| {
             dataset.waiting(now).into_iter().map(|waiting| (name.clone(), waiting)).collect::<Vec<_>>()
         };

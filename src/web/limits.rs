@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How much of everything a client may take. Tests make it less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Bytes of a request's body.
     pub body: usize,
     /// Bytes of a request's first line and headers; at least 8192, the least that hyper takes.
@@ -42,7 +42,7 @@ pub struct Limits {
     pub stream_check: Duration,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             body: 64 * 1024,

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::auth::{Auth, AuthError, users_file};
 use super::guard::{Guard, plain};
-use super::limits::Limits;
+use super::limits::RequestLimits;
 use super::pages::Pages;
 use super::serve::{Tls, TlsError, serve};
 use super::settings::WebSettings;
@@ -147,7 +147,7 @@ struct Endpoint {
 /// Starts listening where these settings say, until it is over.
 fn start(settings: &WebSettings, routers: Routers, over: &Arc<Notify>) -> Vec<JoinHandle<()>> {
     let Routers { open: everybody, closed, health, metrics, pages } = routers;
-    let limits = Limits::default();
+    let limits = RequestLimits::default();
     let mut served = Vec::new();
     let mut closed = closed;
     match settings.metrics {
@@ -190,7 +190,7 @@ fn listen(endpoint: Endpoint, router: Router, over: &Arc<Notify>) -> JoinHandle<
             let scheme = if tls.is_some() { "https" } else { "http" };
             log::info!("{what} at {scheme}://{address}{base_path}/");
         }
-        serve(listener, router, tls, Limits::default(), proxies, over).await;
+        serve(listener, router, tls, RequestLimits::default(), proxies, over).await;
     })
 }
 

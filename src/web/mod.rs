@@ -30,7 +30,7 @@ mod site;
 pub mod summaries;
 pub mod view;
 
-pub use limits::Limits;
+pub use limits::RequestLimits;
 pub use listen::{SetUpError, check, look, run};
 pub use settings::{TlsFiles, WebSettings, is_loopback};
 pub use site::Site;

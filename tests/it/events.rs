@@ -71,7 +71,7 @@ fn a_command_and_the_daemon_publish_the_same_events() {
     let days: Vec<Day> = DAYS.iter().map(|day| day.parse().unwrap()).collect();
     let (dataset, ask) = ("orders".parse().unwrap(), LoadMode::Named);
     assert!(api.daemon().send(DaemonCommand::Load { dataset, days, ask }));
-    let next = || events.recv_timeout(Duration::from_secs(60)).expect("an event of each day");
+    let next = || events.recv_timeout(Duration::from_mins(1)).expect("an event of each day");
     let by_daemon: Vec<String> = DAYS.iter().map(|_| said(&next(), &project)).collect();
     assert_eq!(by_command, by_daemon);
 }
@@ -131,10 +131,11 @@ fn the_documentation_lists_all_events_with_their_fields() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture-events.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (events, of_day) = page.split_once("## The fields of `Day`").unwrap();
-    let variant = |line: &str| if line.starts_with("     ") { None } else { line.trim().split(['(', ' ', ',']).next() };
     let documented = cells(events);
-    let variants: Vec<String> =
-        names("enum PublishedEvent", |line| variant(line).filter(|name| name.starts_with(char::is_uppercase)));
+    let variants = names("enum PublishedEvent", |line| {
+        let name = line.trim().split(['(', ' ', ',']).next()?;
+        (!line.starts_with("     ") && name.starts_with(char::is_uppercase)).then_some(name)
+    });
     assert_eq!(documented.0, variants);
     let fields =
         names("enum PublishedEvent", |line| line.strip_prefix("        ")?.split_once(':').map(|(name, _)| name));

@@ -26,7 +26,7 @@ pub(in crate::web) use self::redirect::see_other;
 pub use self::routes::plain;
 use self::streams::Streams;
 use super::auth::{Auth, CookieJar};
-use super::limits::{Limits, LogThrottle, Shares};
+use super::limits::{LogThrottle, RequestLimits, Shares};
 use super::settings::WebSettings;
 
 /// Makes the page that shows a refusal to a browser.
@@ -36,7 +36,7 @@ type ErrorRenderer = dyn Fn(&ErrorPage) -> Response + Send + Sync;
 pub struct Guard {
     settings: WebSettings,
     auth: Auth,
-    limits: Limits,
+    limits: RequestLimits,
     streams: Streams,
     /// Requests whose bodies are still arriving.
     bodies: Shares<IpAddr>,
@@ -48,7 +48,7 @@ impl Guard {
     /// A guard with the usual limits, and plain pages for refusals.
     #[must_use]
     pub fn new(settings: WebSettings, auth: Auth) -> Self {
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         Self {
             settings,
             auth,
@@ -62,7 +62,7 @@ impl Guard {
 
     /// The same with other limits.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: RequestLimits) -> Self {
         self.limits = limits;
         self.streams = Streams::new(limits);
         self.bodies = Shares::new(limits.bodies_per_address);

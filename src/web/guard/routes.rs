@@ -12,7 +12,7 @@ use axum::{Router, http::StatusCode};
 use super::login::{login, logout};
 use super::middleware::{guard_request, require_operator, require_readable_users};
 use super::{Guard, headers, is_read_only};
-use crate::web::limits::Limits;
+use crate::web::limits::RequestLimits;
 use crate::web::problem::Problem;
 
 impl Guard {
@@ -48,14 +48,14 @@ impl Guard {
 
 /// Puts a router that only looks behind the limits alone, for a listener of health and metrics: nobody is asked who
 /// they are, under whatever name they come.
-pub fn plain(router: Router, limits: Limits) -> Router {
+pub fn plain(router: Router, limits: RequestLimits) -> Router {
     router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(from_fn_with_state(limits, limit_request))
 }
 
-async fn limit_request(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+async fn limit_request(State(limits): State<RequestLimits>, request: Request, next: Next) -> Response {
     let mut answer = if is_read_only(request.method()) {
         // Nobody reads what is sent along.
         let answer = next.run(request.map(|_| Body::empty()));

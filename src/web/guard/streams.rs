@@ -13,7 +13,7 @@ use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
 use super::{Client, Guard};
 use crate::web::auth::Identity;
-use crate::web::limits::{Limits, LogThrottle, Share, Shares, network};
+use crate::web::limits::{LogThrottle, RequestLimits, Share, Shares, network};
 use crate::web::problem::Problem;
 
 /// How long whoever has too many streams is asked to wait.
@@ -28,7 +28,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: RequestLimits) -> Self {
         Self {
             by_address: Shares::new(limits.streams),
             by_user: Shares::new(limits.streams),

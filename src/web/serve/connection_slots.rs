@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::web::limits::{Limits, LogThrottle, Share, Shares, network};
+use crate::web::limits::{LogThrottle, RequestLimits, Share, Shares, network};
 
 /// A connection's place, until it is dropped.
 pub(super) struct Admission {
@@ -22,14 +22,14 @@ pub(super) struct ConnectionSlots {
     usual: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     addresses: Shares<IpAddr>,
-    limits: Limits,
+    limits: RequestLimits,
     proxies: Vec<IpNet>,
     full: LogThrottle,
     one_has_much: LogThrottle,
 }
 
 impl ConnectionSlots {
-    pub(super) fn new(limits: Limits, proxies: Vec<IpNet>) -> Self {
+    pub(super) fn new(limits: RequestLimits, proxies: Vec<IpNet>) -> Self {
         Self {
             usual: Arc::new(Semaphore::new(limits.connections)),
             spare: Arc::new(Semaphore::new(limits.spare_connections)),
@@ -88,7 +88,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_its_share_and_then_spare_places() {
-        let limits = Limits { connections: 8, connections_per_address: 1, spare_connections: 1, ..Limits::default() };
+        let limits = RequestLimits {
+            connections: 8,
+            connections_per_address: 1,
+            spare_connections: 1,
+            ..RequestLimits::default()
+        };
         let room = ConnectionSlots::new(limits, vec!["10.0.0.1/32".parse().unwrap()]);
         let mut kept = Vec::new();
         for (remote, expected) in [

@@ -32,7 +32,7 @@ use self::connection_slots::ConnectionSlots;
 pub use self::tls::{Tls, TlsError};
 use self::write_timeout::WriteTimeout;
 use super::guard::Peer;
-use super::limits::Limits;
+use super::limits::RequestLimits;
 use super::problem::Problem;
 
 /// How long nothing is accepted after the system could not; it has run out of something.
@@ -50,7 +50,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
-    limits: Limits,
+    limits: RequestLimits,
     proxies: Vec<IpNet>,
     stop: impl Future<Output = ()>,
 ) {
@@ -102,7 +102,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 struct Server {
     router: TowerToHyperService<Router>,
     tls: Option<Tls>,
-    limits: Limits,
+    limits: RequestLimits,
 }
 
 impl Server {
@@ -129,7 +129,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Limits { head, headers, write_time, .. } = self.limits;
+        let RequestLimits { head, headers, write_time, .. } = self.limits;
         let head_time = self.head_time(spare);
         let service = service_fn(async |mut request: Request<Incoming>| {
             if spare && !WATCHED.iter().any(|path| request.uri().path().ends_with(path)) {

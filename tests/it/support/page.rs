@@ -15,7 +15,7 @@ use dayfill::cron::Clocks;
 use dayfill::web::auth::{Auth, Identity, Role, users_file};
 use dayfill::web::guard::{ErrorPage, Guard};
 use dayfill::web::serve::{Tls, serve};
-use dayfill::web::{Limits, WebSettings};
+use dayfill::web::{RequestLimits, WebSettings};
 use tokio::sync::oneshot;
 
 /// The password of everybody here.
@@ -24,7 +24,7 @@ pub(crate) const PASSWORD: &str = "correct horse";
 /// How a page begins.
 pub(crate) struct Start {
     pub(crate) settings: WebSettings,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RequestLimits,
     /// What everybody may look at, beside [`open`].
     pub(crate) open: Router,
     /// What is behind a login, beside [`closed`].
@@ -33,7 +33,7 @@ pub(crate) struct Start {
 
 impl Default for Start {
     fn default() -> Self {
-        let limits = Limits { grace: Duration::from_secs(30), ..Limits::default() };
+        let limits = RequestLimits { grace: Duration::from_secs(30), ..RequestLimits::default() };
         Self { settings: WebSettings::default(), limits, open: Router::new(), closed: Router::new() }
     }
 }

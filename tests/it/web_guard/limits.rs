@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use dayfill::web::Limits;
+use dayfill::web::RequestLimits;
 use dayfill::web::auth::{Role, users_file};
 use futures_util::{StreamExt, stream};
 
@@ -20,7 +20,7 @@ use crate::support::page::{Answer, Page, Start, to_the_end};
 /// Short enough for a test, and far from being reached where it should not be.
 const SHORT: Duration = Duration::from_millis(500);
 
-fn page(change: impl FnOnce(&mut Limits), open: Router) -> Page {
+fn page(change: impl FnOnce(&mut RequestLimits), open: Router) -> Page {
     let mut start = Start { open, ..Start::default() };
     change(&mut start.limits);
     start.without_users()
@@ -86,7 +86,8 @@ fn a_request_has_its_time() {
 
 #[test]
 fn a_body_has_its_time_which_is_short() {
-    let change = |limits: &mut Limits| (limits.body_time, limits.request_time) = (SHORT, Duration::from_hours(1));
+    let change =
+        |limits: &mut RequestLimits| (limits.body_time, limits.request_time) = (SHORT, Duration::from_hours(1));
     let page = page(change, Router::new());
     // The body that is announced never comes.
     let mut begun = page.connect();
@@ -131,7 +132,7 @@ fn a_stream_of_events_outlasts_a_requests_time_and_ends_with_the_page() {
         }
     });
     let slow = get(std::future::pending::<()>);
-    let change = |limits: &mut Limits| (limits.request_time, limits.grace) = (SHORT, SHORT);
+    let change = |limits: &mut RequestLimits| (limits.request_time, limits.grace) = (SHORT, SHORT);
     let mut page = page(change, Router::new().route("/events", stream).route("/slow", slow));
     let mut stream = page.connect();
     stream.write_all(request(&page, "GET", "/events", "\r\n").as_bytes()).unwrap();
@@ -221,7 +222,7 @@ fn where_all_places_are_taken_health_is_answered_and_nothing_else() {
 
 #[test]
 fn a_spare_place_is_kept_for_a_shorter_time() {
-    let change = |limits: &mut Limits| {
+    let change = |limits: &mut RequestLimits| {
         (limits.connections, limits.head_time, limits.spare_head_time) = (1, Duration::from_hours(1), SHORT);
     };
     let page = page(change, healthz());

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use axum::Router;
 use axum::routing::get;
 use dayfill::web::guard::{Peer, plain};
-use dayfill::web::{Limits, WebSettings};
+use dayfill::web::{RequestLimits, WebSettings};
 
 use crate::support::page::{Answer, Start};
 
@@ -105,7 +105,7 @@ fn everything_is_below_the_base_path() {
 
 #[test]
 fn health_and_metrics_are_told_to_everybody_under_any_name() {
-    let limits = Limits::default();
+    let limits = RequestLimits::default();
     let router = plain(Router::new().route("/metrics", get(|| async { "up 1" })), limits);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asked = |request: String| {
