@@ -131,7 +131,7 @@ fn reloads(conn: &mut Conn, dataset: &Dataset, range: DayRange, days: &mut [DayS
         day.reload_error = failed.get(&day.day).map(|(outcome, error)| {
             let why = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
             let ended = match outcome {
-                AttemptOutcome::Database => "the database refused its last reload",
+                AttemptOutcome::Database => "the database rejected its last reload",
                 AttemptOutcome::Refused => "its last reload was refused",
                 AttemptOutcome::Interrupted => "its last reload was interrupted",
                 AttemptOutcome::Lost => "the process of its last reload died",

@@ -62,10 +62,10 @@ fn a_database_of_a_newer_version_is_told_of(database: &dyn Database) {
     project.succeed(&["migrate"]);
     database.execute("insert into __diesel_schema_migrations (version) values ('9999')");
     let ran = project.succeed(&["check"]);
-    assert!(ran.stdout.contains("by a newer dayfill (migration 9999;"), "{ran:#?}");
+    assert!(ran.stdout.contains("a newer dayfill migrated the database (migration 9999;"), "{ran:#?}");
     project.day("2024-03-01", "a,1,x\n");
     let ran = project.succeed(&["load", "2024-03-01"]);
-    assert!(ran.stderr.contains("by a newer dayfill"), "{ran:#?}");
+    assert!(ran.stderr.contains("a newer dayfill migrated"), "{ran:#?}");
     // One that is gone is not made anew, with all it knew.
     database.execute("drop table rejected_rows");
     let ran = project.exit(3, &["check"]);

@@ -1,6 +1,6 @@
 //! What stands between a client and the page. A request passes in this order: its host, and whether it comes from this
 //! machine where it has to; who asks; for a change, on which page it was made; its body, within size and time; and
-//! then, by route, role and CSRF token. Whatever comes back gets its headers, and to a browser a refusal is shown as a
+//! then, by route and role. Whatever comes back gets its headers, and to a browser a refusal is shown as a
 //! page.
 
 mod client;

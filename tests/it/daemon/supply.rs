@@ -69,7 +69,7 @@ fn days_whose_files_stop_coming_need_attention_until_somebody_saw_to_each(databa
     assert_eq!(needing_attention(&project), [""; 0]);
     page.wait_for("/metrics", "dayfill_day_late{dataset=\"orders\"} 0\n");
     page.wait_for("/metrics", &format!("{absent} 0\n"));
-    page.wait_for("/", "Nothing does.");
+    page.wait_for("/", "Nothing needs attention.");
     let calm = page.get("/metrics").body;
     assert_fires(&calm, &[("DayfillDayAbsent", None), ("DayfillDayLate", None), ("DayfillDayLag", None)]);
     let log = page.end();
