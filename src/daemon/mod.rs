@@ -245,7 +245,6 @@ impl Daemon {
                 self.handle_command(command);
             }
         }
-        self.publish_pending();
         self.say_unanswered();
         // Days that were about to begin, and did not.
         self.say_not_begun();
@@ -254,6 +253,7 @@ impl Daemon {
         while let Ok(command) = inbox.commands.try_recv() {
             self.handle_command(command);
         }
+        self.show();
         self.sign_off().await;
         log::info!("dayfill stopped");
     }

@@ -197,15 +197,16 @@ impl RunQueue {
     fn make_room(&mut self, now: DateTime<Utc>, waiting: usize, free: usize) {
         let running =
             self.datasets.values_mut().flat_map(DatasetRuntime::lanes_mut).filter_map(|lane| lane.running.as_mut());
-        let may_end = |run: &&mut RunningTask| {
-            let gains = waiting > 0 || (free > 0 && run.threads < run.most_threads);
-            gains && run.task.loads() && !run.until.is_halted()
-        };
-        let mut running: Vec<&mut RunningTask> = running.filter(may_end).collect();
+        let (halted, going_on): (Vec<&mut RunningTask>, Vec<_>) =
+            running.filter(|run| run.task.loads()).partition(|run| run.until.is_halted());
+        // Those that were halted before make room, too, once the day that they are at has ended.
+        let wanted = waiting.max(1).saturating_sub(halted.len());
+        let gains = |run: &&mut RunningTask| waiting > 0 || (free > 0 && run.threads < run.most_threads);
+        let mut running: Vec<&mut RunningTask> = going_on.into_iter().filter(gains).collect();
         running.sort_by_key(|run| run.began);
         self.next_yield = running.first().map(|run| run.began + SLICE).filter(|at| *at > now);
         let is_over = |run: &&mut RunningTask| run.began + SLICE <= now;
-        running.into_iter().take_while(|run| is_over(run)).take(waiting.max(1)).for_each(|run| run.until.halt());
+        running.into_iter().take_while(|run| is_over(run)).take(wanted).for_each(|run| run.until.halt());
     }
 
     /// How many threads are at work on such tasks.

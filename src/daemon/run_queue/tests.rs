@@ -316,6 +316,16 @@ fn a_long_task_makes_room_for_others_and_goes_on_when_it_is_its_turn() {
 }
 
 #[test]
+fn as_many_tasks_make_room_as_wait_however_often_the_loop_turns() {
+    let mut queue = many(LOADS + 1, "");
+    let begun = queue.begin(at("01:00:00"), LOADS);
+    for second in 10..20 {
+        assert!(queue.begin(at(&format!("01:00:{second}")), LOADS).is_empty());
+    }
+    assert_eq!(begun.iter().filter(|started| started.until.is_halted()).count(), 1, "one dataset waits");
+}
+
+#[test]
 fn a_task_with_fewer_threads_than_it_can_use_gets_more_once_they_are_free() {
     let mut queue = many(2, "[catch_up]\nconcurrency = 2");
     let begun = queue.begin(at("01:00:00"), 2);
