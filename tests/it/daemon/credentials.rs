@@ -93,7 +93,9 @@ fn a_daemon_takes_a_new_password_from_the_file_without_a_restart() {
     daemon.signal(Signal::TERM);
     let ran = daemon.end();
     assert_eq!(ran.code, 0, "{ran:#?}");
-    assert!(ran.stderr.contains("password authentication failed for user \"app\""), "{}", ran.stderr);
+    // The loss is logged once, in the words of whoever met it first: a new login, or a session that was ended.
+    let lost = ["password authentication failed for user \"app\"", "terminating connection", "closed the connection"];
+    assert!(lost.iter().any(|words| ran.stderr.contains(words)), "{}", ran.stderr);
     assert!(!ran.stderr.contains("the database is another now"), "{}", ran.stderr);
     for secret in ["FIRST", "SECOND", "THIRD"] {
         assert!(!ran.stderr.contains(secret), "{}", ran.stderr);
